@@ -1,0 +1,218 @@
+//! The command line as clap types, and nothing else (CONTRACTS §1).
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Knows whether every AI-provider credential works, and tells people before one stops.
+#[derive(Debug, Parser)]
+#[command(name = "opensoul", version, disable_help_subcommand = true, args_override_self = true)]
+pub struct Cli {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Debug, Default, Args)]
+pub struct Global {
+    /// Our configuration file [default: ~/.config/opensoul/monitor.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Use the gateway's state directory ~/.opensoul-NAME
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "dev")]
+    pub profile: Option<String>,
+    /// Use the gateway's state directory ~/.opensoul-dev
+    #[arg(long, global = true)]
+    pub dev: bool,
+    /// Say more on stderr (-vv: even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// No colours
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Models and the credentials behind them
+    Models(Models),
+    /// Every AI credential on this machine and the truth about it
+    Status(Status),
+    /// Look for what is wrong with the set-up, and say what to do
+    Doctor(Doctor),
+    /// Watch, export metrics, alert
+    Monitor(Monitor),
+    /// Print a shell completion script
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write manual pages into a directory
+    Man {
+        /// Where
+        dir: PathBuf,
+    },
+}
+
+/// `models …`
+#[derive(Debug, Args)]
+pub struct Models {
+    /// Which agent (before or after `status`)
+    #[arg(long, value_name = "ID", global = true)]
+    pub agent: Option<String>,
+    /// Same as `models status --json`
+    #[arg(long = "status-json", hide = true)]
+    pub status_json: bool,
+    /// Same as `models status --plain`
+    #[arg(long = "status-plain", hide = true)]
+    pub status_plain: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<ModelsCommand>,
+}
+
+/// `models …`
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// The models in use, the credentials behind them, and when they end
+    Status(ModelsStatus),
+}
+
+/// `models status`
+#[derive(Debug, Default, Args)]
+pub struct ModelsStatus {
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Only the default model
+    #[arg(long)]
+    pub plain: bool,
+    /// Exit 1 if a provider in use has nothing usable, 2 if its last usable credential ends within 24 hours
+    #[arg(long)]
+    pub check: bool,
+    /// What --check judges [default: in-use]
+    #[arg(long, value_enum)]
+    pub scope: Option<Scope>,
+    /// What the exit code of --check means
+    #[arg(long, value_enum, default_value_t = ExitCodes::Guide)]
+    pub exit_codes: ExitCodes,
+}
+
+/// What `--check` judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scope {
+    /// The providers that configured models use
+    InUse,
+    /// Every stored profile, as OpenSoul 0.2 did
+    Store,
+}
+
+/// What the exit code of `--check` means.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ExitCodes {
+    /// 0 usable, 1 expired or missing, 2 ends within 24 hours
+    #[default]
+    Guide,
+    /// 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    Nagios,
+}
+
+/// `status`
+#[derive(Debug, Default, Args)]
+pub struct Status {
+    /// One JSON document (same as --format json)
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+    /// How to print
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
+    /// Exit as `models status --check`, over every credential
+    #[arg(long)]
+    pub check: bool,
+}
+
+/// How `status` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON document
+    Json,
+    /// A monitoring plugin's line, and its exit code
+    Nagios,
+    /// Prometheus text
+    Prom,
+    /// A Checkmk local check
+    Checkmk,
+}
+
+/// `doctor`
+#[derive(Debug, Default, Args)]
+pub struct Doctor {
+    /// Never write, never ask; exit 1 if there is a finding
+    #[arg(long)]
+    pub lint: bool,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+    /// Never ask; exit 1 if there is a finding
+    #[arg(long)]
+    pub non_interactive: bool,
+    /// Report findings from this severity on
+    #[arg(long, value_enum, default_value_t = SeverityArg::Info)]
+    pub severity_min: SeverityArg,
+    /// Run only these checks (ids or their first words, comma-separated)
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub only: Vec<String>,
+    /// Leave out these checks
+    #[arg(long, value_delimiter = ',', value_name = "ID")]
+    pub skip: Vec<String>,
+}
+
+/// A severity on the command line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum SeverityArg {
+    /// Everything
+    #[default]
+    Info,
+    /// Warnings and criticals
+    Warning,
+    /// Criticals
+    Critical,
+}
+
+/// `monitor …`
+#[derive(Debug, Args)]
+pub struct Monitor {
+    /// What to do
+    #[command(subcommand)]
+    pub command: MonitorCommand,
+}
+
+/// `monitor …`
+#[derive(Debug, Subcommand)]
+pub enum MonitorCommand {
+    /// Watch until told to stop: metrics, page, alerts
+    Run,
+    /// One cycle, for timers, cron and phones: same state, same alerts
+    Once,
+    /// Write a commented configuration file
+    Init {
+        /// Replace an existing file
+        #[arg(long)]
+        force: bool,
+    },
+    /// Check the configuration file: all problems at once
+    CheckConfig,
+    /// Show everything on sample credentials in a throw-away home
+    Demo {
+        /// Stop by itself after this long (`90s`); until Ctrl-C otherwise
+        #[arg(long, value_name = "DURATION")]
+        r#for: Option<String>,
+    },
+}

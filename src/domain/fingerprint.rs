@@ -1,0 +1,49 @@
+//! Keyed hashes of secrets: two places that hold the same secret have the same fingerprint, and nobody without the key can
+//! test a guess against it (DESIGN §5.2).
+
+use ring::hmac;
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+
+/// HMAC-SHA256 of a secret, cut to 128 bits. Safe to store in our own database; never exported.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Fingerprint([u8; 16]);
+
+impl Fingerprint {
+    /// Lower-case hexadecimal, for our database.
+    #[must_use]
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fingerprint(…)")
+    }
+}
+
+/// The key of all fingerprints on one machine (or in one fleet, `[identity] key`).
+pub struct FingerprintKey(hmac::Key);
+
+impl FingerprintKey {
+    /// A key from 32 random bytes; who makes and keeps them is decided elsewhere (`store::key`).
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The fingerprint of a secret; blank secrets have none (they would all look like copies of each other).
+    #[must_use]
+    pub fn fingerprint(&self, secret: &Secret) -> Option<Fingerprint> {
+        let text = secret.expose().trim();
+        if text.is_empty() {
+            return None;
+        }
+        let tag = hmac::sign(&self.0, text.as_bytes());
+        let mut cut = [0; 16];
+        cut.copy_from_slice(&tag.as_ref()[..16]);
+        Some(Fingerprint(cut))
+    }
+}

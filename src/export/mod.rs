@@ -1,0 +1,1 @@
+//! State that is pushed or scraped: Prometheus metrics.

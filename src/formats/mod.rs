@@ -1,0 +1,1 @@
+//! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, .env, JWT payloads.

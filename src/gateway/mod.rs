@@ -1,0 +1,1 @@
+//! Is the gateway there, is it well, what can it see.

@@ -1,0 +1,1 @@
+//! The flow: observe, cycle, ticker, daemon.

@@ -1,0 +1,1 @@
+//! The one place that builds TLS and HTTP clients; redaction of URLs and bodies.

@@ -1,0 +1,1 @@
+//! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.

@@ -1,0 +1,1 @@
+//! The provider catalog (data), probes (requests) and the classification of answers (pure).

@@ -1,0 +1,91 @@
+//! One file per owner of credentials: it knows where the owner keeps them and what its fields mean.
+//!
+//! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
+//! says what it found odd as findings. Adding a source means one file and one line in [`all`].
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
+use crate::engine::observation::Demand;
+
+/// What a source may look at.
+pub struct Scene<'a> {
+    /// The process environment (for `HOME` and the owners' own variables).
+    pub env: &'a Environment,
+    /// Working directory of an interactive command: a `.env` there may hold provider keys. `None` in the monitor.
+    pub cwd: Option<&'a Path>,
+    /// Whether our own environment is a source: interactive commands, or `[sources] env = true`.
+    pub env_is_source: bool,
+    /// Extra `.env` files from `monitor.toml`.
+    pub dotenv: &'a [PathBuf],
+    /// `[[declared]]` of `monitor.toml`.
+    pub declared: &'a [Declaration],
+    /// The instant of this observation.
+    pub now: Time,
+    /// Key of the fingerprints.
+    pub key: &'a FingerprintKey,
+}
+
+/// One `[[declared]]` entry: what no file shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Declaration {
+    /// Its name; the credential is `declared:<name>`.
+    pub name: String,
+    /// Provider id.
+    pub provider: String,
+    /// When it ends.
+    pub expires: Option<Time>,
+    /// When it was issued.
+    pub issued: Option<Time>,
+    /// Whether anything uses it.
+    pub in_use: bool,
+    /// What to run or do when it ends.
+    pub fix: Option<String>,
+    /// A remark.
+    pub note: Option<String>,
+}
+
+/// A credential with its secret held apart.
+pub struct Found {
+    /// The facts.
+    pub credential: Credential,
+    /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
+    pub secret: Option<Secret>,
+}
+
+/// What all sources found together.
+#[derive(Default)]
+pub struct Harvest {
+    /// Credentials, in no particular order.
+    pub found: Vec<Found>,
+    /// What was odd.
+    pub findings: Vec<Finding>,
+    /// How reading went, one for each source that looked anywhere.
+    pub reports: Vec<SourceReport>,
+    /// What the gateways' models need.
+    pub demand: Demand,
+}
+
+/// An owner of credentials.
+pub trait Source {
+    /// The source's word, as in credential ids and in `opensoul_source_up{source}`.
+    fn name(&self) -> &'static str;
+    /// Reads everything it knows of into `harvest`. Never fails: what cannot be read is a finding and a report that is not up.
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest);
+}
+
+/// Every source.
+#[must_use]
+pub fn all() -> Vec<Box<dyn Source>> {
+    vec![]
+}
+
+/// Reads every source.
+#[must_use]
+pub fn harvest(scene: &Scene<'_>) -> Harvest {
+    let mut harvest = Harvest::default();
+    for source in all() {
+        source.read(scene, &mut harvest);
+    }
+    harvest
+}

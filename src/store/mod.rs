@@ -1,0 +1,1 @@
+//! Our own SQLite file: history, incidents, outbox, ledger. Nothing else writes it.
