@@ -1,1 +1,5 @@
-//! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, .env, JWT payloads.
+//! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
+
+pub mod auth_store;
+pub mod gateway_config;
+pub mod installation;

@@ -5,8 +5,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::Declared;
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
+use crate::formats::installation::Installation;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -19,30 +21,11 @@ pub struct Scene<'a> {
     /// Extra `.env` files from `monitor.toml`.
     pub dotenv: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
-    pub declared: &'a [Declaration],
+    pub declared: &'a [Declared],
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.
     pub key: &'a FingerprintKey,
-}
-
-/// One `[[declared]]` entry: what no file shows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Declaration {
-    /// Its name; the credential is `declared:<name>`.
-    pub name: String,
-    /// Provider id.
-    pub provider: String,
-    /// When it ends.
-    pub expires: Option<Time>,
-    /// When it was issued.
-    pub issued: Option<Time>,
-    /// Whether anything uses it.
-    pub in_use: bool,
-    /// What to run or do when it ends.
-    pub fix: Option<String>,
-    /// A remark.
-    pub note: Option<String>,
 }
 
 /// A credential with its secret held apart.
@@ -64,6 +47,8 @@ pub struct Harvest {
     pub reports: Vec<SourceReport>,
     /// What the gateways' models need.
     pub demand: Demand,
+    /// The gateways themselves, for `gateway` and `doctor`.
+    pub installations: Vec<Installation>,
 }
 
 /// An owner of credentials.

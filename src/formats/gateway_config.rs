@@ -1,0 +1,5 @@
+//! The gateway's JSON5 config.
+
+/// The parts of the config that matter here.
+#[derive(Default)]
+pub struct GatewayConfig {}
