@@ -156,8 +156,13 @@ impl<'a> Shared<'a> {
                     *best = (verdict, &credential.id);
                 }
             }
-            if let Some(end) = state::end(credential) {
-                let soonest = shared.dates.entry(key).or_insert((end, &credential.id));
+        }
+        for credential in credentials {
+            let Some(end) = state::end(credential) else { continue };
+            // The end of a login is true of its refresh token wherever that is; the end of an access token only of itself.
+            let refresh = credential.refresh_fingerprint.filter(|_| end.grant.is_some());
+            for fingerprint in [credential.fingerprint, refresh].into_iter().flatten() {
+                let soonest = shared.dates.entry((&credential.provider, fingerprint)).or_insert((end, &credential.id));
                 if end.at < soonest.0.at {
                     *soonest = (end, &credential.id);
                 }
@@ -186,10 +191,12 @@ impl<'a> Shared<'a> {
 
     /// A date for a credential that has none and that nobody renews by itself.
     fn date(&self, credential: &Credential) -> Option<(End, &'a CredentialId)> {
-        let fingerprint = credential.fingerprint?;
-        let (end, id) = self.dates.get(&(credential.provider.as_str(), fingerprint))?;
         // The end of an access token that its owner renews says nothing.
-        let counts = credential.renewal != Renewal::Auto || end.grant.is_some();
-        (**id != credential.id && counts).then_some((*end, *id))
+        let counts = |end: &End| credential.renewal != Renewal::Auto || end.grant.is_some();
+        [credential.fingerprint, credential.refresh_fingerprint]
+            .into_iter()
+            .flatten()
+            .filter_map(|fingerprint| self.dates.get(&(credential.provider.as_str(), fingerprint)).copied())
+            .find(|(end, id)| **id != credential.id && counts(end))
     }
 }

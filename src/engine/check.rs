@@ -41,11 +41,11 @@ pub fn exit_code(snapshot: &Snapshot, scope: CheckScope) -> CheckResult {
         CheckScope::Store => store(snapshot),
     };
     let dead = lines.iter().any(|line| matches!(line.0, Answer::Dead));
-    let hidden = lines.iter().any(|line| matches!(line.0, Answer::NoAnswer));
+    let hidden = lines.iter().any(|line| matches!(line.0, Answer::Unseen));
     let code = match hidden.then(|| hiding(&snapshot.findings)).flatten() {
         // What is surely dead is 1 whatever else could not be read.
         Some((code, why)) if !dead => {
-            lines.push((Answer::NoAnswer, why));
+            lines.push((Answer::Unseen, why));
             code
         }
         _ if dead || hidden => 1,
@@ -67,14 +67,14 @@ enum Answer {
     /// Nothing works, and we know why.
     Dead,
     /// Nothing works as far as can be seen, and something could not be seen.
-    NoAnswer,
+    Unseen,
     /// It ends within 24 hours.
     Soon,
 }
 
 fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     if snapshot.providers.is_empty() {
-        return vec![(Answer::NoAnswer, "No credentials found".to_owned())];
+        return vec![(Answer::Unseen, "No credentials found".to_owned())];
     }
     // Where nothing at all is in use, everything found is judged: a machine with one dead login is not fine.
     let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
@@ -93,9 +93,9 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     // Asked for, and nobody who could answer has anything; a tool's login is no answer to the gateway.
     let unanswered = snapshot.providers.iter().filter(|p| p.in_use && !p.state.is_usable());
     lines.extend(
-        unanswered.filter(|provider| !explained.contains(provider.provider.as_str())).map(|provider| {
-            (Answer::NoAnswer, format!("{}: no credential that its user could take", provider.provider))
-        }),
+        unanswered
+            .filter(|provider| !explained.contains(provider.provider.as_str()))
+            .map(|provider| (Answer::Unseen, format!("{}: no credential that its user could take", provider.provider))),
     );
     lines
 }
@@ -110,7 +110,7 @@ fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, S
         let unseen = members.iter().all(|a| matches!(a.judgement.state, State::Unreadable | State::Unknown));
         let states: Vec<String> =
             members.iter().map(|a| format!("{} is {}", a.credential.id, a.judgement.state)).collect();
-        let answer = if unseen { Answer::NoAnswer } else { Answer::Dead };
+        let answer = if unseen { Answer::Unseen } else { Answer::Dead };
         return Some((answer, format!("{name}: nothing usable: {}", states.join(", "))));
     }
     // The one that lasts longest decides; one without a date lasts.
@@ -127,14 +127,14 @@ fn store(snapshot: &Snapshot) -> Vec<(Answer, String)> {
         .providers
         .iter()
         .filter(|provider| provider.in_use && provider.total == 0)
-        .map(|provider| (Answer::NoAnswer, format!("{}: no credential", provider.provider)))
+        .map(|provider| (Answer::Unseen, format!("{}: no credential", provider.provider)))
         .collect();
     let stored = snapshot.credentials.iter().filter(|a| matches!(a.credential.kind, Kind::Token | Kind::Oauth));
     lines.extend(stored.filter_map(|a| {
         let (id, state) = (&a.credential.id, a.judgement.state);
         let soon = a.judgement.expires.is_some_and(|end| end <= now + SOON);
         match state {
-            State::Unreadable | State::Unknown => Some((Answer::NoAnswer, format!("{id} is {state}"))),
+            State::Unreadable | State::Unknown => Some((Answer::Unseen, format!("{id} is {state}"))),
             State::Expiring if soon => Some((Answer::Soon, format!("{id} ends within 24 hours"))),
             _ if state.is_usable() => None,
             _ => Some((Answer::Dead, format!("{id} is {state}"))),

@@ -42,6 +42,20 @@ pub(super) struct End {
     pub issued: Option<Time>,
 }
 
+impl End {
+    /// What ends, and how that is known.
+    fn words(self, credential: &Credential) -> (&'static str, &'static str) {
+        let login = self.grant.is_some() && credential.renewal == Renewal::Auto;
+        let known = match self.grant {
+            Some(Basis::Assumed) => " (assumed: nobody says so, this is the usual life)",
+            Some(Basis::Decoded) => " (written in the token itself)",
+            Some(Basis::Server) => " (the provider says so)",
+            Some(Basis::Declared) | None => "",
+        };
+        (if login { "the login" } else { "it" }, known)
+    }
+}
+
 /// The grant's end; for what nobody renews by itself, the access token's if that is sooner.
 pub(super) fn end(credential: &Credential) -> Option<End> {
     let clocks = &credential.clocks;
@@ -81,8 +95,9 @@ pub(super) fn read(credential: &Credential, facts: &Facts<'_>) -> Reading {
     let judged = by_condition(credential, &mut reading)
         || by_verdict(credential, facts, &mut reading)
         || by_clock_problem(facts, end.is_some(), &mut reading)
-        || end.is_some_and(|end| by_end(credential, facts, end, &mut reading))
-        || by_overdue_renewal(credential, facts, &mut reading);
+        || end.is_some_and(|end| by_past_end(credential, facts, end, &mut reading))
+        || by_overdue_renewal(credential, facts, end, &mut reading)
+        || end.is_some_and(|end| by_coming_end(credential, facts, end, &mut reading));
     if !judged {
         works(credential, facts, end, &mut reading);
     }
@@ -148,8 +163,8 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
     };
     let clocks = &credential.clocks;
     let renewed = clocks.last_renewed.max(clocks.issued).is_some_and(|renewed| renewed > verdict.at);
-    let lasts = clocks.access_expires.is_none_or(|access| access > facts.now);
-    if renewed && lasts && matches!(state, State::Rejected | State::Expired) {
+    let newer = clocks.access_expires.is_none_or(|access| access > verdict.at);
+    if renewed && newer && matches!(state, State::Rejected | State::Expired) {
         reading.because.push(format!("its owner renewed it after the provider's refusal of {}", when(verdict.at)));
         return false;
     }
@@ -178,53 +193,44 @@ fn by_clock_problem(facts: &Facts<'_>, dated: bool, reading: &mut Reading) -> bo
     }
 }
 
-fn by_end(credential: &Credential, facts: &Facts<'_>, end: End, reading: &mut Reading) -> bool {
-    let Facts { now, .. } = *facts;
-    let assumed = end.grant == Some(Basis::Assumed);
-    let what = match end.grant {
-        Some(_) if matches!(credential.renewal, Renewal::Auto) => "the login",
-        _ => "it",
-    };
-    let known = match end.grant {
-        Some(Basis::Assumed) => " (assumed: nobody says so, this is the usual life)",
-        Some(Basis::Decoded) => " (written in the token itself)",
-        Some(Basis::Server) => " (the provider says so)",
-        Some(Basis::Declared) | None => "",
-    };
-    let renew = Some(credential.fix.clone());
-    if now >= end.at {
-        if let Some((verdict, of)) = facts.verdict
-            && verdict.kind == VerdictKind::Accepted
-            && verdict.at >= end.at
-        {
-            reading.because.push(answer(&credential.provider, "accepted it", verdict, of));
-            let line = format!("by its own date {what} ended {}{known}, yet it still works", when(end.at));
-            return reading.decide(State::Ok, Severity::None, line, None);
-        }
-        if assumed {
-            // A guess is never called "expired", and never wakes anybody at night.
-            reading.tier = Some(Tier::Hour1);
-            let line = format!("{what} has probably ended {}{known}", when(end.at));
-            return reading.decide(State::Expiring, Severity::Warning, line, renew);
-        }
-        reading.tier = Some(Tier::Expired);
-        return reading.decide(
-            State::Expired,
-            Severity::Critical,
-            format!("{what} ended {}{known}", when(end.at)),
-            renew,
-        );
-    }
-    let (Some(warn_at), Some(critical_at)) = (reading.warn_at, reading.critical_at) else { return false };
-    if now < warn_at {
+fn by_past_end(credential: &Credential, facts: &Facts<'_>, end: End, reading: &mut Reading) -> bool {
+    if facts.now < end.at {
         return false;
     }
-    reading.tier = tiers::tier(end.at, end.issued, warn_at, now);
-    let band = if now >= critical_at && !assumed { Severity::Critical } else { Severity::Warning };
-    reading.decide(State::Expiring, band, format!("{what} ends {}{known}", when(end.at)), renew)
+    let (what, known) = end.words(credential);
+    if let Some((verdict, of)) = facts.verdict
+        && verdict.kind == VerdictKind::Accepted
+        && verdict.at >= end.at
+    {
+        reading.because.push(answer(&credential.provider, "accepted it", verdict, of));
+        let line = format!("by its own date {what} ended {}{known}, yet it still works", when(end.at));
+        return reading.decide(State::Ok, Severity::None, line, None);
+    }
+    let renew = Some(credential.fix.clone());
+    if end.grant == Some(Basis::Assumed) {
+        // A guess is never called "expired", and never wakes anybody at night.
+        reading.tier = Some(Tier::Hour1);
+        let line = format!("{what} has probably ended {}{known}", when(end.at));
+        return reading.decide(State::Expiring, Severity::Warning, line, renew);
+    }
+    reading.tier = Some(Tier::Expired);
+    reading.decide(State::Expired, Severity::Critical, format!("{what} ended {}{known}", when(end.at)), renew)
 }
 
-fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading) -> bool {
+fn by_coming_end(credential: &Credential, facts: &Facts<'_>, end: End, reading: &mut Reading) -> bool {
+    let (Some(warn_at), Some(critical_at)) = (reading.warn_at, reading.critical_at) else { return false };
+    if facts.now < warn_at || facts.now >= end.at {
+        return false;
+    }
+    let (what, known) = end.words(credential);
+    reading.tier = tiers::tier(end.at, end.issued, warn_at, facts.now);
+    let critical = facts.now >= critical_at && end.grant != Some(Basis::Assumed);
+    let band = if critical { Severity::Critical } else { Severity::Warning };
+    let line = format!("{what} ends {}{known}", when(end.at));
+    reading.decide(State::Expiring, band, line, Some(credential.fix.clone()))
+}
+
+fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: &mut Reading) -> bool {
     // An access token's end says nothing while the clock is wrong.
     if credential.renewal != Renewal::Auto || facts.clock_problem.is_some() {
         return false;
@@ -242,6 +248,15 @@ fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, reading: &mut 
     let band = if lasts { Severity::Warning } else { Severity::Critical };
     let line =
         format!("its owner should have renewed it {} and did not, although {}", when(overdue.due), overdue.evidence);
+    if let Some(end) = end
+        && let Some(warn_at) = reading.warn_at
+    {
+        // The login's own end is said at its steps all the same.
+        reading.tier = tiers::tier(end.at, end.issued, warn_at, facts.now);
+        if reading.tier.is_some() {
+            reading.because.push(format!("{} ends {}", end.words(credential).0, when(end.at)));
+        }
+    }
     reading.decide(State::RefreshOverdue, band, line, Some(credential.fix.clone()))
 }
 
@@ -253,8 +268,7 @@ fn works(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: 
         because.push(answer(&credential.provider, "accepted it", verdict, of));
     }
     if let Some(end) = end {
-        let what = if end.grant.is_some() && credential.renewal == Renewal::Auto { "the login" } else { "it" };
-        let known = if end.grant == Some(Basis::Assumed) { " (assumed)" } else { "" };
+        let (what, known) = end.words(credential);
         because.push(format!("{what} ends {}{known}", when(end.at)));
     }
     match (credential.renewal, end) {
