@@ -3,3 +3,4 @@
 pub mod auth_store;
 pub mod gateway_config;
 pub mod installation;
+pub mod provider_env;
