@@ -1,5 +1,7 @@
 //! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod dotenv;
 pub mod gateway_config;
 pub mod installation;
+pub mod javascript;
