@@ -1,5 +1,10 @@
 //! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod dates;
+pub mod dotenv;
 pub mod gateway_config;
 pub mod installation;
+pub mod javascript;
+pub mod jwt;
+pub mod provider_env;
