@@ -5,3 +5,6 @@ pub mod dotenv;
 pub mod gateway_config;
 pub mod installation;
 pub mod javascript;
+pub mod json;
+pub mod provider_id;
+pub mod provider_keys;
