@@ -6,10 +6,12 @@
 //! * [`tiers`]: bands and reminder steps before an end.
 //! * [`check`]: the answer of `--check`.
 //! * [`clock_trust`]: whether dates can be judged now.
+//! * [`order`]: which of a gateway's profiles would be used.
 
 pub mod assess;
 pub mod check;
 pub mod clock_trust;
 pub mod observation;
+pub mod order;
 pub mod policy;
 pub mod tiers;

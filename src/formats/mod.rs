@@ -6,5 +6,8 @@ pub mod dotenv;
 pub mod gateway_config;
 pub mod installation;
 pub mod javascript;
+pub mod json;
 pub mod jwt;
 pub mod provider_env;
+pub mod provider_id;
+pub mod provider_keys;
