@@ -2,5 +2,7 @@
 
 pub mod auth_store;
 pub mod gateway_config;
+pub mod gateway_view;
 pub mod installation;
 pub mod provider_env;
+pub mod systemd_unit;
