@@ -24,6 +24,8 @@ pub struct GatewayView {
     pub visible: BTreeMap<String, Sighting>,
     /// How far `visible` can be trusted.
     pub sight: Sight,
+    /// Whether services of this user go on when the user logs out; `None`: not known, or not a question here.
+    pub lingers: Option<bool>,
 }
 
 /// How far [`GatewayView::visible`] can be trusted.

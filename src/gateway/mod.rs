@@ -72,7 +72,14 @@ impl Machine<'_> {
         let (visible, sight) = environment::merge(own, process.is_some(), unit, installations, key);
         let units: Vec<GatewayUnit> = units.into_iter().map(|u| u.unit).collect();
         let seen = Seen { port, answer, process: process.as_ref(), units: &units, installed, proc: proc.is_dir(), now };
-        GatewayView { gateway: seen.judge(), port, process, units, visible, sight }
+        GatewayView { gateway: seen.judge(), port, process, units, visible, sight, lingers: self.lingers(env) }
+    }
+
+    /// systemd keeps one file for each user whose services outlive a logout. Root's always do.
+    fn lingers(&self, env: &Environment) -> Option<bool> {
+        let systemd = self.root.join("var/lib/systemd");
+        let user = env.get("USER").or(env.get("LOGNAME")).filter(|user| !user.contains('/'))?;
+        (self.uid != 0 && systemd.is_dir()).then(|| systemd.join("linger").join(user).exists())
     }
 }
 

@@ -275,6 +275,18 @@ fn no_value_is_in_the_view() {
 }
 
 #[test]
+fn lingering_is_a_file_of_systemd() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    let lingers = |tree: &Tree| Machine { root: tree.dir.path(), uid: 4242 }.lingers(&tree.env);
+    assert_eq!(lingers(&tree), None, "no systemd");
+    tree.write("var/lib/systemd/linger/bob", "");
+    assert_eq!(lingers(&tree), Some(false));
+    tree.write("var/lib/systemd/linger/ann", "");
+    assert_eq!(lingers(&tree), Some(true));
+}
+
+#[test]
 fn this_machine_can_be_looked_at() {
     let view = look(&[], &Environment::default(), &key(), now());
     assert!(!view.gateway.detail.is_empty());
