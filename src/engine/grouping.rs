@@ -6,9 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{
-    IncidentId, Item, ItemStatus, Notification, NotificationId, NotificationKind, Severity, Time,
-};
+use crate::domain::{IncidentId, Item, ItemStatus, Notification, NotificationId, NotificationKind, Severity, Time};
 use crate::engine::incidents::Queued;
 
 /// Something that one receiver should hear.
@@ -48,7 +46,8 @@ impl<'a> Queue<'a> {
         for entry in queued {
             for item in &entry.notification.items {
                 let over = item.status != ItemStatus::Firing;
-                let attempted = waiting.entry((entry.notification.receiver.as_str(), &item.incident, over)).or_default();
+                let attempted =
+                    waiting.entry((entry.notification.receiver.as_str(), &item.incident, over)).or_default();
                 *attempted |= entry.attempts > 0 || entry.in_flight;
             }
         }

@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    CredentialId, Incident, IncidentId, IncidentStatus, Item, ItemStatus, Notification, NotificationId, Pseudonyms, Severity,
-    Snapshot, Span, Time,
+    CredentialId, Incident, IncidentId, IncidentStatus, Item, ItemStatus, Notification, NotificationId, Pseudonyms,
+    Severity, Snapshot, Span, Time,
 };
 use crate::engine::policy::AlertPolicy;
 use crate::engine::{grouping, routing};
@@ -149,7 +149,12 @@ pub fn decide(
         &standing.queued,
         still_true,
         wants,
-        &grouping::Rules { host: &snapshot.host, first_ever: !standing.ever_committed, digest_over: policy.digest_over, now },
+        &grouping::Rules {
+            host: &snapshot.host,
+            first_ever: !standing.ever_committed,
+            digest_over: policy.digest_over,
+            now,
+        },
     );
 
     let mentioned: BTreeSet<&IncidentId> = plan.mentioned.iter().collect();

@@ -32,11 +32,8 @@ pub fn receivers<'a>(
 }
 
 fn matches(route: &Route, severity: Severity, provider: Option<&str>, subject: &Subject) -> bool {
-    let severity_fits = if route.severity.is_empty() {
-        severity >= Severity::Warning
-    } else {
-        route.severity.contains(&severity)
-    };
+    let severity_fits =
+        if route.severity.is_empty() { severity >= Severity::Warning } else { route.severity.contains(&severity) };
     let provider_fits =
         route.providers.is_empty() || provider.is_some_and(|name| route.providers.iter().any(|wanted| wanted == name));
     let subject_fits =

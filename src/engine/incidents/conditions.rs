@@ -134,11 +134,14 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Con
     let provider = &assessed.credential.provider;
     let date = judgement.expires.map(|at| at.format("%Y-%m-%d %H:%M UTC"));
     let (title, summary) = match name {
-        EXPIRING => (format!("{id} must be renewed"), match date {
-            Some(date) if judgement.state == State::Expired => format!("{id} expired {date}"),
-            Some(date) => format!("{id} expires {date}"),
-            None => format!("{id} has expired"),
-        }),
+        EXPIRING => (
+            format!("{id} must be renewed"),
+            match date {
+                Some(date) if judgement.state == State::Expired => format!("{id} expired {date}"),
+                Some(date) => format!("{id} expires {date}"),
+                None => format!("{id} has expired"),
+            },
+        ),
         OVERDUE => (format!("{id} was not renewed"), format!("{id} should have been renewed by its owner and was not")),
         REJECTED => (format!("{id} is refused"), format!("{provider} refuses {id}")),
         LIMITED => (format!("{id} has used up its quota"), format!("{id} works; its quota is used up")),
@@ -286,7 +289,10 @@ pub(super) fn without_condition(incident: &Incident, snapshot: &Snapshot, presen
         return match incident.name.as_str() {
             GATEWAY if snapshot.gateway.state == GatewayState::Unknown => Sight::Unclear,
             // Inhibited, not repaired.
-            FINDING if incident.subject.as_str().starts_with("gateway.") && snapshot.gateway.state == GatewayState::Down => {
+            FINDING
+                if incident.subject.as_str().starts_with("gateway.")
+                    && snapshot.gateway.state == GatewayState::Down =>
+            {
                 Sight::Unclear
             }
             _ => Sight::Over(None),
@@ -322,11 +328,27 @@ fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sig
     let there = matches!(name, MISSING | UNREADABLE);
     match judgement.state {
         State::Unknown => Sight::Unclear,
-        State::Ok | State::Static => if from_verdict && !proved { Sight::Unclear } else { Sight::Over(None) },
-        State::Expiring | State::RefreshOverdue | State::Limited if from_verdict => {
-            if proved { Sight::Over(None) } else { Sight::Unclear }
+        State::Ok | State::Static => {
+            if from_verdict && !proved {
+                Sight::Unclear
+            } else {
+                Sight::Over(None)
+            }
         }
-        State::Missing | State::Unreadable => if judgement.severity == Severity::None { unused() } else { Sight::Unclear },
+        State::Expiring | State::RefreshOverdue | State::Limited if from_verdict => {
+            if proved {
+                Sight::Over(None)
+            } else {
+                Sight::Unclear
+            }
+        }
+        State::Missing | State::Unreadable => {
+            if judgement.severity == Severity::None {
+                unused()
+            } else {
+                Sight::Unclear
+            }
+        }
         _ if there => Sight::Over(None),
         _ if judgement.severity == Severity::None => unused(),
         State::Expiring if name == OVERDUE => Sight::Over(None),
