@@ -11,7 +11,19 @@
 pub mod assess;
 pub mod check;
 pub mod clock_trust;
+//! * [`incidents`]: from a snapshot and what stands open to what is said to whom.
+//! * `grouping`: which of it shares a message.
+//! * [`routing`]: who hears of what.
+//! * [`retry`]: when a failed delivery is tried again.
+//! * [`due`]: when something is due.
+
+pub mod due;
+mod grouping;
+pub mod incidents;
+mod jitter;
 pub mod observation;
 pub mod order;
 pub mod policy;
 pub mod tiers;
+pub mod retry;
+pub mod routing;
