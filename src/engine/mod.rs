@@ -7,15 +7,15 @@
 //! * [`check`]: the answer of `--check`.
 //! * [`clock_trust`]: whether dates can be judged now.
 //! * [`order`]: which of a gateway's profiles would be used.
-
-pub mod assess;
-pub mod check;
-pub mod clock_trust;
 //! * [`incidents`]: from a snapshot and what stands open to what is said to whom.
 //! * `grouping`: which of it shares a message.
 //! * [`routing`]: who hears of what.
 //! * [`retry`]: when a failed delivery is tried again.
 //! * [`due`]: when something is due.
+
+pub mod assess;
+pub mod check;
+pub mod clock_trust;
 
 pub mod due;
 mod grouping;
@@ -24,6 +24,6 @@ mod jitter;
 pub mod observation;
 pub mod order;
 pub mod policy;
-pub mod tiers;
 pub mod retry;
 pub mod routing;
+pub mod tiers;
