@@ -87,6 +87,7 @@ fn incident(severity: Severity, status: IncidentStatus) -> Incident {
         announced_tier: None,
         announced_at: None,
         announced_severity: Severity::None,
+        reminders: 0,
         title: String::new(),
         summary: String::new(),
         because: vec![],
