@@ -3,17 +3,19 @@
 //! What must hold: a message is on disk before it is sent; a cycle is committed whole or not at all; whoever stops waiting for
 //! a cycle at any point loses nothing, because the next one finds everything in `state.db`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{CredentialId, Finding, Incident, IncidentStatus, Pseudonyms, Snapshot, Time};
+use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Snapshot, Span, Time};
+use crate::engine::assess::worst_first;
 use crate::engine::incidents::{Decision, decide};
-use crate::engine::observation::Previous;
 use crate::export::metrics::{ReceiverHealth, Standing, snapshot_text};
 use crate::export::own::Own;
-use crate::store::{CycleRecord, ReceiverState, Store, StoreError, StoredVerdict};
+use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
 use crate::web::{Site, View};
 
 use super::desk::{Desk, Gone};
@@ -21,24 +23,12 @@ use super::systemd::Progress;
 
 /// The name of the job in the ledger of last runs.
 pub const STATUS: &str = "status";
-
-/// What earlier cycles left for the next one to respect.
-#[derive(Clone, Debug, Default)]
-pub struct Remembered {
-    /// The last answers of probes.
-    pub verdicts: BTreeMap<CredentialId, StoredVerdict>,
-    /// What the last judgement decided.
-    pub previous: BTreeMap<CredentialId, Previous>,
-    /// The last instant that was committed.
-    pub last_persisted: Option<Time>,
-    /// What the monitor found about itself: a disk that cannot be written, a receiver that refuses us.
-    pub findings: Vec<Finding>,
-}
+const TIDY: &str = "tidy";
 
 /// Whoever looks at the machine. Blocking: it reads files.
 pub trait Eyes: Send + Sync {
     /// Everything known at `now`.
-    fn look(&self, config: &Config, remembered: Remembered, now: Time) -> Snapshot;
+    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Snapshot;
 }
 
 /// Everything a cycle works with that lives as long as the process.
@@ -56,6 +46,23 @@ pub struct Monitor {
     pub eyes: Arc<dyn Eyes>,
     /// Fed to the watchdog.
     pub progress: Progress,
+    /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
+    looking: Arc<Semaphore>,
+}
+
+impl Monitor {
+    /// From its parts.
+    #[must_use]
+    pub fn new(
+        clock: &Arc<dyn Clock>,
+        desk: Desk,
+        own: Arc<Own>,
+        site: Option<Arc<Site>>,
+        eyes: Arc<dyn Eyes>,
+        progress: Progress,
+    ) -> Self {
+        Self { clock: Arc::clone(clock), desk, own, site, eyes, progress, looking: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 /// Why a cycle came to nothing.
@@ -70,14 +77,20 @@ pub enum CycleError {
     /// A bug in reading or judging; the panic's own message is on stderr.
     #[error("looking at this machine panicked; nothing was changed, the next cycle tries again")]
     Panicked,
+    /// Reading hangs, usually on a network file system that is gone.
+    #[error("looking at this machine takes longer than {} s; nothing was changed", LOOK.as_secs())]
+    Hangs,
 }
+
+/// Longest look at the machine.
+const LOOK: Duration = Duration::from_secs(60);
 
 /// What came of a cycle.
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// What was seen.
     pub snapshot: Arc<Snapshot>,
-    /// What was decided.
+    /// What was decided; it is on disk.
     pub decision: Decision,
 }
 
@@ -87,10 +100,10 @@ pub struct Committed {
 /// Nothing was committed.
 pub async fn cycle(monitor: &Monitor, config: &Arc<Config>, notes: &[String]) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
-    let remembered = monitor.desk.with(remember).await??;
+    let (remembered, about_us) = monitor.desk.with(remember).await??;
     monitor.progress.made();
 
-    let snapshot = observe(monitor, config, remembered, now).await?;
+    let snapshot = observe(monitor, config, remembered, about_us, now).await?;
     monitor.progress.made();
 
     let (decision, names) = commit(monitor, config, &snapshot, now).await?;
@@ -101,26 +114,33 @@ pub async fn cycle(monitor: &Monitor, config: &Arc<Config>, notes: &[String]) ->
     Ok(Committed { snapshot, decision })
 }
 
-fn remember(store: &mut Store) -> Result<Remembered, StoreError> {
-    let quarantined = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
-    let findings = quarantined.chain(store.trouble()).collect();
-    Ok(Remembered {
-        verdicts: store.verdicts()?,
-        previous: store.previous()?,
-        last_persisted: store.last_persisted_time()?,
-        findings,
-    })
+/// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
+/// us. Another receiver then hears of it.
+fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError> {
+    let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
+    Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
 }
 
 async fn observe(
     monitor: &Monitor,
     config: &Arc<Config>,
     remembered: Remembered,
+    about_us: Vec<Finding>,
     now: Time,
 ) -> Result<Arc<Snapshot>, CycleError> {
     let (eyes, config) = (Arc::clone(&monitor.eyes), Arc::clone(config));
-    let looking = tokio::task::spawn_blocking(move || eyes.look(&config, remembered, now));
-    Ok(Arc::new(looking.await.map_err(|_| CycleError::Panicked)?))
+    let seat = Arc::clone(&monitor.looking).try_acquire_owned().map_err(|_| CycleError::Hangs)?;
+    let looking = tokio::task::spawn_blocking(move || {
+        let mut snapshot = eyes.look(&config, &remembered, now);
+        if !about_us.is_empty() {
+            snapshot.findings.extend(about_us);
+            worst_first(&mut snapshot.findings);
+        }
+        drop(seat);
+        snapshot
+    });
+    let seen = tokio::time::timeout(LOOK, looking).await.map_err(|_| CycleError::Hangs)?;
+    Ok(Arc::new(seen.map_err(|_| CycleError::Panicked)?))
 }
 
 async fn commit(
@@ -131,6 +151,8 @@ async fn commit(
 ) -> Result<(Decision, Pseudonyms), CycleError> {
     let (snapshot, config) = (Arc::clone(snapshot), Arc::clone(config));
     let committed = monitor.desk.with(move |store| -> Result<_, StoreError> {
+        let fingerprints: Vec<_> = snapshot.credentials.iter().filter_map(|one| one.credential.fingerprint).collect();
+        store.first_seen(&fingerprints, now)?;
         let names = store.pseudonyms(texts(&snapshot), config.export_emails)?;
         let record = CycleRecord { snapshot: &snapshot, verdicts: &[], runs: &[STATUS], now };
         let decision =
@@ -167,6 +189,23 @@ async fn publish(
     Ok(())
 }
 
+/// Forgets what is old, once a day.
+///
+/// # Errors
+/// If the store fails.
+pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> {
+    let (keep, now) = (config.history.clone(), monitor.clock.now());
+    let tidied = monitor.desk.with(move |store| -> Result<(), StoreError> {
+        let last = store.last_run(TIDY)?;
+        if last.is_none_or(|at| now - at >= Span::days(1) || at > now) {
+            store.prune(&keep, now)?;
+            store.set_last_run(TIDY, now)?;
+        }
+        Ok(())
+    });
+    Ok(tidied.await??)
+}
+
 /// What the store knows, for pages and scrapes.
 ///
 /// # Errors
@@ -186,7 +225,7 @@ fn health(receiver: &crate::config::Receiver, states: &[ReceiverState]) -> Recei
     let state = states.iter().find(|state| state.name == receiver.name);
     ReceiverHealth {
         name: receiver.name.clone(),
-        channel: receiver.kind.word(),
+        channel: super::delivery::channel(receiver),
         queued: state.map_or(0, |s| usize::try_from(s.queued).unwrap_or(usize::MAX)),
         oldest_queued: state.and_then(|s| s.oldest),
         last_success: state.and_then(|s| s.last_success),

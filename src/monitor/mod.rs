@@ -8,8 +8,13 @@
 //! * [`systemd`]: what the service manager is told.
 //! * [`logs`]: what goes to stderr.
 
+pub mod cycle;
+pub mod daemon;
+pub mod delivery;
 pub mod demo;
 pub mod desk;
+pub mod ground;
 pub mod logs;
+pub mod once;
 pub mod systemd;
 pub mod ticker;

@@ -51,8 +51,8 @@ const STUCK: Duration = Duration::from_secs(180);
 impl Progress {
     /// Progress begins now.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
-        let progress = Self { clock, last: Arc::default() };
+    pub fn new(clock: &Arc<dyn Clock>) -> Self {
+        let progress = Self { clock: Arc::clone(clock), last: Arc::default() };
         progress.made();
         progress
     }
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn progress_is_measured_by_the_clock_that_does_not_jump() {
         let clock = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
-        let progress = Progress::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let progress = Progress::new(&(Arc::clone(&clock) as Arc<dyn Clock>));
         clock.set_wall("2030-01-01T00:00:00Z".parse().unwrap());
         assert!(!progress.stuck());
         clock.advance(STUCK);

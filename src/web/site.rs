@@ -56,6 +56,14 @@ impl Site {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
     }
 
+    /// Shows the same snapshot with what the store knows now.
+    pub fn update(&self, standing: Standing) {
+        if let Some(old) = self.view() {
+            let (snapshot, metrics) = (Arc::clone(&old.snapshot), old.metrics.clone());
+            self.publish(View { snapshot, standing, metrics, zone: old.zone, notes: old.notes.clone() });
+        }
+    }
+
     /// What is shown now.
     #[must_use]
     pub fn view(&self) -> Option<Arc<View>> {
