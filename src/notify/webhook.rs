@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
-use reqwest::{Response, StatusCode};
+use reqwest::{Response, StatusCode, Url};
 
 use super::{Receiver, transient};
 use crate::config::{self, resolve, resolve_maybe};
@@ -175,7 +175,9 @@ impl Receiver for Webhook {
 }
 
 fn detail(status: StatusCode, headers: &HeaderMap, text: &str, secrets: &Secrets) -> String {
+    let parts = Url::parse(secrets.url.expose()).map(|url| redact::hidden_parts(&url)).unwrap_or_default();
     let mut hidden: Vec<&str> = vec![secrets.url.expose()];
+    hidden.extend(parts.iter().map(String::as_str));
     hidden.extend(secrets.signing.iter().map(Secret::expose));
     hidden.extend(secrets.headers.iter().map(|(_, value)| value.expose()));
     let to = if status.is_redirection() {
