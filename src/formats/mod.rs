@@ -1,10 +1,15 @@
 //! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod config_document;
+pub mod config_schema;
 pub mod dotenv;
+pub mod eligibility;
 pub mod gateway_config;
 pub mod installation;
 pub mod javascript;
 pub mod json;
+pub mod json5;
+pub mod model_ref;
 pub mod provider_id;
 pub mod provider_keys;
