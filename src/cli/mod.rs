@@ -4,6 +4,9 @@ pub mod args;
 mod check_config;
 pub mod exit;
 mod monitor_init;
+pub mod completions;
+pub mod doctor;
+pub mod handover;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -29,6 +32,10 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    let argv = match handover::whose(&argv) {
+        handover::Whose::Ours(argv) => argv,
+        handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
+    };
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -36,11 +43,13 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     let context = Context { global: cli.global, env };
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            anstream::eprintln!("opensoul: {failure}");
-            failure.into()
-        }
+        Err(failure) => report(failure),
     }
+}
+
+fn report(failure: Failure) -> ExitCode {
+    anstream::eprintln!("opensoul: {failure}");
+    failure.into()
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
@@ -61,5 +70,10 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         | Command::Monitor(_)
         | Command::Completions { .. }
         | Command::Man { .. } => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
+        Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
+        Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
+        Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {
+            Err(Failure::new(FailureKind::Unavailable, "not built yet"))
+        }
     }
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::domain::*;
-use crate::formats::auth_store::AuthStore;
 use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, SeenIn, Sight, Sighting, UnitScope};
 use crate::formats::installation::{AgentStore, Family, LayeredEnv};
 
@@ -63,7 +62,7 @@ impl Scene {
                 }],
                 visible: [(
                     "OPENAI_API_KEY".to_owned(),
-                    Sighting { from: SeenIn::Process, fingerprint: key.fingerprint(&Secret::new("sk-one".into())) },
+                    Sighting::new(SeenIn::Process, key.fingerprint(&Secret::new("sk-one".into()))),
                 )]
                 .into(),
                 sight: Sight::Running,
@@ -112,13 +111,7 @@ impl Scene {
             config_path,
             config: None,
             config_problems: Vec::new(),
-            agents: vec![AgentStore {
-                agent: "main".into(),
-                agent_dir,
-                store_path,
-                store: AuthStore::default(),
-                findings: Vec::new(),
-            }],
+            agents: vec![AgentStore { agent: "main".into(), agent_dir, store_path, ..AgentStore::default() }],
             env: LayeredEnv::default(),
             sqlite: false,
         });
