@@ -2,10 +2,13 @@
 //!
 //! All three checks need the environment of the running process: without it, the absence of a name proves nothing.
 
+use std::fs;
+
 use super::{By, Check, Context};
 use crate::domain::{Finding, Owner, Place, Secret, Severity};
+use crate::formats::dotenv;
 use crate::formats::gateway_view::{SeenIn, Sight};
-use crate::formats::installation::{Installation, Layer};
+use crate::formats::installation::Installation;
 use crate::formats::provider_env::{self, ProviderEnv};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -45,7 +48,7 @@ fn not_inherited(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for row in rows() {
         let Some((name, _)) = in_shell(context, row) else { continue };
-        let seen = |name: &&str| context.gateway.visible.get(*name).is_some_and(|s| s.fingerprint.is_some());
+        let seen = |name: &&str| context.gateway.visible.get(*name).is_some_and(|s| !s.blank);
         if row.gateway.iter().any(seen) || has_usable_profile(context, row.provider) {
             continue;
         }
@@ -119,11 +122,12 @@ fn blank(context: &Context<'_>) -> Vec<Finding> {
     if context.gateway.sight == Sight::Blind {
         return Vec::new();
     }
-    let Some(installation) = chosen(context) else { return Vec::new() };
+    let Some(path) = chosen(context).map(|i| i.state_dir.join(".env")) else { return Vec::new() };
     let mut findings = Vec::new();
-    for (name, seen) in context.gateway.visible.iter().filter(|(_, seen)| seen.fingerprint.is_none()) {
-        let Some((value, Layer::StateDotenv(path))) = installation.env.vars.get(name) else { continue };
-        if value.trim().is_empty() || !matches!(seen.from, SeenIn::Process | SeenIn::Unit(_)) {
+    for assignment in dotenv::parse(&fs::read_to_string(&path).unwrap_or_default()) {
+        let name = &assignment.name;
+        let Some(seen) = context.gateway.visible.get(name).filter(|seen| seen.blank) else { continue };
+        if assignment.value.trim().is_empty() || !matches!(seen.from, SeenIn::Process | SeenIn::Unit(_)) {
             continue;
         }
         findings.push(
@@ -136,7 +140,7 @@ fn blank(context: &Context<'_>) -> Vec<Finding> {
                     context.gateway.restart_command()
                 ),
             )
-            .at(Place::file(path).key(name)),
+            .at(Place { line: Some(assignment.line), ..Place::file(&path).key(name) }),
         );
     }
     findings

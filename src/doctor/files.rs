@@ -175,7 +175,7 @@ fn owner(context: &Context<'_>) -> Vec<Finding> {
         }
         for (path, uid) in foreign {
             let message = format!(
-                "It belongs to user number {uid}, the directory around it to {expected}: its owner may be unable to read or \
+                "A file of the gateway belongs to user number {uid}, the directory around it to {expected}: the gateway may be unable to read or \
                  renew it (a command was probably run with sudo)."
             );
             findings.push(Finding::new("state.owner", Severity::Warning, message, fix(&path)).at(Place::file(&path)));
@@ -222,7 +222,7 @@ fn sessions(context: &Context<'_>) -> Vec<Finding> {
             if open.is_empty() {
                 continue;
             }
-            let message = format!("Other users can read {} of its files (conversations).", open.len());
+            let message = format!("Other users can read {} files of sessions (conversations).", open.len());
             let fix = format!("chmod -R go= {}", quoted(&dir));
             findings.push(Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(&dir)));
         }

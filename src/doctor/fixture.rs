@@ -63,7 +63,7 @@ impl Scene {
                 }],
                 visible: [(
                     "OPENAI_API_KEY".to_owned(),
-                    Sighting { from: SeenIn::Process, fingerprint: key.fingerprint(&Secret::new("sk-one".into())) },
+                    Sighting::new(SeenIn::Process, key.fingerprint(&Secret::new("sk-one".into()))),
                 )]
                 .into(),
                 sight: Sight::Running,

@@ -61,7 +61,7 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
         let dirs = std::iter::once(&installation.state_dir).chain(installation.agents.iter().map(|a| &a.agent_dir));
         for dir in dirs.filter(|dir| dir.is_dir()) {
             if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() {
-                let message = "It cannot be written: the gateway cannot store renewed tokens there.";
+                let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
                 let fix = format!(
                     "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
                     context.uid,

@@ -4,7 +4,7 @@ use super::fixture::Scene;
 use super::*;
 use crate::domain::*;
 use crate::formats::gateway_view::{SeenIn, Sight, Sighting};
-use crate::formats::installation::{Family, Layer};
+use crate::formats::installation::Family;
 
 /// What breaks a healthy machine, and the one check that must say so, with its severity.
 type Breakage = (&'static str, Severity, fn(&mut Scene));
@@ -31,10 +31,15 @@ const BREAKAGES: &[Breakage] = &[
     ("auth.env-not-inherited", Severity::Info, |s| s.env.set("GROQ_API_KEY", "gsk-canary")),
     ("auth.env-differs", Severity::Info, |s| s.env.set("OPENAI_API_KEY", "sk-canary")),
     ("auth.env-blank", Severity::Warning, |s| {
-        let blank = Sighting { from: SeenIn::Process, fingerprint: None };
+        let blank = Sighting::new(SeenIn::Process, None);
         s.view.visible.insert("XAI_API_KEY".into(), blank);
-        let layer = Layer::StateDotenv(s.path(".opensoul/.env"));
-        s.installations[0].env.vars.insert("XAI_API_KEY".into(), ("xai-canary".into(), layer));
+        std::fs::write(
+            s.path(".opensoul/.env"),
+            "A=1
+XAI_API_KEY=xai-canary
+",
+        )
+        .expect("file");
     }),
     ("gateway.down", Severity::Critical, |s| s.view.gateway.state = GatewayState::Down),
     ("gateway.env-stale", Severity::Warning, |s| s.view.units[0].files[0].1 = Some(s.now - Span::minutes(5))),

@@ -83,8 +83,10 @@ pub struct Profile {
     pub secret: Option<Secret>,
     /// `refresh`, if it is a string.
     pub refresh: Option<Secret>,
-    /// `keyRef` or `tokenRef`.
+    /// `keyRef` or `tokenRef`; whoever reads the store puts what it resolves to into `secret`.
     pub reference: Option<SecretRef>,
+    /// Why the reference does not resolve.
+    pub unresolved: Option<String>,
     /// `expires`
     pub expires: Expires,
     /// `email`, trimmed, if it is not blank.
@@ -342,6 +344,7 @@ pub fn mirror_login(store: &mut AuthStore, id: &str, provider: &str, text: &str,
         secret: Some(Secret::new(access.to_owned())),
         refresh: Some(Secret::new(refresh.to_owned())),
         reference: None,
+        unresolved: None,
         expires: Expires::Number(expires),
         email: None,
         account: None,
@@ -451,6 +454,7 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
         secret,
         refresh,
         reference,
+        unresolved: None,
         expires,
         email,
         account,

@@ -97,8 +97,18 @@ impl GatewayUnit {
 pub struct Sighting {
     /// Where it has it from.
     pub from: SeenIn,
-    /// Keyed hash of the value; `None`: set and blank.
+    /// Set, and to nothing.
+    pub blank: bool,
+    /// Keyed hash of the value; `None` if it is blank or cannot be read from here.
     pub fingerprint: Option<Fingerprint>,
+}
+
+impl Sighting {
+    /// A variable with a known value.
+    #[must_use]
+    pub fn new(from: SeenIn, fingerprint: Option<Fingerprint>) -> Self {
+        Self { from, blank: fingerprint.is_none(), fingerprint }
+    }
 }
 
 /// Where a variable was seen, strongest first.

@@ -249,17 +249,27 @@ fn a_dotenv_fills_what_is_unset_and_config_also_what_is_blank() {
     tree.listens();
     tree.process(42, "opensoul-gateway", "/x", "GROQ_API_KEY= XAI_API_KEY=", 1);
     tree.holds_socket(42, 777);
-    let dotenv = tree.installation.state_dir.join(".env");
+    let dotenv = tree.write("home/.opensoul/.env", "GROQ_API_KEY=blocked\nexport OPENAI_API_KEY='dotenv'\nEDITOR=vi\n");
+    tree.write(
+        "home/.opensoul/opensoul.json",
+        "{ env: { vars: { \"MISTRAL_API_KEY\" : 'x' } }, a: \"${ZAI_API_KEY}\" }",
+    );
     let vars = &mut tree.installation.env.vars;
-    let state = Layer::StateDotenv(dotenv.clone());
-    vars.insert("GROQ_API_KEY".into(), ("blocked".into(), state.clone()));
     vars.insert("XAI_API_KEY".into(), ("filled".into(), Layer::Config));
-    vars.insert("OPENAI_API_KEY".into(), ("dotenv".into(), state));
-    vars.insert("ZAI_API_KEY".into(), ("our shell".into(), Layer::Process));
+    // What our own shell has says nothing about the gateway, and may hide what the files say.
+    for name in ["ZAI_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY"] {
+        vars.insert(name.into(), ("our shell".into(), Layer::Process));
+    }
     vars.insert("EDITOR".into(), ("vi".into(), Layer::Config));
     let view = tree.look();
-    assert_eq!(view.visible.keys().collect::<Vec<_>>(), ["GROQ_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY"]);
-    assert_eq!(view.visible["GROQ_API_KEY"].fingerprint, None);
+    assert_eq!(
+        view.visible.keys().collect::<Vec<_>>(),
+        ["GROQ_API_KEY", "MISTRAL_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY"]
+    );
+    assert!(view.visible["GROQ_API_KEY"].blank);
+    let hidden = &view.visible["MISTRAL_API_KEY"];
+    assert!(!hidden.blank && hidden.fingerprint.is_none());
+    assert_eq!(view.visible["OPENAI_API_KEY"].fingerprint, fingerprint("dotenv"));
     assert_eq!(view.visible["OPENAI_API_KEY"].from, SeenIn::StateDotenv(dotenv));
     assert_eq!(view.visible["XAI_API_KEY"].fingerprint, fingerprint("filled"));
 }
