@@ -105,3 +105,87 @@ pub fn program(argv0: Option<&std::ffi::OsStr>) -> Program {
     let name = argv0.map(PathBuf::from).and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     Program { exe: std::env::current_exe().ok(), name: name.unwrap_or_default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Finding, Gateway, GatewayState};
+    use crate::formats::gateway_view::Sight;
+
+    fn now() -> Time {
+        "2026-11-20T12:00:00Z".parse().expect("a date")
+    }
+
+    fn seen(findings: Vec<Finding>) -> Seen {
+        let gateway = Gateway { state: GatewayState::Absent, detail: "nothing".into() };
+        Seen {
+            snapshot: Snapshot {
+                taken_at: now(),
+                host: "here".into(),
+                credentials: Vec::new(),
+                providers: Vec::new(),
+                gateway: gateway.clone(),
+                findings,
+                sources: Vec::new(),
+                clock_problem: None,
+            },
+            installations: Vec::new(),
+            gateway: GatewayView {
+                gateway,
+                port: 1,
+                process: None,
+                units: Vec::new(),
+                visible: [].into(),
+                sight: Sight::Blind,
+                lingers: None,
+            },
+            key: FingerprintKey::new(&[7; 32]),
+        }
+    }
+
+    fn run_with(args: &Doctor, see: Result<Seen, Failure>) -> (Outcome, String) {
+        let mut out = Vec::new();
+        let sink = Sink { out: &mut out, width: 80 };
+        let none = PathBuf::from("/nonexistent");
+        let own = OwnPaths { config: none.clone(), state: none };
+        let outcome = run(args, &Environment::default(), own, Program::default(), now(), || see, sink);
+        (outcome, String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn exit_codes() {
+        let warning = || vec![Finding::new("store.unreadable", Severity::Warning, "m", "f")];
+        let person = Doctor::default();
+        let lint = Doctor { lint: true, ..Doctor::default() };
+        let json = Doctor { json: true, ..Doctor::default() };
+        let quiet = Doctor { non_interactive: true, severity_min: SeverityArg::Critical, ..Doctor::default() };
+        assert_eq!(run_with(&person, Ok(seen(warning()))).0, Ok(0));
+        assert_eq!(run_with(&lint, Ok(seen(warning()))).0, Ok(1));
+        assert_eq!(run_with(&lint, Ok(seen(Vec::new()))).0, Ok(0));
+        assert_eq!(run_with(&quiet, Ok(seen(warning()))).0, Ok(0), "below the threshold");
+        let (outcome, text) = run_with(&json, Ok(seen(warning())));
+        assert_eq!(outcome, Ok(1));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["findings"][0]["id"],
+            "store.unreadable"
+        );
+        let broken = || Err(Failure::new(FailureKind::Config, "x"));
+        assert_eq!(run_with(&lint, broken()).0, Ok(2));
+        assert_eq!(run_with(&person, broken()).0.expect_err("broken").code(), 78);
+    }
+
+    #[test]
+    fn checks_are_chosen() {
+        let findings = || vec![Finding::new("store.unreadable", Severity::Warning, "m", "f")];
+        let skip = Doctor { lint: true, skip: vec!["store".into()], ..Doctor::default() };
+        assert_eq!(run_with(&skip, Ok(seen(findings()))).0, Ok(0));
+        let only = Doctor { json: true, only: vec!["clock.wrong".into()], ..Doctor::default() };
+        let (outcome, text) = run_with(&only, Ok(seen(findings())));
+        assert_eq!(outcome, Ok(0));
+        assert!(text.contains("\"checks\": [\n    \"clock.wrong\"\n  ]"), "{text}");
+        let wrong = Doctor { only: vec!["stroe".into()], ..Doctor::default() };
+        let failure = run_with(&wrong, Ok(seen(findings()))).0.expect_err("unknown");
+        assert_eq!(failure.code(), 64);
+        assert!(failure.message.contains("did you mean `store`?"), "{failure}");
+    }
+}
