@@ -6,7 +6,7 @@
 
 mod blast_radius;
 mod copies;
-mod generation;
+pub mod generation;
 pub(super) mod in_use;
 mod overdue;
 mod providers;
@@ -16,11 +16,11 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use super::observation::{Observation, Previous};
+use super::observation::Observation;
 use super::policy::Thresholds;
 use crate::domain::{
-    Assessed, Credential, CredentialId, Fingerprint, GatewayState, Judgement, Renewal, Selection, Severity, Snapshot,
-    Time, Verdict,
+    Assessed, Credential, CredentialId, Finding, Fingerprint, GatewayState, Judgement, Renewal, Selection, Severity,
+    Snapshot, Time, Verdict,
 };
 use state::{End, Facts, Reading};
 
@@ -81,7 +81,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         .map(|(index, ((credential, reading), verdict))| {
             let group = canonical[index];
             let copy_of = (group != index).then(|| ids[&group].clone());
-            let generation = generation::generation(&credential, previous.get(&credential.id).map(Previous::word));
+            let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
             let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
             Assessed { credential, judgement, copies: copies.remove(&index).unwrap_or_default(), copy_of, verdict }
         })
@@ -89,14 +89,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
     assessed
         .sort_by(|one, other| date(one).cmp(&date(other)).then_with(|| one.credential.id.cmp(&other.credential.id)));
-    findings.sort_by(|one, other| {
-        (other.severity, &one.id, &one.place.path, &one.message).cmp(&(
-            one.severity,
-            &other.id,
-            &other.place.path,
-            &other.message,
-        ))
-    });
+    worst_first(&mut findings);
     Snapshot {
         taken_at: now,
         host,
@@ -109,6 +102,14 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     }
 }
 
+/// The order of findings in a snapshot: worst first, then by id and place.
+pub fn worst_first(findings: &mut [Finding]) {
+    findings.sort_by(|one, other| {
+        let key = |finding: &'_ Finding| (finding.id.clone(), finding.place.to_string(), finding.message.clone());
+        other.severity.cmp(&one.severity).then_with(|| key(one).cmp(&key(other)))
+    });
+}
+
 fn judgement(
     credential: &Credential,
     reading: Reading,
@@ -117,6 +118,7 @@ fn judgement(
     generation: String,
     copy_of: &Option<CredentialId>,
 ) -> Judgement {
+    let generation = if copy_of.is_some() { generation::of_copy(&generation) } else { generation };
     let Reading { state, expires, warn_at, critical_at, tier, mut because, fix, .. } = reading;
     if let Some(original) = copy_of {
         because.push(format!("the same login or secret as {original}, which is what alerts speak of"));
@@ -128,12 +130,6 @@ fn judgement(
         because.push("nothing uses it".to_owned());
     }
     Judgement { state, severity, in_use, expires, warn_at, critical_at, tier, generation, because, fix }
-}
-
-impl Previous {
-    fn word(&self) -> &str {
-        &self.generation
-    }
 }
 
 /// What places that hold the very same secret can tell each other: an answer to one is an answer to all, and a date that only

@@ -13,15 +13,6 @@ pub struct Demand {
     pub providers: BTreeSet<String>,
 }
 
-/// What an earlier judgement decided about a credential and a later one has to respect.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Previous {
-    /// Its generation then: an `auto` credential keeps it while only its access token is renewed.
-    pub generation: String,
-    /// It was a copy then. A canonical place stays canonical until it is gone, so that an incident keeps its subject.
-    pub was_copy: bool,
-}
-
 /// Everything seen at one instant.
 #[derive(Clone, Debug)]
 pub struct Observation {
@@ -32,8 +23,9 @@ pub struct Observation {
     /// The verdict that counts for each: the last conclusive one of the same generation if it is at most 24 h old, else
     /// the last inconclusive one.
     pub verdicts: BTreeMap<CredentialId, Verdict>,
-    /// What the last judgement decided, from our ledger; empty without one.
-    pub previous: BTreeMap<CredentialId, Previous>,
+    /// The generation that the last judgement gave each, from our ledger; empty without one. An `auto` credential keeps it
+    /// while only its access token is renewed, and a copy is known by it.
+    pub previous: BTreeMap<CredentialId, String>,
     /// What the gateways' models need.
     pub demand: Demand,
     /// The gateway.

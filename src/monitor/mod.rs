@@ -7,6 +7,7 @@
 //! * [`desk`]: the store on its own thread.
 //! * [`systemd`]: what the service manager is told.
 //! * [`logs`]: what goes to stderr.
+//! The flow: observe, cycle, ticker, daemon.
 
 pub mod cycle;
 pub mod daemon;
@@ -18,3 +19,6 @@ pub mod logs;
 pub mod once;
 pub mod systemd;
 pub mod ticker;
+
+pub mod observe;
+pub mod variables;

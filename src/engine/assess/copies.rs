@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::generation;
 use crate::domain::{Credential, CredentialId, Fingerprint};
-use crate::engine::observation::Previous;
 
 /// For each credential the index of the canonical one of its group; its own index if it is canonical.
 ///
 /// Only places of one provider are put together: the same key used for two providers is two things to know about.
-pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<CredentialId, Previous>) -> Vec<usize> {
+pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<CredentialId, String>) -> Vec<usize> {
     let mut groups = Groups::new(credentials.len());
     let mut first: BTreeMap<(&str, Fingerprint), usize> = BTreeMap::new();
     for (index, credential) in credentials.iter().enumerate() {
@@ -20,7 +20,7 @@ pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<Credenti
     let rank = |index: usize| {
         let credential = &credentials[index];
         // A place that was canonical stays so: newcomers and former copies come after it.
-        let keeps = previous.get(&credential.id).is_some_and(|before| !before.was_copy);
+        let keeps = previous.get(&credential.id).is_some_and(|before| !generation::was_copy(before));
         (!keeps, credential.owner, &credential.id, index)
     };
     let mut best: Vec<usize> = (0..credentials.len()).collect();

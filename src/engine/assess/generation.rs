@@ -6,9 +6,24 @@
 use crate::domain::{Condition, Credential, IncidentId, Renewal, Span, Time};
 
 const LOGGED_OUT: &str = "auto:out";
+/// Marks the generation of a copy, so that the next judgement knows that it was one.
+const COPY: &str = "copy:";
 
-pub(super) fn generation(credential: &Credential, previous: Option<&str>) -> String {
+/// The generation; `previous` is that of the last judgement, if there was one.
+#[must_use]
+pub fn generation(credential: &Credential, previous: Option<&str>) -> String {
+    let previous = previous.map(|word| word.strip_prefix(COPY).unwrap_or(word));
     if credential.renewal == Renewal::Auto { automatic(credential, previous) } else { manual(credential, previous) }
+}
+
+/// The same, marked as that of a copy.
+#[must_use]
+pub fn of_copy(generation: &str) -> String {
+    format!("{COPY}{generation}")
+}
+
+pub(super) fn was_copy(generation: &str) -> bool {
+    generation.starts_with(COPY)
 }
 
 fn manual(credential: &Credential, previous: Option<&str>) -> String {

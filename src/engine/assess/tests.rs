@@ -430,10 +430,13 @@ fn copies_have_one_voice() {
 fn a_canonical_place_stays_canonical_until_it_is_gone() {
     let same = |id| Credential { fingerprint: fingerprint("same"), ..stored(id) };
     let mut observation = observe(vec![same("a"), same("b"), same("c")]);
-    let previous = |was_copy| Previous { generation: String::new(), was_copy };
-    observation.previous = [("b".into(), previous(false)), ("c".into(), previous(true))].into();
-    let judged = judge(observation.clone());
-    assert_eq!(judged.credentials.iter().find(|a| a.copy_of.is_none()).unwrap().credential.id, "b".into());
+    observation.previous = [("b".into(), "g".to_owned()), ("c".into(), "copy:g".to_owned())].into();
+    for _ in 0..3 {
+        let judged = judge(observation.clone());
+        assert_eq!(judged.credentials.iter().find(|a| a.copy_of.is_none()).unwrap().credential.id, "b".into());
+        let words = judged.credentials.iter().map(|a| (a.credential.id.clone(), a.judgement.generation.clone()));
+        observation.previous = words.collect();
+    }
     observation.credentials.retain(|c| c.id != "b".into());
     assert_eq!(judge(observation).credentials[0].copy_of, None);
 }
