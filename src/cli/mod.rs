@@ -2,11 +2,13 @@
 
 pub mod args;
 mod check_config;
-pub mod exit;
-mod monitor_init;
 pub mod completions;
 pub mod doctor;
+pub mod exit;
 pub mod handover;
+mod monitor_init;
+mod monitor_once;
+mod monitor_run;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -63,13 +65,9 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Monitor(args::Monitor { command: MonitorCommand::Init { force } }) => {
             monitor_init::run(context, force)
         }
+        Command::Monitor(args::Monitor { command: MonitorCommand::Run }) => monitor_run::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
-        Command::Models(_)
-        | Command::Status(_)
-        | Command::Doctor(_)
-        | Command::Monitor(_)
-        | Command::Completions { .. }
-        | Command::Man { .. } => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {

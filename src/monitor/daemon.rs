@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ use crate::net::Clients;
 use crate::store::token;
 use crate::web::{self, Door, Reload, Site};
 
-use super::cycle::{self, CycleError, Eyes, Monitor, STATUS};
+use super::cycle::{self, Eyes, Monitor, STATUS};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
@@ -54,12 +54,15 @@ const LAST_MAIL: Duration = Duration::from_millis(1500);
 ///
 /// # Errors
 /// If it cannot start. Nothing that happens later ends it.
-pub async fn run<E: Eyes + 'static>(start: Start, eyes: impl FnOnce(&Ground) -> E) -> Result<(), StartError> {
+pub async fn run<E: Eyes + 'static>(
+    start: Start,
+    eyes: impl FnOnce(&Ground) -> Result<E, StartError>,
+) -> Result<(), StartError> {
     let clock = Arc::clone(&start.clock);
     let system = |what| move |source| StartError::System { what, source };
 
     let ground = Ground::open(&start.env, start.config.as_deref(), true, clock.now())?;
-    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground));
+    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground)?);
     let Ground { location, config, lock, store } = ground;
     say_what_is_odd(&config, &start.env);
 
@@ -76,7 +79,8 @@ pub async fn run<E: Eyes + 'static>(start: Start, eyes: impl FnOnce(&Ground) -> 
     let hangups = signal(SignalKind::hangup()).map_err(system("no signals"))?;
     let (tick_sender, ticks) = mpsc::channel(1);
     let ticker = Ticker::start(start.beat, tick_sender).await;
-    let ticker = ticker.map_err(|error| StartError::System { what: "no heartbeat", source: std::io::Error::other(error) })?;
+    let ticker =
+        ticker.map_err(|error| StartError::System { what: "no heartbeat", source: std::io::Error::other(error) })?;
     let watchdog = tokio::spawn(systemd::feed_watchdog(progress));
 
     let mut daemon = Daemon::new(start, location, config, monitor, site);
@@ -99,10 +103,14 @@ pub async fn run<E: Eyes + 'static>(start: Start, eyes: impl FnOnce(&Ground) -> 
 fn say_what_is_odd(config: &Config, env: &Environment) {
     match &config.path {
         Some(path) => tracing::info!("configuration: {}", path.display()),
-        None => tracing::info!("no configuration file: everything has its default (`opensoul monitor init` writes one)"),
+        None => {
+            tracing::info!("no configuration file: everything has its default (`opensoul monitor init` writes one)")
+        }
     }
     if config.receivers.is_empty() {
-        tracing::warn!("nobody is told of anything: add [[receivers]] to monitor.toml (`opensoul monitor init` writes examples)");
+        tracing::warn!(
+            "nobody is told of anything: add [[receivers]] to monitor.toml (`opensoul monitor init` writes examples)"
+        );
     }
     if config::is_termux(env) {
         tracing::warn!(
@@ -146,7 +154,9 @@ struct Daemon {
     site: Arc<Site>,
     door: Option<OpenDoor>,
     /// Messages under way.
-    delivering: Option<JoinHandle<()>>,
+    delivering: Option<JoinHandle<usize>>,
+    /// The outbox has nothing that can be tried before the next tick or cycle.
+    idle: bool,
     /// When this process last completed a cycle.
     last_cycle: Option<Time>,
     /// Why the configuration in use is not the one in the file.
@@ -166,6 +176,7 @@ impl Daemon {
             site,
             door: None,
             delivering: None,
+            idle: false,
             last_cycle: None,
             not_taken: None,
         }
@@ -175,8 +186,10 @@ impl Daemon {
         let stop = self.start.stop.clone();
         self.cycle().await;
         while !stop.is_cancelled() {
-            self.start_delivery();
             let next_message = self.next_message().await;
+            if next_message.is_zero() && !self.idle {
+                self.start_delivery();
+            }
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -187,13 +200,19 @@ impl Daemon {
                     let _ = self.reload().await;
                 }
                 _ = events.ticks.recv() => self.tick().await,
-                () = tokio::time::sleep(next_message) => {}
+                tried = ended(self.delivering.as_mut()) => {
+                    self.delivering = None;
+                    self.idle = tried == 0;
+                }
+                () = tokio::time::sleep(next_message), if !next_message.is_zero() => {}
             }
         }
     }
 
     /// A minute has passed (or a suspend): runs what is due.
     async fn tick(&mut self) {
+        // Also what a clock that was set back has made due.
+        self.start_delivery();
         if self.door.is_none() {
             self.open_door().await;
         }
@@ -225,6 +244,7 @@ impl Daemon {
             done = cycle::cycle(&self.monitor, &self.config, &notes) => done,
             () = given_up => return,
         };
+        self.idle = false;
         match done {
             Ok(committed) => {
                 self.last_cycle = Some(committed.snapshot.taken_at);
@@ -251,25 +271,23 @@ impl Daemon {
 
     /// Sends what is due, unless the last round is still under way.
     fn start_delivery(&mut self) {
-        if self.delivering.as_ref().is_some_and(|task| !task.is_finished()) {
+        if self.delivering.is_some() {
             return;
         }
         let (monitor, config, mail) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.mail));
         self.delivering = Some(tokio::spawn(async move {
-            if let Err(error) = deliver(&monitor, &config, &mail).await {
+            deliver(&monitor, &config, &mail).await.unwrap_or_else(|error| {
                 tracing::error!(%error, "messages could not be delivered");
-            }
+                0
+            })
         }));
     }
 
     /// How long until the next message is due. The tick comes each minute all the same: a machine that slept keeps no timer.
     async fn next_message(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60);
-        const SHORTEST: Duration = Duration::from_millis(250);
         match self.monitor.desk.with(|store| store.next_due()).await {
-            Ok(Ok(Some(at))) => {
-                (at - self.monitor.clock.now()).to_std().unwrap_or_default().clamp(SHORTEST, LONGEST)
-            }
+            Ok(Ok(Some(at))) => (at - self.monitor.clock.now()).to_std().unwrap_or_default().min(LONGEST),
             _ => LONGEST,
         }
     }
@@ -371,6 +389,15 @@ impl Daemon {
         }
         self.close_door().await;
     }
+}
+
+/// Waits for messages under way, and says how many were tried; for ever if there are none.
+async fn ended(delivering: Option<&mut JoinHandle<usize>>) -> usize {
+    let Some(task) = delivering else { return std::future::pending().await };
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "delivering panicked; what was not recorded is sent again");
+        0
+    })
 }
 
 fn new_mail(config: &Config, start: &Start, monitor: &Monitor) -> Arc<Mail> {

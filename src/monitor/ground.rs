@@ -19,6 +19,9 @@ pub enum StartError {
     /// Another one is at work.
     #[error("another opensoul monitor is at work here{}", .0.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Held(Holder),
+    /// The shared key of `[identity]` cannot be read.
+    #[error("[identity] key: {0}")]
+    Key(String),
     /// `state.db` belongs to a newer opensoul, or is locked by something that is no monitor.
     #[error(transparent)]
     Store(#[from] StoreError),

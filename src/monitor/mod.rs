@@ -1,13 +1,11 @@
 //! The monitor: observe, decide, commit, deliver; again and again in the daemon, once in `monitor once`.
 //!
-//! * [`cycle`]: the flow, the same for both.
-//! * [`daemon`]: start-up, the loop, reload, the end.
-//! * [`ticker`]: the heartbeat.
-//! * [`demo`]: everything on sample credentials in a throw-away home.
-//! * [`desk`]: the store on its own thread.
-//! * [`systemd`]: what the service manager is told.
+//! * [`observe`]: one look at the machine, shared with every command; [`variables`] belongs to it.
+//! * [`cycle`]: observe, decide, ONE transaction. [`delivery`]: from the outbox to the receivers.
+//! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
+//! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
 //! * [`logs`]: what goes to stderr.
-//! The flow: observe, cycle, ticker, daemon.
+//! * [`demo`]: everything on sample credentials in a throw-away home.
 
 pub mod cycle;
 pub mod daemon;
@@ -16,9 +14,9 @@ pub mod demo;
 pub mod desk;
 pub mod ground;
 pub mod logs;
+pub mod machine;
+pub mod observe;
 pub mod once;
 pub mod systemd;
 pub mod ticker;
-
-pub mod observe;
 pub mod variables;

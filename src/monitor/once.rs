@@ -37,10 +37,10 @@ pub async fn once<E: Eyes + 'static>(
     env: &Environment,
     named: Option<PathBuf>,
     clock: Arc<dyn Clock>,
-    eyes: impl FnOnce(&Ground) -> E,
+    eyes: impl FnOnce(&Ground) -> Result<E, StartError>,
 ) -> Result<Once, OnceError> {
     let ground = Ground::open(env, named.as_deref(), false, clock.now())?;
-    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground));
+    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground)?);
     let Ground { config, lock: _lock, store, .. } = ground;
     let (desk, _thread) =
         Desk::new(store).map_err(|source| StartError::System { what: "no thread for state.db", source })?;
