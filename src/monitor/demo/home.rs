@@ -28,6 +28,8 @@ pub struct Sinks {
     pub mail: String,
     /// URL of the webhook sink.
     pub hook: String,
+    /// Port of the page.
+    pub web: u16,
 }
 
 /// A throw-away home.
@@ -102,11 +104,12 @@ secret = {{ file = "{secret_file}" }}
 
 [web]
 enabled = true
-listen = "127.0.0.1:0"
+listen = "127.0.0.1:{web}"
 
 [identity]
 host = "demo"
 "#,
+            web = sinks.web,
             warn = WARN.num_seconds(),
             critical = CRITICAL.num_seconds(),
             expires = rfc3339(now + KEY_ENDS),

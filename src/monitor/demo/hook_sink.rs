@@ -33,14 +33,20 @@ struct Sink {
     key: hmac::Key,
 }
 
+/// The key inside a secret as Standard Webhooks writes them.
+#[must_use]
+pub fn key(secret: &str) -> Vec<u8> {
+    STANDARD.decode(secret.trim_start_matches("whsec_")).unwrap_or_default()
+}
+
 /// Serves on a port of loopback that the system chooses, until `stop`; the URL to post to.
 ///
 /// # Errors
 /// If no port can be had.
-pub async fn start(secret: &[u8], hooks: mpsc::Sender<Hook>, stop: CancellationToken) -> io::Result<String> {
+pub async fn start(key: &[u8], hooks: mpsc::Sender<Hook>, stop: CancellationToken) -> io::Result<String> {
     let door = Door::open(&Listen::Tcp(([127, 0, 0, 1], 0).into())).await?;
     let url = format!("{}/hook", door.url());
-    let sink = Arc::new(Sink { hooks, key: hmac::Key::new(hmac::HMAC_SHA256, secret) });
+    let sink = Arc::new(Sink { hooks, key: hmac::Key::new(hmac::HMAC_SHA256, key) });
     let router = Router::new().route("/hook", post(take)).layer(DefaultBodyLimit::max(1024 * 1024)).with_state(sink);
     tokio::spawn(serve(door, router, stop));
     Ok(url)
