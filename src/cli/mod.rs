@@ -5,12 +5,14 @@ pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod handover;
+pub mod reading;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::doctor::Program;
 use crate::domain::Environment;
 use args::{Cli, Command};
 use exit::{Failure, FailureKind, Outcome};
@@ -21,6 +23,8 @@ pub struct Context {
     pub global: args::Global,
     /// The process environment, captured once.
     pub env: Environment,
+    /// How this program was started.
+    pub program: Program,
 }
 
 /// The whole program.
@@ -34,11 +38,12 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         handover::Whose::Ours(argv) => argv,
         handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
     };
+    let program = doctor::program(argv.first().map(OsString::as_os_str));
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context { global: cli.global, env };
+    let context = Context { global: cli.global, env, program };
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => report(failure),
@@ -56,11 +61,12 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { Failure::new(FailureKind::Usage, "").into() } else { ExitCode::SUCCESS }
 }
 
-fn dispatch(command: Command, _context: &Context) -> Outcome {
+fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
-        Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {
+        Command::Doctor(args) => doctor::command(&args, context),
+        Command::Models(_) | Command::Status(_) | Command::Monitor(_) => {
             Err(Failure::new(FailureKind::Unavailable, "not built yet"))
         }
     }
