@@ -3,13 +3,51 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use anstream::{AutoStream, ColorChoice};
+
+use super::Context;
 use super::args::{Doctor, SeverityArg};
 use super::exit::{Failure, FailureKind, Outcome};
+use super::reading::Reading;
 use crate::doctor::{self, Filter, OwnPaths, Program};
-use crate::domain::{Environment, FingerprintKey, Severity, Snapshot, Time};
+use crate::domain::{Environment, Finding, FingerprintKey, Place, Severity, Snapshot, Time};
 use crate::formats::gateway_view::GatewayView;
 use crate::formats::installation::Installation;
+use crate::monitor::observe::Observed;
 use crate::output;
+
+/// The whole command: one observation, the checks, the report on standard output.
+///
+/// # Errors
+/// See [`run`].
+pub fn command(args: &Doctor, context: &Context) -> Outcome {
+    let reading = Reading::open(context).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+    let own = OwnPaths { config: reading.location.config.clone(), state: reading.location.state.clone() };
+    let (env, now) = (reading.env.clone(), reading.now);
+    let see = || {
+        let Observed { mut snapshot, installations, gateway, .. } = reading.observe(context.program.clone());
+        snapshot.findings.extend(own_problems(&reading));
+        Ok(Seen { snapshot, installations, gateway, key: reading.key })
+    };
+    let colours = if args.json || context.global.no_color { ColorChoice::Never } else { ColorChoice::Auto };
+    let mut out = AutoStream::new(std::io::stdout(), colours);
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    run(args, &env, own, context.program.clone(), now, see, Sink { out: &mut out, width })
+}
+
+/// Our own files that could not be used: the doctor says so and goes on without them.
+fn own_problems(reading: &Reading) -> Vec<Finding> {
+    let config = reading.config_problems.iter().map(|problem| {
+        let message = format!("monitor.toml: {}.", problem.what.trim_end_matches('.'));
+        Finding::new("own.config-invalid", Severity::Critical, message, problem.fix.clone()).at(problem.place.clone())
+    });
+    let store = reading.store_problem.iter().map(|error| {
+        let message = format!("What the monitor has stored cannot be read, so its memory is not used here: {error}.");
+        let fix = "If it is damaged, the monitor sets it aside when it starts: opensoul monitor once";
+        Finding::new("own.state-unreadable", Severity::Warning, message, fix).at(Place::file(&reading.location.state))
+    });
+    config.chain(store).collect()
+}
 
 /// What one observation gives to the doctor.
 pub struct Seen {
@@ -109,7 +147,7 @@ pub fn program(argv0: Option<&std::ffi::OsStr>) -> Program {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Finding, Gateway, GatewayState};
+    use crate::domain::{Gateway, GatewayState};
     use crate::formats::gateway_view::Sight;
 
     fn now() -> Time {
