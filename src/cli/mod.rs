@@ -80,8 +80,6 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Doctor(args) => doctor::command(&args, context),
-        Command::Models(_) | Command::Status(_) => {
-            Err(Failure::new(FailureKind::Unavailable, "not built yet"))
-        }
+        Command::Models(_) | Command::Status(_) => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
     }
 }

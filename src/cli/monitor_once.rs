@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::{Failure, FailureKind, Outcome};
-use super::{Context, doctor, monitor_run};
+use super::{Context, monitor_run, reading};
 use crate::clock::SystemClock;
 use crate::domain::{Severity, Snapshot};
 use crate::monitor::ground::StartError;
@@ -19,12 +19,13 @@ use crate::monitor::once::{BUDGET, Once, OnceError, once};
 /// It could not start, or came to nothing.
 pub fn run(context: &Context) -> Outcome {
     logs::init(&context.env, context.global.verbose);
-    let program = doctor::program(std::env::args_os().next().as_deref());
+    let program = context.program.clone();
+    let mut env = context.env.clone();
+    reading::apply_profile(&context.global, &mut env);
     let runtime = monitor_run::runtime()?;
     let clock = Arc::new(SystemClock::new());
-    let done = runtime.block_on(once(&context.env, context.global.config.clone(), clock, |ground| {
-        Machine::new(&context.env, program, ground)
-    }));
+    let done = runtime
+        .block_on(once(&env, context.global.config.clone(), clock, |ground| Machine::new(&env, program, ground)));
     runtime.shutdown_timeout(Duration::from_millis(200));
     match done {
         Ok(Once::Done(committed)) => {

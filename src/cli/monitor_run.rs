@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Failure, FailureKind, Outcome};
-use super::{Context, doctor};
+use super::{Context, reading};
 use crate::clock::SystemClock;
 use crate::monitor::daemon::{self, Start};
 use crate::monitor::ground::StartError;
@@ -20,8 +20,9 @@ use crate::store::StoreError;
 /// The monitor cannot start: configuration (78), another one at work (75), files.
 pub fn run(context: &Context) -> Outcome {
     logs::init(&context.env, context.global.verbose);
-    let program = doctor::program(std::env::args_os().next().as_deref());
-    let env = context.env.clone();
+    let program = context.program.clone();
+    let mut env = context.env.clone();
+    reading::apply_profile(&context.global, &mut env);
     let start = Start {
         env: env.clone(),
         config: context.global.config.clone(),

@@ -3,6 +3,7 @@
 //! What must hold: a message is on disk before it is sent; a cycle is committed whole or not at all; whoever stops waiting for
 //! a cycle at any point loses nothing, because the next one finds everything in `state.db`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,8 @@ pub struct Monitor {
     pub eyes: Arc<dyn Eyes>,
     /// Fed to the watchdog.
     pub progress: Progress,
+    /// The home directory, shown as `~`.
+    pub home: PathBuf,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -60,8 +63,9 @@ impl Monitor {
         site: Option<Arc<Site>>,
         eyes: Arc<dyn Eyes>,
         progress: Progress,
+        home: PathBuf,
     ) -> Self {
-        Self { clock: Arc::clone(clock), desk, own, site, eyes, progress, looking: Arc::new(Semaphore::new(1)) }
+        Self { clock: Arc::clone(clock), desk, own, site, eyes, progress, home, looking: Arc::new(Semaphore::new(1)) }
     }
 }
 
@@ -185,7 +189,8 @@ async fn publish(
     let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &names));
     let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
     let snapshot = Arc::clone(snapshot);
-    site.publish(View { snapshot, standing, metrics, zone: config.status.zone, notes: notes.to_vec() });
+    let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
+    site.publish(View { snapshot, standing, metrics, zone, home, notes });
     Ok(())
 }
 

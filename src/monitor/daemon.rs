@@ -73,7 +73,7 @@ pub async fn run<E: Eyes + 'static>(
     let token = token.inspect_err(|error| tracing::warn!(%error, "reload over HTTP is not possible")).ok();
     let site = Arc::new(Site::new(Arc::clone(&clock), Arc::clone(&own), token, reload_sender));
     let progress = systemd::Progress::new(&clock);
-    let monitor = Monitor::new(&clock, desk, own, Some(Arc::clone(&site)), eyes, progress.clone());
+    let monitor = Monitor::new(&clock, desk, own, Some(Arc::clone(&site)), eyes, progress.clone(), start.env.home());
 
     let stop_on_signals = stop_on_signals(start.stop.clone()).map_err(system("no signals"))?;
     let hangups = signal(SignalKind::hangup()).map_err(system("no signals"))?;

@@ -1,10 +1,8 @@
 //! This machine, as a cycle sees it.
 
-use ring::digest;
-
 use crate::config::{self, Config, Location};
 use crate::doctor::Program;
-use crate::domain::{Environment, FingerprintKey, Secret, Snapshot, Time};
+use crate::domain::{Environment, FingerprintKey, Snapshot, Time};
 use crate::store::{Remembered, key};
 
 use super::cycle::Eyes;
@@ -28,7 +26,7 @@ impl Machine {
     pub fn new(env: &Environment, program: Program, ground: &Ground) -> Result<Self, StartError> {
         let Ground { config, location, .. } = ground;
         let key = match &config.identity.key {
-            Some(reference) => shared_key(&config::resolve(reference, env).map_err(StartError::Key)?),
+            Some(reference) => key::shared(&config::resolve(reference, env).map_err(StartError::Key)?),
             None => key::load_or_create(&location.state).or_else(|error| {
                 tracing::warn!(%error, "secrets are told apart by a key of this process only");
                 key::ephemeral()
@@ -42,15 +40,6 @@ impl Machine {
     pub fn home_only(self) -> Self {
         Self { home_only: true, ..self }
     }
-}
-
-/// The fingerprint key that a fleet shares: any text of a person's choice becomes 32 bytes.
-#[must_use]
-pub fn shared_key(text: &Secret) -> FingerprintKey {
-    let digest = digest::digest(&digest::SHA256, text.expose().trim().as_bytes());
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest.as_ref());
-    FingerprintKey::new(&bytes)
 }
 
 impl Eyes for Machine {

@@ -44,7 +44,8 @@ pub async fn once<E: Eyes + 'static>(
     let Ground { config, lock: _lock, store, .. } = ground;
     let (desk, _thread) =
         Desk::new(store).map_err(|source| StartError::System { what: "no thread for state.db", source })?;
-    let monitor = Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock));
+    let monitor =
+        Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
     let mail = Mail::new(&config, env, &Clients::new(env), &clock);
 
     let mut committed = None;
