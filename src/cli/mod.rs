@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod exit;
+mod models_status;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -31,7 +32,11 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context { global: cli.global, env };
+    let mut context = Context { global: cli.global, env };
+    if let Err(failure) = apply_profile(&mut context) {
+        anstream::eprintln!("opensoul: {failure}");
+        return failure.into();
+    }
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -41,16 +46,39 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     }
 }
 
+/// `--profile NAME` and `--dev`: another state directory, unless the environment names one.
+fn apply_profile(context: &mut Context) -> Result<(), Failure> {
+    let dev = context.global.dev.then_some("dev");
+    let Some(name) = context.global.profile.as_deref().map(str::trim).or(dev) else { return Ok(()) };
+    let fits = name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if !fits {
+        let message = "--profile: a name has letters, digits, - and _ only, and begins with a letter or digit";
+        return Err(Failure::new(FailureKind::Usage, message));
+    }
+    let directory =
+        if name.eq_ignore_ascii_case("default") { ".opensoul".to_owned() } else { format!(".opensoul-{name}") };
+    let state_dir = context.env.home().join(directory);
+    let config = state_dir.join("opensoul.json");
+    for (variable, path) in [("OPENSOUL_STATE_DIR", state_dir), ("OPENSOUL_CONFIG_PATH", config)] {
+        if context.env.get(variable).is_none() {
+            context.env.set(variable, path.to_string_lossy());
+        }
+    }
+    Ok(())
+}
+
 fn usage(error: &clap::Error) -> ExitCode {
     // Help and version go to stdout with 0; everything else is an error of use (64, never clap's 2: that means "expiring").
     let _ = error.print();
     if error.use_stderr() { Failure::new(FailureKind::Usage, "").into() } else { ExitCode::SUCCESS }
 }
 
-fn dispatch(command: Command, _context: &Context) -> Outcome {
+fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
-        Command::Models(_)
-        | Command::Status(_)
+        Command::Models(models) => models_status::run(models, context),
+        Command::Status(_)
         | Command::Doctor(_)
         | Command::Monitor(_)
         | Command::Completions { .. }

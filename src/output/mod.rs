@@ -1,1 +1,5 @@
 //! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.
+
+pub mod collate;
+pub mod models_status;
+pub mod remaining;
