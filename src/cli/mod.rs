@@ -17,8 +17,10 @@ use exit::{Failure, FailureKind, Outcome};
 pub struct Context {
     /// Options that every command takes.
     pub global: args::Global,
-    /// The process environment, captured once.
+    /// The process environment, captured once; `--profile` has been applied to it.
     pub env: Environment,
+    /// The same without `--profile`.
+    pub env_as_given: Environment,
 }
 
 /// The whole program.
@@ -32,7 +34,7 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let mut context = Context { global: cli.global, env };
+    let mut context = Context { global: cli.global, env_as_given: env.clone(), env };
     if let Err(failure) = apply_profile(&mut context) {
         anstream::eprintln!("opensoul: {failure}");
         return failure.into();

@@ -4,9 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::clock::{Clock, SystemClock};
-use crate::domain::{
-    Environment, Finding, FingerprintKey, Gateway, GatewayState, Snapshot, SourceReport, Time,
-};
+use crate::domain::{Environment, Finding, FingerprintKey, Gateway, GatewayState, Snapshot, SourceReport, Time};
 use crate::engine::assess::assess;
 use crate::engine::check::{CheckResult, CheckScope, exit_code};
 use crate::engine::observation::{Demand, Observation};
@@ -101,6 +99,10 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     if compat {
         let CheckResult { code, reasons } = document::store_check(&status);
         status.check = document::Check { exit_code: code, because: reasons };
+        // OpenSoul 0.2 shows the path that it would have taken without --profile.
+        if let Some(home) = opensoul::locate::homes(&context.env_as_given).first() {
+            status.config_path = home.config_path.display().to_string();
+        }
     }
     if args.probe {
         status.auth.probes = Some(probes::plan(&input, options, now.timestamp_millis()));

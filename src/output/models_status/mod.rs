@@ -198,12 +198,14 @@ fn provider(input: &Input<'_>, row: &Row) -> Provider {
         },
         env,
         models_json,
-        in_use: row.in_use,
-        state: summary.map(|s| s.state),
-        order,
-        order_from: view.provider(&row.id).map(|p| basis(p.basis)),
-        chosen,
-        why,
+        selection: Selected {
+            in_use: row.in_use,
+            state: summary.map(|s| s.state),
+            order,
+            order_from: view.provider(&row.id).map(|p| basis(p.basis)),
+            chosen,
+            why,
+        },
     }
 }
 

@@ -114,17 +114,25 @@ pub struct Provider {
     pub env: Option<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models_json: Option<Source>,
-    /// Addition: a configured model needs it.
+    /// Addition: what would be used now, in which order, and why.
+    pub selection: Selected,
+}
+
+/// What a request to a provider would use. Its name stands after the original's, so that documents of both sort alike.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Selected {
+    /// A configured model needs the provider.
     pub in_use: bool,
-    /// Addition: what a request would meet.
+    /// What a request would meet.
     pub state: Option<State>,
-    /// Addition: profiles in the order in which the gateway takes them.
+    /// Profiles in the order in which the gateway takes them.
     pub order: Vec<String>,
-    /// Addition: where the order comes from.
+    /// Where the order comes from.
     pub order_from: Option<&'static str>,
-    /// Addition: what would be used now.
+    /// What would be used now.
     pub chosen: Option<Chosen>,
-    /// Addition: why that.
+    /// Why that.
     pub why: String,
 }
 
@@ -213,14 +221,14 @@ pub struct ProfileHealth {
     /// `expiresAt`, if it is a number.
     #[serde(skip)]
     pub expires_ms: Option<f64>,
+    /// Addition: what to run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// Addition: our own judgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Addition: why.
-    pub because: Vec<String>,
-    /// Addition: what to run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub fix: Option<String>,
+    pub why: Vec<String>,
     /// The date that counts in our judgement.
     #[serde(skip)]
     pub ends: Option<crate::domain::Time>,

@@ -116,11 +116,11 @@ pub(super) fn health(
         (Expires::Number(n), Some(_)) => Some(*n),
         _ => None,
     };
-    let mut because = assessed.map(|a| a.judgement.because.clone()).unwrap_or_default();
-    if because.is_empty()
-        && let Selection::Excluded(why) = &shown.selection
+    let mut why = assessed.map(|a| a.judgement.because.clone()).unwrap_or_default();
+    if why.is_empty()
+        && let Selection::Excluded(reason) = &shown.selection
     {
-        because.push(format!("its gateway would not take it: {why}"));
+        why.push(format!("its gateway would not take it: {reason}"));
     }
     ProfileHealth {
         profile_id: profile.id.clone(),
@@ -133,8 +133,8 @@ pub(super) fn health(
         label: display_label(input.config, profile),
         expires_ms,
         state: assessed.map(|a| a.judgement.state),
-        because,
-        fix: assessed.and_then(|a| a.judgement.fix.clone()),
+        why,
+        remedy: assessed.and_then(|a| a.judgement.fix.clone()),
         ends: assessed.and_then(|a| a.judgement.expires),
     }
 }

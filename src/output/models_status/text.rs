@@ -97,10 +97,10 @@ fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
         };
         entry(out, mark(profile.state), &profile.label, &line, page);
         if !matches!(profile.state, Some(State::Ok | State::Static)) {
-            for reason in &profile.because {
+            for reason in &profile.why {
                 wrapped(out, "     ", reason, page.width);
             }
-            if let Some(fix) = &profile.fix {
+            if let Some(fix) = &profile.remedy {
                 wrapped(out, "     fix: ", fix, page.width);
             }
         }
@@ -118,20 +118,21 @@ fn providers(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     }
     out.push_str("\nProviders\n");
     for provider in &status.auth.providers {
-        let used = if provider.in_use { ", in use" } else { "" };
-        let state = provider.state.map(|s| s.word()).unwrap_or("unknown");
-        entry(out, mark(provider.state), &provider.provider, &format!("{state}{used}"), page);
+        let used = if provider.selection.in_use { ", in use" } else { "" };
+        let state = provider.selection.state.map(|s| s.word()).unwrap_or("unknown");
+        entry(out, mark(provider.selection.state), &provider.provider, &format!("{state}{used}"), page);
         wrapped(out, "     ", &uses(provider), page.width);
     }
 }
 
 fn uses(provider: &Provider) -> String {
-    let why = &provider.why;
-    match &provider.chosen {
+    let why = &provider.selection.why;
+    match &provider.selection.chosen {
         None => format!("would use nothing: {why}"),
         Some(chosen) => {
             let what = chosen.profile_id.as_deref().or(chosen.source.as_deref()).unwrap_or(chosen.kind);
             let next: Vec<&str> = provider
+                .selection
                 .order
                 .iter()
                 .map(String::as_str)
