@@ -1,1 +1,3 @@
-fn main() {}
+//! One binary for all integration tests.
+
+mod function_tables;
