@@ -94,6 +94,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         check: &check,
         home: &home,
         now_ms,
+        index: document::Index::new(config, &rows, &snapshot),
     };
     let mut status = document::build(&input);
     if compat {
@@ -107,7 +108,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     if args.probe {
         status.auth.probes = Some(probes::plan(&input, options, now.timestamp_millis()));
     }
-    show(args, &status, &snapshot, now)?;
+    show(args, &status, &snapshot, &home, now)?;
     if !args.check {
         return Ok(0);
     }
@@ -126,7 +127,7 @@ fn nagios(code: u8) -> u8 {
     }
 }
 
-fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, now: Time) -> Result<(), Failure> {
+fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, home: &Path, now: Time) -> Result<(), Failure> {
     if args.plain {
         return Ok(());
     }
@@ -137,11 +138,11 @@ fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, now: Time) -> R
         return print(&json);
     }
     let looked: Vec<String> =
-        snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| p.display().to_string()).collect();
+        snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, home)).collect();
     let local = |at: Time| at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let page = text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked };
+    let page = text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home };
     print(&text::render(status, &page))
 }
 

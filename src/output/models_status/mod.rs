@@ -16,7 +16,7 @@ use std::path::Path;
 pub use model::*;
 pub use rows::{Row, rows};
 
-use crate::domain::{Assessed, Owner, Place, Snapshot};
+use crate::domain::{Assessed, Owner, Place, ProviderSummary, Snapshot};
 use crate::engine::check::CheckResult;
 use crate::engine::order::{Basis, Besides, Effective};
 use crate::formats::auth_store::{Profile, ProfileType};
@@ -49,6 +49,28 @@ pub struct Input<'a> {
     pub home: &'a Path,
     /// Now, in milliseconds.
     pub now_ms: f64,
+    /// Look-ups.
+    pub index: Index<'a>,
+}
+
+/// Look-ups over what an [`Input`] is made of, so that large stores cost no more than they must.
+pub struct Index<'a> {
+    emails: HashMap<&'a str, &'a str>,
+    labels: HashMap<&'a str, &'a str>,
+    summaries: HashMap<&'a str, &'a ProviderSummary>,
+}
+
+impl<'a> Index<'a> {
+    /// Builds them.
+    #[must_use]
+    pub fn new(config: &'a GatewayConfig, rows: &'a [Row], snapshot: &'a Snapshot) -> Self {
+        let emails = config.auth_profiles.iter().filter_map(|d| Some((d.id.as_str(), d.email.as_deref()?)));
+        Self {
+            emails: emails.collect(),
+            labels: rows.iter().rev().map(|row| (row.id.as_str(), row.label.as_str())).collect(),
+            summaries: snapshot.providers.iter().map(|p| (p.provider.as_str(), p)).collect(),
+        }
+    }
 }
 
 /// The default model of an agent (`None`: the gateway's defaults) as the config says it and as it resolves.
@@ -149,7 +171,7 @@ fn auth(input: &Input<'_>) -> Auth {
 
 /// The row's spelling of a profile's provider.
 fn spelled<'a>(input: &'a Input<'_>, id: &str, profile: &'a Profile) -> &'a str {
-    input.rows.iter().find(|row| row.id == id).map_or(profile.provider.as_str(), |row| row.label.as_str())
+    input.index.labels.get(id).copied().unwrap_or(profile.provider.as_str())
 }
 
 fn members<'a>(input: &'a Input<'_>, id: &str) -> &'a [usize] {
@@ -185,7 +207,7 @@ fn provider(input: &Input<'_>, row: &Row) -> Provider {
         .provider(&row.id)
         .map(|p| p.order.iter().map(|n| view.profiles[*n].profile.id.clone()).collect())
         .unwrap_or_default();
-    let summary = input.snapshot.providers.iter().find(|p| p.provider == row.id);
+    let summary = input.index.summaries.get(row.id.as_str());
     Provider {
         provider: row.label.clone(),
         effective,
@@ -349,10 +371,10 @@ fn provider_of(text: &str, config: &GatewayConfig, compat: bool) -> Option<Strin
     found.map(|r| normalize(&r.provider))
 }
 
-fn email<'a>(config: &'a GatewayConfig, profile: &'a Profile) -> Option<&'a str> {
-    config.declared(&profile.id).and_then(|d| d.email.as_deref()).or(profile.email.as_deref())
+fn email<'a>(input: &'a Input<'_>, profile: &'a Profile) -> Option<&'a str> {
+    input.index.emails.get(profile.id.as_str()).copied().or(profile.email.as_deref())
 }
 
-fn display_label(config: &GatewayConfig, profile: &Profile) -> String {
-    label(&profile.id, email(config, profile))
+fn display_label(input: &Input<'_>, profile: &Profile) -> String {
+    label(&profile.id, email(input, profile))
 }

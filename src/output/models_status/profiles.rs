@@ -30,7 +30,7 @@ pub(super) fn store_label(input: &Input<'_>, shown: &Shown<'_>) -> String {
     let base = match profile.kind {
         ProfileType::ApiKey => format!("{}={}", profile.id, secret()),
         ProfileType::Token => format!("{}=token:{}", profile.id, secret()),
-        ProfileType::Oauth => match super::email(input.config, profile) {
+        ProfileType::Oauth => match super::email(input, profile) {
             Some(email) => format!("{}=OAuth ({email})", profile.id),
             None => format!("{}=OAuth", profile.id),
         },
@@ -130,7 +130,7 @@ pub(super) fn health(
         expires_at: echo,
         remaining_ms: left.map(Number),
         source: "store",
-        label: display_label(input.config, profile),
+        label: display_label(input, profile),
         expires_ms,
         state: assessed.map(|a| a.judgement.state),
         why,

@@ -1,9 +1,12 @@
 //! `models status` for people: what is used, what ends when, what is wrong and what to do. Soonest end first.
 
+use std::collections::HashMap;
 use std::fmt::Write;
+use std::path::Path;
 
-use super::{ModelsStatus, ProfileHealth, Provider};
+use super::{ModelsStatus, ProfileHealth, Provider, Unusable, short};
 use crate::domain::{State, Time};
+use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
 use crate::output::remaining::remaining;
 
 /// How wide, and how an instant is written in the reader's zone.
@@ -16,6 +19,8 @@ pub struct Page<'a> {
     pub local: &'a dyn Fn(Time) -> String,
     /// Where was looked, if nothing at all was found.
     pub looked: &'a [String],
+    /// Home directory, shown as `~`.
+    pub home: &'a Path,
 }
 
 /// The whole page.
@@ -24,7 +29,13 @@ pub fn render(status: &ModelsStatus, page: &Page<'_>) -> String {
     let mut out = String::new();
     head(&mut out, status, page);
     if status.auth.providers.is_empty() && status.auth.oauth.profiles.is_empty() {
-        nothing(&mut out, page);
+        let lost = |id: &str| [STORE_UNREADABLE, STORE_UNPARSABLE].contains(&id);
+        if status.findings.iter().any(|f| lost(&f.id)) {
+            out.push_str("\nCredentials\n");
+            wrapped(&mut out, "  x  ", "not known: the store cannot be used (see Problems)", page.width);
+        } else {
+            nothing(&mut out, page);
+        }
     }
     credentials(&mut out, status, page);
     providers(&mut out, status, page);
@@ -51,8 +62,8 @@ fn head(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     if let Some(agent) = &status.agent_id {
         field(out, "Agent", agent, page);
     }
-    field(out, "Store", &status.auth.store_path, page);
-    field(out, "Config", &status.config_path, page);
+    field(out, "Store", &short(Path::new(&status.auth.store_path), page.home), page);
+    field(out, "Config", &short(Path::new(&status.config_path), page.home), page);
     let shell = &status.auth.shell_env_fallback;
     if shell.enabled {
         let keys = shell.applied_keys.join(", ");
@@ -88,15 +99,21 @@ fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     }
     out.push_str("\nCredentials\n");
     profiles.sort_by_key(|p| (p.ends.is_none(), p.ends));
+    let mut aside: HashMap<&str, &Unusable> =
+        status.auth.unusable_profiles.iter().map(|u| (u.profile_id.as_str(), u)).collect();
     for profile in profiles {
-        let state = profile.state.map_or("unknown", State::word);
-        let end = profile.ends.map(|at| format!("{} ({})", relative(at, page.now), (page.local)(at)));
-        let line = match end {
-            Some(end) => format!("{} {}, {end}", profile.r#type, state),
-            None => format!("{} {}", profile.r#type, state),
-        };
-        entry(out, mark(profile.state), &profile.label, &line, page);
-        if !matches!(profile.state, Some(State::Ok | State::Static)) {
+        let mut line = format!("{} {}", profile.r#type, profile.state.map_or("unknown", State::word));
+        if let Some(at) = profile.ends {
+            let _ = write!(line, ", {} ({})", relative(at, page.now), (page.local)(at));
+        }
+        let set_aside = aside.remove(profile.profile_id.as_str());
+        if let Some(aside) = set_aside {
+            let _ = write!(line, ", {}", against(aside));
+        }
+        let fine = matches!(profile.state, Some(State::Ok | State::Static));
+        let mark = if fine && set_aside.is_some() { "! " } else { mark(profile.state) };
+        entry(out, mark, &profile.label, &line, page);
+        if !fine {
             for reason in &profile.why {
                 wrapped(out, "     ", reason, page.width);
             }
@@ -105,11 +122,15 @@ fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
             }
         }
     }
-    for aside in &status.auth.unusable_profiles {
-        let reason = aside.reason.as_deref().map(|r| format!(" ({r})")).unwrap_or_default();
-        let left = remaining(Some(aside.remaining_ms.0));
-        entry(out, "! ", &aside.profile_id, &format!("{}{reason}, for {left}", aside.kind), page);
+    for gone in status.auth.unusable_profiles.iter().filter(|u| aside.contains_key(u.profile_id.as_str())) {
+        entry(out, "! ", &gone.profile_id, &format!("not stored any more; {}", against(gone)), page);
     }
+}
+
+/// What the gateway has against a profile, and for how long.
+fn against(aside: &Unusable) -> String {
+    let reason = aside.reason.as_deref().filter(|_| aside.kind == "disabled").map(|r| format!(" ({r})"));
+    format!("{}{} for {}", aside.kind, reason.unwrap_or_default(), remaining(Some(aside.remaining_ms.0)))
 }
 
 fn providers(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
@@ -217,7 +238,8 @@ fn list(out: &mut String, label: &str, items: &[String], page: &Page<'_>) {
 
 /// A line of a table on a wide page, two lines on a narrow one.
 fn entry(out: &mut String, mark: &str, name: &str, text: &str, page: &Page<'_>) {
-    if page.width < 60 || name.chars().count() > 34 {
+    let long = name.chars().count() > 34 || 5 + 35 + text.chars().count() > page.width;
+    if page.width < 60 || long {
         wrapped(out, &format!("  {mark} "), name, page.width);
         wrapped(out, "     ", text, page.width);
     } else {

@@ -126,7 +126,7 @@ fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (O
             let mut finding = trouble.finding(path, "make it a readable file of this user");
             finding.id = "config.unreadable".to_owned();
             finding.severity = Severity::Critical;
-            finding.message = format!("the gateway's config {}", finding.message);
+            finding.message = format!("the gateway's config {}", trouble.why);
             return (None, vec![finding]);
         }
     };

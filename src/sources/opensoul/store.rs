@@ -94,7 +94,7 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
             Err(why) => {
                 out.store_path.clone_from(&path);
                 out.trouble = Some(Trouble::Unreadable);
-                let message = format!("the credential store {} {why}", path.display());
+                let message = format!("the credential store {why}");
                 let fix = "check the file and its owner, or let the gateway repair it: openclaw doctor";
                 let finding = Finding::new(STORE_UNREADABLE, Severity::Critical, message, fix);
                 out.findings.push(finding.at(Place::file(path)));
@@ -126,7 +126,7 @@ fn from_json(out: &mut AgentStore) -> bool {
             let fix = "make it a readable file of this user, or move it away and enter the credentials again";
             let mut finding = trouble.finding(&out.store_path, fix);
             finding.severity = Severity::Critical;
-            finding.message = format!("the credential store {}", finding.message);
+            finding.message = format!("the credential store {}", trouble.why);
             out.findings.push(finding);
             false
         }
@@ -150,7 +150,7 @@ fn take(out: &mut AgentStore, text: &str) -> bool {
 fn lost(out: &mut AgentStore, broken: &Broken) {
     out.trouble = Some(Trouble::Unparsable);
     let path = out.store_path.clone();
-    let message = format!("the credential store {} {}", path.display(), broken.message);
+    let message = format!("the credential store {}", broken.message);
     let fix = "restore it from a backup, or move it away and enter the credentials again; do not start the gateway before: it may overwrite it";
     let place = Place::file(path).at(broken.line, broken.column);
     out.findings.push(Finding::new(STORE_UNPARSABLE, Severity::Critical, message, fix).at(place));
@@ -188,7 +188,7 @@ fn take_state_at(out: &mut AgentStore, text: &str, path: &Path) {
 }
 
 fn side_file(path: &Path, why: &str, at: Option<(usize, usize)>) -> Finding {
-    let message = format!("{} {why}; what it says about order, cooldowns and logins is not known", path.display());
+    let message = format!("the file {why}; what it says about order, cooldowns and logins is not known");
     let place = Place::file(path);
     let place = at.map_or(place.clone(), |(line, column)| place.at(line, column));
     Finding::new("store.damaged-side-file", Severity::Warning, message, "correct the file, or move it away").at(place)
