@@ -118,6 +118,7 @@ impl Scene {
                 store_path,
                 store: AuthStore::default(),
                 findings: Vec::new(),
+                ..AgentStore::default()
             }],
             env: LayeredEnv::default(),
             sqlite: false,
