@@ -1,4 +1,5 @@
-//! Tests over the whole house and over the built program.
+//! Tests over the whole house and over the built program, in one binary.
 
+mod function_tables;
 mod handover;
 mod house;
