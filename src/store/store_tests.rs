@@ -471,6 +471,28 @@ fn a_file_that_grew_too_big_loses_its_oldest_history() {
     assert_eq!(store.standing(minutes(60)).unwrap().known.len(), 200, "the present is never dropped");
 }
 
+#[test]
+fn a_lost_key_says_nothing_twice_and_ends_nothing() {
+    let mut store = Store::in_memory().unwrap();
+    let both = |name: &str| {
+        let expired = expiring(LOGIN, Tier::Expired, Severity::Critical);
+        let refused = credential("codex:default", State::Rejected, Severity::Critical);
+        snapshot(vec![generation(expired, name), generation(refused, name)])
+    };
+    cycle(&mut store, &both("one"), start());
+    assert_eq!(deliver(&mut store, start()).len(), 2);
+    store.adopt_generations().unwrap();
+    cycle(&mut store, &both("two"), minutes(5));
+    assert!(deliver(&mut store, minutes(5)).is_empty());
+    store.adopt_generations().unwrap();
+    let silent = snapshot(vec![generation(ok(LOGIN), "three"), generation(ok("codex:default"), "three")]);
+    cycle(&mut store, &silent, minutes(10));
+    assert_eq!(deliver(&mut store, minutes(10)).len(), 2, "the date is newer: that is over");
+    let left = store.incidents().unwrap();
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|i| (i.status == IncidentStatus::Firing) == (i.name == "CredentialRejected")));
+}
+
 /// Every file with its bytes and dates.
 fn picture(dir: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
     let mut all: Vec<_> = fs::read_dir(dir)
