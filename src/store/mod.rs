@@ -17,7 +17,6 @@ pub mod lock;
 mod migrate;
 mod outbox;
 mod reader;
-mod receivers;
 pub mod token;
 
 use std::collections::BTreeMap;
@@ -34,9 +33,8 @@ use crate::engine::incidents::{Decision, Standing};
 
 pub use history::Change;
 pub use ledger::StoredVerdict;
-pub use outbox::{DueNotification, OutboxEntry, OutboxState, Recorded};
+pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
 pub use reader::Reader;
-pub use receivers::{Quarantine, ReceiverState};
 
 /// The file's name in our state directory.
 pub const FILE: &str = "state.db";
@@ -232,7 +230,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn enable_receiver(&mut self, name: &str, now: Time) -> Result<(), StoreError> {
-        self.write(|tx| receivers::enable(tx, name, now))
+        self.write(|tx| outbox::receivers::enable(tx, name, now))
     }
 
     /// Health and queue of every receiver that was ever tried or has something waiting.
@@ -240,7 +238,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
-        receivers::receiver_states(&self.db)
+        outbox::receivers::states(&self.db)
     }
 
     /// Everything in the outbox, newest first, sent and withdrawn messages of the last days included.

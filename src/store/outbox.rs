@@ -1,16 +1,20 @@
 //! The outbox: messages that are on disk before they are sent and are marked sent only when the receiver's answer says so,
 //! together with what the receivers then know.
 
+pub(super) mod receivers;
+
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{StoreError, incidents, instant, millis, receivers};
+use super::{StoreError, incidents, instant, millis};
 use crate::domain::{
     FailureReason, ItemStatus, Notification, NotificationId, Outcome, Progress, Severity, Span, Time, Told,
 };
 use crate::engine::incidents::{Decision, Queued};
 use crate::engine::retry;
+
+pub use receivers::{Quarantine, ReceiverState};
 
 /// An attempt that has not ended after this long has been forgotten by whoever began it.
 const FORGOTTEN: Span = Span::minutes(10);

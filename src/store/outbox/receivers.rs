@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Row, params};
 
-use super::{StoreError, instant, millis};
 use crate::domain::{FailureReason, Finding, Severity, Time};
+use crate::store::{StoreError, instant, millis};
 
 /// Why a receiver is left alone but for one try an hour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,14 +55,14 @@ impl ReceiverState {
     }
 }
 
-pub(super) fn quarantines(db: &Connection) -> Result<Vec<(String, Time)>, StoreError> {
+pub(in crate::store) fn quarantines(db: &Connection) -> Result<Vec<(String, Time)>, StoreError> {
     let mut read = db.prepare("SELECT name, coalesce(try_at, 0) FROM receiver WHERE quarantined_at IS NOT NULL")?;
     let rows = read.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// A receiver that took something: its quarantine ends, and what failed because it could not be reached need not wait.
-pub(super) fn works_again(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
+pub(in crate::store) fn works_again(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
     db.execute(
         "UPDATE receiver SET quarantined_at = NULL, try_at = NULL, reason = NULL, detail = NULL WHERE name = ?1",
         [receiver],
@@ -75,7 +75,7 @@ pub(super) fn works_again(db: &Connection, receiver: &str, now: Time) -> Result<
     Ok(())
 }
 
-pub(super) fn enable(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
+pub(in crate::store) fn enable(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
     works_again(db, receiver, now)?;
     db.execute(
         "UPDATE outbox SET next_at = ?2 WHERE receiver = ?1 AND state = 'queued' AND next_at > ?2",
@@ -84,7 +84,11 @@ pub(super) fn enable(db: &Connection, receiver: &str, now: Time) -> Result<(), S
     Ok(())
 }
 
-pub(super) fn count_failure(db: &Connection, receiver: &str, reason: FailureReason) -> Result<(), StoreError> {
+pub(in crate::store) fn count_failure(
+    db: &Connection,
+    receiver: &str,
+    reason: FailureReason,
+) -> Result<(), StoreError> {
     db.execute(
         "INSERT INTO failure (receiver, reason, count) VALUES (?1, ?2, 1)
          ON CONFLICT (receiver, reason) DO UPDATE SET count = count + 1",
@@ -93,7 +97,7 @@ pub(super) fn count_failure(db: &Connection, receiver: &str, reason: FailureReas
     Ok(())
 }
 
-pub(super) fn reason(word: &str) -> Option<FailureReason> {
+pub(in crate::store) fn reason(word: &str) -> Option<FailureReason> {
     FailureReason::ALL.into_iter().find(|reason| reason.word() == word)
 }
 
@@ -106,7 +110,7 @@ fn of(states: &mut BTreeMap<String, ReceiverState>, name: String) -> &mut Receiv
     states.entry(name.clone()).or_insert_with(|| ReceiverState { name, ..ReceiverState::default() })
 }
 
-pub(super) fn receiver_states(db: &Connection) -> Result<Vec<ReceiverState>, StoreError> {
+pub(in crate::store) fn states(db: &Connection) -> Result<Vec<ReceiverState>, StoreError> {
     let mut states: BTreeMap<String, ReceiverState> = BTreeMap::new();
     let mut read =
         db.prepare("SELECT name, delivered, last_success, quarantined_at, try_at, reason, detail FROM receiver")?;
