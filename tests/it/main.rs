@@ -1,4 +1,5 @@
 //! Tests over the whole house and over the built program.
 
+mod function_tables;
 mod handover;
 mod house;
