@@ -12,6 +12,7 @@ mod monitor_init;
 mod monitor_once;
 mod monitor_run;
 pub mod reading;
+mod status;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -110,6 +111,6 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Doctor(args) => doctor::command(&args, context),
         Command::Models(models) => models_status::run(models, context),
-        Command::Status(_) => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
+        Command::Status(args) => status::run(&args, context),
     }
 }
