@@ -2,6 +2,17 @@
 //!
 //! * [`policy`]: what the user may choose (built by `config`).
 //! * [`observation`]: what goes into a judgement.
+//! * [`incidents`]: from a snapshot and what stands open to what is said to whom.
+//! * `grouping`: which of it shares a message.
+//! * [`routing`]: who hears of what.
+//! * [`retry`]: when a failed delivery is tried again.
+//! * [`due`]: when something is due.
 
+pub mod due;
+mod grouping;
+pub mod incidents;
+mod jitter;
 pub mod observation;
 pub mod policy;
+pub mod retry;
+pub mod routing;
