@@ -7,6 +7,7 @@ use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Listen, MaybeSecret, ReceiverKind, SecretRef, SmtpSecurity, load, report};
 use crate::domain::{Environment, Time};
+use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
 use crate::net::redact;
 
@@ -70,20 +71,9 @@ fn schedule(schedule: &Schedule, now: Time) -> String {
         Rhythm::Cron(pattern) => format!("{pattern} ({})", schedule.zone),
         Rhythm::Every(span) => format!("every {}", crate::notify::render::words(*span)),
     };
-    match next(schedule, now) {
+    match due(schedule, Some(now), now).next {
         Some(next) => format!("{how}, next {}", next.with_timezone(&schedule.zone).format("%Y-%m-%d %H:%M:%S %Z")),
         None => format!("{how}, never"),
-    }
-}
-
-/// When it would next be due after a run now.
-fn next(schedule: &Schedule, now: Time) -> Option<Time> {
-    match &schedule.rhythm {
-        Rhythm::Every(span) => now.checked_add_signed(*span),
-        Rhythm::Cron(pattern) => {
-            let cron = croner::parser::CronParser::new().parse(pattern).ok()?;
-            cron.find_next_occurrence(&now.with_timezone(&schedule.zone), false).ok().map(|time| time.to_utc())
-        }
     }
 }
 

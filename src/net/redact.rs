@@ -78,9 +78,14 @@ fn token_like(segment: &str) -> bool {
 pub fn words(text: &str, secrets: &[&str], limit: usize) -> String {
     // Secrets first: a cut in the middle of one would leave its beginning.
     let mut shown = text.to_owned();
-    for secret in secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= 4) {
+    let mut secrets: Vec<&str> =
+        secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= 4).collect();
+    // The longest first: one may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         shown = shown.replace(secret, "…");
     }
+
     let shown: String =
         shown.chars().take(LOOK).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
     let mut out: Vec<String> = Vec::new();

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Receiver, transient};
 use crate::clock::Clock;
 use crate::domain::{FailureReason, Notification, NotificationId, Outcome, Progress};
+use crate::store::fault;
 
 /// Receivers spoken to at the same time.
 const AT_ONCE: usize = 4;
@@ -34,7 +35,9 @@ pub trait Ledger: Send + Sync {
     async fn record(&self, id: &NotificationId, outcome: &Outcome);
 
     /// Passed right before (`before-send`) and right after (`after-send`) each attempt: tests let the process die here.
-    fn point(&self, _name: &'static str) {}
+    fn point(&self, name: &'static str) {
+        fault::point(name);
+    }
 }
 
 /// Brings messages to receivers.

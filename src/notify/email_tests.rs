@@ -174,12 +174,51 @@ async fn nobody_listens() {
 #[tokio::test]
 async fn a_server_that_repeats_the_password() {
     // What PLAIN sends is base64 of it.
-    let (outcome, _) =
-        deliver(HELLO, &[("AUTH", "535 bad password hunter2-hunter2 AG1vbml0b3IAaHVudGVyMi1odW50ZXIy")], &[]).await;
+    let (outcome, _) = deliver(
+        HELLO,
+        &[("AUTH", "535 bad password hunter2-hunter2 aHVudGVyMi1odW50ZXIy AG1vbml0b3IAaHVudGVyMi1odW50ZXIy")],
+        &[],
+    )
+    .await;
     assert_eq!(
         outcome,
         Outcome::Permanent { reason: FailureReason::AuthRejected, detail: "535 bad password …".into() }
     );
+}
+
+#[tokio::test]
+async fn the_older_way_to_log_in() {
+    let answers = &[
+        ("EHLO", "250-fake\r\n250 AUTH LOGIN"),
+        ("AUTH LOGIN", "334 VXNlcm5hbWU6"),
+        ("bW9uaXRvcg==", "334 UGFzc3dvcmQ6"),
+        ("aHVudGVyMi1odW50ZXIy", "235 ok"),
+    ];
+    let (port, seen) = server(HELLO, answers).await;
+    let outcome = receiver(port, true).deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    assert_eq!(shape(&outcome).0, "delivered", "{outcome:?}");
+    assert_eq!(seen.await.expect("server")[1..4], ["AUTH LOGIN", "bW9uaXRvcg==", "aHVudGVyMi1odW50ZXIy"]);
+}
+
+#[tokio::test]
+async fn an_access_token() {
+    const OFFER: (&str, &str) = ("EHLO", "250-fake\r\n250 AUTH PLAIN XOAUTH2");
+    const REFUSAL: (&str, &str) = ("AUTH", "334 eyJzdGF0dXMiOiI0MDEifQ==");
+    let cases: [(&'static [(&str, &str)], _); 3] = [
+        (&[OFFER, ("AUTH", "235 ok")], ("delivered", None, vec![])),
+        (&[OFFER, REFUSAL], ("permanent", Some(FailureReason::AuthRejected), vec![])),
+        (&[], ("transient", Some(FailureReason::AuthRejected), vec![])),
+    ];
+    for (answers, expected) in cases {
+        let (port, seen) = server(HELLO, answers).await;
+        let mut receiver = receiver(port, true);
+        receiver.config.xoauth2 = true;
+        let outcome = receiver.deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+        assert_eq!(shape(&outcome), expected, "{outcome:?}");
+        let seen = seen.await.expect("server");
+        let token = "dXNlcj1tb25pdG9yAWF1dGg9QmVhcmVyIGh1bnRlcjItaHVudGVyMgEB";
+        assert!(answers.is_empty() || seen[1] == format!("AUTH XOAUTH2 {token}"), "{seen:?}");
+    }
 }
 
 #[tokio::test]

@@ -4,12 +4,15 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use lettre::Address;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
+use zeroize::Zeroizing;
 
 use crate::config::{Email, SmtpSecurity};
 use crate::domain::{FailureReason, Secret};
@@ -55,8 +58,9 @@ pub(super) async fn send(
     connect: Duration,
     letter: &Letter<'_>,
 ) -> Result<(String, Vec<Answer>), Failure> {
-    let password_text = password.map_or("", Secret::expose);
-    let failed = |error: &Error, stage| failure_of(error, stage, password_text);
+    let hidden = hidden_forms(server, password);
+    let hidden: Vec<&str> = hidden.iter().map(|form| form.as_str()).collect();
+    let failed = |error: &Error, stage| failure_of(error, stage, &hidden);
     let mut connection = open(server, clients, connect, &letter.hello, &failed).await?;
     if let (Some(user), Some(password)) = (&server.username, password) {
         log_in(&mut connection, server.xoauth2, user, password, &failed).await?;
@@ -87,7 +91,20 @@ pub(super) async fn send(
     }
     // It has the message (or refused it): how the conversation ends changes nothing.
     let _ = tokio::time::timeout(Duration::from_secs(2), connection.quit()).await;
-    Ok((redact::words(&said, &[password_text], 200), answers))
+    Ok((redact::words(&said, &hidden, 200), answers))
+}
+
+/// The password as it is and as the ways to log in write it: a server may repeat what it was sent.
+fn hidden_forms(server: &Email, password: Option<&Secret>) -> Vec<Zeroizing<String>> {
+    let Some(password) = password.map(Secret::expose) else { return Vec::new() };
+    let user = server.username.as_deref().unwrap_or_default();
+    let written = [
+        Zeroizing::new(password.to_owned()),
+        Zeroizing::new(format!("\0{user}\0{password}")),
+        Zeroizing::new(format!("user={user}\x01auth=Bearer {password}\x01\x01")),
+    ];
+    let encoded = written.iter().map(|text| Zeroizing::new(STANDARD.encode(text.as_bytes())));
+    std::iter::once(Zeroizing::new(password.to_owned())).chain(encoded).collect()
 }
 
 const CLOSING: lettre::transport::smtp::response::Code = lettre::transport::smtp::response::Code {
@@ -174,14 +191,14 @@ pub(super) fn local(reason: FailureReason, detail: impl Into<String>) -> Failure
     Failure { reason, permanent: false, detail: detail.into() }
 }
 
-fn failure_of(error: &Error, stage: Stage, secret: &str) -> Failure {
+fn failure_of(error: &Error, stage: Stage, hidden: &[&str]) -> Failure {
     let mut cause: &(dyn std::error::Error + 'static) = error;
     let mut tls = failure::is_tls(cause);
     while let Some(next) = cause.source() {
         cause = next;
         tls |= failure::is_tls(cause);
     }
-    let words = redact::words(&cause.to_string(), &[secret], 200);
+    let words = redact::words(&cause.to_string(), hidden, 200);
     let closed = cause.to_string() == "incomplete response";
     let reason = match (error.status().map(u16::from), stage) {
         _ if tls => FailureReason::Tls,
