@@ -89,6 +89,9 @@ pub struct Incident {
     pub announced_at: Option<Time>,
     /// The severity of that announcement.
     pub announced_severity: Severity,
+    /// How many reminders followed the last announcement that was news.
+    #[serde(default)]
+    pub reminders: u32,
     /// One line that does not change while the incident lasts (mail subject).
     pub title: String,
     /// What is true now, one line.
