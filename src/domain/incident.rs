@@ -1,6 +1,6 @@
 //! Problems over time, and what is said about them to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,9 @@ pub struct Incident {
     pub expires: Option<Time>,
     /// Which receivers have been told, by name.
     pub told: BTreeMap<String, Told>,
+    /// Which may have been: an attempt had no clear answer. They are told of the end as of something past.
+    #[serde(default)]
+    pub maybe_told: BTreeSet<String>,
 }
 
 /// Whether an item of a message says that something is wrong or that it is over.

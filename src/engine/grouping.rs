@@ -36,7 +36,7 @@ pub(super) struct Plan {
 
 /// Quick answers about what waits.
 pub(super) struct Queue<'a> {
-    /// (receiver, incident, it says "over") → an attempt was made.
+    /// (receiver, incident, it says "over") → it may have got through, or does so now.
     waiting: BTreeMap<(&'a str, &'a IncidentId, bool), bool>,
 }
 
@@ -46,9 +46,8 @@ impl<'a> Queue<'a> {
         for entry in queued {
             for item in &entry.notification.items {
                 let over = item.status != ItemStatus::Firing;
-                let attempted =
-                    waiting.entry((entry.notification.receiver.as_str(), &item.incident, over)).or_default();
-                *attempted |= entry.attempts > 0 || entry.in_flight;
+                let maybe = waiting.entry((entry.notification.receiver.as_str(), &item.incident, over)).or_default();
+                *maybe |= entry.uncertain || entry.in_flight;
             }
         }
         Self { waiting }
@@ -59,7 +58,7 @@ impl<'a> Queue<'a> {
         self.waiting.contains_key(&(receiver, incident, over))
     }
 
-    /// Whether "it is wrong" waits, and if so, whether sending it was tried.
+    /// Whether "it is wrong" waits, and if so, whether it may have got through already.
     pub(super) fn firing(&self, receiver: &str, incident: &IncidentId) -> Option<bool> {
         self.waiting.get(&(receiver, incident, false)).copied()
     }

@@ -189,6 +189,12 @@ fn wanted(
     names: &Pseudonyms,
     now: Time,
 ) -> Vec<grouping::Want> {
+    for receiver in &policy.receivers {
+        if queue.firing(&receiver.name, &incident.id) == Some(true) {
+            incident.maybe_told.insert(receiver.name.clone());
+        }
+    }
+    incident.maybe_told.retain(|name| policy.receivers.iter().any(|r| r.name == *name));
     if incident.status == IncidentStatus::Resolved {
         // Whoever does not want to hear of an end, or is not configured any more, owes us nothing.
         incident.told.retain(|name, _| policy.receivers.iter().any(|r| r.name == *name && r.send_resolved));
@@ -216,9 +222,11 @@ fn wanted(
                 }
                 if incident.told.contains_key(name) {
                     say(name, ItemStatus::Resolved);
-                } else if let Some(attempted) = queue.firing(name, &incident.id) {
-                    let ended = incident.resolved_at.unwrap_or(now);
-                    if incident.severity >= Severity::Warning && (attempted || ended - incident.since >= LASTED) {
+                } else {
+                    let lasted = incident.resolved_at.unwrap_or(now) - incident.since >= LASTED;
+                    let waits = queue.has(name, &incident.id, false);
+                    let unheard = waits && lasted && incident.severity >= Severity::Warning;
+                    if unheard || incident.maybe_told.contains(name) {
                         say(name, ItemStatus::WasDown);
                     }
                 }
@@ -249,9 +257,8 @@ fn item(incident: &Incident, status: ItemStatus, names: &Pseudonyms) -> Item {
 }
 
 #[cfg(test)]
-#[path = "incidents/tests.rs"]
-mod tests;
-
-#[cfg(test)]
-#[path = "incidents/histories.rs"]
 mod histories;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

@@ -364,6 +364,7 @@ fn told(db: &Connection, notification: &Notification, now: Time) -> Result<(), S
             }
             ItemStatus::Resolved | ItemStatus::WasDown => {
                 incident.told.remove(&notification.receiver);
+                incident.maybe_told.remove(&notification.receiver);
             }
         }
         incidents::save(db, &incident)?;

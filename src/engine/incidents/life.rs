@@ -1,5 +1,7 @@
 //! One incident, moved on by one cycle: inactive → pending → firing → resolved, and when there is something to say.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::domain::{Incident, IncidentId, IncidentStatus, Severity, Span, Time};
 use crate::engine::jitter::share;
 use crate::engine::policy::AlertPolicy;
@@ -46,7 +48,8 @@ pub(super) fn begin(id: IncidentId, seen: Condition, now: Time) -> (Incident, Op
         because: Vec::new(),
         fix: None,
         expires: None,
-        told: Default::default(),
+        told: BTreeMap::new(),
+        maybe_told: BTreeSet::new(),
     };
     describe(&mut incident, &seen);
     if seen.confirm {
