@@ -1,0 +1,470 @@
+//! What an answer proves. PURE: status, headers, body, row and `now` in; a verdict with facts out.
+//!
+//! The body speaks before the status, because providers say "expired" with 400, "revoked" with 403 and "no money" with 400 or
+//! 429. What is not understood is never a fault of the key and never a success: `unverifiable`, `network` or `provider_down`.
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use super::catalog::{Dead, Probe};
+use super::redact::redact;
+use crate::domain::{Secret, Span, Time, Verdict, VerdictKind};
+
+/// The clocks of two machines may differ by this much before it is worth a word.
+const SKEW: Span = Span::seconds(60);
+/// A `Retry-After` beyond this is taken as this.
+const RETRY_MAX: Span = Span::hours(24);
+/// Characters of a provider's own words that are shown.
+const SHOWN: usize = 200;
+
+/// What came back. Header names are lower-case.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers.
+    pub headers: Vec<(String, String)>,
+    /// Body, as far as it was read.
+    pub body: Vec<u8>,
+    /// False if the body was cut at the size limit.
+    pub complete: bool,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim())
+    }
+}
+
+/// What an answer says besides yes or no.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// Not before this long from now.
+    pub retry_after: Option<Span>,
+    /// The provider's clock minus ours, if they differ by more than a minute.
+    pub clock_skew: Option<Span>,
+    /// When a used-up quota comes back.
+    pub limited_until: Option<Time>,
+    /// When the key ends, by the provider's word.
+    pub expires: Option<Time>,
+    /// What is left.
+    pub balance: Option<Balance>,
+}
+
+/// Money, or a limit counted in money.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Balance {
+    /// How much.
+    pub amount: f64,
+    /// Of what (`USD`).
+    pub currency: Option<String>,
+}
+
+/// A verdict and what came with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reading {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rest.
+    pub facts: Facts,
+}
+
+/// Texts of refusals, lower-case, first match wins: the more particular before the more general.
+const TEXTS: &[(VerdictKind, &[&str])] = &[
+    (
+        VerdictKind::Expired,
+        &[
+            "token has expired",
+            "token expired",
+            "api key expired",
+            "key has expired",
+            "expired_key",
+            "token_expired",
+            "refresh_token_expired",
+            "expiredtoken",
+            "security token included in the request is expired",
+            "invalid_rapt",
+            "aadsts70043",
+            "aadsts700082",
+        ],
+    ),
+    (
+        VerdictKind::Revoked,
+        &[
+            "has been revoked",
+            "token_revoked",
+            "token_invalidated",
+            "refresh_token_invalidated",
+            "refresh_token_reused",
+            "invalid_grant",
+            "account_inactive",
+            "reported as leaked",
+        ],
+    ),
+    (
+        VerdictKind::Limited,
+        // "Out of extra usage" is a Claude subscription whose windows are used up: it comes back by itself.
+        &["out of extra usage", "usage_limit_reached", "weekly limit"],
+    ),
+    (
+        VerdictKind::Billing,
+        &[
+            "credit balance is too low",
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_disabled",
+            "insufficient balance",
+            "payment required",
+            "payment_required",
+            "arrearage",
+            "spend limit",
+            "spending limit",
+            "notenoughbalance",
+        ],
+    ),
+    (VerdictKind::Limited, &["resets at"]),
+    (
+        VerdictKind::Forbidden,
+        &[
+            "only authorized for use with claude code",
+            "not allowed for this organization",
+            "oauth_org_not_allowed",
+            "missing scopes",
+            "does not meet scope requirement",
+            "insufficient permissions",
+            "country, region, or territory not supported",
+            "user location is not supported",
+            "ip address restriction",
+            "api_key_ip_address_blocked",
+            "service_disabled",
+            "api_key_service_blocked",
+            "consumer_suspended",
+            "not found for account",
+        ],
+    ),
+    (VerdictKind::ProviderDown, &["overloaded_error", "server_is_overloaded", "at capacity"]),
+    (
+        VerdictKind::Rejected,
+        &[
+            "invalid_api_key",
+            "incorrect api key",
+            "invalid api key",
+            "invalid x-api-key",
+            "api key not valid",
+            "api key not found",
+            "api_key_invalid",
+            "authentication fails",
+            "invalid_authentication_error",
+        ],
+    ),
+];
+
+/// Reads one answer. `now` is the instant it arrived.
+#[must_use]
+pub fn classify(answer: &Answer, probe: &Probe, secret: &Secret, now: Time) -> Reading {
+    let json = json(answer);
+    let mut facts = Facts { retry_after: retry_after(answer, now), clock_skew: skew(answer, now), ..Facts::default() };
+    let (kind, say) = if is_html(answer) {
+        html(answer.status)
+    } else if (200..300).contains(&answer.status) {
+        success(answer, json.as_ref(), probe, now, &mut facts)
+    } else {
+        refusal(answer, json.as_ref(), probe, now, &mut facts)
+    };
+    let mut detail = format!("{}: {say}", answer.status);
+    // A provider's words are shown only where they explain something, and never from a success, which may list anything.
+    if !(200..300).contains(&answer.status)
+        && let Some(words) = json.as_ref().and_then(message)
+    {
+        let words = redact(&words, secret.expose(), SHOWN);
+        if !words.is_empty() {
+            detail = format!("{detail} (\"{words}\")");
+        }
+    }
+    if let Some(skew) = facts.clock_skew {
+        let way = if skew > Span::zero() { "behind" } else { "ahead of" };
+        detail = format!("{detail}; this machine's clock is {} s {way} the provider's", skew.num_seconds().abs());
+    }
+    Reading { verdict: Verdict { kind, at: now, detail }, facts }
+}
+
+/// No answer at all. Never a fault of the key.
+#[must_use]
+pub fn unanswered(failure: Failure, now: Time) -> Verdict {
+    let (kind, detail) = match failure {
+        Failure::Name => (VerdictKind::Network, "the provider's name could not be resolved"),
+        Failure::Tls => (VerdictKind::Network, "no trustworthy TLS connection to the provider"),
+        Failure::Unreachable => (VerdictKind::Network, "no connection to the provider"),
+        Failure::Refused => (VerdictKind::ProviderDown, "the provider refused the connection"),
+        Failure::Broken => (VerdictKind::ProviderDown, "the provider broke off the connection"),
+        Failure::Silent => (VerdictKind::ProviderDown, "the provider took the connection and did not answer in time"),
+    };
+    Verdict { kind, at: now, detail: detail.to_owned() }
+}
+
+/// Why there was no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Name resolution.
+    Name,
+    /// TLS hand-shake.
+    Tls,
+    /// No connection in time, or no route.
+    Unreachable,
+    /// Connection refused.
+    Refused,
+    /// Broken off before or within the answer.
+    Broken,
+    /// Connected, and no (whole) answer in time.
+    Silent,
+}
+
+/// The word and reason of `models status --probe` (CONTRACTS §3).
+#[must_use]
+pub fn probe_word(kind: VerdictKind) -> (&'static str, Option<&'static str>) {
+    match kind {
+        VerdictKind::Accepted => ("ok", None),
+        VerdictKind::Rejected | VerdictKind::Expired | VerdictKind::Revoked => ("auth", None),
+        VerdictKind::Forbidden => ("auth", Some("forbidden")),
+        VerdictKind::Billing => ("billing", None),
+        VerdictKind::Limited | VerdictKind::Throttled => ("rate_limit", None),
+        VerdictKind::Network | VerdictKind::ProviderDown => ("timeout", None),
+        VerdictKind::Unverifiable | VerdictKind::Retired => ("unknown", None),
+    }
+}
+
+type Said = (VerdictKind, String);
+
+fn html(status: u16) -> Said {
+    match status {
+        429 => (VerdictKind::Throttled, "an error page: too many requests".to_owned()),
+        500.. => (VerdictKind::ProviderDown, "an error page in place of an answer".to_owned()),
+        _ => (
+            VerdictKind::Network,
+            "a web page in place of an answer: a captive portal, a proxy or a challenge".to_owned(),
+        ),
+    }
+}
+
+fn success(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, facts: &mut Facts) -> Said {
+    if !answer.complete {
+        return (VerdictKind::Unverifiable, "the answer is larger than we read".to_owned());
+    }
+    let Some(body) = json else {
+        return (VerdictKind::Unverifiable, "not the answer that is documented (no JSON)".to_owned());
+    };
+    facts.expires = probe.expiry.as_deref().and_then(|at| body.pointer(at)).and_then(instant);
+    facts.balance = probe.balance.as_ref().and_then(|at| {
+        let amount = number(body.pointer(&at.amount)?)?;
+        let found = at.currency_at.as_deref().and_then(|at| body.pointer(at)).and_then(Value::as_str);
+        // A currency is three letters; whatever else stands there is not shown.
+        let found = found.filter(|code| code.len() == 3 && code.bytes().all(|b| b.is_ascii_uppercase()));
+        Some(Balance { amount, currency: at.currency.clone().or_else(|| found.map(str::to_owned)) })
+    });
+    if let Some(dead) = probe.dead.iter().find(|dead| applies(dead, body)) {
+        return (dead.verdict, dead.says.clone());
+    }
+    if probe.expect.iter().any(|at| body.pointer(at).is_none()) {
+        return (VerdictKind::Unverifiable, "not the answer that is documented".to_owned());
+    }
+    // The provider's own date is compared with the provider's own clock: ours may be wrong.
+    let theirs = now + facts.clock_skew.unwrap_or_default();
+    match facts.expires {
+        Some(end) if end <= theirs => (VerdictKind::Expired, format!("it ended on {}", end.format("%Y-%m-%d"))),
+        Some(end) => (VerdictKind::Accepted, format!("accepted; it ends on {}", end.format("%Y-%m-%d"))),
+        None => (VerdictKind::Accepted, "accepted".to_owned()),
+    }
+}
+
+fn refusal(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, facts: &mut Facts) -> Said {
+    let status = answer.status;
+    // A server in trouble may say anything; nothing of it is about the key.
+    if status >= 500 || status == 408 {
+        return (VerdictKind::ProviderDown, "the provider has trouble".to_owned());
+    }
+    let text = haystack(answer, json);
+    if text.starts_with("error code: 1") {
+        return (VerdictKind::Network, "turned away before the provider (Cloudflare)".to_owned());
+    }
+    if matches!(status, 401 | 403) && probe.alive.iter().any(|alive| text.contains(alive)) {
+        return (VerdictKind::Accepted, "genuine, with too few scopes to be asked more".to_owned());
+    }
+    let own = probe.says.iter().find(|says| text.contains(&says.text)).map(|says| says.verdict);
+    let general =
+        || TEXTS.iter().find(|(_, texts)| texts.iter().any(|part| text.contains(part))).map(|(kind, _)| *kind);
+    let by_status = || probe.statuses.get(&status.to_string()).copied();
+    // 429 says nothing about the key unless the body speaks of money or of a window that is used up.
+    let credible = |kind: &VerdictKind| match status {
+        429 => matches!(kind, VerdictKind::Billing | VerdictKind::Limited | VerdictKind::ProviderDown),
+        _ => (400..500).contains(&status),
+    };
+    if let Some(kind) = own.or_else(general).or_else(by_status).filter(credible) {
+        if kind == VerdictKind::Limited {
+            facts.limited_until = resets(answer, json, now).or_else(|| facts.retry_after.map(|after| now + after));
+        }
+        return (kind, words(kind, &text));
+    }
+    match status {
+        401 => (VerdictKind::Rejected, words(VerdictKind::Rejected, &text)),
+        402 => (VerdictKind::Billing, words(VerdictKind::Billing, &text)),
+        // Every provider we ask explains itself in JSON; a bare 403 is a firewall's.
+        403 if json.is_none() => (VerdictKind::Network, "turned away without a word: a proxy or a firewall".to_owned()),
+        403 => (VerdictKind::Forbidden, words(VerdictKind::Forbidden, &text)),
+        407 => (VerdictKind::Network, "a proxy wants a login".to_owned()),
+        429 => (VerdictKind::Throttled, words(VerdictKind::Throttled, &text)),
+        300..=399 => (VerdictKind::Network, "sent elsewhere, which a key does not follow".to_owned()),
+        _ => (
+            VerdictKind::Unverifiable,
+            "the question is not understood: the provider changed it, or the base URL is wrong".to_owned(),
+        ),
+    }
+}
+
+fn words(kind: VerdictKind, text: &str) -> String {
+    match kind {
+        VerdictKind::Expired => "the provider says it has expired",
+        VerdictKind::Revoked => "the provider says it was revoked",
+        VerdictKind::Limited => "it works, and its quota is used up",
+        VerdictKind::Billing => "it is known, and there is no money behind it",
+        VerdictKind::Forbidden if text.contains("only authorized for use with claude code") => {
+            "it works in Claude Code only: use an Anthropic API key here"
+        }
+        VerdictKind::Forbidden => "it is genuine and not allowed to do this",
+        VerdictKind::Throttled => "asked too often",
+        VerdictKind::ProviderDown => "the provider has trouble",
+        VerdictKind::Rejected => "the provider does not know it",
+        VerdictKind::Accepted => "accepted",
+        VerdictKind::Retired => "the service has ended",
+        VerdictKind::Network => "the answer is not the provider's",
+        VerdictKind::Unverifiable => "the answer proves nothing",
+    }
+    .to_owned()
+}
+
+fn json(answer: &Answer) -> Option<Value> {
+    let value: Value = serde_json::from_slice(&answer.body).ok()?;
+    // Google wraps some errors in an array of one.
+    let value = match value {
+        Value::Array(mut list) if list.len() == 1 => list.remove(0),
+        other => other,
+    };
+    value.is_object().then_some(value)
+}
+
+fn is_html(answer: &Answer) -> bool {
+    let declared = answer.header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("text/html"));
+    let start = answer.body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&answer.body).trim_ascii_start();
+    declared || start.starts_with(b"<")
+}
+
+/// Every text in an error answer, lower-case. Bounded: serde_json limits the depth, the reader limits the size.
+fn haystack(answer: &Answer, json: Option<&Value>) -> String {
+    fn gather(value: &Value, into: &mut String) {
+        match value {
+            Value::String(text) => {
+                into.push_str(text);
+                into.push('\n');
+            }
+            Value::Array(list) => list.iter().for_each(|item| gather(item, into)),
+            Value::Object(map) => map.values().for_each(|item| gather(item, into)),
+            _ => {}
+        }
+    }
+    let mut text = String::new();
+    match json {
+        Some(value) => gather(value, &mut text),
+        None => text.push_str(&String::from_utf8_lossy(&answer.body[..answer.body.len().min(4096)])),
+    }
+    // xAI has sent its message percent-encoded.
+    text.to_lowercase().replace("%20", " ")
+}
+
+/// The sentence meant for people, and the code beside it.
+fn message(body: &Value) -> Option<String> {
+    let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+    let sentence = ["/error/message", "/error", "/message", "/detail", "/msg"].into_iter().find_map(text);
+    let code = ["/error/code", "/error/type", "/error/status", "/code", "/type"].into_iter().find_map(text);
+    match (code, sentence) {
+        (Some(code), Some(sentence)) if code != sentence => Some(format!("{code}: {sentence}")),
+        (code, sentence) => sentence.or(code).map(str::to_owned),
+    }
+}
+
+fn applies(dead: &Dead, body: &Value) -> bool {
+    let Some(value) = body.pointer(&dead.at) else { return false };
+    dead.is.as_ref().is_some_and(|is| value == is)
+        || dead.is_not.as_ref().is_some_and(|is_not| value != is_not)
+        || dead.at_most.zip(number(value)).is_some_and(|(most, value)| value <= most)
+}
+
+fn number(value: &Value) -> Option<f64> {
+    let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())?;
+    number.is_finite().then_some(number)
+}
+
+/// RFC 3339, or a number of seconds, or (if too large for those) of milliseconds; only dates of our time.
+fn instant(value: &Value) -> Option<Time> {
+    let time = match value.as_str() {
+        Some(text) if text.contains('-') => DateTime::parse_from_rfc3339(text.trim()).ok()?.to_utc(),
+        _ => {
+            let number = number(value)?;
+            let seconds = if number >= 1e11 { number / 1e3 } else { number };
+            // Beyond ±1e11 seconds nothing is a date, and the cast is exact enough below.
+            if !(0.0..1e11).contains(&seconds) {
+                return None;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "bounded above")]
+            DateTime::from_timestamp(seconds as i64, 0)?
+        }
+    };
+    (2015..2100).contains(&chrono::Datelike::year(&time)).then_some(time)
+}
+
+fn skew(answer: &Answer, now: Time) -> Option<Span> {
+    let theirs = DateTime::parse_from_rfc2822(answer.header("date")?).ok()?.to_utc();
+    // A cache between us answers with the date of its copy.
+    let age = answer
+        .header("age")
+        .and_then(|age| age.parse::<u32>().ok())
+        .map_or(Span::zero(), |age| Span::seconds(age.into()));
+    let skew = theirs + age - now;
+    (skew.abs() > SKEW).then_some(skew)
+}
+
+/// Seconds, or milliseconds, or a date; read by the provider's own clock if that says otherwise than ours.
+fn retry_after(answer: &Answer, now: Time) -> Option<Span> {
+    let millis = answer.header("retry-after-ms").and_then(|text| text.parse::<f64>().ok()).map(|millis| millis / 1e3);
+    let after = answer.header("retry-after");
+    let seconds =
+        millis.or_else(|| after?.parse::<f64>().ok()).filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
+    let span = match seconds {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by RETRY_MAX")]
+        Some(seconds) => Span::seconds(seconds.ceil().min(86_400.0) as i64),
+        None => {
+            let theirs = now + skew(answer, now).unwrap_or_default();
+            DateTime::parse_from_rfc2822(after?).ok()?.to_utc() - theirs
+        }
+    };
+    Some(span.clamp(Span::zero(), RETRY_MAX))
+}
+
+/// When a window opens again, from the places where providers say so.
+fn resets(answer: &Answer, json: Option<&Value>, now: Time) -> Option<Time> {
+    let field = |name: &str| {
+        json.and_then(|body| body.pointer(&format!("/error/{name}")).or_else(|| body.pointer(&format!("/{name}"))))
+    };
+    let by_date = ["resets_at", "reset_at", "resetsAt"].into_iter().find_map(|name| instant(field(name)?));
+    let by_span = || {
+        let seconds = number(field("resets_in_seconds")?)?;
+        #[expect(clippy::cast_possible_truncation, reason = "bounded: a year")]
+        (0.0..=3.2e7).contains(&seconds).then(|| now + Span::seconds(seconds as i64))
+    };
+    let by_header = || instant(&Value::from(answer.header("anthropic-ratelimit-unified-reset")?));
+    by_date.or_else(by_span).or_else(by_header)
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;
