@@ -168,8 +168,10 @@ pub fn classify(answer: &Answer, probe: &Probe, secret: &Secret, now: Time) -> R
     let mut facts = Facts { retry_after: retry_after(answer, now), clock_skew: skew(answer, now), ..Facts::default() };
     let (kind, say) = if is_html(answer) {
         html(answer.status)
+    } else if !answer.complete && answer.status < 500 {
+        (VerdictKind::Unverifiable, "the answer is larger than we read".to_owned())
     } else if (200..300).contains(&answer.status) {
-        success(answer, json.as_ref(), probe, now, &mut facts)
+        success(json.as_ref(), probe, now, &mut facts)
     } else {
         refusal(answer, json.as_ref(), probe, now, &mut facts)
     };
@@ -248,10 +250,7 @@ fn html(status: u16) -> Said {
     }
 }
 
-fn success(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, facts: &mut Facts) -> Said {
-    if !answer.complete {
-        return (VerdictKind::Unverifiable, "the answer is larger than we read".to_owned());
-    }
+fn success(json: Option<&Value>, probe: &Probe, now: Time, facts: &mut Facts) -> Said {
     let Some(body) = json else {
         return (VerdictKind::Unverifiable, "not the answer that is documented (no JSON)".to_owned());
     };

@@ -442,13 +442,14 @@ fn a_web_page_is_not_the_provider() {
 }
 
 #[test]
-fn an_answer_that_was_cut_is_no_acceptance() {
-    let mut answer = answer(200, ROWS[1].1);
-    answer.complete = false;
-    assert_eq!(
-        classify(&answer, row("openai"), &Secret::new(KEY.into()), now()).verdict.kind,
-        VerdictKind::Unverifiable
-    );
+fn an_answer_that_was_cut_proves_nothing() {
+    for (status, expected) in
+        [(200, VerdictKind::Unverifiable), (401, VerdictKind::Unverifiable), (500, VerdictKind::ProviderDown)]
+    {
+        let mut answer = answer(status, ROWS[1].1);
+        answer.complete = false;
+        assert_eq!(classify(&answer, row("openai"), &Secret::new(KEY.into()), now()).verdict.kind, expected);
+    }
 }
 
 #[test]
