@@ -196,12 +196,14 @@ pub fn classify(answer: &Answer, probe: &Probe, secret: &Secret, now: Time) -> R
 #[must_use]
 pub fn unanswered(failure: Failure, now: Time) -> Verdict {
     let (kind, detail) = match failure {
-        Failure::Name => (VerdictKind::Network, "the provider's name could not be resolved"),
+        Failure::Name => {
+            (VerdictKind::Network, "the provider's name could not be resolved to an address that may be spoken to")
+        }
         Failure::Tls => (VerdictKind::Network, "no trustworthy TLS connection to the provider"),
         Failure::Unreachable => (VerdictKind::Network, "no connection to the provider"),
         Failure::Refused => (VerdictKind::ProviderDown, "the provider refused the connection"),
         Failure::Broken => (VerdictKind::ProviderDown, "the provider broke off the connection"),
-        Failure::Silent => (VerdictKind::ProviderDown, "the provider took the connection and did not answer in time"),
+        Failure::Silent => (VerdictKind::ProviderDown, "no answer in time"),
     };
     Verdict { kind, at: now, detail: detail.to_owned() }
 }
@@ -213,13 +215,13 @@ pub enum Failure {
     Name,
     /// TLS hand-shake.
     Tls,
-    /// No connection in time, or no route.
+    /// No connection, or no route.
     Unreachable,
     /// Connection refused.
     Refused,
     /// Broken off before or within the answer.
     Broken,
-    /// Connected, and no (whole) answer in time.
+    /// No (whole) answer in time.
     Silent,
 }
 

@@ -509,7 +509,7 @@ fn people_are_told_what_helps() {
     let wrong = read("openai", 401, ROWS[1].3);
     assert_eq!(
         wrong.verdict.detail,
-        "401: the provider does not know it (\"invalid_api_key: Incorrect API key provided: … You can find your API key at https://platform.openai.com/account/api-keys.\")"
+        "401: the provider does not know it (\"invalid_api_key: Incorrect API key provided: … You can find your API key at https://platform.openai.com/account/api-keys\")"
     );
     let leaky = read(
         "openai",

@@ -6,7 +6,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::io;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,8 +18,9 @@ use zeroize::Zeroizing;
 use super::catalog::{Auth, Catalog, Method, Probe};
 use super::classify::{Answer, Facts, Failure, classify, unanswered};
 use crate::clock::Clock;
-use crate::config;
+use crate::config::{self, values::is_loopback};
 use crate::domain::{CredentialId, Kind, Secret, Verdict, VerdictKind};
+use crate::net::{self, Clients};
 
 /// No answer of a probe is longer than this; what is longer is not read.
 const BODY_MAX: usize = 256 * 1024;
@@ -74,13 +74,18 @@ pub struct Probed {
 
 /// Asks about every target; the answers are in the order of the targets. Takes at most about
 /// `timeout × (targets ÷ concurrency + 2)`. Several targets with the same secret and address share one request.
-pub async fn probe(targets: Vec<Target>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<Probed> {
+pub async fn probe(
+    targets: Vec<Target>,
+    settings: &Settings,
+    clients: &Clients,
+    clock: &Arc<dyn Clock>,
+) -> Vec<Probed> {
     let mut results: Vec<Probed> = Vec::with_capacity(targets.len());
     let mut jobs: Vec<Job> = Vec::new();
     for (index, target) in targets.into_iter().enumerate() {
         // Overwritten by the answer; stands if no question may be put, or if the task that puts it dies.
         let mut detail = "the probe failed inside opensoul: please report this".to_owned();
-        match plan(&target, settings) {
+        match plan(&target, settings, clients) {
             Err(why) => detail = why,
             Ok(route) => {
                 let secret = target.secret.expose().trim();
@@ -134,9 +139,15 @@ struct Route {
 struct Request {
     probe: &'static Probe,
     url: Url,
+    client: Client,
 }
 
 impl Request {
+    fn new(probe: &'static Probe, base: &str, insecure: bool, clients: &Clients) -> Result<Self, String> {
+        let url = address(base, &probe.path, insecure)?;
+        Ok(Self { probe, client: clients.http(&url)?, url })
+    }
+
     fn host(&self) -> &str {
         self.url.host_str().unwrap_or_default()
     }
@@ -151,7 +162,7 @@ struct Done {
     hosts: Vec<(String, bool)>,
 }
 
-fn plan(target: &Target, settings: &Settings) -> Result<Route, String> {
+fn plan(target: &Target, settings: &Settings, clients: &Clients) -> Result<Route, String> {
     let (row, probe) = Catalog::get().plan(&target.provider, target.kind, &target.secret)?;
     let names = [target.provider.as_str(), row.id.as_str()].into_iter().chain(row.aliases.iter().map(String::as_str));
     let mut entries = names.filter_map(|name| settings.providers.get(name));
@@ -161,12 +172,11 @@ fn plan(target: &Target, settings: &Settings) -> Result<Route, String> {
         (Some(base), _) => (base.as_str(), false),
         (None, Some(entry)) => entry,
         (None, None) => {
-            let own =
-                |probe: &'static Probe| address(&probe.base_url, &probe.path, false).map(|url| Request { probe, url });
+            let own = |probe: &'static Probe| Request::new(probe, &probe.base_url, false, clients);
             return Ok(Route { ask: own(probe)?, other: other.map(own).transpose()? });
         }
     };
-    let mut ask = Request { probe, url: address(base, &probe.path, insecure)? };
+    let mut ask = Request::new(probe, base, insecure, clients)?;
     // Somebody configured the other region: its row knows the currency.
     if let Some(other) = other.filter(|other| other.host() == ask.host()) {
         ask.probe = other;
@@ -174,56 +184,24 @@ fn plan(target: &Target, settings: &Settings) -> Result<Route, String> {
     Ok(Route { ask, other: None })
 }
 
-/// The address of a probe: https, or http to this machine or where a person allowed it; no user name, query or fragment.
+/// The address of a probe, by the rules of [`net::address`]; a base URL has no query.
 fn address(base: &str, path: &str, insecure: bool) -> Result<Url, String> {
-    // The URL itself is not repeated: people put tokens into them.
-    let base = Url::parse(base.trim()).map_err(|error| format!("the base URL is not a URL: {error}"))?;
-    if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
-        return Err("the base URL must have no user name, password, query or fragment".to_owned());
-    }
-    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
-    match base.scheme() {
-        "https" => {}
-        "http" if local || insecure => {}
-        "http" => {
-            return Err("the base URL is plain http: use https, or set insecure = true for this provider".to_owned());
-        }
-        _ => return Err("the base URL must begin with https://".to_owned()),
+    let base = net::address::url(base.trim(), insecure)?;
+    if base.query().is_some() || base.fragment().is_some() {
+        return Err("the base URL has a query or a fragment: remove it".to_owned());
     }
     let full = format!("{}{path}", base.as_str().trim_end_matches('/'));
-    Url::parse(&full).map_err(|error| format!("the base URL and the probe make no URL: {error}"))
+    // The URL itself is not repeated: people put tokens into them.
+    Url::parse(&full).map_err(|error| format!("the base URL is not usable: {error}"))
 }
 
 async fn run(jobs: Vec<Job>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<(Vec<usize>, Done)> {
-    if jobs.is_empty() {
-        return Vec::new();
-    }
-    let client = match client() {
-        Ok(client) => client,
-        Err(why) => {
-            let now = clock.now();
-            let verdict = Verdict { kind: VerdictKind::Unverifiable, at: now, detail: why };
-            let done = |job: Job| {
-                (
-                    job.targets,
-                    Done {
-                        verdict: verdict.clone(),
-                        facts: Facts::default(),
-                        latency: Duration::ZERO,
-                        hosts: Vec::new(),
-                    },
-                )
-            };
-            return jobs.into_iter().map(done).collect();
-        }
-    };
     let gates = Arc::new(Gates::new(&jobs, settings));
     let mut tasks = JoinSet::new();
     for job in jobs {
-        let (client, gates, clock, timeout) = (client.clone(), gates.clone(), clock.clone(), settings.timeout);
+        let (gates, clock, timeout) = (gates.clone(), clock.clone(), settings.timeout);
         tasks.spawn(async move {
-            let done = work(&job, &client, &gates, &*clock, timeout).await;
+            let done = work(&job, &gates, &*clock, timeout).await;
             (job.targets, done)
         });
     }
@@ -238,13 +216,13 @@ async fn run(jobs: Vec<Job>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec
     all
 }
 
-async fn work(job: &Job, client: &Client, gates: &Gates, clock: &dyn Clock, timeout: Duration) -> Done {
-    let first = one(&job.route.ask, &job.secret, client, gates, clock, timeout).await;
+async fn work(job: &Job, gates: &Gates, clock: &dyn Clock, timeout: Duration) -> Done {
+    let first = one(&job.route.ask, &job.secret, gates, clock, timeout).await;
     let Some(other) = job.route.other.as_ref().filter(|_| first.verdict.kind == VerdictKind::Rejected) else {
         return first;
     };
     // Both regions of one provider issue keys of one shape; only the one that issued it knows it.
-    let second = one(other, &job.secret, client, gates, clock, timeout).await;
+    let second = one(other, &job.secret, gates, clock, timeout).await;
     Done {
         latency: first.latency + second.latency,
         hosts: first.hosts.into_iter().chain(second.hosts).collect(),
@@ -252,17 +230,10 @@ async fn work(job: &Job, client: &Client, gates: &Gates, clock: &dyn Clock, time
     }
 }
 
-async fn one(
-    request: &Request,
-    secret: &Secret,
-    client: &Client,
-    gates: &Gates,
-    clock: &dyn Clock,
-    timeout: Duration,
-) -> Done {
+async fn one(request: &Request, secret: &Secret, gates: &Gates, clock: &dyn Clock, timeout: Duration) -> Done {
     let _turn = gates.pass(request.host()).await;
     let start = clock.monotonic();
-    let answer = ask(request, secret, client, timeout).await;
+    let answer = ask(request, secret, timeout).await;
     let (now, latency) = (clock.now(), clock.monotonic().saturating_sub(start));
     let hosts = vec![(request.host().to_owned(), answer.is_ok())];
     let (verdict, facts) = match answer {
@@ -276,8 +247,8 @@ async fn one(
     Done { verdict, facts, latency, hosts }
 }
 
-async fn ask(request: &Request, secret: &Secret, client: &Client, timeout: Duration) -> Result<Answer, Failure> {
-    let Request { probe, url } = request;
+async fn ask(request: &Request, secret: &Secret, timeout: Duration) -> Result<Answer, Failure> {
+    let Request { probe, url, client } = request;
     let method = match probe.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -315,49 +286,25 @@ async fn ask(request: &Request, secret: &Secret, client: &Client, timeout: Durat
     Ok(answer)
 }
 
-// REPLACE with net::client when it is there.
-#[expect(clippy::disallowed_methods, reason = "until net::client is there")]
-fn client() -> Result<Client, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore::empty();
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Client::builder()
-        .tls_backend_preconfigured(tls)
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(Duration::from_secs(5))
-        .build()
-        .map_err(|error| error.to_string())
-}
-
 /// Why there was no answer, from the causes behind the client's error.
 fn failure(error: &reqwest::Error) -> Failure {
-    let mut cause: Option<&(dyn Error + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if inner.is::<rustls::Error>() {
+    if error.is_dns() {
+        return Failure::Name;
+    }
+    for cause in std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source()) {
+        let io = cause.downcast_ref::<io::Error>();
+        if cause.is::<rustls::Error>()
+            || io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
+        {
             return Failure::Tls;
         }
-        if let Some(io) = inner.downcast_ref::<io::Error>() {
-            if io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                return Failure::Tls;
+        match io.map(io::Error::kind) {
+            Some(io::ErrorKind::ConnectionRefused) => return Failure::Refused,
+            Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown) => {
+                return Failure::Unreachable;
             }
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => return Failure::Refused,
-                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown => {
-                    return Failure::Unreachable;
-                }
-                _ => {}
-            }
+            _ => {}
         }
-        // hyper-util has no type for it.
-        if inner.to_string() == "dns error" {
-            return Failure::Name;
-        }
-        cause = inner.source();
     }
     match (error.is_connect(), error.is_timeout()) {
         (true, _) => Failure::Unreachable,
@@ -404,7 +351,7 @@ struct Reached(BTreeMap<String, bool>);
 impl Reached {
     fn note(&mut self, host: &str, answered: bool) {
         // This machine's own loopback says nothing about its network, and two hosts of one domain are one party.
-        if host == "localhost" || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback()) {
+        if is_loopback(host) {
             return;
         }
         let mut labels: Vec<&str> = host.rsplit('.').take(2).collect();

@@ -98,10 +98,13 @@ async fn misbehave(mut stream: TcpStream, manner: Manner) {
     }
     match manner {
         Manner::Silent => drop(stream.read(&mut request).await),
-        Manner::HalfBody => drop(stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 500\r\n\r\n{\"error\":").await),
+        Manner::HalfBody => {
+            drop(stream.write_all(b"HTTP/1.1 401 Unauthorized\r\ncontent-length: 500\r\n\r\n{\"error\":").await)
+        }
         Manner::NotHttp => drop(stream.write_all(b"220 mail.example.org ESMTP\r\n").await),
         Manner::Flood => {
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 104857600\r\n\r\n{\"data\":\"";
+            let head =
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 104857600\r\n\r\n{\"data\":\"";
             let chunk = vec![b'x'; 1 << 16];
             if stream.write_all(head.as_bytes()).await.is_ok() {
                 for _ in 0..1600 {
@@ -136,13 +139,25 @@ fn answer(key: &str, path: &str) -> Response {
     if word("good") {
         good(path)
     } else if word("expired") {
-        json(400, r#"{"error":{"code":400,"message":"API key expired. Please renew the API key.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#)
+        json(
+            400,
+            r#"{"error":{"code":400,"message":"API key expired. Please renew the API key.","status":"INVALID_ARGUMENT","details":[{"reason":"API_KEY_INVALID"}]}}"#,
+        )
     } else if word("revoked") {
-        json(403, r#"{"type":"error","error":{"type":"permission_error","message":"OAuth token has been revoked. Please obtain a new token."}}"#)
+        json(
+            403,
+            r#"{"type":"error","error":{"type":"permission_error","message":"OAuth token has been revoked. Please obtain a new token."}}"#,
+        )
     } else if word("broke") {
-        json(400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#)
+        json(
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"Your credit balance is too low to access the Anthropic API."}}"#,
+        )
     } else if word("quota") {
-        json(429, r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#)
+        json(
+            429,
+            r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#,
+        )
     } else if word("limited") {
         json(429, r#"{"error":{"type":"usage_limit_reached","resets_in_seconds":3600}}"#)
     } else if word("throttled") {
@@ -150,20 +165,27 @@ fn answer(key: &str, path: &str) -> Response {
         response.headers_mut().insert(header::RETRY_AFTER, "120".parse().expect("a header"));
         response
     } else if word("scope") {
-        json(403, r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.model.read.","code":"missing_scope"}}"#)
+        json(
+            403,
+            r#"{"error":{"message":"You have insufficient permissions for this operation. Missing scopes: api.model.read.","code":"missing_scope"}}"#,
+        )
     } else if word("restricted") {
-        json(400, r#"{"type":"error","error":{"type":"invalid_request_error","message":"This credential is only authorized for use with Claude Code and cannot be used for other API requests."}}"#)
+        json(
+            400,
+            r#"{"type":"error","error":{"type":"invalid_request_error","message":"This credential is only authorized for use with Claude Code and cannot be used for other API requests."}}"#,
+        )
     } else if word("overloaded") {
         json(529, r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#)
     } else if word("portal") {
-        (StatusCode::OK, [(header::CONTENT_TYPE, "text/html")], "<html><title>Hotel WiFi: sign in</title></html>").into_response()
+        (StatusCode::OK, [(header::CONTENT_TYPE, "text/html")], "<html><title>Hotel WiFi: sign in</title></html>")
+            .into_response()
     } else if word("moved") {
         (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, "/elsewhere")], "").into_response()
     } else if word("gzip") {
         // `{"data":[]}` compressed, although nobody said that it may be.
         let bytes: &[u8] = &[
-            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56, 0x4a, 0x49, 0x2c, 0x49, 0x54, 0xb2, 0x8a, 0x8e, 0xad, 5, 0, 0x1d, 0x17,
-            0x8f, 0x9e, 0x0b, 0, 0, 0,
+            0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0x56, 0x4a, 0x49, 0x2c, 0x49, 0x54, 0xb2, 0x8a, 0x8e, 0xad, 5, 0,
+            0x1d, 0x17, 0x8f, 0x9e, 0x0b, 0, 0, 0,
         ];
         (StatusCode::OK, [(header::CONTENT_ENCODING, "gzip")], Body::from(bytes)).into_response()
     } else if word("skewed") {
@@ -182,10 +204,16 @@ fn good(path: &str) -> Response {
     let body = match path.split('?').next().unwrap_or_default() {
         "/v1/models" | "/models" => r#"{"object":"list","data":[{"id":"a-model"}]}"#,
         "/v1beta/models" => r#"{"models":[{"name":"models/gemini"}]}"#,
-        "/key" => r#"{"data":{"label":"sk-or-v1-0e6...1c96","limit":100,"limit_remaining":74.5,"usage":25.5,"expires_at":"2027-12-31T23:59:59Z"}}"#,
-        "/api-key" => r#"{"redacted_api_key":"xai-...b14o","team_blocked":false,"api_key_blocked":false,"api_key_disabled":false}"#,
+        "/key" => {
+            r#"{"data":{"label":"sk-or-v1-0e6...1c96","limit":100,"limit_remaining":74.5,"usage":25.5,"expires_at":"2027-12-31T23:59:59Z"}}"#
+        }
+        "/api-key" => {
+            r#"{"redacted_api_key":"xai-...b14o","team_blocked":false,"api_key_blocked":false,"api_key_disabled":false}"#
+        }
         "/user/balance" => r#"{"is_available":true,"balance_infos":[{"currency":"CNY","total_balance":"110.00"}]}"#,
-        "/users/me/balance" => r#"{"code":0,"data":{"available_balance":49.5,"voucher_balance":46.5,"cash_balance":3.0},"status":true}"#,
+        "/users/me/balance" => {
+            r#"{"code":0,"data":{"available_balance":49.5,"voucher_balance":46.5,"cash_balance":3.0},"status":true}"#
+        }
         "/v1/check-api-key" => r#"{"valid":true,"organization_id":"o","owner_id":"w"}"#,
         "/api/whoami-v2" => r#"{"type":"user","name":"x","auth":{"type":"access_token"}}"#,
         "/credits" => r#"{"balance":"95.50","total_used":"4.50"}"#,

@@ -80,14 +80,18 @@ async fn every_row_asks_as_its_provider_documents() {
     let fake = FakeProvider::start().await;
     let rows: Vec<_> = Catalog::get().rows().filter_map(|row| Some((row, row.probe.as_ref()?))).collect();
     let key = |prefixes: &[String]| format!("{}good-0123", prefixes.first().map_or("k-", String::as_str));
-    let targets = rows.iter().map(|(row, _)| target(&row.id, &key(&row.key_prefixes).replace("sk-ant-", "sk-ant-api03-"), &fake.url())).collect();
+    let targets = rows
+        .iter()
+        .map(|(row, _)| target(&row.id, &key(&row.key_prefixes).replace("sk-ant-", "sk-ant-api03-"), &fake.url()))
+        .collect();
     let results = ask(targets, &Settings { concurrency: 1, ..settings() }).await;
     for ((row, _), result) in rows.iter().zip(&results) {
         assert_eq!(result.verdict.kind, VerdictKind::Accepted, "{}: {}", row.id, result.verdict.detail);
     }
     // The two regions of Moonshot are one question here: same secret, same address.
     let paths: BTreeSet<_> = fake.seen().into_iter().map(|asked| (asked.method, asked.path)).collect();
-    let expected: BTreeSet<_> = rows.iter().map(|(_, probe)| (format!("{:?}", probe.method).to_uppercase(), probe.path.clone())).collect();
+    let expected: BTreeSet<_> =
+        rows.iter().map(|(_, probe)| (format!("{:?}", probe.method).to_uppercase(), probe.path.clone())).collect();
     assert_eq!(paths, expected);
     let anthropic = fake.seen().into_iter().find(|asked| asked.path == "/v1/models?limit=1").unwrap();
     assert_eq!(anthropic.headers["anthropic-version"], "2023-06-01");
@@ -131,7 +135,10 @@ async fn copies_of_one_secret_share_one_request() {
 async fn the_configured_base_url_is_used_and_judged() {
     let fake = FakeProvider::start().await;
     let configured = |base: &str, insecure| Settings {
-        providers: BTreeMap::from([("moonshot".to_owned(), config::Provider { base_url: Some(base.to_owned()), insecure })]),
+        providers: BTreeMap::from([(
+            "moonshot".to_owned(),
+            config::Provider { base_url: Some(base.to_owned()), insecure },
+        )]),
         ..settings()
     };
     let plain = || Target { base_url: None, ..target("moonshotai", "sk-good-1", "") };
