@@ -3,27 +3,21 @@
 //! Decides how a request is made and what "no answer" means; what an answer proves is [`super::classify`]'s. Never follows a
 //! redirect, never retries by itself, never logs a key.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::error::Error;
-use std::io;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
-use reqwest::{Client, Url};
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
-use zeroize::Zeroizing;
 
-use super::catalog::{Auth, Catalog, Method, Probe};
-use super::classify::{Answer, Facts, Failure, classify, unanswered};
+use super::catalog::{Catalog, Probe};
+use super::classify::{Facts, classify, unanswered};
+use super::gates::{Gates, Reached};
+use super::request::Request;
 use crate::clock::Clock;
-use crate::config::{self, values::is_loopback};
+use crate::config;
+use crate::config::values::is_loopback;
 use crate::domain::{CredentialId, Kind, Secret, Verdict, VerdictKind};
-use crate::net::{self, Clients};
-
-/// No answer of a probe is longer than this; what is longer is not read.
-const BODY_MAX: usize = 256 * 1024;
+use crate::net::Clients;
 
 /// One credential to ask about.
 pub struct Target {
@@ -72,8 +66,8 @@ pub struct Probed {
     pub latency: Option<Duration>,
 }
 
-/// Asks about every target; the answers are in the order of the targets. Takes at most about
-/// `timeout × (targets ÷ concurrency + 2)`. Several targets with the same secret and address share one request.
+/// Asks about every target; the answers are in the order of the targets. Several targets with the same secret and address
+/// share one request. A host that left two requests unanswered is not asked again in this run.
 pub async fn probe(
     targets: Vec<Target>,
     settings: &Settings,
@@ -99,23 +93,25 @@ pub async fn probe(
         let verdict = Verdict { kind: VerdictKind::Unverifiable, at: clock.now(), detail };
         results.push(Probed { id: target.id, verdict, facts: Facts::default(), latency: None });
     }
-    let mut hosts = Reached::default();
+    let mut reached = Reached::default();
+    let mut unanswered = Vec::new();
     for (targets, done) in run(jobs, settings, clock).await {
-        for (host, answered) in &done.hosts {
-            hosts.note(host, *answered);
-        }
+        reached.note(&done.host, done.answered);
         for index in targets {
             let result = &mut results[index];
             result.verdict.clone_from(&done.verdict);
             result.facts.clone_from(&done.facts);
-            result.latency = Some(done.latency);
+            result.latency = done.latency;
+            if !done.answered && !is_loopback(&done.host) {
+                unanswered.push(index);
+            }
         }
     }
-    if hosts.own_network_is_down() {
-        for result in results.iter_mut().filter(|result| result.latency.is_some()) {
-            result.verdict.kind = VerdictKind::Network;
-            result.verdict.detail =
-                format!("no provider answers: this machine's own network ({})", result.verdict.detail);
+    if reached.own_network_is_down() {
+        for index in unanswered {
+            let verdict = &mut results[index].verdict;
+            verdict.kind = VerdictKind::Network;
+            verdict.detail = format!("no provider answers: this machine's own network ({})", verdict.detail);
         }
     }
     results
@@ -135,31 +131,15 @@ struct Route {
     other: Option<Request>,
 }
 
-/// A request, all but the secret.
-struct Request {
-    probe: &'static Probe,
-    url: Url,
-    client: Client,
-}
-
-impl Request {
-    fn new(probe: &'static Probe, base: &str, insecure: bool, clients: &Clients) -> Result<Self, String> {
-        let url = address(base, &probe.path, insecure)?;
-        Ok(Self { probe, client: clients.http(&url)?, url })
-    }
-
-    fn host(&self) -> &str {
-        self.url.host_str().unwrap_or_default()
-    }
-}
-
-/// What became of a job.
+/// What became of a question.
 struct Done {
     verdict: Verdict,
     facts: Facts,
-    latency: Duration,
-    /// Hosts that were asked, and whether they answered at all.
-    hosts: Vec<(String, bool)>,
+    /// `None` if nothing was sent.
+    latency: Option<Duration>,
+    /// The host asked last, and whether it answered at all.
+    host: String,
+    answered: bool,
 }
 
 fn plan(target: &Target, settings: &Settings, clients: &Clients) -> Result<Route, String> {
@@ -184,19 +164,9 @@ fn plan(target: &Target, settings: &Settings, clients: &Clients) -> Result<Route
     Ok(Route { ask, other: None })
 }
 
-/// The address of a probe, by the rules of [`net::address`]; a base URL has no query.
-fn address(base: &str, path: &str, insecure: bool) -> Result<Url, String> {
-    let base = net::address::url(base.trim(), insecure)?;
-    if base.query().is_some() || base.fragment().is_some() {
-        return Err("the base URL has a query or a fragment: remove it".to_owned());
-    }
-    let full = format!("{}{path}", base.as_str().trim_end_matches('/'));
-    // The URL itself is not repeated: people put tokens into them.
-    Url::parse(&full).map_err(|error| format!("the base URL is not usable: {error}"))
-}
-
 async fn run(jobs: Vec<Job>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<(Vec<usize>, Done)> {
-    let gates = Arc::new(Gates::new(&jobs, settings));
+    let requests = jobs.iter().flat_map(|job| std::iter::once(&job.route.ask).chain(&job.route.other));
+    let gates = Arc::new(Gates::new(requests.map(Request::host), settings.concurrency, settings.per_host));
     let mut tasks = JoinSet::new();
     for job in jobs {
         let (gates, clock, timeout) = (gates.clone(), clock.clone(), settings.timeout);
@@ -223,19 +193,23 @@ async fn work(job: &Job, gates: &Gates, clock: &dyn Clock, timeout: Duration) ->
     };
     // Both regions of one provider issue keys of one shape; only the one that issued it knows it.
     let second = one(other, &job.secret, gates, clock, timeout).await;
-    Done {
-        latency: first.latency + second.latency,
-        hosts: first.hosts.into_iter().chain(second.hosts).collect(),
-        ..second
-    }
+    let latency = first.latency.unwrap_or_default() + second.latency.unwrap_or_default();
+    Done { latency: Some(latency), ..second }
 }
 
 async fn one(request: &Request, secret: &Secret, gates: &Gates, clock: &dyn Clock, timeout: Duration) -> Done {
-    let _turn = gates.pass(request.host()).await;
+    let host = request.host().to_owned();
+    let _turn = gates.pass(&host).await;
+    if gates.gave_up(&host) {
+        let detail = "not asked: the provider did not answer about other credentials just now".to_owned();
+        let verdict = Verdict { kind: VerdictKind::ProviderDown, at: clock.now(), detail };
+        return Done { verdict, facts: Facts::default(), latency: None, host, answered: false };
+    }
     let start = clock.monotonic();
-    let answer = ask(request, secret, timeout).await;
+    let answer = request.ask(secret, timeout).await;
     let (now, latency) = (clock.now(), clock.monotonic().saturating_sub(start));
-    let hosts = vec![(request.host().to_owned(), answer.is_ok())];
+    let answered = answer.is_ok();
+    gates.note(&host, answered);
     let (verdict, facts) = match answer {
         Ok(answer) => {
             let reading = classify(&answer, request.probe, secret, now);
@@ -243,126 +217,8 @@ async fn one(request: &Request, secret: &Secret, gates: &Gates, clock: &dyn Cloc
         }
         Err(failure) => (unanswered(failure, now), Facts::default()),
     };
-    tracing::debug!(host = request.host(), verdict = verdict.kind.word(), latency_ms = latency.as_millis(), "probed");
-    Done { verdict, facts, latency, hosts }
-}
-
-async fn ask(request: &Request, secret: &Secret, timeout: Duration) -> Result<Answer, Failure> {
-    let Request { probe, url, client } = request;
-    let method = match probe.method {
-        Method::Get => reqwest::Method::GET,
-        Method::Post => reqwest::Method::POST,
-    };
-    let (name, value) = match &probe.auth {
-        Auth::Bearer => (AUTHORIZATION, Zeroizing::new(format!("Bearer {}", secret.expose()))),
-        Auth::Header(name) => {
-            let name = HeaderName::from_bytes(name.as_bytes()).expect("a test checks the catalog's header names");
-            (name, Zeroizing::new(secret.expose().to_owned()))
-        }
-    };
-    let mut value = HeaderValue::from_str(&value).expect("plan() lets only visible ASCII through");
-    value.set_sensitive(true);
-    let mut request =
-        client.request(method, url.clone()).timeout(timeout).header(ACCEPT, "application/json").header(name, value);
-    for (name, value) in &probe.headers {
-        request = request.header(name, value);
-    }
-    if probe.method == Method::Post {
-        request = request.body("");
-    }
-    let mut response = request.send().await.map_err(|error| failure(&error))?;
-    let headers = response.headers().iter();
-    let headers =
-        headers.filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))).collect();
-    let mut answer = Answer { status: response.status().as_u16(), headers, body: Vec::new(), complete: true };
-    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
-        let room = BODY_MAX - answer.body.len();
-        answer.body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if chunk.len() > room {
-            answer.complete = false;
-            break;
-        }
-    }
-    Ok(answer)
-}
-
-/// Why there was no answer, from the causes behind the client's error.
-fn failure(error: &reqwest::Error) -> Failure {
-    if error.is_dns() {
-        return Failure::Name;
-    }
-    for cause in std::iter::successors(error.source(), |cause: &&(dyn Error + 'static)| (*cause).source()) {
-        let io = cause.downcast_ref::<io::Error>();
-        if cause.is::<rustls::Error>()
-            || io.and_then(io::Error::get_ref).is_some_and(|inner| inner.is::<rustls::Error>())
-        {
-            return Failure::Tls;
-        }
-        match io.map(io::Error::kind) {
-            Some(io::ErrorKind::ConnectionRefused) => return Failure::Refused,
-            Some(io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkDown) => {
-                return Failure::Unreachable;
-            }
-            _ => {}
-        }
-    }
-    match (error.is_connect(), error.is_timeout()) {
-        (true, _) => Failure::Unreachable,
-        (false, true) => Failure::Silent,
-        (false, false) => Failure::Broken,
-    }
-}
-
-/// The limits on how much is asked at the same time.
-struct Gates {
-    all: Semaphore,
-    hosts: HashMap<String, Semaphore>,
-}
-
-impl Gates {
-    fn new(jobs: &[Job], settings: &Settings) -> Self {
-        let limit = settings.per_host.clamp(1, 2);
-        let requests = jobs.iter().flat_map(|job| std::iter::once(&job.route.ask).chain(&job.route.other));
-        let hosts: BTreeSet<String> = requests.map(|request| request.host().to_owned()).collect();
-        let hosts = hosts.into_iter().map(|host| (host, Semaphore::new(limit))).collect();
-        Self { all: Semaphore::new(settings.concurrency.clamp(1, 64)), hosts }
-    }
-
-    /// Waits for a turn. The host first: who waits for a slow host must not keep the others from going.
-    async fn pass(&self, host: &str) -> Passed<'_> {
-        let host = match self.hosts.get(host) {
-            Some(gate) => gate.acquire().await.ok(),
-            None => None,
-        };
-        Passed { _host: host, _all: self.all.acquire().await.ok() }
-    }
-}
-
-/// A turn; given back when dropped.
-struct Passed<'a> {
-    _host: Option<SemaphorePermit<'a>>,
-    _all: Option<SemaphorePermit<'a>>,
-}
-
-/// Which of the unrelated parties asked answered at all.
-#[derive(Default)]
-struct Reached(BTreeMap<String, bool>);
-
-impl Reached {
-    fn note(&mut self, host: &str, answered: bool) {
-        // This machine's own loopback says nothing about its network, and two hosts of one domain are one party.
-        if is_loopback(host) {
-            return;
-        }
-        let mut labels: Vec<&str> = host.rsplit('.').take(2).collect();
-        labels.reverse();
-        *self.0.entry(labels.join(".")).or_default() |= answered;
-    }
-
-    /// At least two parties were asked, and none answered.
-    fn own_network_is_down(&self) -> bool {
-        self.0.len() >= 2 && self.0.values().all(|answered| !answered)
-    }
+    tracing::debug!(host, verdict = verdict.kind.word(), latency_ms = latency.as_millis(), "probed");
+    Done { verdict, facts, latency: Some(latency), host, answered }
 }
 
 #[cfg(test)]

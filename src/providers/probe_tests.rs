@@ -101,6 +101,25 @@ async fn the_other_region_is_asked_only_about_keys_that_the_first_does_not_know(
 }
 
 #[tokio::test]
+async fn a_silent_host_is_given_up() {
+    // Bound and never accepting: connections are made, nothing is answered.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
+    let targets = (0..6).map(|n| Target {
+        secret: Secret::new(format!("sk-number-{n}")),
+        base_url: Some(base.clone()),
+        ..target("deepseek")
+    });
+    let settings = Settings { timeout: Duration::from_millis(200), ..Settings::default() };
+    let results = probe(targets.collect(), &settings, &clients(), &clock).await;
+    assert!(results.iter().all(|result| result.verdict.kind == VerdictKind::ProviderDown));
+    let asked = results.iter().filter(|result| result.latency.is_some()).count();
+    // Two at a time; a third may have begun when only one of them had failed.
+    assert!((2..=3).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
 async fn every_target_has_an_answer_even_without_a_request() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
     let results =
