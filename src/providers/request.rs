@@ -9,8 +9,9 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use zeroize::Zeroizing;
 
+use super::answer::Answer;
 use super::catalog::{Auth, Method, Probe};
-use super::classify::{Answer, Failure};
+use super::classify::Failure;
 use crate::domain::Secret;
 use crate::net::{self, Clients};
 
