@@ -179,15 +179,9 @@ impl Catalog {
     /// # Errors
     /// The reason, for people; it never quotes the secret.
     pub fn plan(&self, provider: &str, kind: Kind, secret: &Secret) -> Result<(&Provider, &Probe), String> {
-        let Some(row) = self.provider(provider) else {
-            return Err("no free, documented way to ask this provider is known".to_owned());
-        };
-        let Some(probe) = &row.probe else {
-            return Err(row
-                .unverifiable
-                .clone()
-                .unwrap_or_else(|| "there is no free, documented way to ask".to_owned()));
-        };
+        let row = self.provider(provider).ok_or("no free, documented way to ask this provider is known")?;
+        let no_probe = || row.unverifiable.clone().unwrap_or_default();
+        let probe = row.probe.as_ref().ok_or_else(no_probe)?;
         if !probe.documented {
             return Err("the only free way to ask is undocumented".to_owned());
         }
@@ -197,29 +191,28 @@ impl Catalog {
         }
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(
-                "it contains characters that no header may carry: look for a line break or a typographic quote"
-                    .to_owned(),
+                "it contains characters that no key has: look for a line break or a typographic quote".to_owned()
             );
         }
-        let longest = |prefix: &&String| prefix.len();
-        if let Some((_, why)) =
-            row.refuses.iter().filter(|(prefix, _)| text.starts_with(*prefix)).max_by_key(|(p, _)| p.len())
-        {
+        let refused = row.refuses.iter().filter(|(prefix, _)| text.starts_with(*prefix));
+        if let Some((_, why)) = refused.max_by_key(|(prefix, _)| prefix.len()) {
             return Err(why.clone());
         }
-        let foreign = self.rows().filter(|other| other.id != row.id);
-        let claims = |other: &Provider| {
-            other.key_prefixes.iter().filter(|prefix| text.starts_with(*prefix)).max_by_key(longest).map(String::len)
-        };
-        if claims(row).is_none()
-            && let Some(other) = foreign.filter(|other| claims(other).is_some()).max_by_key(|other| claims(other))
-        {
+        let issuer = self.issuer(text);
+        if let Some(other) = issuer.filter(|other| other.id != row.id) {
             return Err(format!("it looks like a key of {}, so it was not sent to {}", other.name, row.name));
         }
         if !probe.kinds.contains(&kind) {
             return Err(probe.otherwise.clone());
         }
         Ok((row, probe))
+    }
+
+    /// The provider whose keys alone begin like this.
+    fn issuer(&self, text: &str) -> Option<&Provider> {
+        let claims = self.rows().flat_map(|row| row.key_prefixes.iter().map(move |prefix| (prefix, row)));
+        let longest = claims.filter(|(prefix, _)| text.starts_with(*prefix)).max_by_key(|(prefix, _)| prefix.len());
+        longest.map(|(_, row)| row)
     }
 }
 

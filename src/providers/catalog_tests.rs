@@ -130,8 +130,8 @@ fn what_may_be_asked_about() {
         ("nvidia", Kind::ApiKey, "nvapi-1", "public"),
         ("somebody-else", Kind::ApiKey, "sk-1", "no free, documented way"),
         ("groq", Kind::ApiKey, "  ", "no secret"),
-        ("groq", Kind::ApiKey, "gsk_a\nb", "no header may carry"),
-        ("groq", Kind::ApiKey, "“gsk_ab”", "no header may carry"),
+        ("groq", Kind::ApiKey, "gsk_a\nb", "no key has"),
+        ("groq", Kind::ApiKey, "“gsk_ab”", "no key has"),
     ] {
         let said = plan(provider, kind, secret).expect_err(provider);
         assert!(said.contains(why), "{provider} {secret}: {said}");
