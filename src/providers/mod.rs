@@ -4,7 +4,7 @@
 //! * [`budget`]: how often, and which verdicts must be heard twice.
 //! * [`catalog`]: what is known about each provider, and whether a secret may be asked about.
 //! * [`classify`]: what an answer proves.
-//! * [`probe`]: asks about many credentials; [`gates`] says how many at a time, [`request`] makes one request.
+//! * [`mod@probe`]: asks about many credentials; [`gates`] says how many at a time, [`request`] makes one request.
 //! * [`redact`]: a provider's words, fit to be shown.
 
 pub mod answer;
