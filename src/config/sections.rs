@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use chrono_tz::Tz;
 use toml::de::DeValue;
 
-use super::tree::{At, Table, Value};
+use super::tree::{At, Table, Value, shown};
 use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
 use crate::domain::{Span, Time};
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
@@ -39,7 +39,7 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) 
                         || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
                         |near| format!("did you mean \"{near}\"?"),
                     );
-                    table.problem(text.place, "is not the name of a time zone", fix);
+                    table.problem(text.place, format!("{} is not the name of a time zone", shown(text.value)), fix);
                 }
             }
         }
@@ -49,7 +49,7 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) 
                 Ok(found) => *rhythm = found,
                 Err(what) => table.problem(
                     text.place,
-                    what,
+                    format!("{} {what}", shown(text.value)),
                     "write an interval such as \"5m\", or five fields such as \"*/5 * * * *\"",
                 ),
             }
@@ -221,11 +221,14 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         return Ok(Listen::Unix(context.path(path)));
     }
     let address = text.replacen("localhost:", "127.0.0.1:", 1).parse::<SocketAddr>().map_err(|_| {
-        ("is not an address to listen on".to_owned(), "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned())
+        (
+            format!("{} is not an address to listen on", shown(text)),
+            "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned(),
+        )
     })?;
     if !address.ip().is_loopback() {
         return Err((
-            "is beyond loopback, where nothing listens without TLS and authentication".to_owned(),
+            format!("{} is beyond loopback, where nothing listens without TLS and authentication", shown(text)),
             "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it".to_owned(),
         ));
     }

@@ -186,7 +186,7 @@ fn each_problem_has_its_place_and_remedy() {
         (HOOK, "url='https://x.org'\nheaders={ webhook-id = 'x' }", "is set by us"),
         (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
         ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
-        (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver of this name — there are: h"),
+        (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver `x` — there are: h"),
         (HOOK, "url='https://x.org'\n[[routes]]\nseverity=['bad']\nreceivers=['h']", "is not a severity"),
         (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=[]", "goes to no receiver"),
         ("", "[schedule\n", "m.toml:1:10: is not TOML"),

@@ -83,6 +83,12 @@ pub(super) fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) 
         .map(|(_, other)| other)
 }
 
+/// A value as it may be shown in a message: only for keys that never hold a secret.
+pub(super) fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("`{}`", cut.trim())
+}
+
 impl<'a> Value<'a> {
     /// Says that something else was expected here. The value itself is never quoted: it might be a secret.
     pub(super) fn expected<T>(&self, what: &str) -> Option<T> {

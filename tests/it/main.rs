@@ -1,4 +1,6 @@
-//! Tests over the whole house and over the built program.
+//! Tests over the whole house and over the built program: one binary, linked once.
 
+mod fake_provider;
 mod handover;
 mod house;
+mod probes;
