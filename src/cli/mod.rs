@@ -1,10 +1,12 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
 pub mod args;
+mod check_config;
 pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod handover;
+mod monitor_init;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::domain::Environment;
-use args::{Cli, Command};
+use args::{Cli, Command, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
 /// What every command gets.
@@ -56,8 +58,12 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { Failure::new(FailureKind::Usage, "").into() } else { ExitCode::SUCCESS }
 }
 
-fn dispatch(command: Command, _context: &Context) -> Outcome {
+fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
+        Command::Monitor(args::Monitor { command: MonitorCommand::Init { force } }) => {
+            monitor_init::run(context, force)
+        }
+        Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {

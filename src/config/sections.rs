@@ -9,6 +9,7 @@ use toml::de::DeValue;
 use super::tree::{At, Table, Value, shown};
 use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
 use crate::domain::{Span, Time};
+use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
@@ -18,7 +19,7 @@ const NOT_YET: [&str; 10] =
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
     for name in NOT_YET {
-        if let Some(value) = root.value(name) {
+        if let Some(value) = root.future(name) {
             value.problem("is not supported by this version", "remove it, or install a version that supports it");
         }
     }
@@ -45,13 +46,9 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) 
         }
         for (name, rhythm) in [("status", &mut status), ("probe", &mut probe)] {
             let Some(text) = table.text(name) else { continue };
-            match values::rhythm(text.value) {
+            match due::parse(text.value) {
                 Ok(found) => *rhythm = found,
-                Err(what) => table.problem(
-                    text.place,
-                    format!("{} {what}", shown(text.value)),
-                    "write an interval such as \"5m\", or five fields such as \"*/5 * * * *\"",
-                ),
+                Err(what) => table.problem(text.place, what, "write for example \"5m\" or \"*/5 * * * *\""),
             }
         }
         table.finish();

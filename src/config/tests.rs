@@ -122,7 +122,7 @@ fn each_problem_has_its_place_and_remedy() {
         ("", "[schedule]\nstats = '5m'", "m.toml:2:1 schedule.stats: unknown key — did you mean `status`?"),
         ("", "[schedule]\nxyzzy = 1", "unknown key — remove it; known here: zone, status, probe"),
         ("", "[schedule]\nstatus = 5", "m.toml:2:1 schedule.status: expected a string, found an integer"),
-        ("", "[schedule]\nstatus = '99 * * * *'", "is not a cron pattern"),
+        ("", "[schedule]\nstatus = '99 * * * *'", "nor a cron pattern"),
         ("", "[schedule]\nzone = 'Asia/Shangai'", "did you mean \"Asia/Shanghai\"?"),
         ("", "schedule = 1", "m.toml:1:1 schedule: expected a table"),
         ("", "[quiet_hours]\n", "quiet_hours: is not supported by this version"),

@@ -261,4 +261,4 @@ mod histories;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;

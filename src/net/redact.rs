@@ -59,6 +59,14 @@ pub fn url(text: &str) -> String {
     out
 }
 
+/// The parts of a URL that [`url`] hides, so that they can be hidden in the answer of a server that repeats them.
+#[must_use]
+pub fn hidden_parts(url: &Url) -> Vec<String> {
+    let path = url.path().split('/').filter(|segment| token_like(segment)).map(str::to_owned);
+    let query = url.query_pairs().map(|(_, value)| value.into_owned());
+    path.chain(query).chain(url.query().map(str::to_owned)).collect()
+}
+
 fn token_like(segment: &str) -> bool {
     let mixed = segment.bytes().any(|b| b.is_ascii_digit()) && segment.bytes().any(|b| b.is_ascii_alphabetic());
     segment.len() >= SEGMENT && (mixed || segment.len() >= OPAQUE) || looks_like_key(segment)
@@ -70,9 +78,14 @@ fn token_like(segment: &str) -> bool {
 pub fn words(text: &str, secrets: &[&str], limit: usize) -> String {
     // Secrets first: a cut in the middle of one would leave its beginning.
     let mut shown = text.to_owned();
-    for secret in secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= 4) {
+    let mut secrets: Vec<&str> =
+        secrets.iter().map(|secret| secret.trim()).filter(|secret| secret.len() >= 4).collect();
+    // The longest first: one may be a part of another.
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    for secret in secrets {
         shown = shown.replace(secret, "…");
     }
+
     let shown: String =
         shown.chars().take(LOOK).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
     let mut out: Vec<String> = Vec::new();
@@ -160,6 +173,13 @@ mod tests {
         ] {
             assert_eq!(url(given), shown);
         }
+    }
+
+    #[test]
+    fn parts_that_are_hidden() {
+        let parts = |text: &str| hidden_parts(&Url::parse(text).expect("url"));
+        assert_eq!(parts("https://x.org/hook/token0123456789?key=ab%20c"), ["token0123456789", "ab c", "key=ab%20c"]);
+        assert!(parts("https://x.org/hook").is_empty());
     }
 
     #[test]
