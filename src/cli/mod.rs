@@ -7,12 +7,14 @@ pub mod doctor;
 pub mod exit;
 pub mod handover;
 mod monitor_init;
+pub mod reading;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::doctor::Program;
 use crate::domain::Environment;
 use args::{Cli, Command, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
@@ -23,6 +25,8 @@ pub struct Context {
     pub global: args::Global,
     /// The process environment, captured once.
     pub env: Environment,
+    /// How this program was started.
+    pub program: Program,
 }
 
 /// The whole program.
@@ -36,11 +40,12 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         handover::Whose::Ours(argv) => argv,
         handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
     };
+    let program = doctor::program(argv.first().map(OsString::as_os_str));
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context { global: cli.global, env };
+    let context = Context { global: cli.global, env, program };
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => report(failure),
@@ -66,7 +71,8 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
-        Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {
+        Command::Doctor(args) => doctor::command(&args, context),
+        Command::Models(_) | Command::Status(_) | Command::Monitor(_) => {
             Err(Failure::new(FailureKind::Unavailable, "not built yet"))
         }
     }

@@ -153,7 +153,7 @@ fn candidate_ports(units: &[units::Found], installations: &[Installation], env: 
         .and_then(|text| text.parse().ok());
     let mut chosen_first: Vec<&Installation> = installations.iter().collect();
     chosen_first.sort_by_key(|i| !i.chosen);
-    let configured = chosen_first.into_iter().filter_map(configured_port);
+    let configured = chosen_first.into_iter().filter_map(|i| i.config.as_ref()?.gateway_port);
     let mut ports = Vec::new();
     for port in of_env.into_iter().chain(units.iter().filter_map(|u| u.port)).chain(configured).chain([DEFAULT_PORT]) {
         if port != 0 && !ports.contains(&port) {
@@ -161,10 +161,6 @@ fn candidate_ports(units: &[units::Found], installations: &[Installation], env: 
         }
     }
     ports
-}
-
-fn configured_port(_installation: &Installation) -> Option<u16> {
-    None
 }
 
 #[cfg(test)]

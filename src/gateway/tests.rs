@@ -244,6 +244,14 @@ fn units_are_read_with_their_drop_ins_and_files() {
 }
 
 #[test]
+fn the_config_names_the_port() {
+    let mut tree = Tree::new();
+    tree.installation.config =
+        Some(crate::formats::gateway_config::GatewayConfig { gateway_port: Some(20001), ..Default::default() });
+    assert_eq!(tree.look().port, 20001);
+}
+
+#[test]
 fn a_dotenv_fills_what_is_unset_and_config_also_what_is_blank() {
     let mut tree = Tree::new();
     tree.listens();

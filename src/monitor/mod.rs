@@ -1,1 +1,4 @@
 //! The flow: observe, cycle, ticker, daemon.
+
+pub mod observe;
+pub mod variables;

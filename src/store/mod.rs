@@ -17,6 +17,7 @@ pub mod lock;
 mod migrate;
 mod outbox;
 mod reader;
+mod remembered;
 pub mod token;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use history::Change;
 pub use ledger::StoredVerdict;
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
 pub use reader::Reader;
+pub use remembered::Remembered;
 
 /// The file's name in our state directory.
 pub const FILE: &str = "state.db";

@@ -1,0 +1,124 @@
+//! What every command that only looks starts with: our configuration, what the monitor remembers (read-only, and only if it
+//! is there), one observation.
+
+use std::path::{Path, PathBuf};
+
+use super::Context;
+use super::args::Global;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config, Location, Problem};
+use crate::doctor::Program;
+use crate::domain::{Environment, FingerprintKey, Time};
+use crate::monitor::observe::{self, Look, Observed};
+use crate::store::{Reader, Remembered, StoreError, key};
+
+/// Everything that an observation needs.
+pub struct Reading {
+    /// The environment, with what `--profile` and `--dev` say in it.
+    pub env: Environment,
+    /// Where our own files are.
+    pub location: Location,
+    /// The configuration; the defaults if it is broken.
+    pub config: Config,
+    /// What is wrong with it.
+    pub config_problems: Vec<Problem>,
+    /// What earlier cycles know.
+    pub remembered: Remembered,
+    /// Why that could not be read.
+    pub store_problem: Option<StoreError>,
+    /// Key of the fingerprints.
+    pub key: FingerprintKey,
+    /// The instant of the observation.
+    pub now: Time,
+}
+
+impl Reading {
+    /// Reads our own files; makes nothing. Broken ones are said and worked around: the caller decides whether that will do.
+    ///
+    /// # Errors
+    /// If the system has no random bytes.
+    pub fn open(context: &Context) -> Result<Self, StoreError> {
+        let mut env = context.env.clone();
+        apply_profile(&context.global, &mut env);
+        let named = context.global.config.as_deref();
+        let location = config::locate(&env, named);
+        let (config, config_problems) = match config::load(named, &env) {
+            Ok(config) => (config, Vec::new()),
+            Err(problems) => {
+                let defaults = config::parse("", None, &env, config::local_zone(&env));
+                (defaults.unwrap_or_else(|_| unreachable!("an empty configuration is valid")), problems)
+            }
+        };
+        let mut store_problem = None;
+        let remembered = Reader::open(&location.state)
+            .and_then(|reader| reader.map_or_else(|| Ok(Remembered::default()), |reader| reader.remembered()))
+            .unwrap_or_else(|error| {
+                store_problem = Some(error);
+                Remembered::default()
+            });
+        let key = match key::load(&location.state) {
+            Ok(Some(key)) => key,
+            Ok(None) => key::ephemeral()?,
+            Err(error) => {
+                store_problem.get_or_insert(error);
+                key::ephemeral()?
+            }
+        };
+        let now = SystemClock::new().now();
+        Ok(Self { env, location, config, config_problems, remembered, store_problem, key, now })
+    }
+
+    /// One observation in a person's shell.
+    #[must_use]
+    pub fn observe(&self, program: Program) -> Observed {
+        let cwd = std::env::current_dir().ok();
+        observe::observe(&Look {
+            env: &self.env,
+            cwd: Some(cwd.as_deref().unwrap_or(Path::new("/"))),
+            config: &self.config,
+            location: &self.location,
+            program,
+            remembered: &self.remembered,
+            key: &self.key,
+            provider_date: None,
+            now: self.now,
+        })
+    }
+}
+
+/// `--profile NAME` and `--dev` as the gateway's own program takes them: another state directory with its config in it, unless
+/// the environment names one already; `default` is no other one.
+pub fn apply_profile(global: &Global, env: &mut Environment) {
+    let name = if global.dev { Some("dev") } else { global.profile.as_deref().map(str::trim) };
+    let Some(name) = name.filter(|name| !name.is_empty()) else { return };
+    let suffix = if name.eq_ignore_ascii_case("default") { String::new() } else { format!("-{name}") };
+    let state: PathBuf = env.home().join(format!(".opensoul{suffix}"));
+    let mut set = |variable: &str, value: String| {
+        if env.get(variable).is_none() {
+            env.set(variable, value);
+        }
+    };
+    set("OPENSOUL_STATE_DIR", state.display().to_string());
+    set("OPENSOUL_CONFIG_PATH", state.join("opensoul.json").display().to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_choose_a_state_directory() {
+        let with = |profile: Option<&str>, dev: bool, set: &[(&str, &str)]| {
+            let mut env: Environment = set.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+            env.set("HOME", "/h");
+            let global = Global { profile: profile.map(str::to_owned), dev, ..Global::default() };
+            apply_profile(&global, &mut env);
+            env.get("OPENSOUL_STATE_DIR").map(str::to_owned)
+        };
+        assert_eq!(with(None, false, &[]), None);
+        assert_eq!(with(Some("work"), false, &[]).as_deref(), Some("/h/.opensoul-work"));
+        assert_eq!(with(Some("default"), false, &[]).as_deref(), Some("/h/.opensoul"));
+        assert_eq!(with(None, true, &[]).as_deref(), Some("/h/.opensoul-dev"));
+        assert_eq!(with(Some("work"), false, &[("OPENSOUL_STATE_DIR", "/s")]).as_deref(), Some("/s"));
+    }
+}
