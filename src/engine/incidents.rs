@@ -109,13 +109,14 @@ pub fn decide(
     let mut decision = Decision::default();
     let presence = presence::update(&standing.known, snapshot, now);
     let mut seen = conditions::read(snapshot, &presence, now);
+    let credentials = conditions::by_id(snapshot);
 
     let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
     let mut news: BTreeMap<IncidentId, News> = BTreeMap::new();
     for before in &standing.incidents {
         let sight = match seen.remove(&before.id) {
             Some(condition) => Sight::Firing(Box::new(condition)),
-            None => conditions::without_condition(before, snapshot, &presence),
+            None => conditions::without_condition(before, snapshot, &credentials, &presence),
         };
         if let Some((incident, what)) = life::advance(before.clone(), sight, policy, now) {
             news.extend(what.map(|what| (incident.id.clone(), what)));

@@ -327,6 +327,15 @@ impl Store {
         ledger::last_time(&self.db)
     }
 
+    /// Forgets which generations there were, for a key of fingerprints that was made anew ([`key::load_or_create`] found none)
+    /// beside a store that was there before: what is seen next is taken for the same as before, and nothing is said twice.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn adopt_generations(&mut self) -> Result<(), StoreError> {
+        self.write(|tx| incidents::adopt_generations(tx))
+    }
+
     /// Changes of one credential, oldest first.
     ///
     /// # Errors

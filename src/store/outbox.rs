@@ -227,10 +227,10 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         let Some(notification) = notification(row)? else {
             continue;
         };
-        if let Some(may) = quarantined.get_mut(&notification.receiver) {
-            if !std::mem::replace(may, false) {
-                continue;
-            }
+        if let Some(may) = quarantined.get_mut(&notification.receiver)
+            && !std::mem::replace(may, false)
+        {
+            continue;
         }
         let progress = row.get::<_, Option<String>>(2)?;
         let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();

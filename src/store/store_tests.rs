@@ -471,6 +471,28 @@ fn a_file_that_grew_too_big_loses_its_oldest_history() {
     assert_eq!(store.standing(minutes(60)).unwrap().known.len(), 200, "the present is never dropped");
 }
 
+#[test]
+fn a_lost_key_says_nothing_twice_and_ends_nothing() {
+    let mut store = Store::in_memory().unwrap();
+    let both = |name: &str| {
+        let expired = expiring(LOGIN, Tier::Expired, Severity::Critical);
+        let refused = credential("codex:default", State::Rejected, Severity::Critical);
+        snapshot(vec![generation(expired, name), generation(refused, name)])
+    };
+    cycle(&mut store, &both("one"), start());
+    assert_eq!(deliver(&mut store, start()).len(), 2);
+    store.adopt_generations().unwrap();
+    cycle(&mut store, &both("two"), minutes(5));
+    assert!(deliver(&mut store, minutes(5)).is_empty());
+    store.adopt_generations().unwrap();
+    let silent = snapshot(vec![generation(ok(LOGIN), "three"), generation(ok("codex:default"), "three")]);
+    cycle(&mut store, &silent, minutes(10));
+    assert_eq!(deliver(&mut store, minutes(10)).len(), 2, "the date is newer: that is over");
+    let left = store.incidents().unwrap();
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|i| (i.status == IncidentStatus::Firing) == (i.name == "CredentialRejected")));
+}
+
 /// Every file with its bytes and dates.
 fn picture(dir: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
     let mut all: Vec<_> = fs::read_dir(dir)
@@ -506,12 +528,8 @@ fn readers_change_nothing() {
     // While the monitor runs: its -wal has the news.
     let before = picture(dir.path());
     assert_eq!(before.len(), 4, "state.db, -wal, -shm");
-    look(dir.path());
-    let same = |a: &[(String, Vec<u8>, std::time::SystemTime)], b: &[(String, Vec<u8>, std::time::SystemTime)]| {
-        // Two connections of one process share the writer's index in memory; another process maps it read-only.
-        a.iter().zip(b).all(|(a, b)| a == b || (a.0 == b.0 && a.0 == "state.db-shm")) && a.len() == b.len()
-    };
-    assert!(same(&picture(dir.path()), &before));
+    assert!(child("read", dir.path(), None), "another process");
+    assert!(picture(dir.path()) == before);
     // After the monitor was killed: the same three files, nobody there.
     let crashed = tempfile::tempdir().unwrap();
     for file in ["state.db", "state.db-wal", "state.db-shm"] {
@@ -576,4 +594,60 @@ fn a_conclusive_verdict_counts_for_a_day_and_its_generation() {
     assert_eq!(kind("g1", start() + Span::hours(25)), Some(VerdictKind::Throttled));
     assert_eq!(kind("g2", minutes(40)), None);
     assert_eq!(store.last_run("probe").unwrap(), Some(minutes(30)));
+}
+
+/// Runs [`as_child`] in a process of its own; true if it ended well.
+fn child(what: &str, dir: &Path, fault: Option<&str>) -> bool {
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "store::tests::as_child"]).env("OPENSOUL_TEST_CHILD", what).env("OPENSOUL_TEST_DIR", dir);
+    if let Some(fault) = fault {
+        command.env("OPENSOUL_FAULT", fault);
+    }
+    command.output().unwrap().status.success()
+}
+
+/// What another process does; nothing in the process of the tests themselves.
+#[test]
+fn as_child() {
+    let (Ok(what), Ok(dir)) = (std::env::var("OPENSOUL_TEST_CHILD"), std::env::var("OPENSOUL_TEST_DIR")) else {
+        return;
+    };
+    let dir = Path::new(&dir);
+    if what == "read" {
+        let reader = Reader::open(dir).unwrap().unwrap();
+        assert_eq!(reader.incidents().unwrap().len(), 1);
+        assert_eq!(reader.outbox().unwrap().len(), 2);
+        return;
+    }
+    let mut store = Store::open(dir, start()).unwrap().store;
+    cycle(&mut store, &broken(), start());
+    for entry in store.due_notifications(start()).unwrap() {
+        store.record_outcome(&entry.notification.id, &delivered(), start()).unwrap();
+    }
+}
+
+#[test]
+fn death_at_any_step_loses_nothing() {
+    // (where, cycles on disk, deliveries marked) after the death.
+    for (fault, cycles, marked) in [
+        ("before-commit", false, 0),
+        ("after-commit", true, 0),
+        ("before-mark", true, 0),
+        ("after-mark", true, 1),
+        ("before-mark:2", true, 1),
+        ("after-mark:2", true, 2),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(!child("cycle", dir.path(), Some(fault)), "{fault}: it dies");
+        let mut store = open(dir.path());
+        assert_eq!(store.standing(start()).unwrap().ever_committed, cycles, "{fault}");
+        let sent = |store: &Store| store.outbox().unwrap().iter().filter(|e| e.state == OutboxState::Sent).count();
+        assert_eq!(sent(&store), marked, "{fault}");
+        let ids = |store: &Store| store.outbox().unwrap().into_iter().map(|e| e.notification.id).collect::<Vec<_>>();
+        let before = ids(&store);
+        cycle(&mut store, &broken(), start());
+        assert_eq!(deliver(&mut store, minutes(1)).len(), 2 - marked, "{fault}");
+        assert_eq!(sent(&store), 2, "{fault}");
+        assert!(before.is_empty() || ids(&store) == before, "{fault}: under the same ids");
+    }
 }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Assessed, Finding, GatewayState, Incident, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
+    Assessed, CredentialId, Finding, GatewayState, Incident, IncidentId, Severity, Snapshot, State, Subject, Tier,
+    Time, VerdictKind,
 };
 
+use super::Known;
+use super::life;
 use super::presence::Presence;
 
 /// One problem, as it is seen now.
@@ -66,19 +69,7 @@ const FINDING: &str = "DoctorFinding";
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
     let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, now));
-    let gone = presence.gone.values().filter_map(|known| {
-        let lost = stranded(&known.provider, snapshot);
-        (known.in_use && lost).then(|| Condition {
-            provider: Some(known.provider.clone()),
-            severity: Severity::Critical,
-            title: format!("{} is gone", known.id),
-            summary: format!("{} is not there any more, and nothing else of {} works", known.id, known.provider),
-            because: vec![format!("{} was read in two cycles and does not have it", known.source)],
-            fix: Some("log in again, or take the provider out of the configured models".to_owned()),
-            remind: Remind::Broken,
-            ..plain(GONE, Subject::Credential(known.id.clone()))
-        })
-    });
+    let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
     for condition in all.chain(clock(snapshot)).chain(findings(snapshot)) {
@@ -111,6 +102,26 @@ fn plain(name: &'static str, subject: Subject) -> Condition {
 /// Nothing of a provider that is needed would work now.
 fn stranded(provider: &str, snapshot: &Snapshot) -> bool {
     snapshot.providers.iter().any(|summary| summary.provider == provider && summary.in_use && summary.usable == 0)
+}
+
+/// Something that was in use has gone, and nothing of its provider works in its place. Where the provider is still asked for,
+/// that is broken; where not, it may have been meant, and is said once.
+fn gone(known: &Known, snapshot: &Snapshot) -> Option<Condition> {
+    let summary = snapshot.providers.iter().find(|summary| summary.provider == known.provider);
+    if summary.is_some_and(|summary| summary.usable > 0) {
+        return None;
+    }
+    let needed = stranded(&known.provider, snapshot);
+    Some(Condition {
+        provider: Some(known.provider.clone()),
+        severity: if needed { Severity::Critical } else { Severity::Warning },
+        title: format!("{} is gone", known.id),
+        summary: format!("{} is not there any more, and nothing else of {} works", known.id, known.provider),
+        because: vec![format!("{} was read in two cycles and does not have it", known.source)],
+        fix: Some("log in again, or take the provider out of the configured models".to_owned()),
+        remind: if needed { Remind::Broken } else { Remind::Never },
+        ..plain(GONE, Subject::Credential(known.id.clone()))
+    })
 }
 
 fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
@@ -280,8 +291,18 @@ fn spoken_for(finding: &Finding, snapshot: &Snapshot) -> bool {
         || in_unreadable_source
 }
 
+/// The credentials of a snapshot by id.
+pub(super) fn by_id(snapshot: &Snapshot) -> BTreeMap<&CredentialId, &Assessed> {
+    snapshot.credentials.iter().map(|assessed| (&assessed.credential.id, assessed)).collect()
+}
+
 /// What a snapshot proves about an incident whose problem it does not show.
-pub(super) fn without_condition(incident: &Incident, snapshot: &Snapshot, presence: &Presence) -> Sight {
+pub(super) fn without_condition(
+    incident: &Incident,
+    snapshot: &Snapshot,
+    credentials: &BTreeMap<&CredentialId, &Assessed>,
+    presence: &Presence,
+) -> Sight {
     if incident.id != IncidentId::of(&incident.name, incident.subject.as_str(), &snapshot.host) {
         return Sight::Over(Some("this machine has another name now"));
     }
@@ -298,11 +319,14 @@ pub(super) fn without_condition(incident: &Incident, snapshot: &Snapshot, presen
             _ => Sight::Over(None),
         };
     };
-    if let Some(assessed) = snapshot.credentials.iter().find(|assessed| assessed.credential.id == *id) {
+    if let Some(assessed) = credentials.get(id) {
         return present(incident, assessed, snapshot);
     }
     if incident.name == GONE && presence.gone.contains_key(id) {
         return Sight::Over(Some("the provider works without it, or nothing needs it any more"));
+    }
+    if incident.name == GONE && !presence.uncertain.contains_key(id) {
+        return Sight::Over(Some("it has been gone for a week and is forgotten"));
     }
     if presence.uncertain.contains_key(id) { Sight::Unclear } else { Sight::Over(Some("it is not there any more")) }
 }
@@ -321,7 +345,7 @@ fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sig
     }
     // A failing verdict is undone by a new generation or by a yes, not by having grown old.
     let answer = assessed.verdict.as_ref().map(|verdict| verdict.kind);
-    let proved = incident.generation != judgement.generation
+    let proved = life::is_new(&incident.generation, &judgement.generation)
         || answer == Some(VerdictKind::Accepted)
         || (answer == Some(VerdictKind::Limited) && name != LIMITED);
     let from_verdict = matches!(name, REJECTED | LIMITED | BILLING | FORBIDDEN | RETIRED);
