@@ -232,7 +232,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn enable_receiver(&mut self, name: &str, now: Time) -> Result<(), StoreError> {
-        self.write(|tx| outbox::enable(tx, name, now))
+        self.write(|tx| outbox::receivers::enable(tx, name, now))
     }
 
     /// Health and queue of every receiver that was ever tried or has something waiting.
@@ -240,7 +240,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
-        outbox::receiver_states(&self.db)
+        outbox::receivers::states(&self.db)
     }
 
     /// Everything in the outbox, newest first, sent and withdrawn messages of the last days included.

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Change, FILE, OutboxEntry, ReceiverState, StoreError, StoredVerdict, history, incidents, ledger, migrate, outbox,
+    receivers,
 };
 use crate::domain::{CredentialId, Fingerprint, Incident, Pseudonyms, Time};
 
@@ -86,7 +87,7 @@ impl Reader {
     /// # Errors
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
-        outbox::receiver_states(&self.db)
+        outbox::receivers::states(&self.db)
     }
 
     /// Everything in the outbox, newest first.

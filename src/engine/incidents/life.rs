@@ -6,7 +6,8 @@ use crate::domain::{Incident, IncidentId, IncidentStatus, Severity, Span, Time};
 use crate::engine::jitter::share;
 use crate::engine::policy::AlertPolicy;
 
-use super::conditions::{Condition, Remind, Sight};
+use super::conditions::{Condition, Remind};
+use super::sight::Sight;
 
 /// Why something is said now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
