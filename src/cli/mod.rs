@@ -6,7 +6,10 @@ pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod handover;
+mod monitor_demo;
 mod monitor_init;
+mod monitor_once;
+mod monitor_run;
 pub mod reading;
 
 use std::ffi::OsString;
@@ -68,12 +71,15 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Monitor(args::Monitor { command: MonitorCommand::Init { force } }) => {
             monitor_init::run(context, force)
         }
+        Command::Monitor(args::Monitor { command: MonitorCommand::Run }) => monitor_run::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Demo { r#for } }) => {
+            monitor_demo::run(context, r#for.as_deref())
+        }
+        Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Doctor(args) => doctor::command(&args, context),
-        Command::Models(_) | Command::Status(_) | Command::Monitor(_) => {
-            Err(Failure::new(FailureKind::Unavailable, "not built yet"))
-        }
+        Command::Models(_) | Command::Status(_) => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
     }
 }

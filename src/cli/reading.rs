@@ -56,10 +56,12 @@ impl Reading {
                 store_problem = Some(error);
                 Remembered::default()
             });
-        let key = match key::load(&location.state) {
-            Ok(Some(key)) => key,
-            Ok(None) => key::ephemeral()?,
-            Err(error) => {
+        let shared = config.identity.key.as_ref().and_then(|reference| config::resolve(reference, &env).ok());
+        let key = match (shared, key::load(&location.state)) {
+            (Some(secret), _) => key::shared(&secret),
+            (None, Ok(Some(key))) => key,
+            (None, Ok(None)) => key::ephemeral()?,
+            (None, Err(error)) => {
                 store_problem.get_or_insert(error);
                 key::ephemeral()?
             }

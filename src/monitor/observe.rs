@@ -8,12 +8,13 @@ use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Basis, Credential, CredentialId, Environment, FingerprintKey, Kind, Secret, Snapshot, Span, Time, Verdict,
+    Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Secret, Snapshot, Span,
+    Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, ProviderDate, Witnesses};
 use crate::engine::observation::Observation;
-use crate::formats::gateway_view::GatewayView;
+use crate::formats::gateway_view::{GatewayView, Sight};
 use crate::formats::installation::Installation;
 use crate::gateway;
 use crate::sources::{self, Found, Harvest, Scene};
@@ -56,6 +57,24 @@ pub struct Observed {
 /// Looks, judges and checks.
 #[must_use]
 pub fn observe(look: &Look<'_>) -> Observed {
+    observe_with(look, |installations| gateway::look(installations, look.env, look.key, look.now))
+}
+
+/// The same inside one home only: nothing is asked of this machine's own gateway, whose environment is somebody's.
+#[must_use]
+pub fn observe_home_only(look: &Look<'_>) -> Observed {
+    observe_with(look, |_| GatewayView {
+        gateway: Gateway { state: GatewayState::Absent, detail: "not looked for".to_owned() },
+        port: gateway::DEFAULT_PORT,
+        process: None,
+        units: Vec::new(),
+        visible: BTreeMap::new(),
+        sight: Sight::Blind,
+        lingers: None,
+    })
+}
+
+fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> GatewayView) -> Observed {
     let interactive = look.cwd.is_some();
     let scene = Scene {
         env: look.env,
@@ -67,7 +86,7 @@ pub fn observe(look: &Look<'_>) -> Observed {
         key: look.key,
     };
     let Harvest { found, findings, reports, demand, installations } = sources::harvest(&scene);
-    let view = gateway::look(&installations, look.env, look.key, look.now);
+    let view = see_gateway(&installations);
 
     let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
     for Found { mut credential, secret } in found {

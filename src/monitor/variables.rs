@@ -40,7 +40,7 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
             bench: None,
             activity: Activity::default(),
             declared_in_use: None,
-            fix: format!("set {name} anew where the gateway has it from, then: {}", view.restart_command()),
+            fix: format!("Set {name} anew where the gateway has it from, then run `{}`.", view.restart_command()),
             notes: Vec::new(),
         })
     };

@@ -1,3 +1,4 @@
 //! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.
 
 pub mod doctor;
+pub mod status;
