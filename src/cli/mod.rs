@@ -6,11 +6,13 @@ pub mod completions;
 pub mod doctor;
 pub mod exit;
 pub mod handover;
+mod models_status;
 mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
 pub mod reading;
+mod status;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,8 +28,10 @@ use exit::{Failure, FailureKind, Outcome};
 pub struct Context {
     /// Options that every command takes.
     pub global: args::Global,
-    /// The process environment, captured once.
+    /// The process environment, captured once; `--profile` has been applied to it.
     pub env: Environment,
+    /// The same without `--profile`.
+    pub env_as_given: Environment,
     /// How this program was started.
     pub program: Program,
 }
@@ -48,7 +52,10 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let context = Context { global: cli.global, env, program };
+    let mut context = Context { global: cli.global, env_as_given: env.clone(), env, program };
+    if let Err(failure) = apply_profile(&mut context) {
+        return report(failure);
+    }
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => report(failure),
@@ -58,6 +65,29 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
 fn report(failure: Failure) -> ExitCode {
     anstream::eprintln!("opensoul: {failure}");
     failure.into()
+}
+
+/// `--profile NAME` and `--dev`: another state directory, unless the environment names one.
+fn apply_profile(context: &mut Context) -> Result<(), Failure> {
+    let dev = context.global.dev.then_some("dev");
+    let Some(name) = context.global.profile.as_deref().map(str::trim).or(dev) else { return Ok(()) };
+    let fits = name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if !fits {
+        let message = "--profile: a name has letters, digits, - and _ only, and begins with a letter or digit";
+        return Err(Failure::new(FailureKind::Usage, message));
+    }
+    let directory =
+        if name.eq_ignore_ascii_case("default") { ".opensoul".to_owned() } else { format!(".opensoul-{name}") };
+    let state_dir = context.env.home().join(directory);
+    let config = state_dir.join("opensoul.json");
+    for (variable, path) in [("OPENSOUL_STATE_DIR", state_dir), ("OPENSOUL_CONFIG_PATH", config)] {
+        if context.env.get(variable).is_none() {
+            context.env.set(variable, path.to_string_lossy());
+        }
+    }
+    Ok(())
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
@@ -80,6 +110,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Doctor(args) => doctor::command(&args, context),
-        Command::Models(_) | Command::Status(_) => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
+        Command::Models(models) => models_status::run(models, context),
+        Command::Status(args) => status::run(&args, context),
     }
 }

@@ -201,6 +201,16 @@ impl<'a> View<'a> {
         self.providers.binary_search_by(|p| p.id.as_str().cmp(id)).ok().map(|n| &self.providers[n])
     }
 
+    /// The order of a normalised provider with one profile put first, if it is in it (a session's pin).
+    #[must_use]
+    pub fn order_preferring(&self, provider: &str, preferred: Option<&str>) -> Vec<usize> {
+        let mut order = self.provider(provider).map(|p| p.order.clone()).unwrap_or_default();
+        if let Some(at) = order.iter().position(|n| Some(self.profiles[*n].profile.id.as_str()) == preferred) {
+            order[..=at].rotate_right(1);
+        }
+        order
+    }
+
     /// What a request to a normalised provider would use now. Profiles: index into [`View::profiles`].
     #[must_use]
     pub fn effective(&self, provider: &str, config: &GatewayConfig, besides: Besides<'_>, now_ms: f64) -> Effective {
