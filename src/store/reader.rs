@@ -8,7 +8,6 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::{
     Change, FILE, OutboxEntry, ReceiverState, StoreError, StoredVerdict, history, incidents, ledger, migrate, outbox,
-    receivers,
 };
 use crate::domain::{CredentialId, Fingerprint, Incident, Pseudonyms, Time};
 
