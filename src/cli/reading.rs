@@ -1,10 +1,9 @@
 //! What every command that only looks starts with: our configuration, what the monitor remembers (read-only, and only if it
 //! is there), one observation.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Context;
-use super::args::Global;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Location, Problem};
 use crate::doctor::Program;
@@ -14,7 +13,7 @@ use crate::store::{Reader, Remembered, StoreError, key};
 
 /// Everything that an observation needs.
 pub struct Reading {
-    /// The environment, with what `--profile` and `--dev` say in it.
+    /// The environment; `--profile` has been applied to it.
     pub env: Environment,
     /// Where our own files are.
     pub location: Location,
@@ -38,8 +37,7 @@ impl Reading {
     /// # Errors
     /// If the system has no random bytes.
     pub fn open(context: &Context) -> Result<Self, StoreError> {
-        let mut env = context.env.clone();
-        apply_profile(&context.global, &mut env);
+        let env = context.env.clone();
         let named = context.global.config.as_deref();
         let location = config::locate(&env, named);
         let (config, config_problems) = match config::load(named, &env) {
@@ -85,42 +83,5 @@ impl Reading {
             provider_date: None,
             now: self.now,
         })
-    }
-}
-
-/// `--profile NAME` and `--dev` as the gateway's own program takes them: another state directory with its config in it, unless
-/// the environment names one already; `default` is no other one.
-pub fn apply_profile(global: &Global, env: &mut Environment) {
-    let name = if global.dev { Some("dev") } else { global.profile.as_deref().map(str::trim) };
-    let Some(name) = name.filter(|name| !name.is_empty()) else { return };
-    let suffix = if name.eq_ignore_ascii_case("default") { String::new() } else { format!("-{name}") };
-    let state: PathBuf = env.home().join(format!(".opensoul{suffix}"));
-    let mut set = |variable: &str, value: String| {
-        if env.get(variable).is_none() {
-            env.set(variable, value);
-        }
-    };
-    set("OPENSOUL_STATE_DIR", state.display().to_string());
-    set("OPENSOUL_CONFIG_PATH", state.join("opensoul.json").display().to_string());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn profiles_choose_a_state_directory() {
-        let with = |profile: Option<&str>, dev: bool, set: &[(&str, &str)]| {
-            let mut env: Environment = set.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-            env.set("HOME", "/h");
-            let global = Global { profile: profile.map(str::to_owned), dev, ..Global::default() };
-            apply_profile(&global, &mut env);
-            env.get("OPENSOUL_STATE_DIR").map(str::to_owned)
-        };
-        assert_eq!(with(None, false, &[]), None);
-        assert_eq!(with(Some("work"), false, &[]).as_deref(), Some("/h/.opensoul-work"));
-        assert_eq!(with(Some("default"), false, &[]).as_deref(), Some("/h/.opensoul"));
-        assert_eq!(with(None, true, &[]).as_deref(), Some("/h/.opensoul-dev"));
-        assert_eq!(with(Some("work"), false, &[("OPENSOUL_STATE_DIR", "/s")]).as_deref(), Some("/s"));
     }
 }
