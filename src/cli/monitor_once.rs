@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::{Failure, FailureKind, Outcome};
-use super::{Context, monitor_run, reading};
+use super::{Context, monitor_run};
 use crate::clock::SystemClock;
 use crate::domain::{Severity, Snapshot};
 use crate::monitor::ground::StartError;
@@ -20,8 +20,7 @@ use crate::monitor::once::{BUDGET, Once, OnceError, once};
 pub fn run(context: &Context) -> Outcome {
     logs::init(&context.env, context.global.verbose);
     let program = context.program.clone();
-    let mut env = context.env.clone();
-    reading::apply_profile(&context.global, &mut env);
+    let env = context.env.clone();
     let runtime = monitor_run::runtime()?;
     let clock = Arc::new(SystemClock::new());
     let done = runtime

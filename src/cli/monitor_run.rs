@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
-use super::{Context, reading};
 use crate::clock::SystemClock;
 use crate::monitor::daemon::{self, Start};
 use crate::monitor::ground::StartError;
@@ -21,8 +21,7 @@ use crate::store::StoreError;
 pub fn run(context: &Context) -> Outcome {
     logs::init(&context.env, context.global.verbose);
     let program = context.program.clone();
-    let mut env = context.env.clone();
-    reading::apply_profile(&context.global, &mut env);
+    let env = context.env.clone();
     let start = Start {
         env: env.clone(),
         config: context.global.config.clone(),

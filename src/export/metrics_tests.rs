@@ -94,6 +94,7 @@ fn incident(severity: Severity, status: IncidentStatus) -> Incident {
         fix: None,
         expires: None,
         told: BTreeMap::new(),
+        maybe_told: Default::default(),
     }
 }
 

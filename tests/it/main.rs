@@ -4,4 +4,5 @@ mod fake_provider;
 mod function_tables;
 mod handover;
 mod house;
+mod monitor;
 mod probes;
