@@ -30,10 +30,10 @@ pub struct Context {
     pub global: args::Global,
     /// The process environment, captured once; `--profile` has been applied to it.
     pub env: Environment,
-    /// How this program was started.
-    pub program: Program,
     /// The same without `--profile`.
     pub env_as_given: Environment,
+    /// How this program was started.
+    pub program: Program,
 }
 
 /// The whole program.

@@ -45,7 +45,8 @@ fn status(format: Format, check: bool, context: &Context) -> Outcome {
     let mut code = if check { check::exit_code(&snapshot, CheckScope::InUse).code } else { 0 };
     let out = match format {
         Format::Text => {
-            let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+            let columns = reading.env.get("COLUMNS").and_then(|columns| columns.parse().ok());
+            let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(80);
             let zone = config::local_zone(&reading.env);
             text(&snapshot, incidents, &Options { width, zone, home: Some(&home) })
         }

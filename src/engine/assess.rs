@@ -12,7 +12,7 @@ mod overdue;
 mod providers;
 mod state;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::collections::BTreeMap;
 

@@ -150,3 +150,7 @@ fn hiding(findings: &[Finding]) -> Option<(u8, String)> {
         Some((code, format!("{}: {}", finding.place, finding.message)))
     })
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{Bench, BenchKind, Credential, Owner, Selection, Span, State, Time};
 use crate::engine::observation::Demand;
+use crate::engine::order::Exclusion;
 
 /// A tool's login counts as used if its file or the tool's state changed within this.
 const TOOL_ALIVE: Span = Span::days(30);
@@ -41,7 +42,8 @@ pub(super) fn in_use(credentials: &[Credential], demand: &Demand, now: Time) -> 
         (None, Owner::Declared) => true,
         (None, Owner::Tool) => credential.activity.owner_changed.is_none_or(|changed| now - changed <= TOOL_ALIVE),
         (None, Owner::GatewayStore | Owner::Environment) => {
-            demanded(demand, &credential.provider) && (!excluded(credential) || nothing_eligible[&Pool::of(credential)])
+            demanded(demand, &credential.provider)
+                && (!excluded(credential) || itself(credential) || nothing_eligible[&Pool::of(credential)])
         }
     };
     credentials.iter().map(used).collect()
@@ -49,6 +51,13 @@ pub(super) fn in_use(credentials: &[Credential], demand: &Demand, now: Time) -> 
 
 fn excluded(credential: &Credential) -> bool {
     matches!(credential.selection, Selection::Excluded(_))
+}
+
+/// True if the gateway passes over it only because of what we judge ourselves: it has ended, or there is nothing in it. Its
+/// user did mean it to be used, so its end is no spare's end.
+fn itself(credential: &Credential) -> bool {
+    let own = [Exclusion::Expired.reason(), Exclusion::NoSecret.reason()];
+    matches!(&credential.selection, Selection::Excluded(why) if own.contains(&why.as_str()) || why.starts_with("damaged"))
 }
 
 /// True if the one who wants it would get something that works: its state allows it, and its gateway does not refuse it.

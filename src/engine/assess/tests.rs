@@ -360,10 +360,13 @@ fn what_is_in_use() {
 
 #[test]
 fn an_order_that_excludes_everything_hides_nothing() {
-    let excluded = |id| Credential { selection: Selection::Excluded("expired".into()), ..stored(id) };
-    is(&one(ends(excluded("a"), days(-1))), State::Expired, Severity::Critical);
-    let both = judge(observe(vec![ends(excluded("a"), days(-1)), stored("b")]));
-    is(&both.credentials[0], State::Expired, Severity::Info);
+    let excluded = |id, why: &str| Credential { selection: Selection::Excluded(why.into()), ..stored(id) };
+    let dead = |why| ends(excluded("a", why), days(-1));
+    let order = "not in auth.order for this provider";
+    is(&one(dead(order)), State::Expired, Severity::Critical);
+    is(&judge(observe(vec![dead(order), stored("b")])).credentials[0], State::Expired, Severity::Info);
+    // The gateway passes over what has ended; its user meant it to be used all the same.
+    is(&judge(observe(vec![dead("expired"), stored("b")])).credentials[0], State::Expired, Severity::Warning);
 }
 
 #[test]

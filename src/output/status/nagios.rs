@@ -23,6 +23,8 @@ pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
             format!("{} is {}: {why}", a.credential.id, a.judgement.state)
         })
         .collect();
+    let empty = snapshot.providers.iter().filter(|provider| provider.in_use && provider.total == 0);
+    lines.extend(empty.map(|provider| format!("{}: in use, and there is no credential", provider.provider)));
     if lines.is_empty() {
         lines = check::exit_code(snapshot, CheckScope::InUse).reasons;
         lines.extend(snapshot.clock_problem.clone());

@@ -27,7 +27,7 @@ pub struct Options<'a> {
 }
 
 /// From this width on a credential is one row; below, its state gets a line of its own.
-const TABLE: usize = 64;
+const TABLE: usize = 72;
 
 /// The report. With styles; who writes it to something else than a terminal strips them.
 #[must_use]
@@ -64,8 +64,9 @@ impl Page<'_> {
         };
         let now = self.snapshot.taken_at.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M %Z");
         out.push_str(&format!("{style}{word}{style:#}  {}  {now}\n", clean(&self.snapshot.host)));
-        for reason in check::exit_code(self.snapshot, CheckScope::InUse).reasons {
-            wrap(out, &shortened(&reason, self.options.home), self.options.width, 2);
+        let found = !self.snapshot.providers.is_empty();
+        for reason in check::exit_code(self.snapshot, CheckScope::InUse).reasons.iter().filter(|_| found) {
+            wrap(out, &shortened(reason, self.options.home), self.options.width, 2);
         }
         if let Some(problem) = &self.snapshot.clock_problem {
             wrap(out, &format!("No date can be judged: {problem}."), self.options.width, 2);
@@ -104,7 +105,7 @@ impl Page<'_> {
             (!missing, worst.is_none(), worst, !summary.in_use, summary.provider.as_str())
         });
         let longest = self.snapshot.credentials.iter().map(|a| columns(a.credential.id.as_str())).max().unwrap_or(0);
-        let column = longest.min(self.options.width.saturating_sub(38));
+        let column = longest.min(self.options.width.saturating_sub(46));
         for (summary, members) in sections {
             self.provider(out, summary);
             for assessed in members {
@@ -129,15 +130,17 @@ impl Page<'_> {
         let id = clean(assessed.credential.id.as_str());
         let quiet = assessed.copy_of.is_some() || (!judgement.in_use && judgement.severity <= Severity::Info);
         let style = if quiet { Style::new().dimmed() } else { state_style(judgement.state, judgement.severity) };
-        let state = format!("{style}{:<15}{style:#}", judgement.state.word());
         let when = self.when(assessed);
+        let word = judgement.state.word();
+        let pad = if when.is_empty() { String::new() } else { " ".repeat(16 - word.len()) };
+        let state = format!("{style}{word}{style:#}{pad}");
         let size = columns(&id);
-        if self.options.width >= TABLE && size <= column {
-            out.push_str(&format!("  {id}{}  {state} {when}\n", " ".repeat(column - size)));
+        if self.options.width >= TABLE && size <= column && column + 20 + columns(&when) <= self.options.width {
+            out.push_str(&format!("  {id}{}  {state}{when}\n", " ".repeat(column - size)));
         } else {
-            out.push_str(&format!("  {id}\n    {state} "));
+            out.push_str(&format!("  {id}\n    {}", state.trim_end()));
             if self.options.width >= 20 + columns(&when) {
-                out.push_str(&format!("{when}\n"));
+                out.push_str(&format!("{pad}{when}\n"));
             } else {
                 out.push('\n');
                 wrap(out, &when, self.options.width, 4);
@@ -209,7 +212,8 @@ impl Page<'_> {
         }
         let notes = self.snapshot.findings.iter().filter(|finding| finding.severity == Severity::Info).count();
         if notes > 0 {
-            wrap(out, &format!("{notes} more remarks: opensoul doctor"), width, 0);
+            let remarks = if notes == 1 { "remark" } else { "remarks" };
+            wrap(out, &format!("{notes} more {remarks}: opensoul doctor"), width, 0);
         }
     }
 }

@@ -1,0 +1,107 @@
+//! CONTRACTS §2, line by line.
+
+use super::*;
+use crate::domain::*;
+use crate::engine::assess::assess;
+use crate::engine::assess::tests::{at, login, observe, stored};
+use crate::engine::observation::Observation;
+use crate::engine::policy::Thresholds;
+
+fn now() -> Time {
+    at("2027-01-10T12:00:00Z")
+}
+
+fn code(observation: Observation) -> u8 {
+    exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse).code
+}
+
+fn ends(credential: Credential, hours: i64) -> Credential {
+    let clocks = Clocks { grant_expires: Some(now() + Span::hours(hours)), ..Clocks::default() };
+    Credential { clocks, ..credential }
+}
+
+fn of(provider: &str, credential: Credential) -> Credential {
+    Credential { provider: provider.to_owned(), ..credential }
+}
+
+#[test]
+fn the_table() {
+    let with = |condition| Credential { condition, ..stored("a") };
+    let excluded = Credential { selection: Selection::Excluded("not in auth.order".into()), ..stored("a") };
+    let benched = |kind| Credential {
+        bench: Some(Bench { kind, until: now() + Span::hours(3), reason: Some("billing".into()) }),
+        ..stored("a")
+    };
+    let table: Vec<(&str, Vec<Credential>, u8)> = vec![
+        ("usable", vec![stored("a")], 0),
+        ("expired", vec![ends(stored("a"), -1)], 1),
+        ("ends within 24 h", vec![ends(stored("a"), 24)], 2),
+        ("ends in 25 h", vec![ends(stored("a"), 25)], 0),
+        ("one of several is dead", vec![ends(stored("a"), -1), stored("b")], 0),
+        ("one of several is dying", vec![ends(stored("a"), 3), stored("b")], 0),
+        ("the rest is dying", vec![ends(stored("a"), -1), ends(stored("b"), 3)], 2),
+        ("blanked", vec![with(Condition::Blanked)], 1),
+        ("unreadable and nothing else", vec![with(Condition::Unreadable("x".into()))], 1),
+        ("unreadable beside a good one", vec![with(Condition::Unreadable("x".into())), stored("b")], 0),
+        ("damaged", vec![with(Condition::Damaged("x".into()))], 1),
+        ("the order excludes all", vec![excluded], 1),
+        ("all disabled", vec![benched(BenchKind::Disabled)], 1),
+        ("cooling down", vec![benched(BenchKind::Cooldown)], 0),
+        ("demanded and absent", vec![of("openai", stored("a"))], 1),
+        ("an unused provider is dead", vec![stored("a"), of("openai", ends(stored("b"), -1))], 0),
+        ("a tool's login is no answer to the gateway", vec![login("a")], 1),
+        ("a tool's own login is dead", vec![stored("a"), of("openai-codex", ends(login("b"), -1))], 1),
+        ("a tool's own login is dying", vec![stored("a"), ends(login("b"), 3)], 2),
+    ];
+    for (name, credentials, expected) in table {
+        assert_eq!(code(observe(credentials)), expected, "{name}");
+    }
+}
+
+#[test]
+fn nothing_configured_and_nothing_found() {
+    let mut observation = observe(vec![]);
+    observation.demand.models_configured = false;
+    let result = exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse);
+    assert_eq!((result.code, result.reasons), (1, vec!["No credentials found".to_owned()]));
+}
+
+#[test]
+fn an_abandoned_dead_login_alone_is_not_fine() {
+    let mut abandoned = ends(login("a"), -1);
+    abandoned.activity.owner_changed = Some(now() - Span::days(90));
+    let mut observation = observe(vec![abandoned]);
+    observation.demand.models_configured = false;
+    assert_eq!(code(observation.clone()), 1);
+    observation.credentials.push(of("openai", stored("b")));
+    assert_eq!(code(observation), 0);
+}
+
+#[test]
+fn limited_is_fine() {
+    let mut observation = observe(vec![stored("a")]);
+    let verdict = Verdict { kind: VerdictKind::Limited, at: now(), detail: String::new() };
+    observation.verdicts.insert("a".into(), verdict);
+    assert_eq!(code(observation), 0);
+}
+
+#[test]
+fn a_whole_store_that_hides_the_answer() {
+    for (id, expected) in [(STORE_UNREADABLE, 66), (STORE_UNPARSABLE, 78), ("files.mode", 1)] {
+        let finding = || Finding::new(id, Severity::Warning, "it is broken", "mend it").at(Place::file("/store"));
+        let with = |credentials| Observation { findings: vec![finding()], ..observe(credentials) };
+        assert_eq!(code(with(vec![])), expected, "{id}");
+        assert_eq!(code(with(vec![stored("a")])), 0, "another credential of the provider is usable");
+        assert_eq!(code(with(vec![ends(stored("a"), -1)])), 1, "what is surely dead is 1");
+    }
+}
+
+#[test]
+fn the_whole_store_as_opensoul_0_2_did() {
+    let code =
+        |credentials| exit_code(&assess(observe(credentials), &Thresholds::default(), now()), CheckScope::Store).code;
+    assert_eq!(code(vec![stored("a")]), 0);
+    assert_eq!(code(vec![stored("a"), of("openai", ends(stored("b"), -1))]), 1);
+    assert_eq!(code(vec![stored("a"), ends(stored("b"), 3)]), 2);
+    assert_eq!(code(vec![]), 1);
+}
