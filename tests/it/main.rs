@@ -1,8 +1,10 @@
 //! Tests over the whole house and over the built program: one binary, linked once.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and these are not inside #[cfg(test)]")]
 
 mod fake_provider;
 mod function_tables;
 mod handover;
 mod house;
+mod models_status;
 mod monitor;
 mod probes;
