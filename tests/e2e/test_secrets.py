@@ -31,33 +31,35 @@ class Canaries:
         return prefix + text
 
     def parts(self):
-        """Every forbidden run of eight bytes → where the canary stands."""
-        found = {}
+        """Every forbidden run of bytes, by its length → where the canary stands."""
+        found = {8: {}, 16: {}}
         for where, text in self.planted.items():
             raw = text.encode()
-            for form in [raw, raw[::-1], raw.hex().encode(), raw.hex().upper().encode()]:
-                self._add(found, form, where)
+            self._add(found, 8, raw, where)
+            for form in (raw.hex().encode(), raw.hex().upper().encode()):
+                self._add(found, 16, form, where)
             for shift in range(3):
                 # In base64 the neighbours decide the edge characters; what is left in the middle is the canary's own.
                 for code in (base64.b64encode, base64.urlsafe_b64encode):
-                    self._add(found, code(b"\0" * shift + raw).rstrip(b"=")[4:-2], where)
+                    self._add(found, 8, code(b"\0" * shift + raw).rstrip(b"=")[4:-2], where)
         return found
 
     @staticmethod
-    def _add(found, form, where):
-        for at in range(len(form) - 7):
-            found[form[at:at + 8]] = where
+    def _add(found, length, form, where):
+        for at in range(len(form) - length + 1):
+            found[length][form[at:at + length]] = where
 
     def escaped(self, places):
         """(canary, place, surrounding text) of everything that came out."""
-        parts, bad = self.parts(), []
-        for place, content in places.items():
-            data = content if isinstance(content, bytes) else content.encode()
-            for at in range(len(data) - 7):
-                where = parts.get(data[at:at + 8])
-                if where:
-                    bad.append((where, place, data[max(0, at - 60):at + 12].decode("utf-8", "replace")))
-                    break
+        bad = []
+        for length, parts in self.parts().items():
+            for place, content in places.items():
+                data = content if isinstance(content, bytes) else content.encode()
+                for at in range(len(data) - length + 1):
+                    where = parts.get(data[at:at + length])
+                    if where:
+                        bad.append((where, place, data[max(0, at - 60):at + 12].decode("utf-8", "replace")))
+                        break
         return bad
 
 
