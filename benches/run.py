@@ -51,14 +51,16 @@ class Bench:
 
 
 def wall(argv, env):
-    """Milliseconds from start to end of one process whose output goes nowhere."""
+    """Milliseconds from start to end of one process whose output goes nowhere. One that fails is fast for nothing."""
     null = os.open("/dev/null", os.O_RDWR)
     actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
     began = time.perf_counter()
     pid = os.posix_spawn(argv[0], argv, env, file_actions=actions)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
     took = (time.perf_counter() - began) * 1000
     os.close(null)
+    if status != 0:
+        raise RuntimeError(f"{' '.join(map(str, argv[:6]))} ended with {os.waitstatus_to_exitcode(status)}")
     return took
 
 
@@ -185,7 +187,8 @@ class Daemon:
         self.process.wait(10)
 
 
-def idle_daemon(bench, seconds):
+def idle_daemon(bench):
+    seconds = bench.idle_seconds
     home, env = bench.home("idle")
     write_store(home, "main", 3)
     daemon = Daemon(bench, home, env)
@@ -226,11 +229,12 @@ def main():
     with tempfile.TemporaryDirectory(prefix="opensoul-bench-") as root:
         bench = Bench(asked.program.resolve(), pathlib.Path(root))
         bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
-        for part in (small_store, big_store, many_agents, big_scrape, lambda b: idle_daemon(b, asked.idle_seconds)):
+        bench.idle_seconds = asked.idle_seconds
+        for part in (small_store, big_store, many_agents, big_scrape, idle_daemon):
             try:
                 part(bench)
             except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
-                bench.not_measured(getattr(part, "__name__", "idle monitor").replace("_", " "), str(error))
+                bench.not_measured(part.__name__.replace("_", " "), str(error))
         sys.exit(bench.table())
 
 

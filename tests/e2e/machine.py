@@ -66,11 +66,11 @@ class Machine:
         return path
 
     def configure(self, *receivers, extra="", web=True):
-        """`monitor.toml` with these receivers (TOML texts) and, unless told not to, a port of its own."""
+        """`monitor.toml` with these receivers (TOML texts), a cycle each minute and, unless told not to, a port of its own."""
         if web and self.port is None:
             self.port = free_port()
         listen = f'[web]\nlisten = "127.0.0.1:{self.port}"\n' if web else "[web]\nenabled = false\n"
-        name = '[identity]\nhost = "testhost"\n'
+        name = '[identity]\nhost = "testhost"\n[schedule]\nstatus = "1m"\nzone = "UTC"\n'
         self.write(self.config.relative_to(self.home), "\n".join([listen, name, extra, *receivers]))
 
     # Running

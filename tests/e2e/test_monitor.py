@@ -226,7 +226,7 @@ def test_a_corrupt_database_is_set_aside(machine, hook):
     (machine.state / "state.db").write_bytes(b"SQLite format 3\0" + os.urandom(8192))
     ended = machine.once()
     assert "state.db" in ended.err, ended
-    aside = [p.name for p in machine.state.iterdir() if p.name.startswith("state.db") and "corrupt" in p.name]
+    aside = [p.name for p in machine.state.iterdir() if p.name.startswith("state.db.damaged")]
     assert aside, sorted(p.name for p in machine.state.iterdir())
     assert len(hook.accepted()) == 2, "it goes on, and says again what it no longer knows that it has said"
     machine.once()
