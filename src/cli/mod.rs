@@ -1,7 +1,10 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
 pub mod args;
+pub mod completions;
+pub mod doctor;
 pub mod exit;
+pub mod handover;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -27,6 +30,10 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    let argv = match handover::whose(&argv) {
+        handover::Whose::Ours(argv) => argv,
+        handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
+    };
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
@@ -34,11 +41,13 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     let context = Context { global: cli.global, env };
     match dispatch(cli.command, &context) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            anstream::eprintln!("opensoul: {failure}");
-            failure.into()
-        }
+        Err(failure) => report(failure),
     }
+}
+
+fn report(failure: Failure) -> ExitCode {
+    anstream::eprintln!("opensoul: {failure}");
+    failure.into()
 }
 
 fn usage(error: &clap::Error) -> ExitCode {
@@ -49,11 +58,10 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn dispatch(command: Command, _context: &Context) -> Outcome {
     match command {
-        Command::Models(_)
-        | Command::Status(_)
-        | Command::Doctor(_)
-        | Command::Monitor(_)
-        | Command::Completions { .. }
-        | Command::Man { .. } => Err(Failure::new(FailureKind::Unavailable, "not built yet")),
+        Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
+        Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
+        Command::Models(_) | Command::Status(_) | Command::Doctor(_) | Command::Monitor(_) => {
+            Err(Failure::new(FailureKind::Unavailable, "not built yet"))
+        }
     }
 }

@@ -3,10 +3,126 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod load;
+mod locate;
+mod problem;
+mod receivers;
+mod secret_ref;
+mod sections;
+mod tree;
+pub mod values;
 
-use crate::engine::policy::{AlertPolicy, Schedule, Thresholds};
+#[cfg(test)]
+mod tests;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono_tz::Tz;
+
+use crate::domain::{Environment, Place};
+use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
+
+pub use load::load;
+pub use locate::{Location, is_termux, local_zone, locate};
+pub use problem::{Problem, report};
+pub use secret_ref::{resolve, resolve_maybe};
+
+/// What `monitor init` writes: every key with its default, commented out.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// Reads a configuration from its text: pure, so secret files are not looked at and paths need not exist. `path` is where
+/// the text came from, `local` the zone that counts when `[schedule] zone` is not written.
+///
+/// # Errors
+/// All problems at once.
+pub fn parse(text: &str, path: Option<&Path>, env: &Environment, local: Tz) -> Result<Config, Vec<Problem>> {
+    match read(text, path, env, local) {
+        (Some((config, _)), problems) if problems.is_empty() => Ok(config),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The references of a file, with their places.
+type Secrets = Vec<(Place, SecretRef)>;
+
+/// What can be made of a text, and every problem in it. Without a configuration the syntax was wrong; with both, the
+/// configuration is only good for looking at the secrets it names.
+fn read(text: &str, path: Option<&Path>, env: &Environment, local: Tz) -> (Option<(Config, Secrets)>, Vec<Problem>) {
+    let file = tree::File::new(path, text);
+    let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            // The message is about the grammar and quotes nothing; the `Display` of the error would quote the line.
+            let place = file.place(error.span().map_or(0, |span| span.start), "");
+            file.problem(place, format!("is not TOML: {}", error.message()), "correct the syntax");
+        }
+        return (None, file.into_problems());
+    }
+    let context = Context { env, directory: path.and_then(Path::parent), secrets: RefCell::default() };
+    let config = validate(&file, document.get_ref(), &context, path, local);
+    let secrets = context.secrets.into_inner();
+    (Some((config, secrets)), file.into_problems())
+}
+
+fn validate<'a>(
+    file: &'a tree::File<'a>,
+    document: &'a toml::de::DeTable<'a>,
+    context: &Context<'_>,
+    path: Option<&Path>,
+    local: Tz,
+) -> Config {
+    let root = &mut tree::Table::root(file, document);
+    let (status, probe) = sections::schedule(root, local);
+    let mut alerts = AlertPolicy::default();
+    let thresholds = sections::thresholds(root, &mut alerts);
+    let (receivers, names) = receivers::receivers(root, context);
+    alerts.routes = receivers::routes(root, &names);
+    alerts.receivers = receivers
+        .iter()
+        .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
+        .collect();
+    let config = Config {
+        path: path.map(Path::to_path_buf),
+        sources: sections::sources(root, context),
+        declared: sections::declared(root, status.zone),
+        providers: sections::providers(root),
+        web: sections::web(root, context),
+        export_emails: sections::export_emails(root),
+        history: sections::history(root),
+        identity: sections::identity(root, context),
+        status,
+        probe,
+        thresholds,
+        receivers,
+        alerts,
+    };
+    sections::not_yet(root);
+    root.finish();
+    config
+}
+
+/// What validation needs besides the tree.
+struct Context<'a> {
+    env: &'a Environment,
+    directory: Option<&'a Path>,
+    secrets: RefCell<Secrets>,
+}
+
+impl Context<'_> {
+    /// A path as written: `~` is the home directory, and a relative one begins where the configuration is.
+    fn path(&self, text: &str) -> PathBuf {
+        let path = self.env.expand(text);
+        self.directory.map_or_else(|| path.clone(), |directory| directory.join(&path))
+    }
+
+    fn secret(&self, value: &tree::Value<'_>) -> Option<SecretRef> {
+        let reference = sections::reference(value, self)?;
+        self.secrets.borrow_mut().push((value.place.clone(), reference.clone()));
+        Some(reference)
+    }
+}
 
 /// A validated configuration. Policies are `engine`'s types; the rest is what the edges need.
 #[derive(Clone, Debug)]

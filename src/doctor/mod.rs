@@ -1,1 +1,162 @@
 //! Checks: one file per area; a check is a function from what was seen to findings, and never writes.
+//!
+//! Ids are `area.what`, stable, and documented in `docs/doctor.md`; people write them into scripts. What sources find while
+//! they read comes in through the snapshot and is not looked for again.
+
+mod clock;
+mod credentials;
+mod environment;
+mod files;
+mod filter;
+mod gateway;
+mod own;
+mod program;
+mod sources;
+mod state;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+
+use crate::domain::{Environment, Finding, FingerprintKey, Severity, Snapshot, Time};
+use crate::formats::gateway_view::GatewayView;
+use crate::formats::installation::Installation;
+
+pub use filter::{Filter, UnknownCheck};
+
+/// Everything a check may look at, beside the files that these name.
+pub struct Context<'a> {
+    /// Judged credentials, and what sources found.
+    pub snapshot: &'a Snapshot,
+    /// The gateways of this machine.
+    pub installations: &'a [Installation],
+    /// What the running gateway sees.
+    pub gateway: &'a GatewayView,
+    /// Our environment.
+    pub env: &'a Environment,
+    /// True in a person's shell. A monitor's environment and `PATH` are its own business.
+    pub interactive: bool,
+    /// Where our own files are.
+    pub own: OwnPaths,
+    /// How this program was started.
+    pub program: Program,
+    /// Key of the fingerprints in `gateway`.
+    pub key: &'a FingerprintKey,
+    /// Our real user id.
+    pub uid: u32,
+    /// The instant of the run.
+    pub now: Time,
+}
+
+/// Where our own files are, whether or not they exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnPaths {
+    /// `monitor.toml`
+    pub config: PathBuf,
+    /// The directory of `state.db`, `key`, `token`, `lock`.
+    pub state: PathBuf,
+}
+
+/// How this program was started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Program {
+    /// The file that runs, links followed.
+    pub exe: Option<PathBuf>,
+    /// The name it was called by (`opensoul`, `opensoul-monitor`).
+    pub name: String,
+}
+
+/// One entry of the registry.
+#[derive(Clone, Copy)]
+pub struct Check {
+    /// Stable id, `area.what`; every finding of the check has it.
+    pub id: &'static str,
+    /// What is looked at, in a few words.
+    pub about: &'static str,
+    /// Who says it.
+    pub by: By,
+}
+
+/// Who makes the findings of a check.
+#[derive(Clone, Copy)]
+pub enum By {
+    /// A function here.
+    Doctor(fn(&Context<'_>) -> Vec<Finding>),
+    /// A function here that retells what the snapshot says by itself. Only for people who ask the doctor: the monitor
+    /// already alerts on the credential, the gateway or the clock.
+    Retelling(fn(&Context<'_>) -> Vec<Finding>),
+    /// A source, while it reads; the finding is in the snapshot.
+    Source,
+}
+
+/// The registry, by area.
+pub fn checks() -> impl Iterator<Item = &'static Check> {
+    [
+        credentials::CHECKS,
+        environment::CHECKS,
+        gateway::CHECKS,
+        state::CHECKS,
+        files::CHECKS,
+        own::CHECKS,
+        program::CHECKS,
+        clock::CHECKS,
+        sources::CHECKS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// Runs the selected checks. A check that panics becomes a finding of its own. Worst first, then by id and place.
+#[must_use]
+pub fn run(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
+    run_checks(checks(), context, filter)
+}
+
+/// The findings of [`run`] with those that sources made, each once: what `doctor` shows.
+#[must_use]
+pub fn report(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
+    let mut findings = run(context, filter);
+    for finding in context.snapshot.findings.iter().filter(|f| filter.takes(&f.id)) {
+        if !findings.contains(finding) {
+            findings.push(finding.clone());
+        }
+    }
+    sort(&mut findings);
+    findings
+}
+
+fn run_checks<'c>(checks: impl Iterator<Item = &'c Check>, context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for check in checks.filter(|check| filter.takes(check.id)) {
+        let run = match check.by {
+            By::Doctor(run) => run,
+            By::Retelling(run) if filter.retells() => run,
+            By::Retelling(_) | By::Source => continue,
+        };
+        match catch_unwind(AssertUnwindSafe(|| run(context))) {
+            Ok(found) => findings.extend(found),
+            Err(_) => findings.push(Finding::new(
+                "doctor.check-failed",
+                Severity::Warning,
+                format!("The check {} stopped with an internal error; what it looks for is not known.", check.id),
+                format!("Run the rest with: opensoul doctor --skip {}; and report this as a bug.", check.id),
+            )),
+        }
+    }
+    sort(&mut findings);
+    findings
+}
+
+fn sort(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| {
+        (b.severity.cmp(&a.severity))
+            .then_with(|| a.id.cmp(&b.id))
+            .then_with(|| a.place.path.cmp(&b.place.path))
+            .then_with(|| a.place.key.cmp(&b.place.key))
+            .then_with(|| a.message.cmp(&b.message))
+    });
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;

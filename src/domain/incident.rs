@@ -1,6 +1,6 @@
 //! Problems over time, and what is said about them to whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,9 @@ pub struct Incident {
     pub announced_at: Option<Time>,
     /// The severity of that announcement.
     pub announced_severity: Severity,
+    /// How many reminders followed the last announcement that was news.
+    #[serde(default)]
+    pub reminders: u32,
     /// One line that does not change while the incident lasts (mail subject).
     pub title: String,
     /// What is true now, one line.
@@ -101,6 +104,9 @@ pub struct Incident {
     pub expires: Option<Time>,
     /// Which receivers have been told, by name.
     pub told: BTreeMap<String, Told>,
+    /// Which may have been: an attempt had no clear answer. They are told of the end as of something past.
+    #[serde(default)]
+    pub maybe_told: BTreeSet<String>,
 }
 
 /// Whether an item of a message says that something is wrong or that it is over.

@@ -2,6 +2,28 @@
 //!
 //! * [`policy`]: what the user may choose (built by `config`).
 //! * [`observation`]: what goes into a judgement.
+//! * [`assess`]: the judgement itself.
+//! * [`tiers`]: bands and reminder steps before an end.
+//! * [`check`]: the answer of `--check`.
+//! * [`clock_trust`]: whether dates can be judged now.
+//! * [`order`]: which of a gateway's profiles would be used.
+//! * [`incidents`]: from a snapshot and what stands open to what is said to whom.
+//! * `grouping`: which of it shares a message.
+//! * [`routing`]: who hears of what.
+//! * [`retry`]: when a failed delivery is tried again.
+//! * [`due`]: when something is due.
 
+pub mod assess;
+pub mod check;
+pub mod clock_trust;
+
+pub mod due;
+mod grouping;
+pub mod incidents;
+mod jitter;
 pub mod observation;
+pub mod order;
 pub mod policy;
+pub mod retry;
+pub mod routing;
+pub mod tiers;

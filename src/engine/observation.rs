@@ -23,6 +23,9 @@ pub struct Observation {
     /// The verdict that counts for each: the last conclusive one of the same generation if it is at most 24 h old, else
     /// the last inconclusive one.
     pub verdicts: BTreeMap<CredentialId, Verdict>,
+    /// The generation that the last judgement gave each, from our ledger; empty without one. An `auto` credential keeps it
+    /// while only its access token is renewed, and a copy is known by it.
+    pub previous: BTreeMap<CredentialId, String>,
     /// What the gateways' models need.
     pub demand: Demand,
     /// The gateway.

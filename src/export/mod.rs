@@ -1,1 +1,5 @@
-//! State that is pushed or scraped: Prometheus metrics.
+//! State that is scraped or pushed: Prometheus metrics.
+
+pub mod metrics;
+pub mod own;
+pub mod process;

@@ -1,5 +1,20 @@
 //! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod config_document;
+pub mod config_schema;
+pub mod dates;
+pub mod dotenv;
+pub mod eligibility;
 pub mod gateway_config;
+pub mod gateway_view;
 pub mod installation;
+pub mod javascript;
+pub mod json;
+pub mod json5;
+pub mod model_ref;
+pub mod jwt;
+pub mod provider_env;
+pub mod provider_id;
+pub mod provider_keys;
+pub mod systemd_unit;

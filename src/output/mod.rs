@@ -1,1 +1,3 @@
 //! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.
+
+pub mod doctor;

@@ -3,12 +3,25 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod claude_code;
+pub mod codex;
+pub mod declared;
+pub mod dotenv;
+pub mod env;
+pub mod file;
+mod json;
+#[cfg(test)]
+mod testing;
+mod variables;
+
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
-use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
+use crate::domain::{Basis, Credential, Environment, Finding, FingerprintKey, Renewal, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::installation::Installation;
+use crate::formats::jwt;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -62,7 +75,13 @@ pub trait Source {
 /// Every source.
 #[must_use]
 pub fn all() -> Vec<Box<dyn Source>> {
-    vec![]
+    vec![
+        Box::new(claude_code::ClaudeCode),
+        Box::new(codex::Codex),
+        Box::new(env::Env),
+        Box::new(dotenv::Dotenv),
+        Box::new(declared::Declared),
+    ]
 }
 
 /// Reads every source.
@@ -73,4 +92,27 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
         source.read(scene, &mut harvest);
     }
     harvest
+}
+
+/// A bearer token that says itself when it ends: nobody renews that one, a person replaces it.
+fn decoded(credential: &mut Credential, claims: &jwt::Claims) {
+    let fields = [("exp", &claims.expires), ("iat", &claims.issued)];
+    let odd = fields.into_iter().filter_map(|(name, date)| Some(format!("{name} of the token {}", date.remark()?)));
+    credential.notes.extend(odd);
+    if let Some(end) = claims.expires.at() {
+        credential.renewal = Renewal::Manual;
+        credential.clocks.grant_expires = Some(end);
+        credential.clocks.grant_basis = Some(Basis::Decoded);
+        credential.clocks.issued = claims.issued.at();
+    }
+}
+
+/// A word for a command line that people copy.
+fn shell_word(text: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~@+=:,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+    }
 }

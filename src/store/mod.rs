@@ -1,1 +1,396 @@
-//! Our own SQLite file: history, incidents, outbox, ledger. Nothing else writes it.
+//! Our own SQLite file, `state.db`: history, incidents, the outbox, last runs, and the ledger of first-seen dates and
+//! pseudonyms. One writer (the monitor, under [`lock`]); reading commands use [`Reader`], which never creates anything.
+//!
+//! A cycle is one transaction ([`Store::commit_cycle`]): it reads what stands, has the decision made, and writes all of it or
+//! nothing. When the disk fails us the store goes on in memory, says so ([`Store::trouble`]) and goes back to the file as soon
+//! as it can.
+//!
+//! No secret ever comes in here, only keyed hashes.
+
+mod disk;
+pub mod fault;
+mod history;
+mod incidents;
+pub mod key;
+mod ledger;
+pub mod lock;
+mod migrate;
+mod outbox;
+mod reader;
+pub mod token;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::config::History;
+use crate::domain::{
+    CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot, Time,
+    Verdict,
+};
+use crate::engine::incidents::{Decision, Standing};
+
+pub use history::Change;
+pub use ledger::StoredVerdict;
+pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
+pub use reader::Reader;
+
+/// The file's name in our state directory.
+pub const FILE: &str = "state.db";
+
+/// What went wrong with our own file.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A newer opensoul wrote it.
+    #[error("{} was written by a newer opensoul (its version is {found}, this one knows {ours}); install that one again, or move the file away to start afresh", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// Ours.
+        ours: i64,
+    },
+    /// The file system said no.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// SQLite said no.
+    #[error("state.db: {0}")]
+    Sql(#[from] rusqlite::Error),
+    /// Something of ours cannot be written as JSON: a bug.
+    #[error("state.db: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// A store that was opened, and what is worth saying about it.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// Findings: a damaged file set aside, a migration with its backup, a disk that cannot be written.
+    pub notes: Vec<Finding>,
+}
+
+/// Everything that one cycle has seen, besides what is decided about it.
+pub struct CycleRecord<'a> {
+    /// What is known.
+    pub snapshot: &'a Snapshot,
+    /// Answers of this cycle's probes, with the generation they are about.
+    pub verdicts: &'a [ProbeRecord],
+    /// Names of the jobs that ran now (`status`, `probe`).
+    pub runs: &'a [&'a str],
+    /// Now.
+    pub now: Time,
+}
+
+/// One answer of one probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRecord {
+    /// Which credential.
+    pub credential: CredentialId,
+    /// The generation that was probed.
+    pub generation: String,
+    /// The answer.
+    pub verdict: Verdict,
+}
+
+/// The one writer of `state.db`. Blocking: the monitor gives it a thread of its own.
+pub struct Store {
+    db: Connection,
+    /// Our state directory; `None` for a store that was never meant to have a file.
+    dir: Option<PathBuf>,
+    /// Why it is in memory although it should be in a file.
+    trouble: Option<String>,
+}
+
+impl Store {
+    /// Opens or makes `state.db` in `dir` (which is made too, 0700). A damaged file is set aside; an unwritable disk leads to
+    /// a store in memory; both are in the notes. Deliveries that were under way when the last process died count as failed
+    /// attempts that may have got through.
+    ///
+    /// # Errors
+    /// Only if a newer opensoul wrote the file, or another process keeps it locked.
+    pub fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
+        let mut opened = disk::open(dir, now)?;
+        opened.store.write(|tx| outbox::recover(tx))?;
+        opened.notes.extend(opened.store.trouble());
+        Ok(opened)
+    }
+
+    /// A store without a file.
+    ///
+    /// # Errors
+    /// If SQLite cannot make one.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        Ok(Self { db: disk::memory()?, dir: None, trouble: None })
+    }
+
+    /// The finding `state.disk`, while the store is in memory because the disk failed it.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Finding> {
+        let why = self.trouble.as_ref()?;
+        let dir = self.dir.clone().unwrap_or_default();
+        Some(
+            Finding::new(
+                "state.disk",
+                Severity::Critical,
+                format!(
+                    "our state cannot be written ({why}): monitoring goes on in memory, alerts are still sent, and a restart \
+                     would repeat some of them"
+                ),
+                format!("make room on the disk of {0}, or make {0} writable", dir.display()),
+            )
+            .at(crate::domain::Place::file(dir.join(FILE))),
+        )
+    }
+
+    /// Open incidents, the queue, known credentials.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn standing(&self, now: Time) -> Result<Standing, StoreError> {
+        incidents::standing(&self.db, now)
+    }
+
+    /// One cycle, in one transaction: reads what stands, has `decide` decide, writes history, incidents, outbox and last
+    /// runs. If the disk fails, the whole is done again in memory. (`decide` runs inside, so that no outcome recorded between
+    /// reading and writing can be lost.)
+    ///
+    /// # Errors
+    /// If SQLite fails for another reason than the disk.
+    pub fn commit_cycle(
+        &mut self,
+        cycle: &CycleRecord<'_>,
+        decide: impl Fn(&Standing) -> Decision,
+    ) -> Result<Decision, StoreError> {
+        self.return_to_disk(cycle.now);
+        let decision = self.write(|tx| {
+            let decision = decide(&incidents::standing(tx, cycle.now)?);
+            incidents::apply(tx, &decision)?;
+            outbox::apply(tx, &decision, cycle.now)?;
+            history::record(tx, cycle)?;
+            for probe in cycle.verdicts {
+                ledger::record_verdict(tx, probe)?;
+            }
+            for name in cycle.runs {
+                ledger::set_last_run(tx, name, cycle.now)?;
+            }
+            ledger::count_cycle(tx, cycle.now)?;
+            fault::point("before-commit");
+            Ok(decision)
+        })?;
+        fault::point("after-commit");
+        Ok(decision)
+    }
+
+    /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcome`] is called for it (or ten
+    /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn due_notifications(&mut self, now: Time) -> Result<Vec<DueNotification>, StoreError> {
+        if !outbox::any_due(&self.db, now)? {
+            return Ok(Vec::new());
+        }
+        self.write(|tx| outbox::take_due(tx, now))
+    }
+
+    /// When [`Store::due_notifications`] will next have something, as things stand.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn next_due(&self) -> Result<Option<Time>, StoreError> {
+        outbox::next_due(&self.db)
+    }
+
+    /// What became of an attempt: the outbox row, what the receiver now knows of each incident, and the receiver's health,
+    /// in one transaction.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn record_outcome(
+        &mut self,
+        id: &NotificationId,
+        outcome: &Outcome,
+        now: Time,
+    ) -> Result<Recorded, StoreError> {
+        fault::point("before-mark");
+        let recorded = self.write(|tx| outbox::record(tx, id, outcome, now))?;
+        fault::point("after-mark");
+        Ok(recorded)
+    }
+
+    /// Ends a receiver's quarantine and lets its queue be tried now (after a change of configuration or a successful test).
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn enable_receiver(&mut self, name: &str, now: Time) -> Result<(), StoreError> {
+        self.write(|tx| outbox::enable(tx, name, now))
+    }
+
+    /// Health and queue of every receiver that was ever tried or has something waiting.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
+        outbox::receiver_states(&self.db)
+    }
+
+    /// Everything in the outbox, newest first, sent and withdrawn messages of the last days included.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn outbox(&self) -> Result<Vec<OutboxEntry>, StoreError> {
+        outbox::entries(&self.db)
+    }
+
+    /// Incidents, open and over-but-not-told.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        incidents::all(&self.db)
+    }
+
+    /// When a job last ran.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_run(&self, name: &str) -> Result<Option<Time>, StoreError> {
+        ledger::last_run(&self.db, name)
+    }
+
+    /// Notes that a job ran.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn set_last_run(&mut self, name: &str, at: Time) -> Result<(), StoreError> {
+        self.write(|tx| ledger::set_last_run(tx, name, at))
+    }
+
+    /// The last answers of probes.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn verdicts(&self) -> Result<BTreeMap<CredentialId, StoredVerdict>, StoreError> {
+        ledger::verdicts(&self.db)
+    }
+
+    /// The numbers of e-mail addresses; those in `texts` (ids, accounts) that have none yet get one.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn pseudonyms<'a>(
+        &mut self,
+        texts: impl IntoIterator<Item = &'a str>,
+        allow: bool,
+    ) -> Result<Pseudonyms, StoreError> {
+        let mut numbers = ledger::pseudonyms(&self.db)?;
+        let fresh: Vec<&str> =
+            texts.into_iter().flat_map(Pseudonyms::addresses).filter(|a| !numbers.contains_key(*a)).collect();
+        if !fresh.is_empty() {
+            self.write(|tx| ledger::add_pseudonyms(tx, &fresh))?;
+            numbers = ledger::pseudonyms(&self.db)?;
+        }
+        Ok(Pseudonyms::new(numbers, allow))
+    }
+
+    /// When each secret was first seen; those not seen before are noted with `now`.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn first_seen(
+        &mut self,
+        fingerprints: &[Fingerprint],
+        now: Time,
+    ) -> Result<BTreeMap<Fingerprint, Time>, StoreError> {
+        let known = ledger::first_seen(&self.db, fingerprints)?;
+        if fingerprints.iter().all(|one| known.contains_key(one)) {
+            return Ok(known);
+        }
+        self.write(|tx| ledger::add_first_seen(tx, fingerprints, now))?;
+        ledger::first_seen(&self.db, fingerprints)
+    }
+
+    /// The last `now` that was committed: a clock that shows less was set back.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_persisted_time(&self) -> Result<Option<Time>, StoreError> {
+        ledger::last_time(&self.db)
+    }
+
+    /// Changes of one credential, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn history(&self, credential: &CredentialId) -> Result<Vec<Change>, StoreError> {
+        history::of(&self.db, credential)
+    }
+
+    /// Drops what is older than `keep` says, and more if the file would still be too big. Once a day is enough.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn prune(&mut self, keep: &History, now: Time) -> Result<(), StoreError> {
+        self.write(|tx| {
+            history::prune(tx, keep, now)?;
+            outbox::prune(tx, now)
+        })?;
+        history::shrink(&self.db, keep)
+    }
+
+    /// Runs one write transaction; if the disk fails it, goes over to memory and runs it there.
+    fn write<T>(&mut self, work: impl Fn(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        match transact(&mut self.db, &work) {
+            Err(error) if self.dir.is_some() && self.trouble.is_none() && disk::is_trouble(&error) => {
+                self.db = disk::to_memory(&self.db)?;
+                self.trouble = Some(error.to_string());
+                tracing::error!(%error, "state.db cannot be written: going on in memory");
+                transact(&mut self.db, &work)
+            }
+            result => result,
+        }
+    }
+
+    /// While in memory because of the disk: back to the file if it can be written again.
+    fn return_to_disk(&mut self, now: Time) {
+        let (Some(dir), true) = (&self.dir, self.trouble.is_some()) else {
+            return;
+        };
+        match disk::from_memory(&self.db, dir, now) {
+            Ok(db) => {
+                self.db = db;
+                self.trouble = None;
+                tracing::info!("state.db can be written again");
+            }
+            Err(error) => self.trouble = Some(error.to_string()),
+        }
+    }
+}
+
+fn transact<T>(db: &mut Connection, work: impl Fn(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let tx = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let result = work(&tx)?;
+    tx.commit()?;
+    Ok(result)
+}
+
+/// An instant as it is stored.
+fn millis(at: Time) -> i64 {
+    at.timestamp_millis()
+}
+
+/// A stored instant.
+fn instant(millis: i64) -> Time {
+    Time::from_timestamp_millis(millis).unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

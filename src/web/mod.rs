@@ -1,1 +1,15 @@
-//! HTTP: the page, the API, the metrics endpoint.
+//! HTTP: the page, the metrics, the API, health and reload (CONTRACTS §5). Everything shown is a view of what the monitor
+//! last published: no request reads a file, asks a provider or waits for a cycle.
+//!
+//! * [`site`]: what the handlers share, and the routes.
+//! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes.
+//! * [`page`]: the page as a pure function of a view.
+//! * [`serve`]: connections, their limits, shutdown.
+
+pub mod guard;
+pub mod page;
+pub mod serve;
+pub mod site;
+
+pub use serve::{Door, serve};
+pub use site::{Reload, Site, View, router};

@@ -1,1 +1,4 @@
-fn main() {}
+//! Tests over the whole house and over the built program.
+
+mod handover;
+mod house;

@@ -1,0 +1,93 @@
+//! `completions` and `man`: made from the argument types, so that they cannot disagree with them.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use clap::CommandFactory;
+
+use super::args::Cli;
+use super::exit::{Failure, FailureKind, Outcome};
+
+/// `completions SHELL`
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> Outcome {
+    // Into memory first: the generator panics if it cannot write, and a closed pipe is no bug.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "opensoul", &mut script);
+    match out.write_all(&script).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(FailureKind::Io, format!("cannot write the completion script: {error}")))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// `man DIR`: one page for the program and one for each command, `opensoul-models-status.1` and so on.
+///
+/// # Errors
+/// When the directory or a page cannot be written.
+pub fn man(dir: &Path, out: &mut dyn Write) -> Outcome {
+    let cannot = |path: &Path, error: std::io::Error| {
+        Failure::new(FailureKind::CannotCreate, format!("cannot write {}: {error}", path.display()))
+    };
+    fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
+    let mut command = Cli::command();
+    command.build();
+    let mut pages = Vec::new();
+    collect(&command, &mut pages);
+    for (name, page) in &pages {
+        let path = dir.join(name);
+        fs::write(&path, page).map_err(|error| cannot(&path, error))?;
+    }
+    let _ = writeln!(out, "{} pages in {}", pages.len(), dir.display());
+    Ok(0)
+}
+
+fn collect(command: &clap::Command, pages: &mut Vec<(String, Vec<u8>)>) {
+    if command.is_hide_set() {
+        return;
+    }
+    let mut page = Vec::new();
+    let name = command.get_display_name().unwrap_or(command.get_name()).to_owned();
+    if clap_mangen::Man::new(command.clone()).render(&mut page).is_ok() {
+        pages.push((format!("{name}.1"), page));
+    }
+    for sub in command.get_subcommands() {
+        collect(sub, pages);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shell_gets_a_script_that_names_the_commands() {
+        use clap::ValueEnum;
+        for shell in clap_complete::Shell::value_variants() {
+            let mut out = Vec::new();
+            assert_eq!(completions(*shell, &mut out), Ok(0));
+            let text = String::from_utf8(out).expect("UTF-8");
+            assert!(text.contains("doctor") && text.contains("severity-min"), "{shell}");
+        }
+    }
+
+    #[test]
+    fn each_command_has_a_page() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let target = dir.path().join("deep/man1");
+        assert_eq!(man(&target, &mut Vec::new()), Ok(0));
+        for name in ["opensoul.1", "opensoul-models-status.1", "opensoul-monitor-once.1", "opensoul-doctor.1"] {
+            let page = fs::read_to_string(target.join(name)).expect(name);
+            assert!(page.contains(".SH SYNOPSIS"), "{name}");
+        }
+        let page = fs::read_to_string(target.join("opensoul-doctor.1")).expect("page");
+        assert!(page.contains("opensoul\\-doctor") && page.contains("severity\\-min"), "{page}");
+        let blocked = dir.path().join("file");
+        fs::write(&blocked, "").expect("file");
+        assert_eq!(man(&blocked.join("x"), &mut Vec::new()).expect_err("blocked").code(), 73);
+    }
+}

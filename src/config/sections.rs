@@ -1,0 +1,317 @@
+//! The sections of `monitor.toml` one by one, except receivers and routes: tree → validated values. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+use chrono_tz::Tz;
+use toml::de::DeValue;
+
+use super::tree::{At, Table, Value};
+use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
+use crate::domain::{Span, Time};
+use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
+
+/// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
+const NOT_YET: [&str; 10] =
+    ["probe", "escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
+
+/// Refuses the sections that are not acted on yet.
+pub(super) fn not_yet(root: &mut Table<'_>) {
+    for name in NOT_YET {
+        if let Some(value) = root.value(name) {
+            value.problem("is not supported by this version", "remove it, or install a version that supports it");
+        }
+    }
+}
+
+/// `[schedule]`: when files are read, when providers are asked, in which zone.
+pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) {
+    let mut zone = local;
+    let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
+    let mut probe = Rhythm::Cron("*/30 * * * *".to_owned());
+    if let Some(mut table) = root.table("schedule") {
+        if let Some(text) = table.text("zone") {
+            match values::zone(text.value) {
+                Some(found) => zone = found,
+                None => {
+                    let near = super::tree::nearest(text.value, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+                    let fix = near.map_or_else(
+                        || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
+                        |near| format!("did you mean \"{near}\"?"),
+                    );
+                    table.problem(text.place, "is not the name of a time zone", fix);
+                }
+            }
+        }
+        for (name, rhythm) in [("status", &mut status), ("probe", &mut probe)] {
+            let Some(text) = table.text(name) else { continue };
+            match values::rhythm(text.value) {
+                Ok(found) => *rhythm = found,
+                Err(what) => table.problem(
+                    text.place,
+                    what,
+                    "write an interval such as \"5m\", or five fields such as \"*/5 * * * *\"",
+                ),
+            }
+        }
+        table.finish();
+    }
+    (Schedule { rhythm: status, zone }, Schedule { rhythm: probe, zone })
+}
+
+/// `[sources]`
+pub(super) fn sources(root: &mut Table<'_>, context: &Context<'_>) -> Sources {
+    let Some(mut table) = root.table("sources") else { return Sources::default() };
+    let env = table.flag("env").unwrap_or(false);
+    let dotenv = table.texts("dotenv").unwrap_or_default().iter().map(|path| context.path(path.value)).collect();
+    table.finish();
+    Sources { env, dotenv }
+}
+
+/// `[[declared]]`
+pub(super) fn declared(root: &mut Table<'_>, zone: Tz) -> Vec<Declared> {
+    let mut names = BTreeSet::new();
+    let mut all = Vec::new();
+    for mut table in root.tables("declared") {
+        let name = unique_name(&mut table, &mut names);
+        let provider = table.required("provider", "\"anthropic\"");
+        let expires = moment(&mut table, "expires", zone);
+        let issued = moment(&mut table, "issued", zone);
+        if let (Some(end), Some(start)) = (&expires, &issued)
+            && end.value <= start.value
+        {
+            table.problem(end.place.clone(), "ends before it was issued", "correct `expires` or `issued`");
+        }
+        let in_use = table.flag("in_use").unwrap_or(true);
+        let text = |value: Option<At<&str>>| value.map(|text| text.value.trim().to_owned()).filter(|t| !t.is_empty());
+        let (fix, note) = (text(table.text("fix")), text(table.text("note")));
+        table.finish();
+        if let (Some(name), Some(provider)) = (name, provider) {
+            all.push(Declared {
+                name,
+                provider: provider.value.trim().to_owned(),
+                expires: expires.map(|at| at.value),
+                issued: issued.map(|at| at.value),
+                in_use,
+                fix,
+                note,
+            });
+        }
+    }
+    all
+}
+
+/// `name = …` in a list of tables: there, printable, and only once.
+pub(super) fn unique_name(table: &mut Table<'_>, names: &mut BTreeSet<String>) -> Option<String> {
+    let name = table.required("name", "\"ops-mail\"")?;
+    let text = name.value.trim();
+    if text.chars().any(char::is_control) || text.len() > 100 {
+        table.problem(name.place, "is not a usable name", "write a short name of printable characters");
+        return None;
+    }
+    if !names.insert(text.to_owned()) {
+        table.problem(name.place, format!("`{text}` exists already"), "give each its own name");
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+fn moment(table: &mut Table<'_>, name: &'static str, zone: Tz) -> Option<At<Time>> {
+    let value = table.value(name)?;
+    let found = match value.inner {
+        DeValue::String(text) => values::moment(text, zone),
+        DeValue::Datetime(date) => values::moment(&date.to_string(), zone),
+        _ => return value.expected("a date"),
+    };
+    if found.is_none() {
+        value.problem("is not a date", "write 2027-01-31, or 2027-01-31T12:00:00Z");
+    }
+    found.map(|value_at| At { value: value_at, place: value.place })
+}
+
+/// `[providers.<id>]`
+pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
+    let Some(all) = root.table("providers") else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    for entry in all.entries() {
+        let Some(mut table) = entry.table() else { continue };
+        let insecure = table.flag("insecure").unwrap_or(false);
+        let base_url = table.text("base_url").and_then(|text| match values::http_url(text.value, insecure) {
+            Ok(_) => Some(text.value.trim().trim_end_matches('/').to_owned()),
+            Err((what, fix)) => {
+                table.problem(text.place, what, fix);
+                None
+            }
+        });
+        table.finish();
+        found.insert(entry.name.to_owned(), Provider { base_url, insecure });
+    }
+    found
+}
+
+/// `[thresholds]`, with the reminders.
+pub(super) fn thresholds(root: &mut Table<'_>, alerts: &mut AlertPolicy) -> Thresholds {
+    let mut out = Thresholds::default();
+    let Some(mut table) = root.table("thresholds") else { return out };
+    span(&mut table, "warn", &mut out.warn);
+    span(&mut table, "warn_long", &mut out.warn_long);
+    span(&mut table, "critical", &mut out.critical);
+    for (name, share) in [("warn_share", &mut out.warn_share), ("critical_share", &mut out.critical_share)] {
+        if let Some(number) = table.number(name, 1..=1000) {
+            *share = i32::try_from(number).unwrap_or(*share);
+        }
+    }
+    span(&mut table, "remind_critical", &mut alerts.remind_critical_first);
+    span(&mut table, "remind_daily", &mut alerts.remind_daily);
+    if let Some(number) = table.number("digest_over", 1..=10_000) {
+        alerts.digest_over = usize::try_from(number).unwrap_or(alerts.digest_over);
+    }
+    if out.critical > out.warn || out.critical > out.warn_long {
+        table.problem(
+            table.place.clone(),
+            "`critical` is longer than `warn`",
+            "a warning must come first: exchange them",
+        );
+    }
+    table.finish();
+    out
+}
+
+fn span(table: &mut Table<'_>, name: &'static str, into: &mut Span) {
+    let Some(text) = table.text(name) else { return };
+    match values::duration(text.value) {
+        Some(span) => *into = span,
+        None => table.problem(text.place, "is not a span of time", "write for example \"14d\", \"12h\" or \"2h 30m\""),
+    }
+}
+
+/// `[web]`
+pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
+    let mut out = Web {
+        enabled: !super::locate::is_termux(context.env),
+        listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 10177))),
+        allowed_hosts: Vec::new(),
+    };
+    let Some(mut table) = root.table("web") else { return out };
+    if let Some(enabled) = table.flag("enabled") {
+        out.enabled = enabled;
+    }
+    if let Some(text) = table.text("listen") {
+        match listen(text.value, context) {
+            Ok(listen) => out.listen = listen,
+            Err((what, fix)) => table.problem(text.place, what, fix),
+        }
+    }
+    for host in table.texts("allowed_hosts").unwrap_or_default() {
+        let name = host.value.trim().to_lowercase();
+        if name.is_empty() || name.contains(|c: char| c.is_whitespace() || "/@*".contains(c)) {
+            table.problem(host.place, "is not a host name", "write the name only, such as \"status.example.org\"");
+        } else {
+            out.allowed_hosts.push(name);
+        }
+    }
+    table.finish();
+    out
+}
+
+fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)> {
+    let text = text.trim();
+    let path = text.strip_prefix("unix:").or_else(|| (text.starts_with('/') || text.starts_with('~')).then_some(text));
+    if let Some(path) = path {
+        return Ok(Listen::Unix(context.path(path)));
+    }
+    let address = text.replacen("localhost:", "127.0.0.1:", 1).parse::<SocketAddr>().map_err(|_| {
+        ("is not an address to listen on".to_owned(), "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned())
+    })?;
+    if !address.ip().is_loopback() {
+        return Err((
+            "is beyond loopback, where nothing listens without TLS and authentication".to_owned(),
+            "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it".to_owned(),
+        ));
+    }
+    Ok(Listen::Tcp(address))
+}
+
+/// `[export]`
+pub(super) fn export_emails(root: &mut Table<'_>) -> bool {
+    let Some(mut table) = root.table("export") else { return false };
+    let emails = table.flag("emails").unwrap_or(false);
+    table.finish();
+    emails
+}
+
+/// `[history]`
+pub(super) fn history(root: &mut Table<'_>) -> History {
+    let mut out = History { raw_days: 90, daily_days: 730, max_bytes: 64 * 1024 * 1024 };
+    let Some(mut table) = root.table("history") else { return out };
+    for (name, days) in [("raw_days", &mut out.raw_days), ("daily_days", &mut out.daily_days)] {
+        if let Some(number) = table.number(name, 1..=36_500) {
+            *days = u32::try_from(number).unwrap_or(*days);
+        }
+    }
+    if let Some(number) = table.number("max_mb", 1..=1_000_000) {
+        out.max_bytes = u64::try_from(number).unwrap_or(64) * 1024 * 1024;
+    }
+    table.finish();
+    out
+}
+
+/// `[identity]`
+pub(super) fn identity(root: &mut Table<'_>, context: &Context<'_>) -> Identity {
+    let Some(mut table) = root.table("identity") else { return Identity::default() };
+    let key = table.value("key").and_then(|value| context.secret(&value));
+    let host = table.text("host").and_then(|text| {
+        let name = text.value.trim();
+        let usable =
+            !name.is_empty() && name.len() <= 253 && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c));
+        if !usable {
+            table.problem(text.place, "is not a host name", "letters, digits, `-`, `.` and `_` only");
+        }
+        usable.then(|| name.to_owned())
+    });
+    table.finish();
+    Identity { key, host }
+}
+
+/// A value that is not a secret and must not look like one is written plainly everywhere else; this one is a reference.
+pub(super) fn reference(value: &Value<'_>, context: &Context<'_>) -> Option<super::SecretRef> {
+    use super::SecretRef;
+    let DeValue::Table(_) = value.inner else {
+        value.problem(
+            "a secret is written here in the open",
+            "write a reference: { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
+        );
+        return None;
+    };
+    let mut table = value.table()?;
+    let given: Vec<(&str, At<&str>)> =
+        ["env", "file", "credential"].into_iter().filter_map(|name| Some((name, table.text(name)?))).collect();
+    table.finish();
+    let [(sort, text)] = given.as_slice() else {
+        if given.len() > 1 || table.entries().is_empty() {
+            value.problem("a reference names one place", "write one of env, file and credential");
+        }
+        return None;
+    };
+    let text = text.value.trim();
+    let bad = |what: &str, fix: &str| {
+        value.problem(what, fix);
+        None
+    };
+    match *sort {
+        "env"
+            if text.is_empty()
+                || text.starts_with(|c: char| c.is_ascii_digit())
+                || text.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_') =>
+        {
+            bad("is not the name of a variable", "write the name only, such as { env = \"SMTP_PASSWORD\" }")
+        }
+        "credential" if text.is_empty() || text.contains('/') || text.starts_with('.') => {
+            bad("is not the name of a systemd credential", "write the name given in LoadCredential=")
+        }
+        "file" if text.is_empty() => bad("has no path", "write the path of a file"),
+        "env" => Some(SecretRef::Env(text.to_owned())),
+        "file" => Some(SecretRef::File(context.path(text))),
+        _ => Some(SecretRef::Credential(text.to_owned())),
+    }
+}

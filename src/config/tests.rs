@@ -1,0 +1,319 @@
+use std::os::unix::fs::PermissionsExt;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{Severity, Span};
+use crate::engine::policy::Rhythm;
+
+fn env() -> Environment {
+    [("HOME".to_owned(), "/home/a".to_owned())].into_iter().collect()
+}
+
+fn good(text: &str) -> Config {
+    parse(text, None, &env(), Tz::UTC).unwrap_or_else(|problems| panic!("{}", report(&problems)))
+}
+
+fn bad(text: &str) -> Vec<String> {
+    let problems = parse(text, Some(Path::new("m.toml")), &env(), Tz::UTC).expect_err("a problem");
+    problems.iter().map(ToString::to_string).collect()
+}
+
+const FULL: &str = r#"
+[schedule]
+status = "5m"
+probe = "0 */2 * * *"
+zone = "Asia/Shanghai"
+[sources]
+env = true
+dotenv = ["~/a/.env"]
+[[declared]]
+name = "ci"
+provider = "anthropic"
+expires = 2027-01-31
+issued = "2026-01-31T00:00:00Z"
+in_use = false
+fix = "make one"
+[providers.anthropic]
+base_url = "https://proxy.example.org/"
+[thresholds]
+warn = "10d"
+critical_share = 5
+remind_critical = "2h"
+digest_over = 3
+[[receivers]]
+name = "mail"
+type = "email"
+server = "smtp+starttls://mail.example.org:2525"
+username = "monitor"
+password = { file = "~/.secrets/smtp" }
+from = "opensoul <monitor@example.org>"
+to = ["ops@example.org", "Night <night@example.org>", "ops@example.org"]
+[[receivers]]
+name = "hook"
+type = "webhook"
+url = { env = "HOOK_URL" }
+secret = [{ env = "NEW" }, { credential = "old" }]
+headers = { X-Team = "ops", Authorization = { env = "AUTH" } }
+send_resolved = false
+[[routes]]
+severity = ["critical"]
+receivers = ["mail", "hook"]
+continue = true
+[web]
+listen = "unix:/run/o.sock"
+allowed_hosts = ["Status.example.org"]
+[export]
+emails = true
+[history]
+max_mb = 1
+[identity]
+host = "build-7"
+key = { file = "fleet" }
+"#;
+
+#[test]
+fn every_section_is_read() {
+    let config = good(FULL);
+    assert_eq!(config.status.rhythm, Rhythm::Every(Span::minutes(5)));
+    assert_eq!(config.probe.zone, Tz::Asia__Shanghai);
+    assert_eq!(config.sources, Sources { env: true, dotenv: vec!["/home/a/a/.env".into()] });
+    assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
+    assert!(!config.declared[0].in_use);
+    assert_eq!(config.providers["anthropic"].base_url.as_deref(), Some("https://proxy.example.org"));
+    assert_eq!((config.thresholds.warn, config.thresholds.warn_long), (Span::days(10), Span::days(30)));
+    assert_eq!(config.thresholds.critical_share, 5);
+    assert_eq!((config.alerts.remind_critical_first, config.alerts.digest_over), (Span::hours(2), 3));
+    assert_eq!(config.alerts.routes[0].severity, [Severity::Critical]);
+    assert!(config.alerts.routes[0].proceed);
+    assert_eq!(config.alerts.receivers.iter().map(|r| r.send_resolved).collect::<Vec<_>>(), [true, false]);
+    let ReceiverKind::Email(mail) = &config.receivers[0].kind else { panic!("email") };
+    assert_eq!((mail.security, mail.host.as_str(), mail.port), (SmtpSecurity::StartTls, "mail.example.org", 2525));
+    assert_eq!(mail.password, Some(SecretRef::File("/home/a/.secrets/smtp".into())));
+    assert_eq!(mail.to, ["ops@example.org", "Night <night@example.org>"]);
+    let ReceiverKind::Webhook(hook) = &config.receivers[1].kind else { panic!("webhook") };
+    assert_eq!(hook.secrets, [SecretRef::Env("NEW".into()), SecretRef::Credential("old".into())]);
+    assert_eq!(hook.headers.len(), 2);
+    assert_eq!(config.web.listen, Listen::Unix("/run/o.sock".into()));
+    assert_eq!(config.web.allowed_hosts, ["status.example.org"]);
+    assert!(config.export_emails);
+    assert_eq!(config.history.max_bytes, 1024 * 1024);
+    assert_eq!(config.identity.key, Some(SecretRef::File("fleet".into())));
+}
+
+#[test]
+fn nothing_written_means_the_defaults() {
+    let config = good("");
+    assert_eq!(config.status.rhythm, Rhythm::Cron("*/5 * * * *".into()));
+    assert_eq!(config.thresholds, Thresholds::default());
+    assert_eq!(config.alerts, AlertPolicy::default());
+    assert!(config.web.enabled && config.receivers.is_empty() && !config.export_emails);
+    let phone = [("TERMUX_VERSION".to_owned(), "0.118".to_owned())].into_iter().collect();
+    assert!(!parse("", None, &phone, Tz::UTC).expect("defaults").web.enabled);
+}
+
+/// One wrong thing each, and what is said about it.
+#[test]
+fn each_problem_has_its_place_and_remedy() {
+    const MAIL: &str = "[[receivers]]\nname='m'\ntype='email'\nfrom='a@b.org'\nto=['c@d.org']\n";
+    const HOOK: &str = "[[receivers]]\nname='h'\ntype='webhook'\n";
+    let cases: Vec<(String, &str)> = [
+        ("", "[schedul]\n", "m.toml:1:2 schedul: unknown key — did you mean `schedule`?"),
+        ("", "[schedule]\nstats = '5m'", "m.toml:2:1 schedule.stats: unknown key — did you mean `status`?"),
+        ("", "[schedule]\nxyzzy = 1", "unknown key — remove it; known here: zone, status, probe"),
+        ("", "[schedule]\nstatus = 5", "m.toml:2:1 schedule.status: expected a string, found an integer"),
+        ("", "[schedule]\nstatus = '99 * * * *'", "is not a cron pattern"),
+        ("", "[schedule]\nzone = 'Asia/Shangai'", "did you mean \"Asia/Shanghai\"?"),
+        ("", "schedule = 1", "m.toml:1:1 schedule: expected a table"),
+        ("", "[quiet_hours]\n", "quiet_hours: is not supported by this version"),
+        ("", "[[escalation]]\n", "escalation: is not supported by this version"),
+        ("", "[declared]\nname='x'", "write [[declared]] with two brackets"),
+        ("", "[[web]]\n", "write [web], once"),
+        ("", "[[declared]]\nname='x'\nprovider='p'\nexpires=1", "declared[1].expires: expected a date"),
+        ("", "[[declared]]\nname='x'\nprovider='p'\nexpires='soon'", "is not a date"),
+        (
+            "",
+            "[[declared]]\nname='x'\nprovider='p'\nexpires=2026-01-01\nissued=2026-02-01",
+            "ends before it was issued",
+        ),
+        ("", "[[declared]]\nname='x'", "declared[1]: `provider` is missing"),
+        (
+            "",
+            "[[declared]]\nname='x'\nprovider='p'\n[[declared]]\nname='x'\nprovider='q'",
+            "m.toml:5:1 declared[2].name: `x` exists already",
+        ),
+        ("", "[providers.a]\nbase_url='http://a.org'", "providers.a.base_url: is not encrypted"),
+        ("", "[thresholds]\nwarn='0d'", "is not a span of time"),
+        ("", "[thresholds]\nwarn='1d'\ncritical='2d'", "`critical` is longer than `warn`"),
+        ("", "[thresholds]\nwarn_share=0", "is out of range — write a whole number from 1 to 1000"),
+        ("", "[web]\nlisten='0.0.0.0:10177'", "is beyond loopback"),
+        ("", "[web]\nlisten='10177'", "is not an address to listen on"),
+        ("", "[web]\nenabled='yes'", "expected true or false, found a string"),
+        ("", "[identity]\nkey='0123'", "a secret is written here in the open"),
+        ("", "[identity]\nkey={ evn = 'X' }", "did you mean `env`?"),
+        ("", "[identity]\nkey={ env = 'X', file = 'y' }", "a reference names one place"),
+        ("", "[identity]\nkey={}", "a reference names one place"),
+        ("", "[identity]\nkey={ env = 'sk-1' }", "is not the name of a variable"),
+        ("", "[identity]\nkey={ credential = '../x' }", "is not the name of a systemd credential"),
+        ("", "[[receivers]]\nname='x'\ntype='mail'", "did you mean \"email\"?"),
+        ("", "[[receivers]]\nname='x'\ntype='telegram'", "this version has email and webhook"),
+        ("", "[[receivers]]\nname='x'", "`type` is missing"),
+        (MAIL, "", "`server` is missing"),
+        (MAIL, "server='mail.example.org'", "is not the URL of a mail server"),
+        (MAIL, "server='smtps://u:p@x.org'", "contains a login"),
+        (MAIL, "server='smtps://x.org/path'", "has more than a host and a port"),
+        (MAIL, "server='smtps://x.org'\nusername='u'", "has no password"),
+        (MAIL, "server='smtps://x.org'\npassword={env='X'}", "has no `username`"),
+        (MAIL, "server='smtps://x.org'\nusername='u'\npassword='hunter2'", "a secret is written here in the open"),
+        (MAIL, "server='smtp://x.org'\nusername='u'\npassword={env='X'}", "without encryption"),
+        (MAIL, "server='smtps://x.org'\nauth='xoauth2'", "xoauth2 needs a login"),
+        (MAIL, "server='smtps://x.org'\nauth='magic'", "is not a way to log in"),
+        ("", "[[receivers]]\nname='m'\ntype='email'\nserver='smtps://x.org'\nfrom='a b'\nto=[]", "names nobody"),
+        (
+            "",
+            "[[receivers]]\nname='m'\ntype='email'\nserver='smtps://x.org'\nfrom='a b'\nto='x@y.org'",
+            "is not a mail address",
+        ),
+        (HOOK, "", "`url` is missing"),
+        (HOOK, "url='http://x.org'", "is not encrypted"),
+        (HOOK, "url='https://u:hunter2@x.org'", "contains a login"),
+        (HOOK, "url='https://x.org'\nsecret='hunter2'", "a secret is written here in the open"),
+        (
+            HOOK,
+            "url='https://x.org'\nheaders={ Authorization = 'Bearer hunter2' }",
+            "a secret is written here in the open",
+        ),
+        (HOOK, "url='https://x.org'\nheaders={ webhook-id = 'x' }", "is set by us"),
+        (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
+        ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
+        (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver of this name — there are: h"),
+        (HOOK, "url='https://x.org'\n[[routes]]\nseverity=['bad']\nreceivers=['h']", "is not a severity"),
+        (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=[]", "goes to no receiver"),
+        ("", "[schedule\n", "m.toml:1:10: is not TOML"),
+        ("", "password = hunter2", "is not TOML"),
+        ("", "a = 1\na = 2", "is not TOML: duplicate key"),
+    ]
+    .into_iter()
+    .map(|(before, text, expected)| (format!("{before}{text}"), expected))
+    .collect();
+    for (text, expected) in cases {
+        let problems = bad(&text);
+        assert!(problems.iter().any(|p| p.contains(expected)), "{text}\n  expected: {expected}\n  got: {problems:#?}");
+        assert!(!problems.iter().any(|p| p.contains("hunter2")), "{problems:#?}");
+        assert!(problems.iter().all(|p| p.starts_with("m.toml:") && p.contains(" — ")), "{problems:#?}");
+    }
+}
+
+#[test]
+fn a_good_neighbour_is_not_called_wrong() {
+    // The receiver has a problem of its own; the route to it is right.
+    let problems = bad("[[receivers]]\nname='m'\ntype='webhook'\nurl='x'\n[[routes]]\nreceivers=['m']");
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+}
+
+#[test]
+fn all_problems_at_once_in_the_order_of_the_file() {
+    let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[heartbeat]\n");
+    let lines: Vec<&str> = problems.iter().map(|p| p.split(':').nth(1).unwrap_or("")).collect();
+    assert_eq!(lines, ["2", "3", "5", "6", "7"]);
+}
+
+/// The lines of the template that are settings, with their comment signs taken away.
+fn uncommented() -> String {
+    let setting =
+        |line: &&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+    TEMPLATE.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).filter(setting).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_template_shows_the_defaults_and_only_keys_that_exist() {
+    let written = good(TEMPLATE);
+    let plain = good("");
+    assert_eq!(format!("{written:?}"), format!("{plain:?}"));
+    let text = uncommented();
+    let config = good(&text);
+    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 1), "{text}");
+    // What it says the defaults are is what they are.
+    assert_eq!((config.thresholds, config.history.max_bytes), (plain.thresholds, plain.history.max_bytes));
+    assert_eq!((config.status.rhythm, config.probe.rhythm), (plain.status.rhythm, plain.probe.rhythm));
+    assert_eq!(config.alerts.remind_daily, plain.alerts.remind_daily);
+    assert_eq!((config.web, config.export_emails), (plain.web, plain.export_emails));
+}
+
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("directory"))
+    }
+    fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        std::fs::write(&path, text).expect("write");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).expect("mode");
+        path
+    }
+    fn env(&self) -> Environment {
+        [("HOME".to_owned(), self.0.path().to_string_lossy().into_owned())].into_iter().collect()
+    }
+    fn problems(&self, path: Option<&Path>) -> String {
+        report(&load(path, &self.env()).expect_err("a problem"))
+    }
+}
+
+#[test]
+fn an_absent_file_is_only_a_problem_if_somebody_named_it() {
+    let home = Home::new();
+    let usual = locate(&home.env(), None).config;
+    assert_eq!(load(None, &home.env()).expect("defaults").path, None);
+    assert_eq!(load(Some(&usual), &home.env()).expect("defaults").path, None);
+    assert!(home.problems(Some(Path::new("/nonexistent/m.toml"))).contains("opensoul monitor init"));
+    let mut env = home.env();
+    env.set("OPENSOUL_MONITOR_CONFIG", "/nonexistent/m.toml");
+    assert!(load(None, &env).is_err());
+    let path = home.write(".config/opensoul/monitor.toml", "", 0o600);
+    assert_eq!(load(None, &home.env()).expect("empty").path, Some(path));
+}
+
+#[test]
+fn a_file_that_others_can_write_is_refused_with_all_its_other_problems() {
+    let home = Home::new();
+    let path = home.write("m.toml", "x = 1\n[identity]\nkey = { file = 'none' }\n", 0o666);
+    let text = home.problems(Some(&path));
+    assert!(text.contains("can be written by others") && text.contains("chmod go-w"), "{text}");
+    assert!(text.contains("1:1 x: unknown key"), "{text}");
+    assert!(text.contains("3:1 identity.key: ") && text.contains("no such file"), "{text}");
+}
+
+#[test]
+fn secret_files_are_private() {
+    let home = Home::new();
+    home.write("secret", "s", 0o644);
+    let path = home.write("m.toml", "[identity]\nkey = { file = 'secret' }\n", 0o600);
+    assert!(home.problems(Some(&path)).contains("can be read by others"));
+    home.write("secret", "s", 0o600);
+    let config = load(Some(&path), &home.env()).expect("good");
+    assert_eq!(config.identity.key, Some(SecretRef::File(home.0.path().join("secret"))));
+}
+
+#[test]
+fn what_is_not_a_configuration_file() {
+    let home = Home::new();
+    assert!(home.problems(Some(home.0.path())).contains("not a file"));
+    let path = home.write("m.toml", "", 0o600);
+    std::fs::write(&path, [0xff, 0xfe, 0]).expect("write");
+    assert!(home.problems(Some(&path)).contains("UTF-8"));
+    std::fs::write(&path, vec![b'#'; 2 * 1024 * 1024]).expect("write");
+    assert!(home.problems(Some(&path)).contains("1 MiB"));
+}
+
+proptest! {
+    /// No text makes us panic, and whatever is wrong has a place and a remedy.
+    #[test]
+    fn no_text_makes_it_panic(text in "([\\[\\]{}='\"#.,\\n a-z0-9_é-]|\\[\\[receivers\\]\\]\\n|name = |type = 'email'\\n){0,60}") {
+        if let Err(problems) = parse(&text, None, &env(), Tz::UTC) {
+            prop_assert!(!problems.is_empty());
+            prop_assert!(problems.iter().all(|p| p.place.line.is_some() && !p.fix.is_empty()));
+        }
+    }
+}

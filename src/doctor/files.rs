@@ -1,0 +1,239 @@
+//! Files with secrets that others can read or change, and files that belong to somebody else.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::{By, Check, Context};
+use crate::domain::{Finding, Owner, Place, Severity};
+use crate::formats::installation::Installation;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { id: "state.permissions", about: "access to the gateway's state directory", by: By::Doctor(state_dir) },
+    Check { id: "state.owner", about: "owner of the gateway's files", by: By::Doctor(owner) },
+    Check { id: "config.permissions", about: "access to the gateway's config and its backups", by: By::Doctor(config) },
+    Check { id: "store.permissions", about: "access to the gateway's auth stores", by: By::Doctor(stores) },
+    Check { id: "dotenv.permissions", about: "access to .env files with keys", by: By::Doctor(dotenv) },
+    Check { id: "sessions.permissions", about: "access to the gateway's sessions", by: By::Doctor(sessions) },
+    Check { id: "login.permissions", about: "access to the login files of tools", by: By::Doctor(logins) },
+];
+
+/// Who, beside its owner, can read a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exposure {
+    /// Nobody; but its own mode would let others, if it were copied or its directory opened.
+    Shielded,
+    /// A group.
+    Group,
+    /// Every user.
+    World,
+}
+
+/// `None`: the file is not there, or its mode gives others nothing. Links are followed: what they point to holds the secret.
+pub(super) fn exposure(path: &Path) -> Option<(Exposure, u32)> {
+    let path = path.canonicalize().ok()?;
+    let mode = fs::metadata(&path).ok()?.mode() & 0o7777;
+    if mode & 0o044 == 0 {
+        return None;
+    }
+    // Where a directory on the way lets a class of users through.
+    let opened =
+        |bit: u32| path.ancestors().skip(1).all(|dir| fs::metadata(dir).is_ok_and(|meta| meta.mode() & bit != 0));
+    let exposure = if mode & 0o004 != 0 && opened(0o001) {
+        Exposure::World
+    } else if mode & 0o040 != 0 && opened(0o011) {
+        Exposure::Group
+    } else {
+        Exposure::Shielded
+    };
+    Some((exposure, mode))
+}
+
+/// A finding for a file whose content is secret.
+pub(super) fn secret_file(id: &str, what: &str, path: &Path) -> Option<Finding> {
+    let (exposure, mode) = exposure(path)?;
+    let (severity, who) = match exposure {
+        Exposure::World => (Severity::Critical, "every user of this machine can read it"),
+        Exposure::Group => (Severity::Warning, "its group can read it"),
+        Exposure::Shielded => {
+            (Severity::Info, "only the mode of its directory keeps others out, and a copy would keep this mode")
+        }
+    };
+    let message = format!("{what} has mode {mode:04o}: {who}.");
+    Some(Finding::new(id, severity, message, chmod("600", path)).at(Place::file(path)))
+}
+
+/// The same for what is private and opens no account: one step less.
+fn private_file(id: &str, what: &str, path: &Path) -> Option<Finding> {
+    secret_file(id, what, path).map(|mut finding| {
+        finding.severity = finding.severity.min(Severity::Warning);
+        finding
+    })
+}
+
+pub(super) fn chmod(mode: &str, path: &Path) -> String {
+    format!("chmod {mode} {}", quoted(path))
+}
+
+/// A path as a shell takes it.
+pub(super) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@,".contains(c);
+    if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir).map(|entries| entries.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    paths.sort();
+    paths
+}
+
+fn named(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    entries(dir)
+        .into_iter()
+        .filter(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(&wanted) && path.is_file())
+        .collect()
+}
+
+/// Each existing installation once, even if two names lead to one directory.
+pub(super) fn present<'a>(context: &'a Context<'_>) -> Vec<&'a Installation> {
+    let mut seen = Vec::new();
+    let mut chosen_first: Vec<&Installation> = context.installations.iter().collect();
+    chosen_first.sort_by_key(|i| !i.chosen);
+    chosen_first.retain(|installation| {
+        let Ok(real) = installation.state_dir.canonicalize() else { return false };
+        let new = !seen.contains(&real);
+        seen.push(real);
+        new
+    });
+    chosen_first
+}
+
+/// Every file of an installation that holds credentials.
+pub(super) fn store_files(installation: &Installation) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for agent in &installation.agents {
+        files.extend(named(&agent.agent_dir, |name| {
+            name.starts_with("auth-profiles.json") || name.starts_with("openclaw-agent.sqlite") || name == "auth.json"
+        }));
+    }
+    files.extend(named(&installation.state_dir.join("state"), |name| name.starts_with("openclaw.sqlite")));
+    files.extend(named(&installation.state_dir.join("credentials"), |name| name.ends_with(".json")));
+    files.retain(|path| path.extension().is_none_or(|e| e != "lock"));
+    files.sort();
+    files.dedup();
+    files
+}
+
+fn config_files(installation: &Installation) -> Vec<PathBuf> {
+    let config = &installation.config_path;
+    let (Some(dir), Some(name)) = (config.parent(), config.file_name().and_then(|n| n.to_str())) else {
+        return Vec::new();
+    };
+    let backup = format!("{name}.bak");
+    named(dir, |file| file == name || file.starts_with(&backup))
+}
+
+fn state_dir(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context) {
+        let dir = &installation.state_dir;
+        let Ok(mode) = fs::metadata(dir).map(|meta| meta.mode() & 0o7777) else { continue };
+        let (severity, who) = match mode {
+            m if m & 0o022 != 0 => (Severity::Critical, "others can replace the files in it"),
+            m if m & 0o077 != 0 => (Severity::Info, "others can look into it"),
+            _ => continue,
+        };
+        let message = format!("The state directory has mode {mode:04o}: {who}.");
+        findings.push(Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir)));
+    }
+    findings
+}
+
+fn owner(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context) {
+        let dir = &installation.state_dir;
+        let Ok(expected) = fs::metadata(dir).map(|meta| meta.uid()) else { continue };
+        let mut files = vec![installation.config_path.clone(), dir.join(".env")];
+        files.extend(store_files(installation));
+        files.extend(installation.agents.iter().map(|agent| agent.agent_dir.clone()));
+        let foreign: Vec<(PathBuf, u32)> = files
+            .into_iter()
+            .filter_map(|path| {
+                let uid = fs::metadata(&path).ok()?.uid();
+                (uid != expected).then_some((path, uid))
+            })
+            .collect();
+        let fix = |path: &Path| format!("sudo chown -R --reference={} {}", quoted(dir), quoted(path));
+        if expected != context.uid && context.uid != 0 {
+            let message =
+                format!("The state directory belongs to user number {expected}, not to you ({}).", context.uid);
+            let fix = format!("sudo chown -R {} {}", context.uid, quoted(dir));
+            findings.push(Finding::new("state.owner", Severity::Warning, message, fix).at(Place::file(dir)));
+        }
+        for (path, uid) in foreign {
+            let message = format!(
+                "A file of the gateway belongs to user number {uid}, the directory around it to {expected}: the gateway may be unable to read or \
+                 renew it (a command was probably run with sudo)."
+            );
+            findings.push(Finding::new("state.owner", Severity::Warning, message, fix(&path)).at(Place::file(&path)));
+        }
+    }
+    findings
+}
+
+fn config(context: &Context<'_>) -> Vec<Finding> {
+    let files = present(context).into_iter().flat_map(config_files);
+    files
+        .filter_map(|path| {
+            let backup = path.extension().is_none_or(|e| e != "json" && e != "json5");
+            let what = if backup { "A backup of the gateway's config" } else { "The gateway's config" };
+            private_file("config.permissions", what, &path)
+        })
+        .collect()
+}
+
+fn stores(context: &Context<'_>) -> Vec<Finding> {
+    let files = present(context).into_iter().flat_map(store_files);
+    files.filter_map(|path| secret_file("store.permissions", "A file with credentials", &path)).collect()
+}
+
+fn dotenv(context: &Context<'_>) -> Vec<Finding> {
+    let mut files: Vec<PathBuf> = present(context).into_iter().map(|i| i.state_dir.join(".env")).collect();
+    let origins = context.snapshot.credentials.iter().map(|a| &a.credential.origin);
+    files.extend(origins.filter(|o| o.source == "dotenv").filter_map(|o| o.path.clone()));
+    files.sort();
+    files.dedup();
+    files.iter().filter_map(|path| secret_file("dotenv.permissions", "A .env file", path)).collect()
+}
+
+fn sessions(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context) {
+        for agent in entries(&installation.state_dir.join("agents")) {
+            // One finding a directory: a hundred open transcripts are one problem.
+            let dir = agent.join("sessions");
+            let open: Vec<PathBuf> = named(&dir, |_| true)
+                .into_iter()
+                .filter(|path| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded))
+                .collect();
+            if open.is_empty() {
+                continue;
+            }
+            let message = format!("Other users can read {} files of sessions (conversations).", open.len());
+            let fix = format!("chmod -R go= {}", quoted(&dir));
+            findings.push(Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(&dir)));
+        }
+    }
+    findings
+}
+
+fn logins(context: &Context<'_>) -> Vec<Finding> {
+    let tools = context.snapshot.credentials.iter().filter(|a| a.credential.owner == Owner::Tool);
+    let mut files: Vec<PathBuf> = tools.filter_map(|a| a.credential.origin.path.clone()).collect();
+    files.sort();
+    files.dedup();
+    files.iter().filter_map(|path| secret_file("login.permissions", "A login file", path)).collect()
+}

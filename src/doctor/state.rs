@@ -1,0 +1,119 @@
+//! The gateway's state directories: how many, whether they can be used, and what must not lie in them.
+
+use std::path::PathBuf;
+
+use super::files::{present, quoted};
+use super::{By, Check, Context};
+use crate::domain::{Finding, Place, Severity};
+use crate::formats::installation::Installation;
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { id: "state.several-dirs", about: "several state directories", by: By::Doctor(several) },
+    Check { id: "state.not-writable", about: "whether the gateway can write its files", by: By::Doctor(not_writable) },
+    Check {
+        id: "store.stray-json",
+        about: "JSON stores beside a SQLite store, which stop that gateway",
+        by: By::Doctor(stray_json),
+    },
+    Check {
+        id: "store.archived-secrets",
+        about: "archives with credentials in plain text",
+        by: By::Doctor(archived_secrets),
+    },
+];
+
+fn several(context: &Context<'_>) -> Vec<Finding> {
+    let present = present(context);
+    let Some((used, others)) = present.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return Vec::new();
+    };
+    let holds = |i: &&Installation| i.sqlite || i.agents.iter().any(|a| a.store_path.is_file());
+    let severity = if others.iter().any(holds) { Severity::Warning } else { Severity::Info };
+    let list: Vec<String> = others.iter().map(|i| i.state_dir.display().to_string()).collect();
+    let message = format!(
+        "There are {} state directories. The gateway uses {}; what is written to {} does not reach it.",
+        present.len(),
+        used.state_dir.display(),
+        list.join(", ")
+    );
+    let moves: Vec<String> = others
+        .iter()
+        .map(|i| format!("mv {} {}", quoted(&i.state_dir), quoted(&with_suffix(&i.state_dir, ".old"))))
+        .collect();
+    let fix = format!(
+        "Keep one. If {} is right: {}. Otherwise choose with OPENSOUL_STATE_DIR.",
+        used.state_dir.display(),
+        moves.join(" && ")
+    );
+    vec![Finding::new("state.several-dirs", severity, message, fix).at(Place::file(&used.state_dir))]
+}
+
+fn with_suffix(path: &std::path::Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn not_writable(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // Only of the one in use, and not under systemd, where a read-only home is our own hardening.
+    for installation in present(context).into_iter().filter(|i| i.chosen && context.interactive) {
+        let dirs = std::iter::once(&installation.state_dir).chain(installation.agents.iter().map(|a| &a.agent_dir));
+        for dir in dirs.filter(|dir| dir.is_dir()) {
+            if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() {
+                let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
+                let fix = format!(
+                    "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
+                    context.uid,
+                    dir = quoted(dir)
+                );
+                findings
+                    .push(Finding::new("state.not-writable", Severity::Critical, message, fix).at(Place::file(dir)));
+            }
+        }
+    }
+    findings
+}
+
+/// Files of the JSON era. Beside a SQLite store every command of that gateway that reads credentials fails.
+const STRAY: [&str; 3] = ["auth-profiles.json", "auth-state.json", "auth.json"];
+
+fn stray_json(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context).into_iter().filter(|i| i.sqlite) {
+        for agent in &installation.agents {
+            for path in STRAY.iter().map(|name| agent.agent_dir.join(name)).filter(|path| path.is_file()) {
+                let word = installation.family.word();
+                let message = format!(
+                    "{word} keeps its credentials in SQLite here; as long as this file lies beside it, every {word} command \
+                     that reads credentials fails."
+                );
+                let fix = format!(
+                    "Keep a copy and, while online (offline it can destroy logins), import it: cp -p {} {} && {word} doctor --fix",
+                    quoted(&path),
+                    quoted(&installation.state_dir.with_file_name(format!("{word}-auth-copy-{}.json", agent.agent))),
+                );
+                findings
+                    .push(Finding::new("store.stray-json", Severity::Critical, message, fix).at(Place::file(&path)));
+            }
+        }
+    }
+    findings
+}
+
+fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context) {
+        for path in super::files::store_files(installation) {
+            let archive = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains(".json.migrated-"));
+            if archive {
+                let message =
+                    "An archive of the old store, with every credential in plain text, was left by the import.";
+                let fix = format!("When the imported logins work: rm {}", quoted(&path));
+                findings
+                    .push(Finding::new("store.archived-secrets", Severity::Info, message, fix).at(Place::file(&path)));
+            }
+        }
+    }
+    findings
+}

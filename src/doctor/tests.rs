@@ -1,0 +1,284 @@
+use std::collections::BTreeSet;
+
+use super::fixture::Scene;
+use super::*;
+use crate::domain::*;
+use crate::formats::gateway_view::{SeenIn, Sight, Sighting};
+use crate::formats::installation::Family;
+
+/// What breaks a healthy machine, and the one check that must say so, with its severity.
+type Breakage = (&'static str, Severity, fn(&mut Scene));
+
+const BREAKAGES: &[Breakage] = &[
+    ("credential.expired", Severity::Warning, |s| credential(s, State::Expired)),
+    ("credential.expiring", Severity::Warning, |s| credential(s, State::Expiring)),
+    ("credential.refresh-overdue", Severity::Warning, |s| credential(s, State::RefreshOverdue)),
+    ("credential.rejected", Severity::Warning, |s| credential(s, State::Rejected)),
+    ("credential.missing", Severity::Warning, |s| credential(s, State::Missing)),
+    ("credential.unreadable", Severity::Warning, |s| credential(s, State::Unreadable)),
+    ("credential.billing", Severity::Warning, |s| credential(s, State::Billing)),
+    ("credential.limited", Severity::Warning, |s| credential(s, State::Limited)),
+    ("credential.forbidden", Severity::Warning, |s| credential(s, State::Forbidden)),
+    ("credential.retired", Severity::Warning, |s| credential(s, State::Retired)),
+    ("credential.unknown", Severity::Warning, |s| credential(s, State::Unknown)),
+    ("provider.nothing-usable", Severity::Critical, |s| {
+        let mut provider = s.snapshot.providers[0].clone();
+        (provider.provider, provider.usable) = ("groq".into(), 0);
+        s.snapshot.providers.push(provider);
+    }),
+    ("profile.cooldown", Severity::Warning, |s| bench(s, BenchKind::Cooldown)),
+    ("profile.disabled", Severity::Critical, |s| bench(s, BenchKind::Disabled)),
+    ("auth.env-not-inherited", Severity::Info, |s| s.env.set("GROQ_API_KEY", "gsk-canary")),
+    ("auth.env-differs", Severity::Info, |s| s.env.set("OPENAI_API_KEY", "sk-canary")),
+    ("auth.env-blank", Severity::Warning, |s| {
+        let blank = Sighting::new(SeenIn::Process, None);
+        s.view.visible.insert("XAI_API_KEY".into(), blank);
+        std::fs::write(
+            s.path(".opensoul/.env"),
+            "A=1
+XAI_API_KEY=xai-canary
+",
+        )
+        .expect("file");
+    }),
+    ("gateway.down", Severity::Critical, |s| s.view.gateway.state = GatewayState::Down),
+    ("gateway.env-stale", Severity::Warning, |s| s.view.units[0].files[0].1 = Some(s.now - Span::minutes(5))),
+    ("gateway.no-linger", Severity::Info, |s| s.view.lingers = Some(false)),
+    ("state.several-dirs", Severity::Warning, |s| s.add_installation(Family::Clawdbot, false)),
+    ("store.stray-json", Severity::Critical, |s| s.installations[0].sqlite = true),
+    ("store.archived-secrets", Severity::Info, |s| {
+        s.file(".opensoul/agents/main/agent/auth-profiles.json.migrated-2026-06-01-x", 0o600);
+    }),
+    ("state.permissions", Severity::Info, |s| s.mode(".opensoul", 0o750)),
+    ("state.owner", Severity::Warning, |s| s.uid = 4242),
+    ("config.permissions", Severity::Warning, |s| open(s, ".opensoul/opensoul.json", 0o644)),
+    ("store.permissions", Severity::Critical, |s| open(s, ".opensoul/agents/main/agent/auth-profiles.json", 0o644)),
+    ("dotenv.permissions", Severity::Critical, |s| open(s, ".opensoul/.env", 0o604)),
+    ("sessions.permissions", Severity::Warning, |s| open(s, ".opensoul/agents/main/sessions/sessions.json", 0o644)),
+    ("login.permissions", Severity::Critical, |s| {
+        let path = s.file(".claude/.credentials.json", 0o644);
+        s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.path =
+            Some(path);
+    }),
+    ("own.config-permissions", Severity::Critical, |s| s.mode(".config/opensoul/monitor.toml", 0o622)),
+    ("own.state-permissions", Severity::Warning, |s| s.mode(".local/state/opensoul", 0o755)),
+    ("path.shadowed", Severity::Warning, |s| {
+        s.file("first/opensoul", 0o755);
+        let path = format!("{}:{}", s.path("first").display(), s.path("bin").display());
+        s.env.set("PATH", path);
+    }),
+    ("clock.wrong", Severity::Critical, |s| s.snapshot.clock_problem = Some("it is before the build".into())),
+];
+
+fn credential(scene: &mut Scene, state: State) {
+    scene.add_credential("claude-code:default", "anthropic", Owner::Tool, state);
+}
+
+fn bench(scene: &mut Scene, kind: BenchKind) {
+    let until = scene.now + Span::minutes(200);
+    scene.snapshot.credentials[0].credential.bench = Some(Bench { kind, until, reason: Some("billing".into()) });
+}
+
+/// Opens a file and the directories around it: a mode counts only where others can get to it.
+fn open(scene: &Scene, path: &str, mode: u32) {
+    scene.mode(path, mode);
+    scene.mode(".opensoul", 0o711);
+}
+
+#[test]
+fn a_healthy_machine_has_no_findings() {
+    assert_eq!(Scene::healthy().findings(), []);
+}
+
+#[test]
+fn each_check_fires_with_a_fix_and_without_a_secret() {
+    for (id, severity, break_it) in BREAKAGES {
+        let mut scene = Scene::healthy();
+        break_it(&mut scene);
+        let found = scene.of(id);
+        assert_eq!(found.len(), 1, "{id}: {:?}", scene.findings());
+        assert_eq!(found[0].severity, *severity, "{id}");
+        assert!(!found[0].fix.is_empty() && !found[0].message.is_empty(), "{id}");
+        let text = format!("{found:?}");
+        assert!(!text.contains("canary"), "{id} shows a secret: {text}");
+    }
+}
+
+#[test]
+fn every_check_is_tested_and_documented_once() {
+    let ids: Vec<&str> = checks().map(|check| check.id).collect();
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id is there twice");
+    let broken: BTreeSet<&str> = BREAKAGES.iter().map(|(id, ..)| *id).collect();
+    let documented = include_str!("../../docs/doctor.md");
+    for check in checks() {
+        let tested = matches!(check.by, By::Source) || check.id == "state.not-writable" || broken.contains(check.id);
+        assert!(tested, "no test breaks {}", check.id);
+        assert!(documented.contains(&format!("`{}`", check.id)), "{} is not in docs/doctor.md", check.id);
+        assert!(check.id.split('.').count() == 2 && !check.about.is_empty(), "{}", check.id);
+    }
+}
+
+#[test]
+fn the_monitor_does_not_retell_its_own_alerts() {
+    let mut scene = Scene::healthy();
+    credential(&mut scene, State::Expired);
+    scene.view.gateway.state = GatewayState::Down;
+    scene.mode(".local/state/opensoul", 0o755);
+    let ids: Vec<String> = run(&scene.context(), &Filter::for_monitor()).into_iter().map(|f| f.id).collect();
+    assert_eq!(ids, ["own.state-permissions"]);
+}
+
+#[test]
+fn copies_and_what_is_not_severe_are_quiet() {
+    let mut scene = Scene::healthy();
+    scene.add_credential("a:b", "x", Owner::Tool, State::Expired).copy_of = Some("c:d".into());
+    scene.add_credential("e:f", "x", Owner::Tool, State::Static).judgement.severity = Severity::None;
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn a_check_that_panics_is_a_finding() {
+    const BROKEN: Check = Check { id: "test.broken", about: "nothing", by: By::Doctor(|_| panic!("on purpose")) };
+    let scene = Scene::healthy();
+    let found = run_checks([&BROKEN].into_iter(), &scene.context(), &Filter::everything());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].id, "doctor.check-failed");
+    assert!(found[0].message.contains("test.broken"));
+}
+
+#[test]
+fn sources_findings_come_in_once_and_worst_first() {
+    let mut scene = Scene::healthy();
+    scene.mode(".local/state/opensoul", 0o755);
+    let theirs = Finding::new("store.damaged", Severity::Critical, "m", "f");
+    scene.snapshot.findings = vec![theirs.clone(), theirs.clone()];
+    let found = report(&scene.context(), &Filter::everything());
+    assert_eq!(found.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["store.damaged", "own.state-permissions"]);
+}
+
+#[test]
+fn filters() {
+    let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let chosen = Filter::new(&words(&["credential", "path.shadowed"]), &words(&["credential.expired"])).expect("known");
+    assert!(chosen.takes("credential.rejected") && chosen.takes("path.shadowed"));
+    assert!(!chosen.takes("credential.expired") && !chosen.takes("gateway.down"));
+    let unknown = Filter::new(&words(&["credental.expired", "cred"]), &words(&["zzz"])).expect_err("unknown");
+    let texts: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+    assert_eq!(texts[0], "there is no check `credental.expired`; did you mean `credential.expired`?");
+    assert_eq!(texts[2], "there is no check `zzz`");
+    assert_eq!(unknown[1].suggestion, Some("credential"));
+}
+
+#[test]
+fn a_shell_key_matters_only_where_the_gateway_needs_it() {
+    // A stored profile is taken before any variable.
+    let mut scene = Scene::healthy();
+    scene.env.set("ANTHROPIC_API_KEY", "sk");
+    assert_eq!(scene.findings(), []);
+    // Without it the provider, which is in use, has nothing.
+    scene.snapshot.credentials.clear();
+    let found = scene.of("auth.env-not-inherited");
+    assert_eq!(found[0].severity, Severity::Warning);
+    assert!(
+        found[0].fix.contains(".opensoul/.env") && found[0].fix.contains("systemctl --user restart opensoul-gateway")
+    );
+    // Another name of the same provider is as good.
+    let seen = scene.view.visible["OPENAI_API_KEY"].clone();
+    scene.view.visible.insert("ANTHROPIC_OAUTH_TOKEN".into(), seen);
+    assert_eq!(scene.of("auth.env-not-inherited"), []);
+    // What cannot be seen proves nothing, and a monitor's environment is its own.
+    scene.view.visible.clear();
+    for (sight, interactive) in [(Sight::Blind, true), (Sight::Planned, true), (Sight::Running, false)] {
+        (scene.view.sight, scene.interactive) = (sight, interactive);
+        assert_eq!(scene.of("auth.env-not-inherited"), []);
+    }
+}
+
+#[test]
+fn tools_own_variables_are_not_the_gateways() {
+    let mut scene = Scene::healthy();
+    scene.env.set("CLAUDE_CODE_OAUTH_TOKEN", "sk-ant-oat01-x");
+    scene.env.set("DEEPSEEK_API_KEY", "sk");
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn a_stale_environment_names_what_changed() {
+    let mut scene = Scene::healthy();
+    scene.view.units[0].environment.insert("GROQ_API_KEY".into(), scene.key.fingerprint(&Secret::new("new".into())));
+    let found = scene.of("gateway.env-stale");
+    assert!(found[0].message.contains("GROQ_API_KEY"), "{}", found[0].message);
+    assert_eq!(found[0].fix, "systemctl --user restart opensoul-gateway.service");
+    // A changed unit file must be reloaded first.
+    scene.view.units[0].files[0].1 = Some(scene.now);
+    assert_eq!(
+        scene.of("gateway.env-stale")[0].fix,
+        "systemctl --user daemon-reload && systemctl --user restart opensoul-gateway.service"
+    );
+    // The .env on the disk of this machine is as new as this test; the fixture's clock is ten years ahead.
+    let process = scene.view.process.as_mut().expect("a process");
+    process.started = Some("2020-01-01T00:00:00Z".parse().expect("a date"));
+    assert!(scene.of("gateway.env-stale")[0].message.contains(".opensoul/.env"));
+}
+
+#[test]
+fn modes_count_only_where_others_can_get() {
+    let scene = Scene::healthy();
+    scene.mode(".opensoul/agents/main/agent/auth-profiles.json", 0o644);
+    let found = scene.of("store.permissions");
+    assert_eq!(found[0].severity, Severity::Info, "its directory is closed");
+    scene.mode(".opensoul", 0o750);
+    scene.mode(".opensoul/agents/main/agent/auth-profiles.json", 0o640);
+    let found = scene.of("store.permissions");
+    assert_eq!(found[0].severity, Severity::Warning, "open to the group");
+    assert!(found[0].fix.starts_with("chmod 600 "));
+}
+
+#[test]
+fn benched_profiles_say_until_when_and_what_the_provider_said() {
+    let mut scene = Scene::healthy();
+    bench(&mut scene, BenchKind::Disabled);
+    let found = scene.of("profile.disabled");
+    assert!(
+        found[0].message.contains("until 2036-11-20 15:20 UTC (in 3h 20m) because of billing"),
+        "{}",
+        found[0].message
+    );
+    assert!(found[0].message.contains("the key itself may be fine"));
+    scene.snapshot.credentials[0].verdict =
+        Some(Verdict { kind: VerdictKind::Accepted, at: scene.now, detail: String::new() });
+    assert!(
+        scene.of("profile.disabled")[0].message.contains("the provider itself said accepted at 2036-11-20 12:00 UTC")
+    );
+    // Over.
+    scene.now += Span::hours(4);
+    assert_eq!(scene.of("profile.disabled"), []);
+}
+
+#[test]
+fn who_wins_in_path() {
+    let mut scene = Scene::healthy();
+    scene.file("later/opensoul", 0o755);
+    let path = |scene: &Scene, dirs: &[&str]| {
+        dirs.iter().map(|d| scene.path(d).display().to_string()).collect::<Vec<_>>().join(":")
+    };
+    scene.env.set("PATH", path(&scene, &["bin", "later"]));
+    assert_eq!(scene.of("path.shadowed")[0].severity, Severity::Info);
+    // A link to this program is this program; what cannot run shadows nothing.
+    std::fs::create_dir(scene.path("link")).expect("directory");
+    std::os::unix::fs::symlink(scene.path("bin/opensoul"), scene.path("link/opensoul")).expect("link");
+    scene.file("text/opensoul", 0o644);
+    scene.env.set("PATH", path(&scene, &["link", "text", "bin"]));
+    assert_eq!(scene.of("path.shadowed"), []);
+    scene.env.set("PATH", path(&scene, &["later", "bin"]));
+    scene.interactive = false;
+    assert_eq!(scene.of("path.shadowed"), []);
+}
+
+#[test]
+fn a_directory_that_cannot_be_written() {
+    let scene = Scene::healthy();
+    scene.mode(".opensoul/agents/main/agent", 0o500);
+    let expected = usize::from(scene.uid != 0);
+    assert_eq!(scene.of("state.not-writable").len(), expected, "root may write everywhere");
+}

@@ -1,0 +1,198 @@
+//! The judgement: everything that was seen becomes one [`Snapshot`] (DESIGN §7).
+//!
+//! In steps, each a file: which places hold the same secret ([`copies`]), what each credential says for itself ([`state`]),
+//! what uses it ([`in_use`]), how bad that is ([`blast_radius`]), and one line for each provider ([`providers`]).
+//! It reads no clock and asks nobody.
+
+mod blast_radius;
+mod copies;
+pub mod generation;
+pub(super) mod in_use;
+mod overdue;
+mod providers;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use super::observation::Observation;
+use super::policy::Thresholds;
+use crate::domain::{
+    Assessed, Credential, CredentialId, Finding, Fingerprint, GatewayState, Judgement, Renewal, Selection, Severity,
+    Snapshot, Time, Verdict,
+};
+use state::{End, Facts, Reading};
+
+/// Judges everything seen. Pure; the order of the input does not matter; cost grows as n log n.
+#[must_use]
+pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> Snapshot {
+    let Observation {
+        host,
+        mut credentials,
+        verdicts,
+        previous,
+        demand,
+        gateway,
+        mut findings,
+        sources,
+        clock_problem,
+    } = observation;
+    credentials.sort_by(|one, other| one.id.cmp(&other.id));
+    let canonical = copies::canonical(&credentials, &previous);
+    let shared = Shared::collect(&credentials, &verdicts);
+    let readings: Vec<Reading> = credentials
+        .iter()
+        .map(|credential| {
+            let facts = Facts {
+                verdict: shared.verdict(credential, &verdicts),
+                borrowed: shared.date(credential),
+                gateway_runs: gateway.state == GatewayState::Up,
+                clock_problem: clock_problem.as_deref(),
+                thresholds,
+                now,
+            };
+            state::read(credential, &facts)
+        })
+        .collect();
+    let used = in_use::in_use(&credentials, &demand, now);
+    let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
+
+    let mut group_used = vec![false; credentials.len()];
+    let mut copies: BTreeMap<usize, Vec<CredentialId>> = BTreeMap::new();
+    for (index, &group) in canonical.iter().enumerate() {
+        group_used[group] |= used[index];
+        if group != index {
+            copies.entry(group).or_default().push(credentials[index].id.clone());
+        }
+    }
+    let own_verdicts: Vec<Option<Verdict>> = credentials
+        .iter()
+        .map(|credential| shared.verdict(credential, &verdicts).map(|(verdict, _)| verdict.clone()))
+        .collect();
+    let ids: BTreeMap<usize, CredentialId> =
+        canonical.iter().map(|&group| (group, credentials[group].id.clone())).collect();
+
+    let mut assessed: Vec<Assessed> = credentials
+        .into_iter()
+        .zip(readings)
+        .zip(own_verdicts)
+        .enumerate()
+        .map(|(index, ((credential, reading), verdict))| {
+            let group = canonical[index];
+            let copy_of = (group != index).then(|| ids[&group].clone());
+            let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
+            let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
+            Assessed { credential, judgement, copies: copies.remove(&index).unwrap_or_default(), copy_of, verdict }
+        })
+        .collect();
+    let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
+    assessed
+        .sort_by(|one, other| date(one).cmp(&date(other)).then_with(|| one.credential.id.cmp(&other.credential.id)));
+    worst_first(&mut findings);
+    Snapshot {
+        taken_at: now,
+        host,
+        providers: providers::summaries(&assessed, &demand, now),
+        credentials: assessed,
+        gateway,
+        findings,
+        sources,
+        clock_problem,
+    }
+}
+
+/// The order of findings in a snapshot: worst first, then by id and place.
+pub fn worst_first(findings: &mut [Finding]) {
+    findings.sort_by(|one, other| {
+        let key = |finding: &'_ Finding| (finding.id.clone(), finding.place.to_string(), finding.message.clone());
+        other.severity.cmp(&one.severity).then_with(|| key(one).cmp(&key(other)))
+    });
+}
+
+fn judgement(
+    credential: &Credential,
+    reading: Reading,
+    severity: Severity,
+    in_use: bool,
+    generation: String,
+    copy_of: &Option<CredentialId>,
+) -> Judgement {
+    let generation = if copy_of.is_some() { generation::of_copy(&generation) } else { generation };
+    let Reading { state, expires, warn_at, critical_at, tier, mut because, fix, .. } = reading;
+    if let Some(original) = copy_of {
+        because.push(format!("the same login or secret as {original}, which is what alerts speak of"));
+    }
+    if let Selection::Excluded(why) = &credential.selection {
+        because.push(format!("its gateway would not take it: {why}"));
+    }
+    if !in_use {
+        because.push("nothing uses it".to_owned());
+    }
+    Judgement { state, severity, in_use, expires, warn_at, critical_at, tier, generation, because, fix }
+}
+
+/// What places that hold the very same secret can tell each other: an answer to one is an answer to all, and a date that only
+/// one of them carries is true of all.
+struct Shared<'a> {
+    verdicts: BTreeMap<(&'a str, Fingerprint), (&'a Verdict, &'a CredentialId)>,
+    dates: BTreeMap<(&'a str, Fingerprint), (End, &'a CredentialId)>,
+}
+
+impl<'a> Shared<'a> {
+    fn collect(credentials: &'a [Credential], verdicts: &'a BTreeMap<CredentialId, Verdict>) -> Self {
+        let mut shared = Self { verdicts: BTreeMap::new(), dates: BTreeMap::new() };
+        for credential in credentials {
+            let Some(fingerprint) = credential.fingerprint else { continue };
+            let key = (credential.provider.as_str(), fingerprint);
+            if let Some(verdict) = verdicts.get(&credential.id) {
+                let weight = |verdict: &Verdict| (verdict.kind.is_conclusive(), verdict.at);
+                let best = shared.verdicts.entry(key).or_insert((verdict, &credential.id));
+                if weight(verdict) > weight(best.0) {
+                    *best = (verdict, &credential.id);
+                }
+            }
+        }
+        for credential in credentials {
+            let Some(end) = state::end(credential) else { continue };
+            // The end of a login is true of its refresh token wherever that is; the end of an access token only of itself.
+            let refresh = credential.refresh_fingerprint.filter(|_| end.grant.is_some());
+            for fingerprint in [credential.fingerprint, refresh].into_iter().flatten() {
+                let soonest = shared.dates.entry((&credential.provider, fingerprint)).or_insert((end, &credential.id));
+                if end.at < soonest.0.at {
+                    *soonest = (end, &credential.id);
+                }
+            }
+        }
+        shared
+    }
+
+    /// Its own verdict if that is conclusive, else the best one that any place of the same secret has.
+    fn verdict(
+        &self,
+        credential: &Credential,
+        verdicts: &'a BTreeMap<CredentialId, Verdict>,
+    ) -> Option<(&'a Verdict, Option<&'a CredentialId>)> {
+        let own = verdicts.get(&credential.id);
+        let lent = credential
+            .fingerprint
+            .and_then(|fingerprint| self.verdicts.get(&(credential.provider.as_str(), fingerprint)))
+            .filter(|(verdict, id)| **id != credential.id && verdict.kind.is_conclusive());
+        match (own, lent) {
+            (Some(own), _) if own.kind.is_conclusive() => Some((own, None)),
+            (_, Some((lent, id))) => Some((lent, Some(id))),
+            (own, None) => own.map(|own| (own, None)),
+        }
+    }
+
+    /// A date for a credential that has none and that nobody renews by itself.
+    fn date(&self, credential: &Credential) -> Option<(End, &'a CredentialId)> {
+        // The end of an access token that its owner renews says nothing.
+        let counts = |end: &End| credential.renewal != Renewal::Auto || end.grant.is_some();
+        [credential.fingerprint, credential.refresh_fingerprint]
+            .into_iter()
+            .flatten()
+            .filter_map(|fingerprint| self.dates.get(&(credential.provider.as_str(), fingerprint)).copied())
+            .find(|(end, id)| **id != credential.id && counts(end))
+    }
+}

@@ -1,0 +1,56 @@
+//! Which places hold one and the same secret or refresh token, and which of them stands for all (DESIGN §2, *copy*).
+
+use std::collections::BTreeMap;
+
+use super::generation;
+use crate::domain::{Credential, CredentialId, Fingerprint};
+
+/// For each credential the index of the canonical one of its group; its own index if it is canonical.
+///
+/// Only places of one provider are put together: the same key used for two providers is two things to know about.
+pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<CredentialId, String>) -> Vec<usize> {
+    let mut groups = Groups::new(credentials.len());
+    let mut first: BTreeMap<(&str, Fingerprint), usize> = BTreeMap::new();
+    for (index, credential) in credentials.iter().enumerate() {
+        for fingerprint in [credential.fingerprint, credential.refresh_fingerprint].into_iter().flatten() {
+            let other = *first.entry((&credential.provider, fingerprint)).or_insert(index);
+            groups.join(index, other);
+        }
+    }
+    let rank = |index: usize| {
+        let credential = &credentials[index];
+        // A place that was canonical stays so: newcomers and former copies come after it.
+        let keeps = previous.get(&credential.id).is_some_and(|before| !generation::was_copy(before));
+        (!keeps, credential.owner, &credential.id, index)
+    };
+    let mut best: Vec<usize> = (0..credentials.len()).collect();
+    for index in 0..credentials.len() {
+        let root = groups.root(index);
+        if rank(index) < rank(best[root]) {
+            best[root] = index;
+        }
+    }
+    (0..credentials.len()).map(|index| best[groups.root(index)]).collect()
+}
+
+/// Disjoint sets with path halving.
+struct Groups(Vec<usize>);
+
+impl Groups {
+    fn new(size: usize) -> Self {
+        Self((0..size).collect())
+    }
+
+    fn root(&mut self, mut index: usize) -> usize {
+        while self.0[index] != index {
+            self.0[index] = self.0[self.0[index]];
+            index = self.0[index];
+        }
+        index
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        let (one, other) = (self.root(one), self.root(other));
+        self.0[one.max(other)] = one.min(other);
+    }
+}

@@ -1,0 +1,87 @@
+//! One line for each provider: what a request would meet.
+
+use std::collections::BTreeMap;
+
+use super::in_use::{demanded, offered};
+use crate::domain::{Assessed, Bench, BenchKind, CredentialId, Owner, ProviderSummary, Selection, State, Time};
+use crate::engine::observation::Demand;
+
+/// Every provider that has a credential or is asked for, by name.
+pub(super) fn summaries(credentials: &[Assessed], demand: &Demand, now: Time) -> Vec<ProviderSummary> {
+    let mut by_provider: BTreeMap<&str, Vec<&Assessed>> = BTreeMap::new();
+    if demand.models_configured {
+        for provider in &demand.providers {
+            by_provider.entry(provider).or_default();
+        }
+    }
+    for assessed in credentials {
+        by_provider.entry(&assessed.credential.provider).or_default().push(assessed);
+    }
+    by_provider.into_iter().map(|(provider, all)| summary(provider, &all, demand, now)).collect()
+}
+
+fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> ProviderSummary {
+    let asked_for = demand.models_configured && demanded(demand, provider);
+    let works = |assessed: &Assessed| offered(&assessed.credential, assessed.judgement.state, now);
+    let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
+    let mut usable: Vec<&CredentialId> = all
+        .iter()
+        .filter(|assessed| works(assessed))
+        .map(|assessed| assessed.copy_of.as_ref().unwrap_or(&assessed.credential.id))
+        .collect();
+    usable.sort_unstable();
+    usable.dedup();
+    // Where the gateway asks, a tool's own login does not answer.
+    let candidates: Vec<&Assessed> =
+        all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
+    let in_use = asked_for || all.iter().any(|assessed| assessed.judgement.in_use);
+    let met = candidates
+        .iter()
+        .filter(|a| a.judgement.in_use || !in_use)
+        .map(|a| if a.judgement.state.is_usable() && !works(a) { refused(a) } else { a.judgement.state });
+    ProviderSummary {
+        provider: provider.to_owned(),
+        state: met.min_by_key(|state| goodness(*state)).unwrap_or(State::Missing),
+        in_use,
+        usable: usable.len(),
+        total: originals().count(),
+        effective: effective(&candidates, works),
+    }
+}
+
+/// What a request meets that would only work if its gateway let it.
+fn refused(assessed: &Assessed) -> State {
+    match &assessed.credential.bench {
+        Some(Bench { kind: BenchKind::Disabled, reason: Some(reason), .. }) if reason == "billing" => State::Billing,
+        Some(Bench { kind: BenchKind::Disabled, .. }) => State::Unknown,
+        _ => State::Missing,
+    }
+}
+
+/// What the gateway would take first, else what works best.
+fn effective(candidates: &[&Assessed], works: impl Fn(&Assessed) -> bool) -> Option<CredentialId> {
+    let first = candidates.iter().filter(|a| a.credential.selection == Selection::Eligible(0));
+    let best = candidates.iter().filter(|a| works(a) && a.copy_of.is_none());
+    let rank = |a: &&&Assessed| (!works(a), goodness(a.judgement.state), a.credential.owner, a.credential.id.clone());
+    first.min_by_key(rank).or_else(|| best.min_by_key(rank)).map(|a| a.credential.id.clone())
+}
+
+/// Best first.
+fn goodness(state: State) -> usize {
+    const ORDER: [State; 13] = [
+        State::Ok,
+        State::Static,
+        State::Expiring,
+        State::Limited,
+        State::RefreshOverdue,
+        State::Unknown,
+        State::Unreadable,
+        State::Billing,
+        State::Forbidden,
+        State::Rejected,
+        State::Expired,
+        State::Missing,
+        State::Retired,
+    ];
+    ORDER.iter().position(|other| *other == state).unwrap_or(ORDER.len())
+}

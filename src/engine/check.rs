@@ -1,0 +1,152 @@
+//! The answer of `--check` (CONTRACTS §2): 0 fine, 1 something in use has nothing that works, 2 the last that works ends
+//! within 24 hours; 66 and 78 where a whole store that cannot be read or understood hides the answer.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::assess::in_use::{Pool, offered};
+use crate::domain::{Assessed, Finding, Kind, Snapshot, Span, State, Time};
+
+/// What is judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CheckScope {
+    /// Each provider in use, over what still works.
+    #[default]
+    InUse,
+    /// Every stored token and login by itself, as OpenSoul 0.2 did.
+    Store,
+}
+
+/// The exit code and the reasons for it, one a line; no reason means 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CheckResult {
+    /// 0, 1, 2, 66 or 78.
+    pub code: u8,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// Finding id of a whole store that cannot be read.
+pub const STORE_UNREADABLE: &str = "store.unreadable";
+/// Finding id of a whole store that cannot be understood.
+pub const STORE_UNPARSABLE: &str = "store.unparsable";
+
+/// The last credential that works may end so soon: exit code 2.
+const SOON: Span = Span::hours(24);
+
+/// The exit code of `--check`.
+#[must_use]
+pub fn exit_code(snapshot: &Snapshot, scope: CheckScope) -> CheckResult {
+    let mut lines = match scope {
+        CheckScope::InUse => in_use(snapshot),
+        CheckScope::Store => store(snapshot),
+    };
+    let dead = lines.iter().any(|line| matches!(line.0, Answer::Dead));
+    let hidden = lines.iter().any(|line| matches!(line.0, Answer::Unseen));
+    let code = match hidden.then(|| hiding(&snapshot.findings)).flatten() {
+        // What is surely dead is 1 whatever else could not be read.
+        Some((code, why)) if !dead => {
+            lines.push((Answer::Unseen, why));
+            code
+        }
+        _ if dead || hidden => 1,
+        _ => {
+            if lines.is_empty() {
+                0
+            } else {
+                2
+            }
+        }
+    };
+    if code != 2 {
+        lines.retain(|(answer, _)| !matches!(answer, Answer::Soon));
+    }
+    CheckResult { code, reasons: lines.into_iter().map(|(_, reason)| reason).collect() }
+}
+
+enum Answer {
+    /// Nothing works, and we know why.
+    Dead,
+    /// Nothing works as far as can be seen, and something could not be seen.
+    Unseen,
+    /// It ends within 24 hours.
+    Soon,
+}
+
+fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
+    if snapshot.providers.is_empty() {
+        return vec![(Answer::Unseen, "No credentials found".to_owned())];
+    }
+    // Where nothing at all is in use, everything found is judged: a machine with one dead login is not fine.
+    let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
+    let mut pools: BTreeMap<Pool<'_>, Vec<&Assessed>> = BTreeMap::new();
+    for assessed in snapshot.credentials.iter().filter(|a| a.judgement.in_use || nothing_used) {
+        pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
+    }
+    let mut lines = Vec::new();
+    let mut explained = BTreeSet::new();
+    for (pool, members) in &pools {
+        if let Some(line) = judge(pool, members, snapshot.taken_at) {
+            explained.insert(pool.provider);
+            lines.push(line);
+        }
+    }
+    // Asked for, and nobody who could answer has anything; a tool's login is no answer to the gateway.
+    let unanswered = snapshot.providers.iter().filter(|p| p.in_use && !p.state.is_usable());
+    lines.extend(
+        unanswered
+            .filter(|provider| !explained.contains(provider.provider.as_str()))
+            .map(|provider| (Answer::Unseen, format!("{}: no credential that its user could take", provider.provider))),
+    );
+    lines
+}
+
+fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, String)> {
+    let name = match pool.tool {
+        Some(tool) => format!("{} ({tool})", pool.provider),
+        None => pool.provider.to_owned(),
+    };
+    let works = || members.iter().filter(|a| offered(&a.credential, a.judgement.state, now));
+    if works().next().is_none() {
+        let unseen = members.iter().all(|a| matches!(a.judgement.state, State::Unreadable | State::Unknown));
+        let states: Vec<String> =
+            members.iter().map(|a| format!("{} is {}", a.credential.id, a.judgement.state)).collect();
+        let answer = if unseen { Answer::Unseen } else { Answer::Dead };
+        return Some((answer, format!("{name}: nothing usable: {}", states.join(", "))));
+    }
+    // The one that lasts longest decides; one without a date lasts.
+    let last = works().max_by_key(|a| (a.judgement.expires.is_none(), a.judgement.expires))?;
+    let end = last.judgement.expires.filter(|end| *end <= now + SOON && last.judgement.state == State::Expiring)?;
+    let end = end.format("%Y-%m-%d %H:%M UTC");
+    Some((Answer::Soon, format!("{name}: the last usable credential, {}, ends {end}", last.credential.id)))
+}
+
+/// The rule of OpenSoul 0.2: any expired or missing token or login is 1, any that ends within 24 hours is 2.
+fn store(snapshot: &Snapshot) -> Vec<(Answer, String)> {
+    let now = snapshot.taken_at;
+    let mut lines: Vec<(Answer, String)> = snapshot
+        .providers
+        .iter()
+        .filter(|provider| provider.in_use && provider.total == 0)
+        .map(|provider| (Answer::Unseen, format!("{}: no credential", provider.provider)))
+        .collect();
+    let stored = snapshot.credentials.iter().filter(|a| matches!(a.credential.kind, Kind::Token | Kind::Oauth));
+    lines.extend(stored.filter_map(|a| {
+        let (id, state) = (&a.credential.id, a.judgement.state);
+        let soon = a.judgement.expires.is_some_and(|end| end <= now + SOON);
+        match state {
+            State::Unreadable | State::Unknown => Some((Answer::Unseen, format!("{id} is {state}"))),
+            State::Expiring if soon => Some((Answer::Soon, format!("{id} ends within 24 hours"))),
+            _ if state.is_usable() => None,
+            _ => Some((Answer::Dead, format!("{id} is {state}"))),
+        }
+    }));
+    lines
+}
+
+/// The whole store that hides an answer, if there is one.
+fn hiding(findings: &[Finding]) -> Option<(u8, String)> {
+    [(STORE_UNREADABLE, 66), (STORE_UNPARSABLE, 78)].into_iter().find_map(|(id, code)| {
+        let finding = findings.iter().find(|finding| finding.id == id)?;
+        Some((code, format!("{}: {}", finding.place, finding.message)))
+    })
+}

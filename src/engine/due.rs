@@ -1,0 +1,125 @@
+//! When something is due: a rhythm in a zone, the last run (persisted), and now. However many runs were missed, one follows;
+//! a clock that was set back delays nothing for long.
+
+use chrono_tz::Tz;
+use croner::Cron;
+use croner::parser::{CronParser, Seconds, Year};
+
+use crate::domain::{Span, Time};
+use crate::engine::jitter::share;
+use crate::engine::policy::{Rhythm, Schedule};
+
+/// Longest interval that makes sense between two looks.
+const LONGEST: Span = Span::days(366);
+
+/// A last run this far in the future is taken for the small corrections that NTP makes; beyond it the clock was set back.
+const CORRECTION: Span = Span::minutes(1);
+
+/// Whether it is time, and when it will be next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// It should run now (once, however many runs were missed).
+    pub now: bool,
+    /// The first instant after now at which it is due again; `None` for a pattern that never comes (`0 0 30 2 *`).
+    pub next: Option<Time>,
+}
+
+/// Whether `schedule` is due, and when next. Without a last run it is due at once.
+#[must_use]
+pub fn due(schedule: &Schedule, last_run: Option<Time>, now: Time) -> Due {
+    due_spread(schedule, last_run, now, Span::zero(), "")
+}
+
+/// [`due`] with every run put off by up to `spread`, always the same for one `seed` and one instant, so that many machines
+/// do not ask a provider in the same second.
+#[must_use]
+pub fn due_spread(schedule: &Schedule, last_run: Option<Time>, now: Time, spread: Span, seed: &str) -> Due {
+    let overdue = match last_run {
+        None => true,
+        Some(last) if last > now + CORRECTION => true,
+        Some(last) => later(schedule, last, spread, seed).is_some_and(|at| at <= now),
+    };
+    let from = match last_run {
+        Some(last) if !overdue => last,
+        _ => now,
+    };
+    Due { now: overdue, next: later(schedule, from, spread, seed) }
+}
+
+/// The first run after an instant that itself may have been a run put off by less than `spread`.
+fn later(schedule: &Schedule, from: Time, spread: Span, seed: &str) -> Option<Time> {
+    match &schedule.rhythm {
+        Rhythm::Every(interval) => {
+            let at = from.checked_add_signed((*interval).max(Span::seconds(1)))?;
+            at.checked_add_signed(put_off(at, spread, seed))
+        }
+        Rhythm::Cron(pattern) => {
+            let cron = cron(pattern).ok()?;
+            // An instant whose own delay has not passed yet lies before `from`: look from one spread earlier.
+            let mut at = from.checked_sub_signed(spread)?;
+            loop {
+                at = after(&cron, schedule.zone, at)?;
+                let run = at.checked_add_signed(put_off(at, spread, seed))?;
+                if run > from {
+                    return Some(run);
+                }
+            }
+        }
+    }
+}
+
+fn after(cron: &Cron, zone: Tz, from: Time) -> Option<Time> {
+    let found = cron.find_next_occurrence(&from.with_timezone(&zone), false).ok()?;
+    Some(found.with_timezone(&chrono::Utc))
+}
+
+fn put_off(at: Time, spread: Span, seed: &str) -> Span {
+    if spread <= Span::zero() {
+        return Span::zero();
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a spread is hours at most")]
+    let delay = (spread.num_milliseconds() as f64 * share(&["due", seed, &at.timestamp().to_string()])) as i64;
+    Span::milliseconds(delay)
+}
+
+/// Reads a rhythm as people write it: a cron pattern of five fields (or six, seconds first), a nickname (`@daily`), or an
+/// interval (`5m`, `2h 30m`).
+///
+/// # Errors
+/// A sentence that says what is wrong and what would be right.
+pub fn parse(text: &str) -> Result<Rhythm, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("is empty; write a cron pattern such as \"*/5 * * * *\" or an interval such as \"5m\"".to_owned());
+    }
+    match humantime::parse_duration(text) {
+        Ok(interval) => {
+            let interval = Span::from_std(interval).ok().filter(|span| *span <= LONGEST);
+            return match interval {
+                None => Err(format!("\"{text}\" is longer than a year")),
+                Some(span) if span < Span::seconds(1) => Err(format!("\"{text}\" is shorter than a second")),
+                Some(span) => Ok(Rhythm::Every(span)),
+            };
+        }
+        Err(humantime::DurationError::NumberOverflow) => return Err(format!("\"{text}\" is longer than a year")),
+        Err(_) => {}
+    }
+    let cron = cron(text)?;
+    if after(&cron, Tz::UTC, Time::UNIX_EPOCH).is_none() {
+        return Err(format!("the pattern \"{text}\" never comes"));
+    }
+    Ok(Rhythm::Cron(text.to_owned()))
+}
+
+fn cron(pattern: &str) -> Result<Cron, String> {
+    CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(pattern).map_err(|error| {
+        format!(
+            "\"{pattern}\" is neither an interval such as \"5m\" nor a cron pattern of five fields (minute, hour, day of \
+             month, month, day of week) or six (seconds first): {error}"
+        )
+    })
+}
+
+#[cfg(test)]
+#[path = "due_tests.rs"]
+mod tests;

@@ -1,0 +1,360 @@
+//! Prometheus metrics as a view of a snapshot and of what the store knows (CONTRACTS §5). Pure: what the process knows of
+//! itself is in [`super::own`].
+//!
+//! Rules of the field that are kept here: timestamps, never seconds left; what is unknown is left out, never 0 or −1; an
+//! expired credential keeps its series; one 0/1 series per state; known label values start at 0; no e-mail address, error
+//! text or secret is ever a label. Everything is built from the snapshot each time, so what is gone vanishes at once.
+
+use std::collections::{BTreeMap, HashSet};
+
+use prometheus::TextEncoder;
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+
+use crate::domain::{
+    Assessed, GatewayState, Incident, IncidentStatus, Pseudonyms, Severity, Snapshot, State, Time, VerdictKind,
+};
+
+/// The `Content-Type` of a scrape; Prometheus 3 refuses one without it.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What the store knows about one receiver's queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverHealth {
+    /// Its name in `monitor.toml`.
+    pub name: String,
+    /// Its type: `email`, `webhook`, …
+    pub channel: &'static str,
+    /// Messages that wait.
+    pub queued: usize,
+    /// When the oldest of them was made.
+    pub oldest_queued: Option<Time>,
+    /// When it last confirmed a message.
+    pub last_success: Option<Time>,
+    /// What it said last, if that was a failure; redacted.
+    pub last_error: Option<String>,
+}
+
+/// What the store knows: the same in the daemon and in `status --format prom`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Incidents that are not over.
+    pub incidents: Vec<Incident>,
+    /// Every configured receiver.
+    pub receivers: Vec<ReceiverHealth>,
+    /// When the last cycle was committed.
+    pub last_cycle: Option<Time>,
+}
+
+/// The series of a snapshot. The long part of a scrape: the caller renders it once per snapshot and keeps it.
+#[must_use]
+pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
+    let mut out = String::new();
+    let credentials = labelled(snapshot, names);
+    for family in credential_families(&credentials) {
+        family(&mut out);
+    }
+    encode(&mut out, [gateway_up(snapshot), doctor_findings(snapshot)]);
+    encode(&mut out, sources(snapshot));
+    encode(&mut out, [providers(snapshot)]);
+    out
+}
+
+/// The series of incidents, queues and cycles.
+#[must_use]
+pub fn standing_text(standing: &Standing) -> String {
+    let mut out = String::new();
+    encode(&mut out, [alerts(&standing.incidents)]);
+    encode(&mut out, queues(&standing.receivers));
+    let mut last = family(
+        "opensoul_cycle_last_completed_timestamp_seconds",
+        "When the last observation was judged and committed.",
+        MetricType::GAUGE,
+    );
+    last.set_metric(standing.last_cycle.map(|at| gauge(Vec::new(), seconds(at))).into_iter().collect());
+    encode(&mut out, [last]);
+    out
+}
+
+/// A credential with the labels that all its series carry.
+struct Labelled<'a> {
+    assessed: &'a Assessed,
+    labels: Vec<LabelPair>,
+}
+
+/// Sorted by id. Two addresses that have no number yet would share a label set; the second gets a suffix, because a scrape
+/// with a repeated series is refused as a whole.
+fn labelled<'a>(snapshot: &'a Snapshot, names: &Pseudonyms) -> Vec<Labelled<'a>> {
+    let mut all: Vec<&Assessed> = snapshot.credentials.iter().collect();
+    all.sort_by(|a, b| a.credential.id.cmp(&b.credential.id));
+    let mut taken = HashSet::with_capacity(all.len());
+    all.into_iter()
+        .map(|assessed| {
+            let public = names.apply(assessed.credential.id.as_str());
+            let mut id = public.clone();
+            let mut n = 2;
+            while !taken.insert(id.clone()) {
+                id = format!("{public}~{n}");
+                n += 1;
+            }
+            let labels = vec![
+                label("credential", id),
+                label("provider", names.apply(&assessed.credential.provider)),
+                label("kind", assessed.credential.kind.word()),
+            ];
+            Labelled { assessed, labels }
+        })
+        .collect()
+}
+
+type Render<'a> = Box<dyn Fn(&mut String) + 'a>;
+
+/// One after the other, so that only one family of 10,000 credentials is in memory at a time.
+fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
+    let mut families: Vec<Render<'a>> = vec![
+        Box::new(move |out| {
+            let mut info = family(
+                "opensoul_credential_info",
+                "Every credential found; copy_of names the place that counts when several hold the same secret.",
+                MetricType::GAUGE,
+            );
+            info.set_metric(all.iter().map(|one| info_series(one, all)).collect());
+            encode(out, [info]);
+        }),
+        Box::new(move |out| {
+            let mut states = family(
+                "opensoul_credential_state",
+                "1 for the state the credential is in, 0 for the others.",
+                MetricType::GAUGE,
+            );
+            states.set_metric(canonical(all).flat_map(state_series).collect());
+            encode(out, [states]);
+        }),
+    ];
+    for (name, help, value) in VALUES {
+        families.push(Box::new(move |out| {
+            let mut values = family(name, help, MetricType::GAUGE);
+            values.set_metric(
+                canonical(all).filter_map(|one| Some(gauge(one.labels.clone(), value(one.assessed)?))).collect(),
+            );
+            encode(out, [values]);
+        }));
+    }
+    families
+}
+
+/// A copy has its `info` and nothing else: a rule must not fire once per copy.
+fn canonical<'a>(all: &'a [Labelled<'a>]) -> impl Iterator<Item = &'a Labelled<'a>> {
+    all.iter().filter(|one| one.assessed.copy_of.is_none())
+}
+
+type Value = fn(&Assessed) -> Option<f64>;
+
+/// The gauges with one value per credential, or none where it is not known.
+const VALUES: [(&str, &str, Value); 10] = [
+    (
+        "opensoul_credential_expiration_timestamp_seconds",
+        "The date that counts: the end of the grant if it is known, else of the access of what a person must renew.",
+        |a| a.judgement.expires.map(seconds),
+    ),
+    ("opensoul_credential_warn_at_timestamp_seconds", "From when the coming end is a warning.", |a| {
+        a.judgement.warn_at.map(seconds)
+    }),
+    ("opensoul_credential_critical_at_timestamp_seconds", "From when the coming end is critical.", |a| {
+        a.judgement.critical_at.map(seconds)
+    }),
+    (
+        "opensoul_credential_access_expiration_timestamp_seconds",
+        "When the access token ends; normal to pass for what its owner renews.",
+        |a| a.credential.clocks.access_expires.map(seconds),
+    ),
+    ("opensoul_credential_refresh_due_timestamp_seconds", "When its owner should have renewed it.", |a| {
+        a.credential.clocks.refresh_due.map(seconds)
+    }),
+    ("opensoul_credential_grant_expiration_timestamp_seconds", "When the login or key itself ends.", |a| {
+        a.credential.clocks.grant_expires.map(seconds)
+    }),
+    ("opensoul_credential_last_renewed_timestamp_seconds", "When its owner last renewed it.", |a| {
+        a.credential.clocks.last_renewed.map(seconds)
+    }),
+    ("opensoul_credential_in_use", "1 if a configured model, a tool or a declaration uses it.", |a| {
+        Some(f64::from(u8::from(a.judgement.in_use)))
+    }),
+    ("opensoul_credential_accepted", "1 if the provider took it at the last conclusive probe, 0 if it did not.", |a| {
+        let verdict = a.verdict.as_ref().filter(|v| v.kind.is_conclusive())?;
+        Some(f64::from(u8::from(matches!(verdict.kind, VerdictKind::Accepted | VerdictKind::Limited))))
+    }),
+    (
+        "opensoul_credential_last_accepted_timestamp_seconds",
+        "When the provider took it, if that is its last answer.",
+        |a| a.verdict.as_ref().filter(|v| v.kind == VerdictKind::Accepted).map(|v| seconds(v.at)),
+    ),
+];
+
+fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
+    let mut labels = one.labels.clone();
+    labels.push(label("source", one.assessed.credential.origin.source.clone()));
+    labels.push(label("renewal", one.assessed.credential.renewal.word()));
+    if let Some(original) = &one.assessed.copy_of
+        && let Ok(at) = all.binary_search_by(|other| other.assessed.credential.id.cmp(original))
+    {
+        labels.push(label("copy_of", all[at].labels[0].value()));
+    }
+    gauge(labels, 1.0)
+}
+
+fn state_series<'a>(one: &'a Labelled<'a>) -> impl Iterator<Item = Metric> + 'a {
+    State::ALL.iter().map(|state| {
+        let mut labels = one.labels.clone();
+        labels.push(label("state", state.word()));
+        gauge(labels, f64::from(u8::from(one.assessed.judgement.state == *state)))
+    })
+}
+
+fn gateway_up(snapshot: &Snapshot) -> MetricFamily {
+    let mut up =
+        family("opensoul_gateway_up", "1 if the gateway answers, 0 if it is there and does not.", MetricType::GAUGE);
+    let value = match snapshot.gateway.state {
+        GatewayState::Up => Some(1.0),
+        GatewayState::Down => Some(0.0),
+        GatewayState::Absent | GatewayState::Unknown => None,
+    };
+    up.set_metric(value.map(|v| gauge(Vec::new(), v)).into_iter().collect());
+    up
+}
+
+const SEVERITIES: [Severity; 3] = [Severity::Info, Severity::Warning, Severity::Critical];
+
+fn doctor_findings(snapshot: &Snapshot) -> MetricFamily {
+    let mut findings = family("opensoul_doctor_findings", "Findings of the checks.", MetricType::GAUGE);
+    findings.set_metric(
+        SEVERITIES
+            .iter()
+            .map(|severity| {
+                let count = snapshot.findings.iter().filter(|f| f.severity == *severity).count();
+                gauge(vec![label("severity", severity.word())], number(count))
+            })
+            .collect(),
+    );
+    findings
+}
+
+fn sources(snapshot: &Snapshot) -> [MetricFamily; 2] {
+    let mut by_name: BTreeMap<&str, (bool, usize)> = BTreeMap::new();
+    for report in &snapshot.sources {
+        let entry = by_name.entry(&report.source).or_insert((true, 0));
+        entry.0 &= report.up;
+        entry.1 += report.credentials;
+    }
+    let mut up = family("opensoul_source_up", "0 if something is there and could not be read.", MetricType::GAUGE);
+    let mut count = family("opensoul_source_credentials", "Credentials that came of a source.", MetricType::GAUGE);
+    for (name, (is_up, credentials)) in by_name {
+        up.mut_metric().push(gauge(vec![label("source", name)], f64::from(u8::from(is_up))));
+        count.mut_metric().push(gauge(vec![label("source", name)], number(credentials)));
+    }
+    [up, count]
+}
+
+fn providers(snapshot: &Snapshot) -> MetricFamily {
+    let mut usable = family(
+        "opensoul_provider_usable_credentials",
+        "How many credentials of a provider would work now; only providers in use.",
+        MetricType::GAUGE,
+    );
+    usable.set_metric(
+        snapshot
+            .providers
+            .iter()
+            .filter(|p| p.in_use)
+            .map(|p| gauge(vec![label("provider", p.provider.as_str())], number(p.usable)))
+            .collect(),
+    );
+    usable
+}
+
+fn alerts(incidents: &[Incident]) -> MetricFamily {
+    let mut alerts = family("opensoul_alerts", "Incidents that are not over.", MetricType::GAUGE);
+    for severity in SEVERITIES {
+        for status in [IncidentStatus::Pending, IncidentStatus::Firing] {
+            let count = incidents.iter().filter(|i| i.severity == severity && i.status == status).count();
+            let labels = vec![label("severity", severity.word()), label("status", status.word())];
+            alerts.mut_metric().push(gauge(labels, number(count)));
+        }
+    }
+    alerts
+}
+
+fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 3] {
+    let each = |name: &str, help: &str, value: fn(&ReceiverHealth) -> Option<f64>| {
+        let mut values = family(name, help, MetricType::GAUGE);
+        let series = receivers.iter().filter_map(|r| Some(gauge(vec![label("receiver", r.name.as_str())], value(r)?)));
+        values.set_metric(series.collect());
+        values
+    };
+    [
+        each("opensoul_notification_queue_length", "Messages that wait for a receiver.", |r| Some(number(r.queued))),
+        each(
+            "opensoul_notification_oldest_queued_timestamp_seconds",
+            "When the oldest message that waits for a receiver was made.",
+            |r| r.oldest_queued.map(seconds),
+        ),
+        each(
+            "opensoul_notification_last_success_timestamp_seconds",
+            "When a receiver last confirmed a message.",
+            |r| r.last_success.map(seconds),
+        ),
+    ]
+}
+
+pub(super) fn family(name: &str, help: &str, kind: MetricType) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family
+}
+
+pub(super) fn label(name: &str, value: impl Into<String>) -> LabelPair {
+    let mut pair = LabelPair::default();
+    pair.set_name(name.to_owned());
+    pair.set_value(value.into());
+    pair
+}
+
+pub(super) fn gauge(labels: Vec<LabelPair>, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_gauge(gauge);
+    metric.set_label(labels);
+    metric
+}
+
+pub(super) fn counter(labels: Vec<LabelPair>, value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::from_label(labels);
+    metric.set_counter(counter);
+    metric
+}
+
+/// Families without a series are left out, header and all.
+pub(super) fn encode(out: &mut String, families: impl IntoIterator<Item = MetricFamily>) {
+    for family in families {
+        if !family.get_metric().is_empty() {
+            TextEncoder::new().encode_utf8(&[family], out).expect("a named family with a series can be encoded");
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "dates and counts are far below 2^53")]
+pub(super) fn seconds(at: Time) -> f64 {
+    at.timestamp_millis() as f64 / 1000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "dates and counts are far below 2^53")]
+pub(super) fn number(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -1,0 +1,213 @@
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::domain::{
+    Activity, Clocks, Condition, Credential, CredentialId, Finding, Gateway, IncidentId, Judgement, Kind, Origin,
+    Owner, ProviderSummary, Renewal, Selection, SourceReport, Subject, Verdict,
+};
+
+fn at(text: &str) -> Time {
+    text.parse().unwrap()
+}
+
+fn credential(id: &str, state: State) -> Assessed {
+    Assessed {
+        credential: Credential {
+            id: CredentialId::from(id),
+            provider: "anthropic".into(),
+            profile: "default".into(),
+            kind: Kind::Oauth,
+            agent: None,
+            origin: Origin { source: "claude-code".into(), path: None, modified: None },
+            owner: Owner::Tool,
+            renewal: Renewal::Manual,
+            condition: Condition::Present,
+            clocks: Clocks { access_expires: Some(at("2026-11-23T00:00:00.5Z")), ..Clocks::default() },
+            account: Some("me@example.org".into()),
+            fingerprint: None,
+            refresh_fingerprint: None,
+            selection: Selection::NotApplicable,
+            bench: None,
+            activity: Activity::default(),
+            declared_in_use: None,
+            fix: "claude auth login".into(),
+            notes: vec![],
+        },
+        judgement: Judgement {
+            state,
+            severity: Severity::Warning,
+            in_use: true,
+            expires: Some(at("2026-11-23T00:00:00.5Z")),
+            warn_at: Some(at("2026-11-20T00:00:00Z")),
+            critical_at: None,
+            tier: None,
+            generation: "g".into(),
+            because: vec!["…".into()],
+            fix: None,
+        },
+        copies: vec![],
+        copy_of: None,
+        verdict: None,
+    }
+}
+
+fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
+    Snapshot {
+        taken_at: at("2026-11-22T12:00:00Z"),
+        host: "box".into(),
+        credentials,
+        providers: vec![ProviderSummary {
+            provider: "anthropic".into(),
+            state: State::Expiring,
+            in_use: true,
+            usable: 1,
+            total: 1,
+            effective: None,
+        }],
+        gateway: Gateway { state: GatewayState::Absent, detail: String::new() },
+        findings: vec![Finding::new("x.y", Severity::Warning, "m", "f")],
+        sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
+        clock_problem: None,
+    }
+}
+
+fn incident(severity: Severity, status: IncidentStatus) -> Incident {
+    let now = at("2026-11-22T12:00:00Z");
+    Incident {
+        id: IncidentId::of("CredentialExpiring", "claude-code:default", "box"),
+        name: "CredentialExpiring".into(),
+        subject: Subject::Credential(CredentialId::from("claude-code:default")),
+        provider: None,
+        severity,
+        status,
+        since: now,
+        last_seen: now,
+        resolved_at: None,
+        generation: "g".into(),
+        announced_tier: None,
+        announced_at: None,
+        announced_severity: Severity::None,
+        reminders: 0,
+        title: String::new(),
+        summary: String::new(),
+        because: vec![],
+        fix: None,
+        expires: None,
+        told: BTreeMap::new(),
+    }
+}
+
+fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
+    text.lines().filter(|l| l.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']))).collect()
+}
+
+#[test]
+fn the_whole_text() {
+    let names = Pseudonyms::default();
+    insta::assert_snapshot!(snapshot_text(&snapshot(vec![credential("claude-code:default", State::Expiring)]), &names));
+}
+
+#[test]
+fn what_is_unknown_is_left_out() {
+    let mut one = credential("a:b", State::Static);
+    one.judgement.expires = None;
+    one.judgement.warn_at = None;
+    one.credential.clocks.access_expires = None;
+    let text = snapshot_text(&snapshot(vec![one]), &Pseudonyms::default());
+    for name in ["expiration", "warn_at", "critical_at", "access_expiration", "refresh_due", "grant_expiration"] {
+        assert!(!text.contains(&format!("opensoul_credential_{name}_timestamp_seconds")), "{name}\n{text}");
+    }
+    assert!(!text.contains("opensoul_credential_accepted"), "no probe, no verdict");
+    assert!(!text.contains("opensoul_gateway_up"), "no gateway, no health");
+}
+
+#[test]
+fn every_state_has_a_series_and_exactly_one_is_1() {
+    for state in State::ALL {
+        let text = snapshot_text(&snapshot(vec![credential("a:b", state)]), &Pseudonyms::default());
+        let all = lines(&text, "opensoul_credential_state");
+        assert_eq!(all.len(), 13);
+        let set: Vec<_> = all.iter().filter(|l| l.ends_with(" 1")).collect();
+        assert_eq!(set.len(), 1);
+        assert!(set[0].contains(&format!("state=\"{}\"", state.word())));
+    }
+}
+
+#[test]
+fn a_verdict_shows_only_if_it_is_conclusive() {
+    let accepted = |kind| {
+        let mut one = credential("a:b", State::Ok);
+        one.verdict = Some(Verdict { kind, at: at("2026-11-22T11:00:00Z"), detail: "…".into() });
+        let text = snapshot_text(&snapshot(vec![one]), &Pseudonyms::default());
+        lines(&text, "opensoul_credential_accepted").first().map(|l| l.ends_with(" 1"))
+    };
+    assert_eq!(accepted(VerdictKind::Accepted), Some(true));
+    assert_eq!(accepted(VerdictKind::Limited), Some(true));
+    assert_eq!(accepted(VerdictKind::Rejected), Some(false));
+    assert_eq!(accepted(VerdictKind::Billing), Some(false));
+    assert_eq!(accepted(VerdictKind::Throttled), None);
+    assert_eq!(accepted(VerdictKind::Network), None);
+}
+
+#[test]
+fn addresses_stay_here_and_series_stay_unique() {
+    let all = vec![
+        credential("opensoul:main/openai:a@x.org", State::Ok),
+        credential("opensoul:main/openai:b@x.org", State::Ok),
+        credential("opensoul:main/openai:c@x.org", State::Ok),
+    ];
+    let names = Pseudonyms::new([("c@x.org".to_owned(), 7)].into(), false);
+    let text = snapshot_text(&snapshot(all), &names);
+    assert!(!text.contains('@'), "{text}");
+    assert!(text.contains("openai:user-7\""));
+    let series: Vec<&str> =
+        text.lines().filter(|l| !l.starts_with('#')).map(|l| l.rsplit_once(' ').unwrap().0).collect();
+    let unique: BTreeSet<&str> = series.iter().copied().collect();
+    assert_eq!(series.len(), unique.len(), "{text}");
+}
+
+#[test]
+fn a_copy_is_listed_and_not_counted() {
+    let mut copy = credential("opensoul:main/anthropic:claude-cli", State::Expiring);
+    copy.copy_of = Some(CredentialId::from("claude-code:default"));
+    let text = snapshot_text(
+        &snapshot(vec![credential("claude-code:default", State::Expiring), copy]),
+        &Pseudonyms::default(),
+    );
+    assert_eq!(lines(&text, "opensoul_credential_info").len(), 2);
+    assert!(text.contains("copy_of=\"claude-code:default\""));
+    assert_eq!(lines(&text, "opensoul_credential_expiration_timestamp_seconds").len(), 1);
+    assert_eq!(lines(&text, "opensoul_credential_state").len(), 13);
+}
+
+#[test]
+fn label_values_are_escaped() {
+    let text = snapshot_text(&snapshot(vec![credential("dotenv:/a\"b\\c\nd#K", State::Ok)]), &Pseudonyms::default());
+    assert!(text.contains(r#"credential="dotenv:/a\"b\\c\nd#K""#), "{text}");
+}
+
+#[test]
+fn alerts_and_queues() {
+    let standing = Standing {
+        incidents: vec![incident(Severity::Critical, IncidentStatus::Firing)],
+        receivers: vec![ReceiverHealth {
+            name: "ops".into(),
+            channel: "email",
+            queued: 2,
+            oldest_queued: Some(at("2026-11-22T12:00:00Z")),
+            last_success: None,
+            last_error: None,
+        }],
+        last_cycle: Some(at("2026-11-22T12:00:00Z")),
+    };
+    insta::assert_snapshot!(standing_text(&standing));
+    assert!(!standing_text(&Standing::default()).contains("cycle_last_completed"), "no cycle yet, no date");
+}
+
+#[test]
+fn ten_thousand_credentials_are_one_series_each() {
+    let all = (0..10_000).map(|n| credential(&format!("opensoul:main/p:{n}"), State::Ok)).collect();
+    let text = snapshot_text(&snapshot(all), &Pseudonyms::default());
+    assert_eq!(lines(&text, "opensoul_credential_info").len(), 10_000);
+    assert_eq!(lines(&text, "opensoul_credential_state").len(), 130_000);
+}

@@ -1,0 +1,152 @@
+//! What the running monitor knows of itself: counters since its start, reloads, build, process.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use prometheus::proto::MetricType;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+
+use crate::domain::{FailureReason, Time};
+
+use super::metrics::{encode, family, gauge, label, seconds};
+use super::process;
+
+/// Counters since the start of this process, and the outcome of the last reload.
+pub struct Own {
+    registry: Registry,
+    cycles: IntCounter,
+    missed: IntCounter,
+    sent: IntCounterVec,
+    failed: IntCounterVec,
+    reload_ok: AtomicBool,
+    /// Milliseconds since 1970.
+    reload_at: AtomicI64,
+    started: Time,
+}
+
+impl Own {
+    /// Starts counting at `started`, when the first configuration had been read.
+    #[must_use]
+    pub fn new(started: Time) -> Self {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(name, help).expect("a valid name");
+            registry.register(Box::new(counter.clone())).expect("registered once");
+            counter
+        };
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels).expect("valid names");
+            registry.register(Box::new(counters.clone())).expect("registered once");
+            counters
+        };
+        Self {
+            cycles: counter("opensoul_cycles_total", "Cycles that were committed."),
+            missed: counter(
+                "opensoul_cycle_missed_total",
+                "Cycles that were due while the machine slept or the last one still ran.",
+            ),
+            sent: counters(
+                "opensoul_notifications_total",
+                "Messages that a receiver has confirmed.",
+                &["channel", "receiver"],
+            ),
+            failed: counters(
+                "opensoul_notifications_failed_total",
+                "Attempts to deliver that failed.",
+                &["channel", "receiver", "reason"],
+            ),
+            registry,
+            reload_ok: AtomicBool::new(true),
+            reload_at: AtomicI64::new(started.timestamp_millis()),
+            started,
+        }
+    }
+
+    /// A cycle was committed.
+    pub fn cycle(&self) {
+        self.cycles.inc();
+    }
+
+    /// Cycles were due and did not run.
+    pub fn missed(&self, cycles: u64) {
+        self.missed.inc_by(cycles);
+    }
+
+    /// Shows a receiver's counters from the start, at 0, so that `increase()` sees their first step.
+    pub fn receiver(&self, channel: &str, receiver: &str) {
+        self.sent.with_label_values(&[channel, receiver]);
+        for reason in FailureReason::ALL {
+            self.failed.with_label_values(&[channel, receiver, reason.word()]);
+        }
+    }
+
+    /// A receiver confirmed a message.
+    pub fn sent(&self, channel: &str, receiver: &str) {
+        self.sent.with_label_values(&[channel, receiver]).inc();
+    }
+
+    /// An attempt failed.
+    pub fn failed(&self, channel: &str, receiver: &str, reason: FailureReason) {
+        self.failed.with_label_values(&[channel, receiver, reason.word()]).inc();
+    }
+
+    /// The configuration was read again, or could not be.
+    pub fn reloaded(&self, result: Result<Time, ()>) {
+        self.reload_ok.store(result.is_ok(), Ordering::Relaxed);
+        if let Ok(at) = result {
+            self.reload_at.store(at.timestamp_millis(), Ordering::Relaxed);
+        }
+    }
+
+    /// Everything as Prometheus text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        let mut build = family("opensoul_build_info", "What is running.", MetricType::GAUGE);
+        let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+        build.set_metric(vec![gauge(vec![label("version", env!("CARGO_PKG_VERSION")), label("target", target)], 1.0)]);
+        let mut ok = family(
+            "opensoul_config_last_reload_successful",
+            "1 if the configuration in use is the one in the file.",
+            MetricType::GAUGE,
+        );
+        ok.set_metric(vec![gauge(Vec::new(), f64::from(u8::from(self.reload_ok.load(Ordering::Relaxed))))]);
+        let mut at = family(
+            "opensoul_config_last_reload_success_timestamp_seconds",
+            "When the configuration in use was read.",
+            MetricType::GAUGE,
+        );
+        #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53")]
+        let read = self.reload_at.load(Ordering::Relaxed) as f64 / 1000.0;
+        at.set_metric(vec![gauge(Vec::new(), read)]);
+        encode(&mut out, [build, ok, at]);
+        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut out).expect("registered families can be encoded");
+        encode(&mut out, process::families(seconds(self.started)));
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_there_from_the_start() {
+        let own = Own::new("2026-11-22T12:00:00Z".parse().unwrap());
+        own.receiver("email", "ops");
+        let text = own.text();
+        assert!(text.contains(r#"opensoul_notifications_total{channel="email",receiver="ops"} 0"#), "{text}");
+        assert!(
+            text.contains(r#"opensoul_notifications_failed_total{channel="email",reason="tls",receiver="ops"} 0"#),
+            "{text}"
+        );
+        assert!(text.contains("opensoul_config_last_reload_successful 1"));
+        own.reloaded(Err(()));
+        own.sent("email", "ops");
+        own.failed("email", "ops", FailureReason::Tls);
+        let text = own.text();
+        assert!(text.contains("opensoul_config_last_reload_successful 0"));
+        assert!(text.contains("opensoul_config_last_reload_success_timestamp_seconds 1795348800"), "{text}");
+        assert!(text.contains(r#"opensoul_notifications_total{channel="email",receiver="ops"} 1"#));
+        assert!(text.contains(r#"reason="tls",receiver="ops"} 1"#));
+    }
+}

@@ -1,0 +1,143 @@
+//! What is known about the gateway that runs here, or would. Pure data: `gateway` looks, `doctor` judges.
+//!
+//! Values of variables never get here, only their keyed hashes.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::installation::Family;
+use crate::domain::{Fingerprint, Gateway, Time};
+
+/// Everything one look saw.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayView {
+    /// The answer in one line, for the snapshot.
+    pub gateway: Gateway,
+    /// The port that was asked.
+    pub port: u16,
+    /// The gateway's process, if it could be tied to the port or to a unit and belongs to us.
+    pub process: Option<GatewayProcess>,
+    /// Its service units, first the one that its process runs in.
+    pub units: Vec<GatewayUnit>,
+    /// Known variables that the running gateway has, with the place it has them from. Meaningful only if
+    /// [`GatewayView::sight`] says so.
+    pub visible: BTreeMap<String, Sighting>,
+    /// How far `visible` can be trusted.
+    pub sight: Sight,
+    /// Whether services of this user go on when the user logs out; `None`: not known, or not a question here.
+    pub lingers: Option<bool>,
+}
+
+/// How far [`GatewayView::visible`] can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The environment of the running process was read: what is not listed is not there.
+    Running,
+    /// No process was seen; this is what its files would give it. Its manager may add more.
+    Planned,
+    /// Nothing could be read: the absence of a name means nothing.
+    Blind,
+}
+
+/// A running gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayProcess {
+    /// Process id.
+    pub pid: u32,
+    /// When it started, if the machine says so.
+    pub started: Option<Time>,
+    /// The service unit it runs in.
+    pub unit: Option<String>,
+}
+
+/// Who runs a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitScope {
+    /// `systemctl --user`
+    User,
+    /// `systemctl`
+    System,
+    /// `launchctl`, macOS.
+    Launchd,
+}
+
+/// An installed service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayUnit {
+    /// `opensoul-gateway.service`
+    pub name: String,
+    /// Which gateway.
+    pub family: Family,
+    /// Who runs it.
+    pub scope: UnitScope,
+    /// Its main file.
+    pub path: PathBuf,
+    /// Whether something starts it at boot or login.
+    pub enabled: bool,
+    /// Every file that its environment comes from, with the time of its last change.
+    pub files: Vec<(PathBuf, Option<Time>)>,
+    /// Known variables that its files set.
+    pub environment: BTreeMap<String, Option<Fingerprint>>,
+}
+
+impl GatewayUnit {
+    /// The command that restarts it.
+    #[must_use]
+    pub fn restart_command(&self) -> String {
+        match self.scope {
+            UnitScope::User => format!("systemctl --user restart {}", self.name),
+            UnitScope::System => format!("sudo systemctl restart {}", self.name),
+            UnitScope::Launchd => format!("launchctl kickstart -k gui/$(id -u)/{}", self.name),
+        }
+    }
+}
+
+/// One variable that a gateway has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// Where it has it from.
+    pub from: SeenIn,
+    /// Set, and to nothing.
+    pub blank: bool,
+    /// Keyed hash of the value; `None` if it is blank or cannot be read from here.
+    pub fingerprint: Option<Fingerprint>,
+}
+
+impl Sighting {
+    /// A variable with a known value.
+    #[must_use]
+    pub fn new(from: SeenIn, fingerprint: Option<Fingerprint>) -> Self {
+        Self { from, blank: fingerprint.is_none(), fingerprint }
+    }
+}
+
+/// Where a variable was seen, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SeenIn {
+    /// The environment of the running process.
+    Process,
+    /// A file of its unit.
+    Unit(String),
+    /// `.env` in its state directory.
+    StateDotenv(PathBuf),
+    /// `env` in its config.
+    Config(PathBuf),
+    /// The login shell (`env.shellEnv`).
+    LoginShell,
+}
+
+impl GatewayView {
+    /// The command that restarts the gateway, whoever runs it.
+    #[must_use]
+    pub fn restart_command(&self) -> String {
+        self.units.first().map_or_else(
+            || {
+                self.process.as_ref().map_or_else(
+                    || "start the gateway again".to_owned(),
+                    |p| format!("stop the gateway (process {}) and start it again", p.pid),
+                )
+            },
+            GatewayUnit::restart_command,
+        )
+    }
+}

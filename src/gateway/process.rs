@@ -1,0 +1,174 @@
+//! `/proc`: who listens, which process is the gateway, since when, with which environment.
+//!
+//! Everything is optional: there is no `/proc` on macOS, and Android hides its network tables. Then the answer is "cannot be
+//! seen".
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::domain::{Secret, Span, Time};
+use crate::formats::provider_env;
+
+/// A socket that waits for connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listener {
+    pub address: SocketAddr,
+    pub uid: u32,
+    pub inode: u64,
+}
+
+/// The process that is the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub pid: u32,
+    pub unit: Option<String>,
+}
+
+/// What a process has, by name: known names only, and where its state is.
+pub(super) type Variables = BTreeMap<String, Secret>;
+
+/// Names that hold no secret and say which installation a process uses.
+const PLACES: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
+
+/// Programs that forward a port: what they hold is a gateway somewhere else, and their environment is not the gateway's.
+const FORWARDERS: [&str; 9] =
+    ["ssh", "autossh", "sshd", "docker-proxy", "rootlessport", "slirp4netns", "pasta", "socat", "kubectl"];
+
+/// Every TCP listener of this machine; `None` if the machine does not show them.
+pub(super) fn listeners(proc: &Path) -> Option<Vec<Listener>> {
+    let v4 = fs::read_to_string(proc.join("net/tcp"));
+    let v6 = fs::read_to_string(proc.join("net/tcp6"));
+    if v4.is_err() && v6.is_err() {
+        return None;
+    }
+    let rows = [v4, v6].into_iter().flatten();
+    Some(rows.flat_map(|text| text.lines().skip(1).filter_map(listener).collect::<Vec<_>>()).collect())
+}
+
+/// One row: `sl local remote st queues timer retransmits uid timeout inode …`; state 0A is LISTEN.
+fn listener(row: &str) -> Option<Listener> {
+    let fields: Vec<&str> = row.split_whitespace().collect();
+    let [_, local, _, "0A", _, _, _, uid, _, inode, ..] = fields[..] else { return None };
+    let (ip, port) = local.split_once(':')?;
+    let ip = match ip.len() {
+        8 => IpAddr::V4(Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes())),
+        // Four words, each in the machine's byte order.
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, slot) in bytes.chunks_exact_mut(4).enumerate() {
+                slot.copy_from_slice(&u32::from_str_radix(ip.get(index * 8..index * 8 + 8)?, 16).ok()?.to_ne_bytes());
+            }
+            IpAddr::V6(Ipv6Addr::from(bytes))
+        }
+        _ => return None,
+    };
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some(Listener { address: SocketAddr::new(ip, port), uid: uid.parse().ok()?, inode: inode.parse().ok()? })
+}
+
+/// The gateway's process among those of `uid`: the owner of one of the sockets, else the first of a unit.
+pub(super) fn find(proc: &Path, uid: u32, inodes: &[u64], units: &[&str]) -> Option<Found> {
+    if inodes.is_empty() && units.is_empty() {
+        return None;
+    }
+    let pids = pids_of(proc, uid);
+    if let Some(&pid) = pids.iter().find(|pid| !inodes.is_empty() && owns_socket(proc, **pid, inodes)) {
+        let unit = unit_of(proc, pid, units);
+        return (unit.is_some() || is_gateway(proc, pid)).then_some(Found { pid, unit });
+    }
+    // A unit's processes are its main one and what that started: the main one is the oldest.
+    pids.into_iter()
+        .filter_map(|pid| unit_of(proc, pid, units).map(|unit| Found { pid, unit: Some(unit) }))
+        .min_by_key(|found| (start_ticks(proc, found.pid), found.pid))
+}
+
+/// Processes whose real uid is `uid`, in order.
+fn pids_of(proc: &Path, uid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
+    let mut pids: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            // The owner of the directory is the effective uid: cheap, and almost always enough to leave a process out.
+            fs::metadata(proc.join(pid.to_string())).is_ok_and(|meta| meta.uid() == uid)
+                && real_uid(proc, *pid) == Some(uid)
+        })
+        .collect();
+    pids.sort_unstable();
+    pids
+}
+
+fn real_uid(proc: &Path, pid: u32) -> Option<u32> {
+    let status = fs::read_to_string(proc.join(pid.to_string()).join("status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+}
+
+fn owns_socket(proc: &Path, pid: u32, inodes: &[u64]) -> bool {
+    let Ok(entries) = fs::read_dir(proc.join(pid.to_string()).join("fd")) else { return false };
+    entries.flatten().any(|entry| {
+        fs::read_link(entry.path())
+            .ok()
+            .and_then(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
+            .is_some_and(|inode: u64| inodes.contains(&inode))
+    })
+}
+
+fn unit_of(proc: &Path, pid: u32, units: &[&str]) -> Option<String> {
+    let cgroup = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
+    cgroup.lines().flat_map(|line| line.split('/')).find(|part| units.contains(part)).map(str::to_owned)
+}
+
+/// True if the command line is that of a gateway: it names one, and is not a forwarder of ports to one.
+fn is_gateway(proc: &Path, pid: u32) -> bool {
+    let Ok(bytes) = fs::read(proc.join(pid.to_string()).join("cmdline")) else { return false };
+    let line = String::from_utf8_lossy(&bytes).to_lowercase();
+    let program = line.split(['\0', ' ']).next().unwrap_or("").rsplit('/').next().unwrap_or("");
+    !FORWARDERS.contains(&program.trim_end_matches(':'))
+        && ["gateway", "opensoul", "openclaw", "clawdbot", "moltbot"].iter().any(|word| line.contains(word))
+}
+
+/// Field 22 of `stat`; the name in parentheses before it may hold anything.
+fn start_ticks(proc: &Path, pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+/// When a process started, to a hundredth of a second.
+pub(super) fn started(proc: &Path, pid: u32, now: Time) -> Option<Time> {
+    // 1/100 s on every architecture that Rust's standard library supports.
+    let after_boot = Span::milliseconds(i64::try_from(start_ticks(proc, pid)?).ok()?.checked_mul(10)?);
+    let uptime = fs::read_to_string(proc.join("uptime")).ok()?;
+    let (seconds, fraction) = uptime.split_whitespace().next()?.split_once('.')?;
+    let uptime = Span::seconds(seconds.parse().ok()?) + Span::milliseconds(fraction.parse::<i64>().ok()? * 10);
+    now.checked_sub_signed(uptime)?.checked_add_signed(after_boot)
+}
+
+/// What a process of ours was started with; `None` if it may not be read. The caller made sure that it is the gateway.
+pub(super) fn environment(proc: &Path, uid: u32, pid: u32) -> Option<Variables> {
+    let mut file = fs::File::open(proc.join(pid.to_string()).join("environ")).ok()?;
+    // A process id can be given to another process between two looks.
+    if real_uid(proc, pid) != Some(uid) {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
+    file.by_ref().take(4 * 1024 * 1024).read_to_end(&mut bytes).ok()?;
+    Some(
+        bytes
+            .split(|byte| *byte == 0)
+            .filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='))
+            .filter(|(name, _)| PLACES.contains(name) || provider_env::provider_of(name).is_some())
+            .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+            .collect(),
+    )
+}
+
+/// The state directory that a process was told to use.
+pub(super) fn state_dir(variables: &Variables) -> Option<&Path> {
+    PLACES.iter().find_map(|name| variables.get(*name)).filter(|v| !v.is_blank()).map(|v| Path::new(v.expose().trim()))
+}

@@ -1,0 +1,303 @@
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use super::*;
+use crate::domain::Secret;
+use crate::formats::gateway_view::{SeenIn, Sight};
+use crate::formats::installation::{Layer, LayeredEnv};
+
+/// A machine in a directory: `/proc`, units, a home.
+struct Tree {
+    dir: tempfile::TempDir,
+    env: Environment,
+    installation: Installation,
+    /// A real socket, so that there is something to connect to.
+    socket: Option<TcpListener>,
+}
+
+fn key() -> FingerprintKey {
+    FingerprintKey::new(&[7; 32])
+}
+
+fn now() -> Time {
+    "2026-11-20T12:00:00Z".parse().expect("a date")
+}
+
+impl Tree {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let home = dir.path().join("home");
+        let state_dir = home.join(".opensoul");
+        fs::create_dir_all(&state_dir).expect("home");
+        fs::create_dir_all(dir.path().join("proc/net")).expect("proc");
+        let mut env = Environment::default();
+        env.set("HOME", home.display().to_string());
+        let installation = Installation {
+            family: Family::OpenSoul,
+            config_path: state_dir.join("opensoul.json"),
+            state_dir,
+            chosen: true,
+            config: None,
+            config_problems: Vec::new(),
+            agents: Vec::new(),
+            env: LayeredEnv::default(),
+            sqlite: false,
+        };
+        let tree = Self { dir, env, installation, socket: None };
+        tree.write("proc/net/tcp", "  sl  local_address ...\n");
+        tree.write("proc/uptime", "1000.50 900.00\n");
+        tree
+    }
+
+    fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directory");
+        fs::write(&path, text).expect("file");
+        path
+    }
+
+    /// Listens for real, and says so in `/proc/net/tcp` with socket number 777.
+    fn listens(&mut self) -> u16 {
+        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let port = socket.local_addr().expect("address").port();
+        self.socket = Some(socket);
+        let uid = rustix::process::getuid().as_raw();
+        let ip = u32::from_ne_bytes([127, 0, 0, 1]);
+        self.write(
+            "proc/net/tcp",
+            &format!("  sl ...\n   0: {ip:08X}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {uid} 0 777 1 0 100\n"),
+        );
+        self.env.set("OPENSOUL_GATEWAY_PORT", port.to_string());
+        port
+    }
+
+    fn process(&self, pid: u32, cmdline: &str, cgroup: &str, environ: &str, start_ticks: u64) {
+        let uid = rustix::process::getuid().as_raw();
+        let at = format!("proc/{pid}");
+        self.write(&format!("{at}/status"), &format!("Name:\tnode\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n"));
+        self.write(&format!("{at}/cmdline"), &cmdline.replace(' ', "\0"));
+        self.write(&format!("{at}/cgroup"), &format!("0::{cgroup}\n"));
+        self.write(&format!("{at}/environ"), &environ.replace(' ', "\0"));
+        self.write(
+            &format!("{at}/stat"),
+            &format!("{pid} (no) de (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 11 0 {start_ticks} 1 1\n"),
+        );
+    }
+
+    fn holds_socket(&self, pid: u32, inode: u64) {
+        let fd = self.dir.path().join(format!("proc/{pid}/fd"));
+        fs::create_dir_all(&fd).expect("fd");
+        symlink("/dev/null", fd.join("0")).expect("link");
+        symlink(format!("socket:[{inode}]"), fd.join("19")).expect("link");
+    }
+
+    fn unit(&self, name: &str, text: &str, enabled: bool) {
+        let path = self.write(&format!("home/.config/systemd/user/{name}"), text);
+        if enabled {
+            let wants = self.dir.path().join("home/.config/systemd/user/default.target.wants");
+            fs::create_dir_all(&wants).expect("wants");
+            symlink(path, wants.join(name)).expect("link");
+        }
+    }
+
+    fn look(&self) -> GatewayView {
+        let machine = Machine { root: self.dir.path(), uid: rustix::process::getuid().as_raw() };
+        machine.look(std::slice::from_ref(&self.installation), &self.env, &key(), now())
+    }
+}
+
+fn fingerprint(text: &str) -> Option<crate::domain::Fingerprint> {
+    key().fingerprint(&Secret::new(text.to_owned()))
+}
+
+#[test]
+fn nothing_here() {
+    let view = Tree::new().look();
+    assert_eq!(view.gateway.state, GatewayState::Absent, "{}", view.gateway.detail);
+    assert_eq!((view.port, view.process, view.sight), (DEFAULT_PORT, None, Sight::Blind));
+}
+
+#[test]
+fn without_proc_a_silent_port_proves_nothing() {
+    let tree = Tree::new();
+    fs::remove_dir_all(tree.dir.path().join("proc")).expect("remove");
+    // A port that nobody listens on: bound and given back.
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("port").local_addr().expect("address").port();
+    let mut tree = tree;
+    tree.env.set("OPENSOUL_GATEWAY_PORT", port.to_string());
+    tree.unit("opensoul-gateway.service", "[Service]\nExecStart=/x\n", true);
+    assert_eq!(tree.look().gateway.state, GatewayState::Unknown);
+}
+
+#[test]
+fn the_owner_of_the_port_is_the_gateway() {
+    let mut tree = Tree::new();
+    let port = tree.listens();
+    tree.process(41, "bash", "/x", "OPENAI_API_KEY=sk-not-the-gateway", 1);
+    tree.process(
+        42,
+        "node /opt/x/openclaw gateway",
+        "/user.slice/x",
+        "OPENAI_API_KEY=sk-run ANTHROPIC_API_KEY= PATH=/bin",
+        50_050,
+    );
+    tree.holds_socket(42, 777);
+    let view = tree.look();
+    assert_eq!(view.gateway.state, GatewayState::Up);
+    assert_eq!(view.gateway.detail, format!("answers on 127.0.0.1:{port}, process 42"));
+    let process = view.process.expect("a process");
+    // Started 500.5 s after boot, which was 1000.5 s ago.
+    assert_eq!((process.pid, process.started), (42, Some(now() - Span::seconds(500))));
+    assert_eq!(view.sight, Sight::Running);
+    assert_eq!(view.visible.keys().collect::<Vec<_>>(), ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"]);
+    assert_eq!(view.visible["OPENAI_API_KEY"].fingerprint, fingerprint("sk-run"));
+    assert_eq!(view.visible["ANTHROPIC_API_KEY"].fingerprint, None);
+}
+
+#[test]
+fn a_forwarder_is_not_a_gateway() {
+    for command in ["ssh -L 18789:localhost:18789 gateway-host", "/usr/bin/docker-proxy -container openclaw"] {
+        let mut tree = Tree::new();
+        tree.listens();
+        tree.process(42, command, "/x", "OPENAI_API_KEY=sk-mine", 1);
+        tree.holds_socket(42, 777);
+        let view = tree.look();
+        assert_eq!(view.process, None, "{command}");
+        assert_eq!((view.gateway.state, view.sight), (GatewayState::Up, Sight::Blind));
+        assert!(view.visible.is_empty());
+    }
+}
+
+#[test]
+fn another_users_process_is_never_read() {
+    let mut tree = Tree::new();
+    tree.listens();
+    tree.process(42, "openclaw gateway", "/x/opensoul-gateway.service", "OPENAI_API_KEY=sk-theirs", 1);
+    tree.holds_socket(42, 777);
+    tree.write("proc/42/status", "Name:\tnode\nUid:\t4242\t0\t0\t0\n");
+    tree.unit("opensoul-gateway.service", "[Service]\n", true);
+    let view = tree.look();
+    assert_eq!(view.process, None);
+    assert!(view.visible.is_empty());
+}
+
+#[test]
+fn a_dead_unit_is_down_and_a_disabled_one_is_absent() {
+    for (enabled, state) in [(true, GatewayState::Down), (false, GatewayState::Absent)] {
+        let tree = Tree::new();
+        tree.unit("openclaw-gateway.service", "[Service]\nEnvironment=OPENAI_API_KEY=sk-unit\n", enabled);
+        let view = tree.look();
+        assert_eq!(view.gateway.state, state);
+        assert_eq!(view.units[0].enabled, enabled);
+        assert_eq!(view.restart_command(), "systemctl --user restart openclaw-gateway.service");
+        assert_eq!(view.sight, Sight::Planned);
+        let seen = &view.visible["OPENAI_API_KEY"];
+        assert_eq!(seen.from, SeenIn::Unit("openclaw-gateway.service".into()));
+        assert_eq!(seen.fingerprint, fingerprint("sk-unit"));
+    }
+}
+
+#[test]
+fn a_unit_whose_port_is_silent_is_down_unless_it_has_just_started() {
+    for (ticks, state) in [(1, GatewayState::Down), (99_000, GatewayState::Unknown)] {
+        let tree = Tree::new();
+        tree.unit("opensoul-gateway.service", "[Service]\n", true);
+        tree.process(50, "sh -c helper", "/u/opensoul-gateway.service", "GROQ_API_KEY=child", ticks + 10);
+        tree.process(60, "node x", "/u/opensoul-gateway.service", "GROQ_API_KEY=main", ticks);
+        let view = tree.look();
+        assert_eq!(view.gateway.state, state, "{}", view.gateway.detail);
+        // The oldest process of the unit, not the lowest number.
+        assert_eq!(view.process.as_ref().map(|p| p.pid), Some(60));
+        assert_eq!(view.visible["GROQ_API_KEY"].fingerprint, fingerprint("main"));
+    }
+}
+
+#[test]
+fn units_are_read_with_their_drop_ins_and_files() {
+    let mut tree = Tree::new();
+    let file = tree.write("home/gateway.env", "XAI_API_KEY=\"from file\"\nGROQ_API_KEY=from-file\n");
+    tree.unit(
+        "opensoul-gateway.service",
+        "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=-%h/gateway.env\nEnvironmentFile=-%h/absent.env\nExecStart=/n x gateway --port 19999\n",
+        true,
+    );
+    tree.write(
+        "home/.config/systemd/user/opensoul-gateway.service.d/10-more.conf",
+        "[Service]\nEnvironment=OPENAI_API_KEY=dropped-in\nUnsetEnvironment=MISTRAL_API_KEY\n",
+    );
+    tree.write("home/.config/environment.d/keys.conf", "MISTRAL_API_KEY=m\nZAI_API_KEY=z\n");
+    let view = tree.look();
+    assert_eq!(view.port, 19999);
+    let unit = &view.units[0];
+    assert_eq!(
+        unit.environment.keys().collect::<Vec<_>>(),
+        ["GROQ_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY", "ZAI_API_KEY"]
+    );
+    assert_eq!(unit.environment["GROQ_API_KEY"], fingerprint("from-file"));
+    assert!(unit.files.iter().any(|(path, at)| *path == file && at.is_some()));
+    assert!(unit.files.iter().any(|(path, at)| path.ends_with("absent.env") && at.is_none()));
+    // Our own environment is about the gateway that we would start: it wins.
+    tree.env.set("OPENCLAW_GATEWAY_PORT", "20000");
+    assert_eq!(tree.look().port, 20000);
+}
+
+#[test]
+fn a_dotenv_fills_what_is_unset_and_config_also_what_is_blank() {
+    let mut tree = Tree::new();
+    tree.listens();
+    tree.process(42, "opensoul-gateway", "/x", "GROQ_API_KEY= XAI_API_KEY=", 1);
+    tree.holds_socket(42, 777);
+    let dotenv = tree.write("home/.opensoul/.env", "GROQ_API_KEY=blocked\nexport OPENAI_API_KEY='dotenv'\nEDITOR=vi\n");
+    tree.write(
+        "home/.opensoul/opensoul.json",
+        "{ env: { vars: { \"MISTRAL_API_KEY\" : 'x' } }, a: \"${ZAI_API_KEY}\" }",
+    );
+    let vars = &mut tree.installation.env.vars;
+    vars.insert("XAI_API_KEY".into(), ("filled".into(), Layer::Config));
+    // What our own shell has says nothing about the gateway, and may hide what the files say.
+    for name in ["ZAI_API_KEY", "OPENAI_API_KEY", "MISTRAL_API_KEY"] {
+        vars.insert(name.into(), ("our shell".into(), Layer::Process));
+    }
+    vars.insert("EDITOR".into(), ("vi".into(), Layer::Config));
+    let view = tree.look();
+    assert_eq!(
+        view.visible.keys().collect::<Vec<_>>(),
+        ["GROQ_API_KEY", "MISTRAL_API_KEY", "OPENAI_API_KEY", "XAI_API_KEY"]
+    );
+    assert!(view.visible["GROQ_API_KEY"].blank);
+    let hidden = &view.visible["MISTRAL_API_KEY"];
+    assert!(!hidden.blank && hidden.fingerprint.is_none());
+    assert_eq!(view.visible["OPENAI_API_KEY"].fingerprint, fingerprint("dotenv"));
+    assert_eq!(view.visible["OPENAI_API_KEY"].from, SeenIn::StateDotenv(dotenv));
+    assert_eq!(view.visible["XAI_API_KEY"].fingerprint, fingerprint("filled"));
+}
+
+#[test]
+fn no_value_is_in_the_view() {
+    let mut tree = Tree::new();
+    tree.listens();
+    tree.process(42, "opensoul-gateway", "/x", "OPENAI_API_KEY=canary-in-process", 1);
+    tree.holds_socket(42, 777);
+    tree.unit("opensoul-gateway.service", "[Service]\nEnvironment=GROQ_API_KEY=canary-in-unit\n", true);
+    assert!(!format!("{:?}", tree.look()).contains("canary"));
+}
+
+#[test]
+fn lingering_is_a_file_of_systemd() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    let lingers = |tree: &Tree| Machine { root: tree.dir.path(), uid: 4242 }.lingers(&tree.env);
+    assert_eq!(lingers(&tree), None, "no systemd");
+    tree.write("var/lib/systemd/linger/bob", "");
+    assert_eq!(lingers(&tree), Some(false));
+    tree.write("var/lib/systemd/linger/ann", "");
+    assert_eq!(lingers(&tree), Some(true));
+}
+
+#[test]
+fn this_machine_can_be_looked_at() {
+    let view = look(&[], &Environment::default(), &key(), now());
+    assert!(!view.gateway.detail.is_empty());
+}

@@ -1,0 +1,242 @@
+//! Service units of gateways: found and read as files, never through `systemctl`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Environment, FingerprintKey, Secret, Time};
+use crate::formats::gateway_view::{GatewayUnit, UnitScope};
+use crate::formats::installation::Family;
+use crate::formats::provider_env;
+use crate::formats::systemd_unit::{self, Specifiers, UnitSettings};
+
+/// A unit with what its files say and the view does not keep.
+pub(super) struct Found {
+    pub unit: GatewayUnit,
+    /// The port on its command line or in its environment.
+    pub port: Option<u16>,
+    /// The state directory in its environment.
+    pub state_dir: Option<PathBuf>,
+}
+
+const FAMILIES: [Family; 4] = [Family::OpenSoul, Family::OpenClaw, Family::Clawdbot, Family::Moltbot];
+
+/// Every gateway unit of this user and of the machine.
+pub(super) fn find(root: &Path, env: &Environment, key: &FingerprintKey) -> Vec<Found> {
+    let home = env.home();
+    let config = env.get("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    let user = [
+        config.join("systemd/user"),
+        root.join("etc/systemd/user"),
+        home.join(".local/share/systemd/user"),
+        root.join("usr/local/lib/systemd/user"),
+        root.join("usr/lib/systemd/user"),
+    ];
+    let system = [
+        root.join("etc/systemd/system"),
+        root.join("run/systemd/system"),
+        root.join("usr/local/lib/systemd/system"),
+        root.join("usr/lib/systemd/system"),
+    ];
+    let mut found = Vec::new();
+    for (scope, dirs) in [(UnitScope::User, &user[..]), (UnitScope::System, &system[..])] {
+        for (name, path) in names(dirs) {
+            let Some(family) = family_of(&name) else { continue };
+            let reader = Reader { root, env, key, dirs, scope, config: &config };
+            found.push(reader.read(name, family, path));
+        }
+    }
+    found.extend(launch_agents(&home));
+    found
+}
+
+/// File name → path of the units that are gateways; the first directory wins.
+fn names(dirs: &[PathBuf]) -> BTreeMap<String, PathBuf> {
+    let mut names = BTreeMap::new();
+    for dir in dirs {
+        for path in entries(dir) {
+            let Some(name) = path.file_name().and_then(|n| n.to_str()).map(str::to_owned) else { continue };
+            if family_of(&name).is_some() && (path.is_file() || path.is_symlink()) {
+                names.entry(name).or_insert(path);
+            }
+        }
+    }
+    // A unit that points to /dev/null is masked: it exists so that nothing runs.
+    names.retain(|_, path: &mut PathBuf| path.is_file());
+    names
+}
+
+/// `opensoul.service`, `opensoul-gateway.service`, `openclaw-gateway-work.service`, `clawdbot-gateway@ann.service`.
+fn family_of(unit: &str) -> Option<Family> {
+    let stem = unit.strip_suffix(".service")?;
+    FAMILIES.into_iter().find(|family| {
+        stem.strip_prefix(family.word()).is_some_and(|rest| {
+            rest.is_empty()
+                || rest.strip_prefix("-gateway").is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '@']))
+        })
+    })
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(dir).map(|entries| entries.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+    paths.sort();
+    paths
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    env: &'a Environment,
+    key: &'a FingerprintKey,
+    dirs: &'a [PathBuf],
+    scope: UnitScope,
+    config: &'a Path,
+}
+
+impl Reader<'_> {
+    fn read(&self, name: String, family: Family, path: PathBuf) -> Found {
+        let specifiers = Specifiers {
+            home: if self.scope == UnitScope::User { self.env.home().display().to_string() } else { "/root".into() },
+            user: self.env.get("USER").unwrap_or_default().to_owned(),
+            unit: name.clone(),
+        };
+        let mut sources = vec![path.clone()];
+        sources.extend(self.drop_ins(&name));
+        let texts: Vec<String> = sources.iter().map(|p| fs::read_to_string(p).unwrap_or_default()).collect();
+        let settings = systemd_unit::parse(texts.iter().map(String::as_str), &specifiers);
+        sources.extend(settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)));
+        let variables = self.variables(&settings);
+
+        let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
+        let port = flag(&settings.exec_start, "--port")
+            .or_else(|| number(&["OPENSOUL_GATEWAY_PORT", "OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"]));
+        let state_dir = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"]
+            .iter()
+            .find_map(|n| variables.get(*n))
+            .map(|dir| self.env.expand(dir));
+        let environment = variables
+            .into_iter()
+            .filter(|(name, _)| provider_env::provider_of(name).is_some())
+            .map(|(name, value)| (name, self.key.fingerprint(&Secret::new(value))))
+            .collect();
+        let enabled = self.enabled(&name);
+        let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
+        let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment };
+        Found { unit, port, state_dir }
+    }
+
+    /// What its files set, in systemd's order: the manager's `environment.d`, `Environment=`, `EnvironmentFile=`, minus
+    /// `UnsetEnvironment=`.
+    fn variables(&self, settings: &UnitSettings) -> BTreeMap<String, String> {
+        let mut variables = BTreeMap::new();
+        if self.scope == UnitScope::User {
+            for dir in [
+                self.root.join("usr/lib/environment.d"),
+                self.root.join("etc/environment.d"),
+                self.config.join("environment.d"),
+            ] {
+                for path in entries(&dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "conf")) {
+                    variables
+                        .extend(systemd_unit::parse_environment_file(&fs::read_to_string(path).unwrap_or_default()));
+                }
+            }
+        }
+        variables.extend(settings.environment.iter().cloned());
+        for path in settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)) {
+            variables.extend(systemd_unit::parse_environment_file(&fs::read_to_string(path).unwrap_or_default()));
+        }
+        for name in &settings.unset {
+            match name.split_once('=') {
+                Some((name, value)) if variables.get(name).is_some_and(|v| v == value) => variables.remove(name),
+                Some(_) => None,
+                None => variables.remove(name),
+            };
+        }
+        variables
+    }
+
+    /// An `EnvironmentFile=` may end in a `*` pattern; a path of the machine lies under the root that is looked at.
+    fn expand(&self, path: &str) -> Vec<PathBuf> {
+        let path = Path::new(path);
+        let path = if path.starts_with(self.root) {
+            path.to_owned()
+        } else {
+            self.root.join(path.strip_prefix("/").unwrap_or(path))
+        };
+        let pattern = path.file_name().and_then(|n| n.to_str()).and_then(|name| name.split_once('*'));
+        match (pattern, path.parent()) {
+            (Some((start, end)), Some(dir)) => entries(dir)
+                .into_iter()
+                .filter(|p| {
+                    p.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.starts_with(start) && n.ends_with(end))
+                })
+                .collect(),
+            _ => vec![path],
+        }
+    }
+
+    /// Drop-ins of a unit: by file name, whatever directory they are in; of two with one name the first directory's counts.
+    fn drop_ins(&self, unit: &str) -> Vec<PathBuf> {
+        let stem = unit.trim_end_matches(".service");
+        let mut dirs = vec![format!("{unit}.d")];
+        if let Some((template, _)) = stem.split_once('@') {
+            dirs.push(format!("{template}@.service.d"));
+        }
+        dirs.extend(stem.rmatch_indices('-').map(|(at, _)| format!("{}-.service.d", &stem[..at])));
+        dirs.push("service.d".to_owned());
+        let mut by_name = BTreeMap::new();
+        for sub in &dirs {
+            for dir in self.dirs {
+                for path in entries(&dir.join(sub)).into_iter().filter(|p| p.extension().is_some_and(|e| e == "conf")) {
+                    let Some(name) = path.file_name().map(ToOwned::to_owned) else { continue };
+                    by_name.entry(name).or_insert(path);
+                }
+            }
+        }
+        by_name.into_values().collect()
+    }
+
+    fn enabled(&self, unit: &str) -> bool {
+        self.dirs.iter().flat_map(|dir| entries(dir)).any(|path| {
+            path.extension().is_some_and(|e| e == "wants" || e == "requires") && path.join(unit).is_symlink()
+        })
+    }
+}
+
+fn flag(words: &[String], name: &str) -> Option<u16> {
+    words.iter().enumerate().find_map(|(at, word)| {
+        if word == name {
+            return words.get(at + 1)?.parse().ok();
+        }
+        word.strip_prefix(name)?.strip_prefix('=')?.parse().ok()
+    })
+}
+
+fn modified(path: &Path) -> Option<Time> {
+    fs::metadata(path).ok()?.modified().ok().map(Time::from)
+}
+
+/// macOS: only that they are there; what they set is in a format of Apple's.
+fn launch_agents(home: &Path) -> Vec<Found> {
+    let label_of = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".plist")?.to_owned());
+    entries(&home.join("Library/LaunchAgents"))
+        .into_iter()
+        .filter_map(|path| {
+            let label = label_of(&path)?;
+            let word = label.split('.').nth(1)?;
+            let family =
+                FAMILIES.into_iter().find(|f| f.word() == word || (*f == Family::Moltbot && word == "molt"))?;
+            let files = vec![(path.clone(), modified(&path))];
+            let unit = GatewayUnit {
+                name: label,
+                family,
+                scope: UnitScope::Launchd,
+                path,
+                enabled: true,
+                files,
+                environment: BTreeMap::new(),
+            };
+            Some(Found { unit, port: None, state_dir: None })
+        })
+        .collect()
+}

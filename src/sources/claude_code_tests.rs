@@ -1,0 +1,178 @@
+//! The documented shape and every way in which it breaks.
+
+use super::super::testing::{Home, now};
+use super::*;
+use crate::domain::Span;
+
+const PLACE: &str = ".claude/.credentials.json";
+
+fn login(more: &str) -> String {
+    format!(
+        r#"{{"claudeAiOauth":{{"accessToken":"sk-ant-oat01-a","refreshToken":"sk-ant-ort01-r"{more}}},"mcpOAuth":{{}}}}"#
+    )
+}
+
+fn ms(time: Time) -> i64 {
+    time.timestamp_millis()
+}
+
+fn only(home: &Home) -> (Credential, Harvest) {
+    let harvest = home.read(&ClaudeCode);
+    assert_eq!(harvest.found.len(), 1, "{:?}", harvest.findings);
+    (harvest.found[0].credential.clone(), harvest)
+}
+
+#[test]
+fn the_documented_shape() {
+    let home = Home::new();
+    let (access, grant) = (now() + Span::hours(5), now() + Span::days(20));
+    let dates =
+        format!(r#","expiresAt":{},"refreshTokenExpiresAt":{},"scopes":["user:inference"]"#, ms(access), ms(grant));
+    home.write(PLACE, login(&dates));
+    home.write(".claude.json", r#"{"oauthAccount":{"emailAddress":"me@x.org"},"projects":{"/a":{}}}"#);
+    let (credential, harvest) = only(&home);
+    assert_eq!((credential.id.as_str(), credential.provider.as_str()), ("claude-code:default", "anthropic"));
+    assert_eq!((credential.owner, credential.renewal, credential.kind), (Owner::Tool, Renewal::Auto, Kind::Oauth));
+    assert_eq!(credential.condition, Condition::Present);
+    assert_eq!((credential.clocks.access_expires, credential.clocks.grant_expires), (Some(access), Some(grant)));
+    assert_eq!(credential.clocks.grant_basis, Some(Basis::Declared));
+    assert_eq!(credential.account.as_deref(), Some("me@x.org"));
+    assert_eq!(credential.fix, "claude auth login");
+    assert!(credential.fingerprint.is_some() && credential.refresh_fingerprint.is_some());
+    assert!(credential.activity.owner_changed.is_some() && credential.notes.is_empty());
+    assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "sk-ant-oat01-a");
+    assert!(harvest.findings.is_empty());
+    let report = &harvest.reports[0];
+    assert_eq!((report.up, report.credentials, report.looked.as_slice()), (true, 1, [home.path(PLACE)].as_slice()));
+}
+
+#[test]
+fn its_own_directory() {
+    let mut home = Home::new();
+    home.write("my claude/.credentials.json", login(""));
+    home.write("my claude/.claude.json", r#"{"oauthAccount":{"emailAddress":"work@x.org"}}"#);
+    home.write(PLACE, "not looked at");
+    home.env.set("CLAUDE_CONFIG_DIR", "~/my claude");
+    let (credential, harvest) = only(&home);
+    assert_eq!(credential.fix, "CLAUDE_CONFIG_DIR='~/my claude' claude auth login");
+    assert_eq!(credential.account.as_deref(), Some("work@x.org"));
+    assert!(harvest.findings.is_empty());
+}
+
+#[test]
+fn nothing_there() {
+    let home = Home::new();
+    for content in
+        [None, Some(r#"{"mcpOAuth":{"server":{"accessToken":"x","expiresAt":1}}}"#), Some(r#"{"claudeAiOauth":null}"#)]
+    {
+        if let Some(content) = content {
+            home.write(PLACE, content);
+        }
+        let harvest = home.read(&ClaudeCode);
+        assert!(harvest.found.is_empty() && harvest.findings.is_empty());
+        assert_eq!((harvest.reports[0].up, harvest.reports[0].credentials), (true, 0));
+    }
+}
+
+#[test]
+fn conditions_of_a_login() {
+    let of = |text: &str| format!(r#"{{"claudeAiOauth":{text}}}"#);
+    let damaged = |what: &str| Condition::Damaged(what.to_owned());
+    let table = [
+        (of(r#"{"accessToken":"","refreshToken":"","expiresAt":0,"scopes":[]}"#), Condition::Blanked),
+        (of(r#"{"accessToken":"  ","expiresAt":0}"#), Condition::Blanked),
+        (of(r#"{"scopes":[]}"#), Condition::Absent("the login has no accessToken".to_owned())),
+        (of(r#"{"accessToken":"","refreshToken":"r"}"#), Condition::Present),
+        (of(r#"{"accessToken":7,"refreshToken":"r"}"#), damaged("accessToken is not a text")),
+        (of(r#"{"accessToken":"a","refreshToken":[]}"#), damaged("refreshToken is not a text")),
+        (of(r#""text""#), damaged("claudeAiOauth is not an object")),
+    ];
+    for (text, condition) in table {
+        let home = Home::new();
+        home.write(PLACE, &text);
+        let (credential, harvest) = only(&home);
+        assert_eq!(credential.condition, condition, "{text}");
+        assert_eq!(credential.clocks, Clocks::default(), "a logout's zeros are no dates");
+        let said: Vec<_> = harvest.findings.iter().map(|finding| finding.id.as_str()).collect();
+        let expected: &[&str] =
+            if matches!(condition, Condition::Damaged(_)) { &["store.damaged-profile"] } else { &[] };
+        assert_eq!(said, expected, "{text}");
+    }
+}
+
+#[test]
+fn without_a_refresh_token_a_person_must() {
+    let home = Home::new();
+    home.write(PLACE, format!(r#"{{"claudeAiOauth":{{"accessToken":"a","expiresAt":{}}}}}"#, ms(now())));
+    let (credential, _) = only(&home);
+    assert_eq!((credential.renewal, credential.clocks.access_expires), (Renewal::Manual, Some(now())));
+}
+
+#[test]
+fn odd_dates_are_said() {
+    let table = [
+        ("1799582400", Some(now() - Span::zero()), "in seconds where milliseconds belong", 0),
+        ("\"1799582400000\"", Some(now()), "is a number in quotes", 0),
+        ("0", None, "is zero or blank", 0),
+        ("true", None, "not a date", 1),
+        ("-5", None, "negative", 1),
+        ("\"soon\"", None, "is no date", 1),
+    ];
+    for (value, at, words, findings) in table {
+        let home = Home::new();
+        home.write(PLACE, login(&format!(r#","refreshTokenExpiresAt":{value}"#)));
+        let (credential, harvest) = only(&home);
+        assert_eq!(credential.clocks.grant_expires.is_some(), at.is_some(), "{value}");
+        assert!(credential.notes.iter().any(|note| note.contains(words)), "{value}: {:?}", credential.notes);
+        assert_eq!(harvest.findings.len(), findings, "{value}");
+        if let Some(finding) = harvest.findings.first() {
+            let place = home.relative(&finding.place.to_string());
+            assert_eq!(place, format!("~/{PLACE} claudeAiOauth.refreshTokenExpiresAt"));
+        }
+    }
+}
+
+#[test]
+fn broken_files() {
+    type Make = fn(&Home);
+    let table: [(&str, Make, &str, &str); 8] = [
+        ("truncated", |home| home.write(PLACE, "{\"claudeAiOauth\":\n {\"acc"), "store.unparsable", ":2:6"),
+        ("not JSON", |home| home.write(PLACE, "sk-ant-oat01-secret"), "store.unparsable", ":1:1"),
+        ("empty", |home| home.write(PLACE, ""), "store.unparsable", ":1:1"),
+        ("binary", |home| home.write(PLACE, [b'{', 0xff, 0]), "store.unparsable", ":1:2"),
+        ("a list", |home| home.write(PLACE, "[]"), "store.unparsable", ":1:1"),
+        ("huge", |home| home.write(PLACE, vec![b' '; 9 << 20]), "store.unreadable", ""),
+        ("directory", |home| std::fs::create_dir_all(home.path(PLACE)).unwrap(), "store.unreadable", ""),
+        (
+            "loop",
+            |home| {
+                home.write(".claude/x", "");
+                std::os::unix::fs::symlink(home.path(PLACE), home.path(PLACE)).unwrap();
+            },
+            "store.unreadable",
+            "",
+        ),
+    ];
+    for (name, make, id, position) in table {
+        let home = Home::new();
+        make(&home);
+        let (credential, harvest) = only(&home);
+        let [finding] = harvest.findings.as_slice() else { panic!("{name}: {:?}", harvest.findings) };
+        assert_eq!(finding.id, id, "{name}");
+        assert_eq!(home.relative(&finding.place.to_string()), format!("~/{PLACE}{position}"), "{name}");
+        assert!(!finding.message.contains("secret") && !finding.fix.is_empty());
+        let unreadable = matches!(credential.condition, Condition::Unreadable(_));
+        assert_eq!(unreadable, id == "store.unreadable", "{name}: {:?}", credential.condition);
+        assert!(!harvest.reports[0].up);
+    }
+}
+
+#[test]
+fn a_helper_is_said_and_not_run() {
+    let home = Home::new();
+    home.write(PLACE, login(""));
+    home.write(".claude/settings.json", format!(r#"{{"apiKeyHelper":"touch {}"}}"#, home.path("ran").display()));
+    let (credential, _) = only(&home);
+    assert!(credential.notes[0].contains("apiKeyHelper"));
+    assert!(!home.path("ran").exists());
+}

@@ -1,0 +1,106 @@
+//! `[[declared]]` of `monitor.toml`: what nobody but its user can know (a setup-token on another machine, a key with an end in
+//! some dashboard).
+
+use super::{Found, Harvest, Scene, Source};
+use crate::config::Declared as Declaration;
+use crate::domain::{
+    Activity, Basis, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection, SourceReport,
+};
+
+/// See the module.
+pub struct Declared;
+
+const NAME: &str = "declared";
+
+impl Source for Declared {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        if scene.declared.is_empty() {
+            return;
+        }
+        harvest.found.extend(scene.declared.iter().map(found));
+        let credentials = scene.declared.len();
+        harvest.reports.push(SourceReport { source: NAME.to_owned(), looked: Vec::new(), up: true, credentials });
+    }
+}
+
+fn found(declared: &Declaration) -> Found {
+    let fix = declared.fix.clone().unwrap_or_else(|| {
+        format!(
+            "renew it at {}, then set its new date under [[declared]] \"{}\" in monitor.toml",
+            declared.provider, declared.name
+        )
+    });
+    let credential = Credential {
+        id: CredentialId(format!("{NAME}:{}", declared.name)),
+        provider: declared.provider.clone(),
+        profile: declared.name.clone(),
+        kind: Kind::Token,
+        agent: None,
+        origin: Origin { source: NAME.to_owned(), path: None, modified: None },
+        owner: Owner::Declared,
+        renewal: if declared.expires.is_some() { Renewal::Manual } else { Renewal::None },
+        condition: Condition::Present,
+        clocks: Clocks {
+            grant_expires: declared.expires,
+            grant_basis: declared.expires.map(|_| Basis::Declared),
+            issued: declared.issued,
+            ..Clocks::default()
+        },
+        account: None,
+        fingerprint: None,
+        refresh_fingerprint: None,
+        selection: Selection::NotApplicable,
+        bench: None,
+        activity: Activity::default(),
+        declared_in_use: Some(declared.in_use),
+        fix,
+        notes: declared.note.iter().cloned().collect(),
+    };
+    Found { credential, secret: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Home;
+    use super::*;
+    use crate::domain::Time;
+
+    #[test]
+    fn what_a_person_said() {
+        let at = |text: &str| text.parse::<Time>().ok();
+        let mut home = Home::new();
+        assert!(home.read(&Declared).reports.is_empty());
+        home.declared = vec![
+            Declaration {
+                name: "ci".to_owned(),
+                provider: "anthropic".to_owned(),
+                expires: at("2027-10-12T00:00:00Z"),
+                issued: at("2026-10-12T00:00:00Z"),
+                in_use: true,
+                fix: Some("gh secret set X".to_owned()),
+                note: Some("in the secrets of CI".to_owned()),
+            },
+            Declaration {
+                name: "spare".to_owned(),
+                provider: "hf".to_owned(),
+                expires: None,
+                issued: None,
+                in_use: false,
+                fix: None,
+                note: None,
+            },
+        ];
+        let harvest = home.read(&Declared);
+        let [ci, spare] = [&harvest.found[0].credential, &harvest.found[1].credential];
+        assert_eq!((ci.id.as_str(), ci.fix.as_str()), ("declared:ci", "gh secret set X"));
+        assert_eq!((ci.clocks.grant_expires, ci.clocks.issued), (home.declared[0].expires, home.declared[0].issued));
+        assert_eq!((ci.declared_in_use, spare.declared_in_use), (Some(true), Some(false)));
+        assert_eq!((ci.renewal, spare.renewal), (Renewal::Manual, Renewal::None));
+        assert!(spare.fix.contains("[[declared]] \"spare\""));
+        assert!(harvest.found.iter().all(|found| found.secret.is_none()));
+    }
+}

@@ -1,0 +1,134 @@
+//! `.env` files: those beside the gateways' stores, those that `monitor.toml` names, and for interactive commands the one in
+//! the working directory. Only names that stand for providers are taken from any of them (DESIGN §5.9).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::file::{self, LIMIT};
+use super::variables::{self, Place};
+use super::{Harvest, Scene, Source};
+use crate::domain::SourceReport;
+use crate::formats::{dotenv, provider_env};
+
+/// See the module.
+pub struct Dotenv;
+
+impl Source for Dotenv {
+    fn name(&self) -> &'static str {
+        "dotenv"
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let before = harvest.found.len();
+        let mut up = true;
+        let mut seen = BTreeSet::new();
+        let looked = places(scene);
+        for path in &looked {
+            // Two ways to one file are one file.
+            if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                continue;
+            }
+            match file::read(path, LIMIT) {
+                Ok(None) => {}
+                Ok(Some(contents)) => {
+                    let prefix = format!("dotenv:{}#", path.display());
+                    let place = Place { source: self.name(), prefix, path: Some(path), modified: contents.modified };
+                    harvest.found.extend(variables(&contents.text, &place, scene));
+                }
+                Err(trouble) => {
+                    up = false;
+                    let fix = format!("make {} a readable text file", path.display());
+                    harvest.findings.push(trouble.finding(path, &fix));
+                }
+            }
+        }
+        let credentials = harvest.found.len() - before;
+        harvest.reports.push(SourceReport { source: self.name().to_owned(), looked, up, credentials });
+    }
+}
+
+fn variables(text: &str, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
+    let mut last: BTreeMap<String, Vec<dotenv::Assignment>> = BTreeMap::new();
+    for assignment in dotenv::parse(text) {
+        if provider_env::provider_of(&assignment.name).is_some() {
+            last.entry(assignment.name.clone()).or_default().push(assignment);
+        }
+    }
+    let one = |assignments: Vec<dotenv::Assignment>| {
+        let lines: Vec<String> = assignments.iter().map(|assignment| assignment.line.to_string()).collect();
+        let last = assignments.last()?;
+        let mut found = variables::found(&last.name, &last.value, place, scene)?;
+        if lines.len() > 1 {
+            found.credential.notes.push(format!("set on lines {}; the last one counts", lines.join(", ")));
+        }
+        Some(found)
+    };
+    last.into_values().filter_map(one).collect()
+}
+
+/// Every file to look at. The gateways' own come first.
+fn places(scene: &Scene<'_>) -> Vec<PathBuf> {
+    let chosen = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR"].into_iter().find_map(|name| scene.env.get(name));
+    let families = [".opensoul", ".openclaw", ".clawdbot", ".moltbot"].map(|name| scene.env.home().join(name));
+    let state_dirs = chosen.map(|dir| scene.env.expand(dir)).into_iter().chain(families);
+    let mut places: Vec<PathBuf> = state_dirs
+        .map(|dir| dir.join(".env"))
+        .chain(scene.dotenv.iter().cloned())
+        .chain(scene.cwd.map(|cwd| cwd.join(".env")))
+        .collect();
+    let mut seen = BTreeSet::new();
+    places.retain(|path| seen.insert(path.clone()));
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Home;
+    use super::*;
+
+    #[test]
+    fn provider_keys_only_and_the_last_one_counts() {
+        let mut home = Home::new();
+        home.write(
+            ".opensoul/.env",
+            "OPENAI_API_KEY=one\nOPENSOUL_STATE_DIR=/evil\nHTTPS_PROXY=x\nOPENAI_API_KEY=two\n",
+        );
+        home.write("work/.env", "export GROQ_API_KEY='gsk'\nMISTRAL_API_KEY=\n");
+        home.write("other/file", "XAI_API_KEY=xai-1\n");
+        home.cwd = Some(home.path("work"));
+        home.dotenv = vec![home.path("other/file"), home.path(".opensoul/.env")];
+        let harvest = home.read(&Dotenv);
+        let ids: Vec<String> = harvest.found.iter().map(|found| home.relative(found.credential.id.as_str())).collect();
+        let expected = [
+            "dotenv:~/.opensoul/.env#OPENAI_API_KEY",
+            "dotenv:~/other/file#XAI_API_KEY",
+            "dotenv:~/work/.env#GROQ_API_KEY",
+        ];
+        assert_eq!(ids, expected);
+        assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "two");
+        assert_eq!(harvest.found[0].credential.notes, ["set on lines 1, 4; the last one counts"]);
+        assert!(harvest.reports[0].up);
+
+        home.cwd = None;
+        assert_eq!(home.read(&Dotenv).found.len(), 2, "the monitor has no working directory");
+    }
+
+    #[test]
+    fn broken_ones_are_said_and_the_rest_is_read() {
+        let mut home = Home::new();
+        home.write(".openclaw/.env", b"A=1\n\xff");
+        std::fs::create_dir_all(home.path(".opensoul/.env")).unwrap();
+        home.write("good", "XAI_API_KEY=xai-1\n");
+        home.dotenv = vec![home.path("good"), home.path("absent")];
+        let harvest = home.read(&Dotenv);
+        assert_eq!(harvest.found.len(), 1);
+        let said: Vec<(&str, String)> =
+            harvest.findings.iter().map(|f| (f.id.as_str(), home.relative(&f.place.to_string()))).collect();
+        let expected = [
+            ("store.unreadable", "~/.opensoul/.env".to_owned()),
+            ("store.unparsable", "~/.openclaw/.env:2:1".to_owned()),
+        ];
+        assert_eq!(said, expected);
+        assert!(!harvest.reports[0].up);
+    }
+}

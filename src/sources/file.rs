@@ -1,0 +1,144 @@
+//! Reading an owner's file: bounded, never blocking, and with words for whatever is in the way.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use crate::domain::{Finding, Place, Severity, Time};
+use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+
+/// A file's text. May hold secrets, so it is wiped when dropped.
+pub struct Contents {
+    /// The text.
+    pub text: Zeroizing<String>,
+    /// When the file was last changed.
+    pub modified: Option<Time>,
+}
+
+/// Something is there and cannot be used as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// It could be read, and means nothing (exit code 78 instead of 66).
+    pub unparsable: bool,
+    /// What is wrong; follows the path in a sentence: `is a directory`.
+    pub why: String,
+    /// Line and column, from 1.
+    pub at: Option<(usize, usize)>,
+}
+
+/// Login files have a few kilobytes; what is larger than this is something else.
+pub const LIMIT: u64 = 8 << 20;
+
+/// Reads a whole file; `None` if there is none.
+///
+/// # Errors
+/// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unreadable("is a link to nothing")),
+        // A file where a directory of the path should be: whatever it is, our file is not there.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(in_the_way(&error)),
+    };
+    if metadata.is_dir() {
+        return Err(unreadable("is a directory, not a file"));
+    }
+    // Pipes and devices could block or never end.
+    if !metadata.is_file() {
+        return Err(unreadable("is not a regular file"));
+    }
+    let too_large = || unreadable(&format!("is larger than {} MiB, which no owner writes", limit >> 20));
+    if metadata.len() > limit {
+        return Err(too_large());
+    }
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| in_the_way(&error))?;
+    // One allocation of the final size: growing would leave copies of secrets behind.
+    let size = usize::try_from(metadata.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| in_the_way(&error))?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large());
+    }
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => {
+            Ok(Some(Contents { text: Zeroizing::new(text), modified: metadata.modified().ok().map(Time::from) }))
+        }
+        Err(error) => {
+            let good = error.utf8_error().valid_up_to();
+            let bytes = Zeroizing::new(error.into_bytes());
+            let before = &bytes[..good];
+            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+            let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+            Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some((line, column)) })
+        }
+    }
+}
+
+/// When a file or directory last changed; a sign of life of its owner.
+#[must_use]
+pub fn modified(path: &Path) -> Option<Time> {
+    path.metadata().ok()?.modified().ok().map(Time::from)
+}
+
+impl Trouble {
+    /// As a finding about the whole file.
+    #[must_use]
+    pub fn finding(&self, path: &Path, fix: &str) -> Finding {
+        let id = if self.unparsable { STORE_UNPARSABLE } else { STORE_UNREADABLE };
+        let place = Place::file(path);
+        let place = self.at.map_or(place.clone(), |(line, column)| place.at(line, column));
+        let message = format!("{} {}", path.display(), self.why);
+        Finding::new(id, Severity::Warning, message, fix).at(place)
+    }
+}
+
+fn unreadable(why: &str) -> Trouble {
+    Trouble { unparsable: false, why: why.to_owned(), at: None }
+}
+
+fn in_the_way(error: &std::io::Error) -> Trouble {
+    unreadable(match error.kind() {
+        ErrorKind::PermissionDenied => "cannot be read: permission denied",
+        _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => "is a loop of symbolic links",
+        ErrorKind::InvalidInput | ErrorKind::InvalidFilename => "has a path that cannot exist",
+        _ => "cannot be read: input/output error",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_is_in_the_way_has_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("good"), "text").unwrap();
+        std::fs::write(path("binary"), b"one\ntwo\xff").unwrap();
+        std::fs::write(path("huge"), vec![b' '; 2048]).unwrap();
+        std::fs::create_dir(path("directory")).unwrap();
+        std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
+        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        let why =
+            |name: &str| read(&path(name), 1024).err().map(|trouble| (trouble.unparsable, trouble.why, trouble.at));
+        let unreadable = |why: &str| Some((false, why.to_owned(), None));
+        assert_eq!(read(&path("good"), 1024).unwrap().unwrap().text.as_str(), "text");
+        assert!(read(&path("absent"), 1024).unwrap().is_none());
+        assert!(read(&path("good/below"), 1024).unwrap().is_none());
+        assert_eq!(why("binary"), Some((true, "is not text (not UTF-8)".to_owned(), Some((2, 4)))));
+        assert_eq!(why("huge"), unreadable("is larger than 0 MiB, which no owner writes"));
+        assert_eq!(why("directory"), unreadable("is a directory, not a file"));
+        assert_eq!(why("loop"), unreadable("is a loop of symbolic links"));
+        assert_eq!(why("dangling"), unreadable("is a link to nothing"));
+        assert_eq!(why("pipe"), unreadable("is not a regular file"));
+        let endless = read(Path::new("/dev/zero"), 1024).err().unwrap();
+        assert_eq!(endless.why, "is not a regular file");
+    }
+}

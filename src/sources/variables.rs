@@ -1,0 +1,72 @@
+//! What an environment and a `.env` have in common: a name that stands for a provider, and a value.
+
+use std::path::Path;
+
+use super::{Found, Scene};
+use crate::domain::{
+    Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Secret, Selection, Time,
+};
+use crate::formats::{jwt, provider_env};
+
+/// Where a variable was found.
+pub(super) struct Place<'a> {
+    /// The source's word.
+    pub source: &'static str,
+    /// What goes before the name in the id: `env:`, `dotenv:/path#`.
+    pub prefix: String,
+    /// The file, if it is one.
+    pub path: Option<&'a Path>,
+    /// When that file was last changed.
+    pub modified: Option<Time>,
+}
+
+/// The credential in a variable; `None` for names we do not know and for blank values.
+pub(super) fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_>) -> Option<Found> {
+    let provider = provider_env::provider_of(name)?;
+    let secret = Secret::new(value.trim().to_owned());
+    if secret.is_blank() {
+        return None;
+    }
+    let kind = provider_env::kind_of(name);
+    let mut credential = Credential {
+        id: CredentialId(format!("{}{name}", place.prefix)),
+        provider: provider.to_owned(),
+        profile: name.to_owned(),
+        kind,
+        agent: None,
+        origin: Origin {
+            source: place.source.to_owned(),
+            path: place.path.map(Path::to_owned),
+            modified: place.modified,
+        },
+        owner: Owner::Environment,
+        renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
+        condition: Condition::Present,
+        clocks: Clocks::default(),
+        account: None,
+        fingerprint: scene.key.fingerprint(&secret),
+        refresh_fingerprint: None,
+        selection: Selection::NotApplicable,
+        bench: None,
+        activity: Activity::default(),
+        declared_in_use: None,
+        fix: fix(name, provider, place),
+        notes: Vec::new(),
+    };
+    if let Some(claims) = jwt::claims(&secret) {
+        super::decoded(&mut credential, &claims);
+    }
+    Some(Found { credential, secret: Some(secret) })
+}
+
+fn fix(name: &str, provider: &str, place: &Place<'_>) -> String {
+    let get = match name {
+        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "claude setup-token".to_owned(),
+        "VERCEL_OIDC_TOKEN" => return "vercel env pull".to_owned(),
+        _ => format!("make a new key at {provider}"),
+    };
+    match place.path {
+        Some(path) => format!("{get}, then set {name} in {}", path.display()),
+        None => format!("{get}, then set {name} where this environment comes from"),
+    }
+}

@@ -1,0 +1,97 @@
+//! One monitor at a time: an exclusive `flock` on a file in our state directory. It ends with the process, however that ends,
+//! and works where `std`'s locks do not (Android).
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::StoreError;
+
+/// The file's name.
+pub const FILE: &str = "lock";
+
+/// Held for as long as it lives.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+/// Whether we have it.
+#[derive(Debug)]
+pub enum Attempt {
+    /// We do.
+    Ours(Lock),
+    /// Another process does; its number, if it can be read.
+    Held(Option<u32>),
+}
+
+impl Lock {
+    /// Tries to take the lock of a state directory, which must be there. Never waits.
+    ///
+    /// # Errors
+    /// If the file cannot be made or locked for another reason than that somebody has it.
+    pub fn acquire(dir: &Path) -> Result<Attempt, StoreError> {
+        let path = dir.join(FILE);
+        let failed = |source| StoreError::Io { path: path.clone(), source };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(failed)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                // Only for people; the lock itself is what counts.
+                let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                if let Err(error) = noted {
+                    tracing::debug!(%error, "our number could not be written into the lock file");
+                }
+                Ok(Attempt::Ours(Self { _file: file }))
+            }
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let read = file.read_to_string(&mut text);
+                Ok(Attempt::Held(read.ok().and_then(|_| text.trim().parse().ok())))
+            }
+            Err(error) => Err(failed(io::Error::from(error))),
+        }
+    }
+
+    /// Whether a monitor runs on this state directory: its number if it can be read. Creates nothing.
+    #[must_use]
+    pub fn holder(dir: &Path) -> Option<Option<u32>> {
+        let mut file = File::open(dir.join(FILE)).ok()?;
+        match flock(&file, FlockOperation::NonBlockingLockShared) {
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut text = String::new();
+                let read = file.read_to_string(&mut text);
+                Some(read.ok().and_then(|_| text.trim().parse().ok()))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time_and_free_again() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Lock::holder(dir.path()).is_none());
+        assert!(!dir.path().join(FILE).exists(), "asking creates nothing");
+        let Attempt::Ours(first) = Lock::acquire(dir.path()).unwrap() else { panic!("nobody else has it") };
+        assert_eq!(Lock::holder(dir.path()), Some(Some(std::process::id())));
+        let Attempt::Held(who) = Lock::acquire(dir.path()).unwrap() else { panic!("it is held") };
+        assert_eq!(who, Some(std::process::id()));
+        drop(first);
+        assert!(Lock::holder(dir.path()).is_none());
+        assert!(matches!(Lock::acquire(dir.path()).unwrap(), Attempt::Ours(_)));
+    }
+}

@@ -1,0 +1,162 @@
+//! What the handlers share, and the routes.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{guard, page};
+use crate::clock::Clock;
+use crate::domain::{Secret, Snapshot};
+use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
+use crate::export::own::Own;
+
+/// What the monitor last published.
+pub struct View {
+    /// What was observed.
+    pub snapshot: Arc<Snapshot>,
+    /// What the store knows.
+    pub standing: Standing,
+    /// The series of the snapshot, rendered once ([`crate::export::metrics::snapshot_text`]).
+    pub metrics: Bytes,
+    /// Zone of the absolute times on the page.
+    pub zone: chrono_tz::Tz,
+    /// What is wrong with the monitor itself, to be read by people (a configuration that was not taken, a full disk).
+    pub notes: Vec<String>,
+}
+
+/// A request to read the configuration again; the answer is what came of it.
+pub type Reload = oneshot::Sender<Result<String, String>>;
+
+/// What the handlers share.
+pub struct Site {
+    view: RwLock<Option<Arc<View>>>,
+    hosts: RwLock<Vec<String>>,
+    own: Arc<Own>,
+    clock: Arc<dyn Clock>,
+    token: Option<Secret>,
+    reload: mpsc::Sender<Reload>,
+}
+
+impl Site {
+    /// A site that has nothing to show yet. `token` is the bearer token of writes; without one no write is possible.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>, own: Arc<Own>, token: Option<Secret>, reload: mpsc::Sender<Reload>) -> Self {
+        Self { view: RwLock::default(), hosts: RwLock::default(), own, clock, token, reload }
+    }
+
+    /// Shows this from now on.
+    pub fn publish(&self, view: View) {
+        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
+    }
+
+    /// What is shown now.
+    #[must_use]
+    pub fn view(&self) -> Option<Arc<View>> {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Values of the `Host` header that are answered beside those of loopback.
+    pub fn allow_hosts(&self, hosts: Vec<String>) {
+        *self.hosts.write().unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    /// The values of [`Self::allow_hosts`].
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        self.hosts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Longest time for one answer.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// The routes. `HEAD` follows from `GET`; a wrong method is 405 with `Allow`, an unknown path 404.
+pub fn router(site: Arc<Site>) -> Router {
+    Router::new()
+        .route("/", get(index))
+        .route("/style.css", get(style))
+        .route("/metrics", get(metrics))
+        .route("/api/v1/status", get(status))
+        .route("/-/healthy", get(async || "ok\n"))
+        .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload))
+        .fallback(async || {
+            (StatusCode::NOT_FOUND, "Not found. There is /, /metrics, /api/v1/status, /-/healthy, /-/ready.\n")
+        })
+        .method_not_allowed_fallback(async || {
+            (StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method.\n")
+        })
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
+        .layer(axum::middleware::from_fn(limit))
+        .with_state(site)
+}
+
+async fn limit(request: Request, next: axum::middleware::Next) -> Response {
+    match tokio::time::timeout(LIMIT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => (StatusCode::REQUEST_TIMEOUT, "This took too long.\n").into_response(),
+    }
+}
+
+fn nothing_yet() -> Response {
+    let retry = [(header::RETRY_AFTER, "5")];
+    (StatusCode::SERVICE_UNAVAILABLE, retry, "The first cycle is still running.\n").into_response()
+}
+
+async fn index(State(site): State<Arc<Site>>) -> Response {
+    let Some(view) = site.view() else { return nothing_yet() };
+    let html = page::render(&page::model(&view, site.clock.now()));
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
+}
+
+/// Before the first cycle there is no credential to show, and the process has counters already.
+async fn metrics(State(site): State<Arc<Site>>) -> Response {
+    let mut body = site.own.text().into_bytes();
+    if let Some(view) = site.view() {
+        let standing = standing_text(&view.standing);
+        body.reserve_exact(standing.len() + view.metrics.len());
+        body.extend_from_slice(standing.as_bytes());
+        body.extend_from_slice(&view.metrics);
+    }
+    ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
+}
+
+async fn status(State(site): State<Arc<Site>>) -> Response {
+    let Some(_view) = site.view() else { return nothing_yet() };
+    nothing_yet()
+}
+
+async fn ready(State(site): State<Arc<Site>>) -> Response {
+    if site.view().is_some() { "ready\n".into_response() } else { nothing_yet() }
+}
+
+/// Reads the configuration again. A write: it needs the token, a JSON content type and our own origin, on loopback too.
+async fn reload(State(site): State<Arc<Site>>, request: Request<Body>) -> Response {
+    if let Err(refusal) = guard::may_write(&request, site.token.as_ref()) {
+        return refusal;
+    }
+    let (answer, result) = oneshot::channel();
+    if site.reload.try_send(answer).is_err() {
+        return (StatusCode::CONFLICT, "A reload is under way.\n").into_response();
+    }
+    match result.await {
+        Ok(Ok(said)) => (StatusCode::OK, said + "\n").into_response(),
+        Ok(Err(problems)) => (StatusCode::UNPROCESSABLE_ENTITY, problems + "\n").into_response(),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "The monitor is stopping.\n").into_response(),
+    }
+}
+
+#[cfg(test)]
+#[path = "site_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::super::page::tests::{credential, view};
+use super::super::serve::{Door, serve};
+use super::*;
+use crate::clock::ManualClock;
+use crate::config::Listen;
+use crate::domain::{Severity, State as CredentialState};
+
+struct Running {
+    address: String,
+    site: Arc<Site>,
+    reloads: mpsc::Receiver<Reload>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn start() -> Running {
+    let now = "2026-11-22T12:00:00Z".parse().unwrap();
+    let (sender, reloads) = mpsc::channel(1);
+    let own = Arc::new(Own::new(now));
+    let token = Some(Secret::new("the-token".into()));
+    let site = Arc::new(Site::new(Arc::new(ManualClock::at(now)), own, token, sender));
+    let door = Door::open(&Listen::Tcp("127.0.0.1:0".parse().unwrap())).await.unwrap();
+    let address = door.url().replace("http://", "");
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(serve(door, router(Arc::clone(&site)), stop.clone()));
+    Running { address, site, reloads, stop, task }
+}
+
+impl Running {
+    async fn ask(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        stream.write_all(request.replace("HOST", &self.address).as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn get(&self, path: &str) -> String {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n")).await
+    }
+
+    fn publish(&self) {
+        self.site.publish(view(vec![credential("claude-code:default", CredentialState::Expiring, Severity::Warning)]));
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_cycle_only_health_and_counters_answer() {
+    let web = start().await;
+    assert!(web.get("/-/healthy").await.starts_with("HTTP/1.1 200"));
+    assert!(web.get("/-/ready").await.starts_with("HTTP/1.1 503"));
+    assert!(web.get("/").await.starts_with("HTTP/1.1 503"));
+    let metrics = web.get("/metrics").await;
+    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("opensoul_build_info"));
+    assert!(!metrics.contains("opensoul_x"));
+}
+
+#[tokio::test]
+async fn after_it_everything_does() {
+    let web = start().await;
+    web.publish();
+    assert!(web.get("/-/ready").await.starts_with("HTTP/1.1 200"));
+    let page = web.get("/").await;
+    assert!(page.contains("content-type: text/html; charset=utf-8"), "{page}");
+    assert!(page.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{page}");
+    assert!(page.contains("x-content-type-options: nosniff"), "{page}");
+    assert!(page.contains("claude-code:default is expiring"), "{page}");
+    let metrics = web.get("/metrics").await;
+    assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{metrics}");
+    assert!(metrics.contains("opensoul_x 1\n") && metrics.contains("opensoul_alerts{"), "{metrics}");
+    assert!(web.get("/style.css").await.contains("content-type: text/css"));
+}
+
+#[tokio::test]
+async fn other_methods_and_paths() {
+    let web = start().await;
+    web.publish();
+    let head = web.ask("HEAD / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
+    assert!(web.get("/nothing").await.starts_with("HTTP/1.1 404"));
+    let put = web.ask("PUT /metrics HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: 0\r\n\r\n").await;
+    assert!(put.starts_with("HTTP/1.1 405") && put.contains("allow: GET,HEAD"), "{put}");
+    assert!(web.get("/-/reload").await.starts_with("HTTP/1.1 405"));
+}
+
+#[tokio::test]
+async fn a_foreign_host_name_is_refused() {
+    let web = start().await;
+    web.publish();
+    let ask = |host: &str| format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    assert!(web.ask(&ask("evil.example")).await.starts_with("HTTP/1.1 403"));
+    assert!(web.ask(&ask("localhost:1")).await.starts_with("HTTP/1.1 200"));
+    assert!(
+        web.ask("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await
+            .starts_with("HTTP/1.1 403")
+    );
+    assert!(web.ask("GET / HTTP/1.0\r\n\r\n").await.starts_with("HTTP/1.0 400"));
+    web.site.allow_hosts(vec!["box.example".into()]);
+    assert!(web.ask(&ask("box.example")).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn reload_needs_token_type_and_origin() {
+    let mut web = start().await;
+    let post = |headers: &str| {
+        format!("POST /-/reload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n")
+    };
+    let token = "Authorization: Bearer the-token\r\n";
+    let json = "Content-Type: application/json\r\n";
+    for (headers, code) in [
+        (String::new(), 401),
+        ("Authorization: Bearer wrong\r\n".to_owned() + json, 401),
+        (token.to_owned(), 415),
+        (token.to_owned() + "Content-Type: text/plain\r\n", 415),
+        (format!("{token}{json}Origin: http://evil.example\r\n"), 403),
+        (format!("{token}{json}Origin: null\r\n"), 403),
+    ] {
+        let answer = web.ask(&post(&headers)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{headers:?}: {answer}");
+        assert!(web.reloads.try_recv().is_err(), "nothing may have happened");
+    }
+    for result in [Ok("Read again.".to_owned()), Err("line 3: no such key".to_owned())] {
+        let request = post(&format!("{token}{json}Origin: http://{}\r\n", web.address));
+        let expected = if result.is_ok() { "HTTP/1.1 200" } else { "HTTP/1.1 422" };
+        let asking = {
+            let address = web.address.clone();
+            tokio::spawn(async move {
+                let mut stream = TcpStream::connect(&address).await.unwrap();
+                stream.write_all(request.replace("HOST", &address).as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                stream.read_to_string(&mut answer).await.unwrap();
+                answer
+            })
+        };
+        web.reloads.recv().await.unwrap().send(result).unwrap();
+        let answer = asking.await.unwrap();
+        assert!(answer.starts_with(expected), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn it_stops_although_a_connection_stays_open() {
+    let web = start().await;
+    let _idle = TcpStream::connect(&web.address).await.unwrap();
+    web.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), web.task).await.expect("in time").unwrap();
+}
+
+#[tokio::test]
+async fn a_unix_socket_works_too_and_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run/web.sock");
+    let listen = Listen::Unix(path.clone());
+    let web = start().await;
+    web.publish();
+    let door = Door::open(&listen).await.unwrap();
+    assert!(Door::open(&listen).await.is_err(), "it is in use");
+    let stop = CancellationToken::new();
+    let task = tokio::spawn(serve(door, router(Arc::clone(&web.site)), stop.clone()));
+    let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+    stream.write_all(b"GET /-/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"));
+    stop.cancel();
+    task.await.unwrap();
+    assert!(!path.exists());
+}
