@@ -71,6 +71,9 @@ pub struct Models {
     /// Same as `models status --plain`
     #[arg(long = "status-plain", hide = true)]
     pub status_plain: bool,
+    /// Same as `models status --json`
+    #[arg(long, hide = true)]
+    pub json: bool,
     /// What to do
     #[command(subcommand)]
     pub command: Option<ModelsCommand>,
@@ -101,6 +104,24 @@ pub struct ModelsStatus {
     /// What the exit code of --check means
     #[arg(long, value_enum, default_value_t = ExitCodes::Guide)]
     pub exit_codes: ExitCodes,
+    /// Say for every credential whether it would be asked, and why not
+    #[arg(long)]
+    pub probe: bool,
+    /// Only this provider
+    #[arg(long, value_name = "P")]
+    pub probe_provider: Option<String>,
+    /// Only these profiles (repeatable, or comma-separated)
+    #[arg(long, value_name = "ID")]
+    pub probe_profile: Vec<String>,
+    /// Time for one answer [default: 8000]
+    #[arg(long, value_name = "MS", allow_hyphen_values = true)]
+    pub probe_timeout: Option<String>,
+    /// How many at once [default: 2]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub probe_concurrency: Option<String>,
+    /// Longest answer [default: 8]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub probe_max_tokens: Option<String>,
 }
 
 /// What `--check` judges.

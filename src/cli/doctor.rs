@@ -3,13 +3,51 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use anstream::{AutoStream, ColorChoice};
+
+use super::Context;
 use super::args::{Doctor, SeverityArg};
 use super::exit::{Failure, FailureKind, Outcome};
+use super::reading::Reading;
 use crate::doctor::{self, Filter, OwnPaths, Program};
-use crate::domain::{Environment, FingerprintKey, Severity, Snapshot, Time};
+use crate::domain::{Environment, Finding, FingerprintKey, Place, Severity, Snapshot, Time};
 use crate::formats::gateway_view::GatewayView;
 use crate::formats::installation::Installation;
+use crate::monitor::observe::Observed;
 use crate::output;
+
+/// The whole command: one observation, the checks, the report on standard output.
+///
+/// # Errors
+/// See [`run`].
+pub fn command(args: &Doctor, context: &Context) -> Outcome {
+    let reading = Reading::open(context).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+    let own = OwnPaths { config: reading.location.config.clone(), state: reading.location.state.clone() };
+    let (env, now) = (reading.env.clone(), reading.now);
+    let see = || {
+        let Observed { mut snapshot, installations, gateway, .. } = reading.observe(context.program.clone());
+        snapshot.findings.extend(own_problems(&reading));
+        Ok(Seen { snapshot, installations, gateway, key: reading.key })
+    };
+    let colours = if args.json || context.global.no_color { ColorChoice::Never } else { ColorChoice::Auto };
+    let mut out = AutoStream::new(std::io::stdout(), colours);
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    run(args, &env, own, context.program.clone(), now, see, Sink { out: &mut out, width })
+}
+
+/// Our own files that could not be used: the doctor says so and goes on without them.
+fn own_problems(reading: &Reading) -> Vec<Finding> {
+    let config = reading.config_problems.iter().map(|problem| {
+        let message = format!("monitor.toml: {}.", problem.what.trim_end_matches('.'));
+        Finding::new("own.config-invalid", Severity::Critical, message, problem.fix.clone()).at(problem.place.clone())
+    });
+    let store = reading.store_problem.iter().map(|error| {
+        let message = format!("What the monitor has stored cannot be read, so its memory is not used here: {error}.");
+        let fix = "If it is damaged, the monitor sets it aside when it starts: opensoul monitor once";
+        Finding::new("own.state-unreadable", Severity::Warning, message, fix).at(Place::file(&reading.location.state))
+    });
+    config.chain(store).collect()
+}
 
 /// What one observation gives to the doctor.
 pub struct Seen {
@@ -104,4 +142,88 @@ pub fn run(
 pub fn program(argv0: Option<&std::ffi::OsStr>) -> Program {
     let name = argv0.map(PathBuf::from).and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
     Program { exe: std::env::current_exe().ok(), name: name.unwrap_or_default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Gateway, GatewayState};
+    use crate::formats::gateway_view::Sight;
+
+    fn now() -> Time {
+        "2026-11-20T12:00:00Z".parse().expect("a date")
+    }
+
+    fn seen(findings: Vec<Finding>) -> Seen {
+        let gateway = Gateway { state: GatewayState::Absent, detail: "nothing".into() };
+        Seen {
+            snapshot: Snapshot {
+                taken_at: now(),
+                host: "here".into(),
+                credentials: Vec::new(),
+                providers: Vec::new(),
+                gateway: gateway.clone(),
+                findings,
+                sources: Vec::new(),
+                clock_problem: None,
+            },
+            installations: Vec::new(),
+            gateway: GatewayView {
+                gateway,
+                port: 1,
+                process: None,
+                units: Vec::new(),
+                visible: [].into(),
+                sight: Sight::Blind,
+                lingers: None,
+            },
+            key: FingerprintKey::new(&[7; 32]),
+        }
+    }
+
+    fn run_with(args: &Doctor, see: Result<Seen, Failure>) -> (Outcome, String) {
+        let mut out = Vec::new();
+        let sink = Sink { out: &mut out, width: 80 };
+        let none = PathBuf::from("/nonexistent");
+        let own = OwnPaths { config: none.clone(), state: none };
+        let outcome = run(args, &Environment::default(), own, Program::default(), now(), || see, sink);
+        (outcome, String::from_utf8(out).expect("UTF-8"))
+    }
+
+    #[test]
+    fn exit_codes() {
+        let warning = || vec![Finding::new("store.unreadable", Severity::Warning, "m", "f")];
+        let person = Doctor::default();
+        let lint = Doctor { lint: true, ..Doctor::default() };
+        let json = Doctor { json: true, ..Doctor::default() };
+        let quiet = Doctor { non_interactive: true, severity_min: SeverityArg::Critical, ..Doctor::default() };
+        assert_eq!(run_with(&person, Ok(seen(warning()))).0, Ok(0));
+        assert_eq!(run_with(&lint, Ok(seen(warning()))).0, Ok(1));
+        assert_eq!(run_with(&lint, Ok(seen(Vec::new()))).0, Ok(0));
+        assert_eq!(run_with(&quiet, Ok(seen(warning()))).0, Ok(0), "below the threshold");
+        let (outcome, text) = run_with(&json, Ok(seen(warning())));
+        assert_eq!(outcome, Ok(1));
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON")["findings"][0]["id"],
+            "store.unreadable"
+        );
+        let broken = || Err(Failure::new(FailureKind::Config, "x"));
+        assert_eq!(run_with(&lint, broken()).0, Ok(2));
+        assert_eq!(run_with(&person, broken()).0.expect_err("broken").code(), 78);
+    }
+
+    #[test]
+    fn checks_are_chosen() {
+        let findings = || vec![Finding::new("store.unreadable", Severity::Warning, "m", "f")];
+        let skip = Doctor { lint: true, skip: vec!["store".into()], ..Doctor::default() };
+        assert_eq!(run_with(&skip, Ok(seen(findings()))).0, Ok(0));
+        let only = Doctor { json: true, only: vec!["clock.wrong".into()], ..Doctor::default() };
+        let (outcome, text) = run_with(&only, Ok(seen(findings())));
+        assert_eq!(outcome, Ok(0));
+        assert!(text.contains("\"checks\": [\n    \"clock.wrong\"\n  ]"), "{text}");
+        let wrong = Doctor { only: vec!["stroe".into()], ..Doctor::default() };
+        let failure = run_with(&wrong, Ok(seen(findings()))).0.expect_err("unknown");
+        assert_eq!(failure.code(), 64);
+        assert!(failure.message.contains("did you mean `store`?"), "{failure}");
+    }
 }

@@ -17,7 +17,9 @@ impl Problem {
     /// A problem at a place.
     #[must_use]
     pub fn new(place: Place, what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { place, what: what.into(), fix: fix.into() }
+        // Some words quote the file, and a string in it may hold a line end.
+        let line = |text: String| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        Self { place, what: line(what.into()), fix: line(fix.into()) }
     }
 }
 

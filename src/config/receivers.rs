@@ -8,7 +8,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use toml::de::DeValue;
 
 use super::sections::unique_name;
-use super::tree::{At, Table, Value, nearest};
+use super::tree::{At, Table, Value, nearest, shown};
 use super::{Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Webhook, values};
 use crate::domain::Severity;
 use crate::engine::policy::Route;
@@ -31,7 +31,7 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
                     || format!("this version has {}", TYPES.join(" and ")),
                     |near| format!("did you mean \"{near}\"?"),
                 );
-                table.problem(text.place, "is not a type of receiver", fix);
+                table.problem(text.place, format!("{} is not a type of receiver", shown(text.value)), fix);
                 continue;
             }
             // What its keys mean depends on the type: without it they cannot be judged.
@@ -258,7 +258,7 @@ pub(super) fn routes(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Rout
                     None if names.is_empty() => "add [[receivers]] first".to_owned(),
                     None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
                 };
-                table.problem(receiver.place.clone(), "there is no receiver of this name", fix);
+                table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
             }
         }
         let proceed = table.flag("continue").unwrap_or(false);
@@ -274,7 +274,11 @@ fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
         "warning" => Some(Severity::Warning),
         "critical" => Some(Severity::Critical),
         _ => {
-            table.problem(text.place, "is not a severity", "write \"info\", \"warning\" or \"critical\"");
+            table.problem(
+                text.place,
+                format!("{} is not a severity", shown(text.value)),
+                "write \"info\", \"warning\" or \"critical\"",
+            );
             None
         }
     }

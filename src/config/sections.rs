@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use chrono_tz::Tz;
 use toml::de::DeValue;
 
-use super::tree::{At, Table, Value};
+use super::tree::{At, Table, Value, shown};
 use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
 use crate::domain::{Span, Time};
+use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
@@ -18,7 +19,7 @@ const NOT_YET: [&str; 10] =
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
     for name in NOT_YET {
-        if let Some(value) = root.value(name) {
+        if let Some(value) = root.future(name) {
             value.problem("is not supported by this version", "remove it, or install a version that supports it");
         }
     }
@@ -39,19 +40,15 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) 
                         || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
                         |near| format!("did you mean \"{near}\"?"),
                     );
-                    table.problem(text.place, "is not the name of a time zone", fix);
+                    table.problem(text.place, format!("{} is not the name of a time zone", shown(text.value)), fix);
                 }
             }
         }
         for (name, rhythm) in [("status", &mut status), ("probe", &mut probe)] {
             let Some(text) = table.text(name) else { continue };
-            match values::rhythm(text.value) {
+            match due::parse(text.value) {
                 Ok(found) => *rhythm = found,
-                Err(what) => table.problem(
-                    text.place,
-                    what,
-                    "write an interval such as \"5m\", or five fields such as \"*/5 * * * *\"",
-                ),
+                Err(what) => table.problem(text.place, what, "write for example \"5m\" or \"*/5 * * * *\""),
             }
         }
         table.finish();
@@ -221,11 +218,14 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         return Ok(Listen::Unix(context.path(path)));
     }
     let address = text.replacen("localhost:", "127.0.0.1:", 1).parse::<SocketAddr>().map_err(|_| {
-        ("is not an address to listen on".to_owned(), "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned())
+        (
+            format!("{} is not an address to listen on", shown(text)),
+            "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned(),
+        )
     })?;
     if !address.ip().is_loopback() {
         return Err((
-            "is beyond loopback, where nothing listens without TLS and authentication".to_owned(),
+            format!("{} is beyond loopback, where nothing listens without TLS and authentication", shown(text)),
             "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it".to_owned(),
         ));
     }

@@ -71,6 +71,7 @@ pub(super) struct Table<'a> {
     /// Where it begins; its key is the prefix of everything in it.
     pub(super) place: Place,
     known: Vec<&'static str>,
+    future: Vec<&'static str>,
 }
 
 /// The nearest of several names, if one is near.
@@ -81,6 +82,12 @@ pub(super) fn nearest<'n>(name: &str, among: impl IntoIterator<Item = &'n str>) 
         .filter(|(distance, other)| *distance <= 2.max(other.len() / 3) && *distance < other.len())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)
+}
+
+/// A value as it may be shown in a message: only for keys that never hold a secret.
+pub(super) fn shown(text: &str) -> String {
+    let cut: String = text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("`{}`", cut.trim())
 }
 
 impl<'a> Value<'a> {
@@ -112,9 +119,13 @@ impl<'a> Value<'a> {
 
     pub(super) fn table(&self) -> Option<Table<'a>> {
         match self.inner {
-            DeValue::Table(entries) => {
-                Some(Table { file: self.file, entries, place: self.place.clone(), known: Vec::new() })
-            }
+            DeValue::Table(entries) => Some(Table {
+                file: self.file,
+                entries,
+                place: self.place.clone(),
+                known: Vec::new(),
+                future: Vec::new(),
+            }),
             _ => self.expected("a table"),
         }
     }
@@ -135,7 +146,7 @@ impl<'a> Value<'a> {
 
 impl<'a> Table<'a> {
     pub(super) fn root(file: &'a File<'a>, entries: &'a DeTable<'a>) -> Self {
-        Self { file, entries, place: file.place(0, ""), known: Vec::new() }
+        Self { file, entries, place: file.place(0, ""), known: Vec::new(), future: Vec::new() }
     }
 
     pub(super) fn problem(&self, place: Place, what: impl Into<String>, fix: impl Into<String>) {
@@ -147,6 +158,14 @@ impl<'a> Table<'a> {
         self.known.push(name);
         let (key, value) = self.entries.get_key_value(name)?;
         Some(self.describe(key, value))
+    }
+
+    /// The value of a key that later versions know: if it is there, that is for the caller to say.
+    pub(super) fn future(&mut self, name: &'static str) -> Option<Value<'a>> {
+        let value = self.value(name);
+        self.known.pop();
+        self.future.push(name);
+        value
     }
 
     /// All entries, for tables whose keys are names that people choose.
@@ -232,7 +251,7 @@ impl<'a> Table<'a> {
     /// Every key that nobody asked for is unknown. Call it last.
     pub(super) fn finish(&self) {
         for value in self.entries() {
-            if self.known.contains(&value.name) {
+            if self.known.contains(&value.name) || self.future.contains(&value.name) {
                 continue;
             }
             let fix = match nearest(value.name, self.known.iter().copied()) {

@@ -1,4 +1,4 @@
-//! Single values as people write them: durations, schedules, zones, dates, addresses. Pure.
+//! Single values as people write them: durations, zones, dates, addresses. Pure.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -8,39 +8,12 @@ use chrono_tz::Tz;
 use reqwest::Url;
 
 use crate::domain::{Span, Time};
-use crate::engine::policy::Rhythm;
 
 /// `365d`, `12h`, `2h 30m`; more than nothing, at most a hundred years.
 #[must_use]
 pub fn duration(text: &str) -> Option<Span> {
     let span = Span::from_std(humantime::parse_duration(text.trim()).ok()?).ok()?;
     (span > Span::zero() && span <= Span::days(36_525)).then_some(span)
-}
-
-/// An interval (`5m`) or a cron pattern of five fields, or six with seconds first.
-///
-/// # Errors
-/// What is wrong with it, in words.
-pub fn rhythm(text: &str) -> Result<Rhythm, String> {
-    let text = text.trim();
-    if let Some(span) = duration(text) {
-        return Ok(Rhythm::Every(span));
-    }
-    if !text.starts_with('@') && !matches!(text.split_whitespace().count(), 5 | 6) {
-        return Err("is neither an interval nor a cron pattern".to_owned());
-    }
-    pattern(text)?;
-    Ok(Rhythm::Cron(text.to_owned()))
-}
-
-/// Whether a cron pattern can be understood, and ever comes true.
-fn pattern(text: &str) -> Result<(), String> {
-    croner::parser::CronParser::builder()
-        .seconds(croner::parser::Seconds::Optional)
-        .build()
-        .parse(text)
-        .map(|_| ())
-        .map_err(|error| format!("is not a cron pattern: {error}"))
 }
 
 /// An IANA name of a time zone.
@@ -115,16 +88,6 @@ mod tests {
         assert_eq!(duration("2h 30m"), Some(Span::minutes(150)));
         for bad in ["", "0s", "-1d", "5", "soon", "999999999y", "18446744073709551615s"] {
             assert_eq!(duration(bad), None, "{bad}");
-        }
-    }
-
-    #[test]
-    fn rhythms() {
-        assert_eq!(rhythm("5m"), Ok(Rhythm::Every(Span::minutes(5))));
-        assert_eq!(rhythm(" */5 * * * * "), Ok(Rhythm::Cron("*/5 * * * *".to_owned())));
-        assert!(rhythm("0 30 9 * * mon-fri").is_ok());
-        for bad in ["", "0m", "* * *", "61 * * * *", "a b c d e", "@never"] {
-            assert!(rhythm(bad).is_err(), "{bad}");
         }
     }
 

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::domain::*;
-use crate::formats::auth_store::AuthStore;
 use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, SeenIn, Sight, Sighting, UnitScope};
 use crate::formats::installation::{AgentStore, Family, LayeredEnv};
 
@@ -112,13 +111,7 @@ impl Scene {
             config_path,
             config: None,
             config_problems: Vec::new(),
-            agents: vec![AgentStore {
-                agent: "main".into(),
-                agent_dir,
-                store_path,
-                store: AuthStore::default(),
-                findings: Vec::new(),
-            }],
+            agents: vec![AgentStore { agent: "main".into(), agent_dir, store_path, ..AgentStore::default() }],
             env: LayeredEnv::default(),
             sqlite: false,
         });

@@ -10,6 +10,7 @@ mod files;
 mod filter;
 mod gateway;
 mod own;
+mod profiles;
 mod program;
 mod sources;
 mod state;
@@ -92,6 +93,7 @@ pub enum By {
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [
         credentials::CHECKS,
+        profiles::CHECKS,
         environment::CHECKS,
         gateway::CHECKS,
         state::CHECKS,

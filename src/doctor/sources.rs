@@ -1,5 +1,26 @@
 //! What sources find while they read. Listed so that `--only`, `--skip` and the documentation know the ids.
 
-use super::Check;
+use super::{By, Check};
 
-pub(super) const CHECKS: &[Check] = &[];
+pub(super) const CHECKS: &[Check] = &[
+    Check { id: "config.invalid", about: "the gateway's config", by: By::Source },
+    Check { id: "store.unreadable", about: "stores and login files that cannot be read", by: By::Source },
+    Check { id: "store.unparsable", about: "stores and login files that are not what they should be", by: By::Source },
+    Check { id: "store.damaged-profile", about: "single damaged entries of stores and login files", by: By::Source },
+    Check { id: "config.unreadable", about: "whether the gateway's config can be read", by: By::Source },
+    Check {
+        id: "store.damaged-side-file",
+        about: "files beside a store (order, cooldowns, old logins)",
+        by: By::Source,
+    },
+    Check {
+        id: "store.legacy-json",
+        about: "a JSON store beside a SQLite store, which stops that gateway",
+        by: By::Source,
+    },
+    Check { id: "store.stale", about: "databases that were not closed", by: By::Source },
+    Check { id: "env.login-shell", about: "the login shell that the gateway asks for keys", by: By::Source },
+    // By the command itself, which reads our own files before anything else.
+    Check { id: "own.config-invalid", about: "monitor.toml", by: By::Source },
+    Check { id: "own.state-unreadable", about: "what the monitor has stored", by: By::Source },
+];

@@ -12,7 +12,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "state.not-writable", about: "whether the gateway can write its files", by: By::Doctor(not_writable) },
     Check {
         id: "store.stray-json",
-        about: "JSON stores beside a SQLite store, which stop that gateway",
+        about: "other files of the JSON era beside a SQLite store",
         by: By::Doctor(stray_json),
     },
     Check {
@@ -82,7 +82,8 @@ fn stray_json(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for installation in present(context).into_iter().filter(|i| i.sqlite) {
         for agent in &installation.agents {
-            for path in STRAY.iter().map(|name| agent.agent_dir.join(name)).filter(|path| path.is_file()) {
+            let stray = STRAY.iter().map(|name| agent.agent_dir.join(name));
+            for path in stray.filter(|path| path.is_file() && !told(context, path)) {
                 let word = installation.family.word();
                 let message = format!(
                     "{word} keeps its credentials in SQLite here; as long as this file lies beside it, every {word} command \
@@ -99,6 +100,12 @@ fn stray_json(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// True if the source has said so already.
+fn told(context: &Context<'_>, path: &std::path::Path) -> bool {
+    let place = |finding: &Finding| finding.id == "store.legacy-json" && finding.place.path.as_deref() == Some(path);
+    context.snapshot.findings.iter().any(place)
 }
 
 fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {

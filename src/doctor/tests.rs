@@ -3,8 +3,10 @@ use std::collections::BTreeSet;
 use super::fixture::Scene;
 use super::*;
 use crate::domain::*;
+use crate::formats::auth_store;
+use crate::formats::gateway_config::{DeclaredProfile, GatewayConfig};
 use crate::formats::gateway_view::{SeenIn, Sight, Sighting};
-use crate::formats::installation::Family;
+use crate::formats::installation::{Family, Trouble};
 
 /// What breaks a healthy machine, and the one check that must say so, with its severity.
 type Breakage = (&'static str, Severity, fn(&mut Scene));
@@ -40,6 +42,20 @@ XAI_API_KEY=xai-canary
 ",
         )
         .expect("file");
+    }),
+    ("order.unknown-profile", Severity::Warning, |s| {
+        profiles(s, &["openai:work"]);
+        let ids = vec!["openai:work".into(), "openai:wrok".into()];
+        config(s).auth_order = vec![("openai".into(), ids)];
+    }),
+    ("profile.not-in-store", Severity::Warning, |s| declare(s, "openai:gone", "api_key")),
+    ("profile.mode-mismatch", Severity::Warning, |s| {
+        profiles(s, &["openai:work"]);
+        declare(s, "openai:work", "token");
+    }),
+    ("profile.unused", Severity::Info, |s| {
+        profiles(s, &["openai:work", "openai:other"]);
+        declare(s, "openai:work", "api_key");
     }),
     ("gateway.down", Severity::Critical, |s| s.view.gateway.state = GatewayState::Down),
     ("gateway.env-stale", Severity::Warning, |s| s.view.units[0].files[0].1 = Some(s.now - Span::minutes(5))),
@@ -77,6 +93,24 @@ fn credential(scene: &mut Scene, state: State) {
 fn bench(scene: &mut Scene, kind: BenchKind) {
     let until = scene.now + Span::minutes(200);
     scene.snapshot.credentials[0].credential.bench = Some(Bench { kind, until, reason: Some("billing".into()) });
+}
+
+/// Puts keys of OpenAI into main's store.
+fn profiles(scene: &mut Scene, ids: &[&str]) {
+    let entries: Vec<String> =
+        ids.iter().map(|id| format!(r#""{id}":{{"type":"api_key","provider":"openai","key":"sk-canary"}}"#)).collect();
+    let text = format!(r#"{{"version":1,"profiles":{{{}}}}}"#, entries.join(","));
+    scene.installations[0].agents[0].store = auth_store::parse(&text).expect("a store").store;
+    config(scene);
+}
+
+fn config(scene: &mut Scene) -> &mut GatewayConfig {
+    scene.installations[0].config.get_or_insert_default()
+}
+
+fn declare(scene: &mut Scene, id: &str, mode: &str) {
+    let entry = DeclaredProfile { id: id.into(), provider: "openai".into(), mode: mode.into(), email: None };
+    config(scene).auth_profiles.push(entry);
 }
 
 /// Opens a file and the directories around it: a mode counts only where others can get to it.
@@ -219,6 +253,29 @@ fn a_stale_environment_names_what_changed() {
     let process = scene.view.process.as_mut().expect("a process");
     process.started = Some("2020-01-01T00:00:00Z".parse().expect("a date"));
     assert!(scene.of("gateway.env-stale")[0].message.contains(".opensoul/.env"));
+}
+
+#[test]
+fn config_and_stores_that_agree_are_quiet() {
+    let mut scene = Scene::healthy();
+    profiles(&mut scene, &["openai:work", "openai:home"]);
+    config(&mut scene).auth_order = vec![("openai".into(), vec!["openai:home".into()])];
+    assert_eq!(scene.findings(), [], "an order that leaves one out is somebody's wish");
+    config(&mut scene).auth_order[0].1 = vec!["openai:wrok".into()];
+    let found = scene.of("order.unknown-profile");
+    assert_eq!(found[0].severity, Severity::Critical, "nothing is left");
+    assert!(found[0].message.contains("is openai:work meant?"), "{}", found[0].message);
+    // A store that could not be read may hold it.
+    scene.installations[0].agents[0].trouble = Some(Trouble::Unreadable);
+    assert_eq!(scene.of("order.unknown-profile"), []);
+}
+
+#[test]
+fn a_gateway_that_asks_the_login_shell_may_see_more() {
+    let mut scene = Scene::healthy();
+    scene.env.set("GROQ_API_KEY", "gsk");
+    scene.installations[0].env.login_shell = true;
+    assert_eq!(scene.findings(), []);
 }
 
 #[test]

@@ -2,6 +2,15 @@
 
 use crate::domain::{Span, Time};
 
+/// When this version was made, in seconds since 1970; moved with each release. No true clock shows less.
+const BUILT: i64 = 1_795_305_600; // 2026-11-22
+
+/// When this version was made.
+#[must_use]
+pub fn built() -> Time {
+    Time::from_timestamp(BUILT, 0).unwrap_or_default()
+}
+
 /// What is known about the clock beside its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Witnesses {

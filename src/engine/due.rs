@@ -1,9 +1,10 @@
 //! When something is due: a rhythm in a zone, the last run (persisted), and now. However many runs were missed, one follows;
 //! a clock that was set back delays nothing for long.
 
+use chrono::{FixedOffset, Offset, TimeZone, Timelike};
 use chrono_tz::Tz;
-use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
+use croner::{Cron, JobType};
 
 use crate::domain::{Span, Time};
 use crate::engine::jitter::share;
@@ -68,9 +69,55 @@ fn later(schedule: &Schedule, from: Time, spread: Span, seed: &str) -> Option<Ti
     }
 }
 
+/// The first instant after `from` that fits. Patterns of one fixed time of day keep their hour over a change of the clocks
+/// (once if that hour comes twice, right after the gap if it does not come); all others go on evenly, which croner by itself
+/// does not see to: it reckons with the wall clock and would leave out the hour that comes twice.
 fn after(cron: &Cron, zone: Tz, from: Time) -> Option<Time> {
-    let found = cron.find_next_occurrence(&from.with_timezone(&zone), false).ok()?;
-    Some(found.with_timezone(&chrono::Utc))
+    // croner keeps fractions of seconds and would step over an instant by them.
+    let from = from.with_nanosecond(0)?;
+    if cron.determine_job_type() == JobType::FixedTime {
+        return Some(cron.find_next_occurrence(&from.with_timezone(&zone), false).ok()?.with_timezone(&chrono::Utc));
+    }
+    let (mut start, mut inclusive) = (from, false);
+    for _ in 0..MOST_CHANGES {
+        let offset = offset(zone, start);
+        let found = cron.find_next_occurrence(&start.with_timezone(&offset), inclusive).ok()?;
+        let found = found.with_timezone(&chrono::Utc);
+        match change(zone, start, found) {
+            None => return Some(found),
+            Some(at) => (start, inclusive) = (at, true),
+        }
+    }
+    None
+}
+
+/// Changes of the clocks that a search may cross: a 29 February on a Monday is at most forty years away.
+const MOST_CHANGES: usize = 100;
+
+fn offset(zone: Tz, at: Time) -> FixedOffset {
+    zone.offset_from_utc_datetime(&at.naive_utc()).fix()
+}
+
+/// The first instant of another offset than that of `from`, if there is one up to `to`.
+fn change(zone: Tz, from: Time, to: Time) -> Option<Time> {
+    let old = offset(zone, from);
+    let (mut before, mut since) = (from, from);
+    while offset(zone, since) == old {
+        if since >= to {
+            return None;
+        }
+        before = since;
+        since = (since + Span::days(1)).min(to);
+    }
+    while since - before > Span::seconds(1) {
+        let middle = before + Span::seconds((since - before).num_seconds() / 2);
+        if offset(zone, middle) == old {
+            before = middle;
+        } else {
+            since = middle;
+        }
+    }
+    Some(since)
 }
 
 fn put_off(at: Time, spread: Span, seed: &str) -> Span {
@@ -112,6 +159,10 @@ pub fn parse(text: &str) -> Result<Rhythm, String> {
 }
 
 fn cron(pattern: &str) -> Result<Cron, String> {
+    // croner takes it, and searches centuries for the nothing that it means.
+    if pattern.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
+        return Err(format!("the cron pattern \"{pattern}\" has an empty place in a list (a comma too many)"));
+    }
     CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(pattern).map_err(|error| {
         format!(
             "\"{pattern}\" is neither an interval such as \"5m\" nor a cron pattern of five fields (minute, hour, day of \

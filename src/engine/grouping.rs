@@ -146,10 +146,10 @@ pub(super) fn plan(
 }
 
 fn pack(plan: &mut Plan, receiver: String, group_key: String, pool: Pool<'_>, now: Time) {
-    if let [only] = pool.from[..] {
-        if only.notification.items == pool.items {
-            return;
-        }
+    if let [only] = pool.from[..]
+        && only.notification.items == pool.items
+    {
+        return;
     }
     // What was never sent may be rewritten under its id; what was tried is replaced, because its id stands for its words.
     let kept = if pool.items.is_empty() { None } else { pool.from.iter().rev().find(|entry| entry.attempts == 0) };

@@ -1,7 +1,7 @@
 //! The alert life-cycle (DESIGN §8): what stands open and what is seen now become what is open next and what is said to
 //! whom.
 //!
-//! [`conditions`] reads problems off a snapshot, [`life`] moves one incident on, [`crate::engine::grouping`] packs what is to
+//! [`conditions`] reads problems off a snapshot, [`sight`] says what it proves about those it does not show, [`life`] moves one incident on, [`crate::engine::grouping`] packs what is to
 //! be said into messages. Nothing here sends, stores or asks the time.
 //!
 //! Three rules carry the rest:
@@ -15,6 +15,7 @@
 mod conditions;
 mod life;
 mod presence;
+mod sight;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,8 +28,8 @@ use crate::domain::{
 use crate::engine::policy::AlertPolicy;
 use crate::engine::{grouping, routing};
 
-use conditions::Sight;
 use life::News;
+use sight::Sight;
 
 /// A problem shorter than this, of which no attempt was made to tell, is not worth a "was down" message.
 const LASTED: Span = Span::minutes(5);
@@ -109,13 +110,14 @@ pub fn decide(
     let mut decision = Decision::default();
     let presence = presence::update(&standing.known, snapshot, now);
     let mut seen = conditions::read(snapshot, &presence, now);
+    let credentials = sight::by_id(snapshot);
 
     let mut incidents: BTreeMap<IncidentId, Incident> = BTreeMap::new();
     let mut news: BTreeMap<IncidentId, News> = BTreeMap::new();
     for before in &standing.incidents {
         let sight = match seen.remove(&before.id) {
             Some(condition) => Sight::Firing(Box::new(condition)),
-            None => conditions::without_condition(before, snapshot, &presence),
+            None => sight::without_condition(before, snapshot, &credentials, &presence),
         };
         if let Some((incident, what)) = life::advance(before.clone(), sight, policy, now) {
             news.extend(what.map(|what| (incident.id.clone(), what)));
@@ -261,4 +263,4 @@ mod histories;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
-mod world;
+pub(crate) mod world;

@@ -39,11 +39,13 @@ impl ProfileType {
 /// `expires` as it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expires {
-    /// Not there, or `null`.
+    /// Not there.
     Absent,
+    /// `null`, which means the same.
+    Null,
     /// A number, meant as milliseconds.
     Number(f64),
-    /// A string that looks like a date or a number. The gateway does not read it as a date.
+    /// A string that looks like a date, a number or a short word. The gateway does not read it as a date.
     Text(String),
     /// Anything else.
     Wrong(&'static str),
@@ -464,14 +466,16 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
 
 fn read_expires(value: Option<&Json<'_>>) -> Expires {
     match value {
-        None | Some(Json::Null) => Expires::Absent,
+        None => Expires::Absent,
+        Some(Json::Null) => Expires::Null,
         Some(Json::Number(n)) => Expires::Number(*n),
         Some(Json::String(text)) => {
             // Only what can be a date is kept: a token pasted into the wrong field must not come out again.
             let dateish = text.len() <= 40
                 && text.chars().any(|c| c.is_ascii_digit())
                 && text.chars().all(|c| c.is_ascii_digit() || "-+:. TZUCetz".contains(c));
-            if dateish { Expires::Text(text.as_ref().to_owned()) } else { Expires::Wrong("a string") }
+            let word = text.len() <= 12 && text.chars().all(|c| c.is_ascii_alphabetic());
+            if dateish || word { Expires::Text(text.as_ref().to_owned()) } else { Expires::Wrong("a string") }
         }
         Some(other) => Expires::Wrong(other.kind()),
     }

@@ -67,7 +67,7 @@ fn damaged_profiles_do_not_hide_the_rest() {
 #[test]
 fn forms_of_expires() {
     let forms = [
-        ("null", Expires::Absent),
+        ("null", Expires::Null),
         ("0", Expires::Number(0.0)),
         ("-5", Expires::Number(-5.0)),
         ("1.5", Expires::Number(1.5)),

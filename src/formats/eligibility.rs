@@ -45,6 +45,8 @@ pub struct View<'a> {
     /// Its providers, by id.
     pub providers: Vec<ProviderView>,
     main: Option<&'a AuthStore>,
+    /// `order` of the merged store by normalised provider.
+    stored: HashMap<String, &'a [String]>,
 }
 
 fn kind(profile: ProfileType) -> Type {
@@ -76,7 +78,8 @@ impl<'a> View<'a> {
     /// The view of a store over another.
     #[must_use]
     pub fn of(agent: &'a AgentStore, main: Option<&'a AuthStore>, config: &'a GatewayConfig, now_ms: f64) -> Self {
-        let mut view = Self { agent, profiles: Vec::new(), providers: Vec::new(), main };
+        let mut view = Self { agent, profiles: Vec::new(), providers: Vec::new(), main, stored: HashMap::new() };
+        view.stored = view.stored_orders();
         view.merge();
         view.sort(config, now_ms);
         view
@@ -132,6 +135,10 @@ impl<'a> View<'a> {
                 declared_of.entry(provider).or_default().push(&entry.id);
             }
         }
+        let mut configured: HashMap<String, &[String]> = HashMap::new();
+        for (key, list) in &config.auth_order {
+            configured.entry(normalize(key)).or_insert(list);
+        }
         for at in 0..self.providers.len() {
             let provider = &self.providers[at];
             let candidates: Vec<Candidate<'_>> = provider
@@ -155,7 +162,7 @@ impl<'a> View<'a> {
                 .collect();
             let lists = Lists {
                 stored: self.stored_order(&provider.id),
-                configured: find_order(&config.auth_order, &provider.id),
+                configured: configured.get(&provider.id).copied(),
                 declared: declared_of.get(provider.id.as_str()).map(Vec::as_slice).unwrap_or_default(),
             };
             let found = order::order(&provider.id, &candidates, lists, None, now_ms);
@@ -175,15 +182,23 @@ impl<'a> View<'a> {
         self.agent.store.usage_of(id).or_else(|| self.main.and_then(|main| main.usage_of(id)))
     }
 
+    /// Merged by key as spelled, the agent's list wins; of keys that normalise alike the first, main's before the agent's.
+    fn stored_orders(&self) -> HashMap<String, &'a [String]> {
+        let own = &self.agent.store.order;
+        let main = self.main.map(|m| m.order.as_slice()).unwrap_or_default();
+        let overriding: HashMap<&str, &[String]> = own.iter().map(|(k, list)| (k.as_str(), list.as_slice())).collect();
+        let mut out = HashMap::new();
+        for (key, list) in main.iter().chain(own) {
+            let list = overriding.get(key.as_str()).copied().unwrap_or(list);
+            out.entry(normalize(key)).or_insert(list);
+        }
+        out
+    }
+
     /// `order` of the merged store for a normalised provider.
     #[must_use]
     pub fn stored_order(&self, provider: &str) -> Option<&'a [String]> {
-        // Merged by key as spelled, the agent's first; then the first key that normalises to the provider.
-        let own = &self.agent.store.order;
-        let main = self.main.map(|m| m.order.as_slice()).unwrap_or_default();
-        let key = main.iter().chain(own).map(|(key, _)| key).find(|key| normalize(key) == provider)?;
-        let of = |orders: &'a [(String, Vec<String>)]| orders.iter().find(|(k, _)| k == key).map(|(_, l)| l.as_slice());
-        of(own).or_else(|| of(main))
+        self.stored.get(provider).copied()
     }
 
     /// Every usage entry of the merged store, also of profiles that are gone.
@@ -199,6 +214,16 @@ impl<'a> View<'a> {
     #[must_use]
     pub fn provider(&self, id: &str) -> Option<&ProviderView> {
         self.providers.binary_search_by(|p| p.id.as_str().cmp(id)).ok().map(|n| &self.providers[n])
+    }
+
+    /// The order of a normalised provider with one profile put first, if it is in it (a session's pin).
+    #[must_use]
+    pub fn order_preferring(&self, provider: &str, preferred: Option<&str>) -> Vec<usize> {
+        let mut order = self.provider(provider).map(|p| p.order.clone()).unwrap_or_default();
+        if let Some(at) = order.iter().position(|n| Some(self.profiles[*n].profile.id.as_str()) == preferred) {
+            order[..=at].rotate_right(1);
+        }
+        order
     }
 
     /// What a request to a normalised provider would use now. Profiles: index into [`View::profiles`].

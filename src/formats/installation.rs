@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::javascript::trim;
-use super::provider_keys;
+use super::provider_env;
 use crate::domain::{Finding, Time};
 
 /// Which of the gateways that share this layout.
@@ -57,6 +57,8 @@ pub struct LayeredEnv {
     pub login_shell: bool,
     /// The names that it gave.
     pub from_login_shell: Vec<String>,
+    /// What was wrong with its files or the login shell. The `dotenv` source says the same about the files.
+    pub problems: Vec<Finding>,
     /// Whether Google's application default credentials are there, with a project and a location.
     pub gcloud_adc: bool,
 }
@@ -97,7 +99,16 @@ impl LayeredEnv {
         if provider == "google-vertex" {
             return self.gcloud_adc.then_some(EnvKey { name: None, layer: &Layer::Process });
         }
-        let name = provider_keys::names(provider).iter().find(|name| self.get(name).is_some())?;
+        if provider == "amazon-bedrock" {
+            let name = match self.aws() {
+                "env: AWS_BEARER_TOKEN_BEDROCK" => "AWS_BEARER_TOKEN_BEDROCK",
+                "env: AWS_PROFILE" => "AWS_PROFILE",
+                "aws-sdk default chain" => return None,
+                _ => "AWS_ACCESS_KEY_ID",
+            };
+            return self.vars.get(name).map(|(_, layer)| EnvKey { name: Some(name), layer });
+        }
+        let name = provider_env::gateway_names(provider).iter().find(|name| self.get(name).is_some())?;
         self.vars.get(*name).map(|(_, layer)| EnvKey { name: Some(name), layer })
     }
 

@@ -26,7 +26,7 @@ const STARTING: Span = Span::seconds(60);
 /// Looks at the gateway of this machine.
 #[must_use]
 pub fn look(installations: &[Installation], env: &Environment, key: &FingerprintKey, now: Time) -> GatewayView {
-    let machine = Machine { root: Path::new("/"), uid: rustix::process::getuid().as_raw() };
+    let machine = Machine { root: Path::new("/"), uid: rustix::process::getuid().as_raw(), dial: port::connect };
     machine.look(installations, env, key, now)
 }
 
@@ -34,6 +34,7 @@ pub fn look(installations: &[Installation], env: &Environment, key: &Fingerprint
 struct Machine<'a> {
     root: &'a Path,
     uid: u32,
+    dial: port::Dial,
 }
 
 impl Machine<'_> {
@@ -41,17 +42,23 @@ impl Machine<'_> {
         let proc = self.root.join("proc");
         let mut units = units::find(self.root, env, key);
         let ports = candidate_ports(&units, installations, env);
-        let table = process::listeners(&proc);
-        let port = ports
-            .iter()
-            .copied()
-            .find(|port| table.as_ref().is_some_and(|table| table.iter().any(|l| l.address.port() == *port)))
-            .or(ports.first().copied())
-            .unwrap_or(DEFAULT_PORT);
-
-        let answer = port::ask(port, table.as_deref());
-        let inodes: Vec<u64> =
-            table.iter().flatten().filter(|l| l.address.port() == port && l.uid == self.uid).map(|l| l.inode).collect();
+        let (mut port, mut answer) = port::ask(&ports, self.dial);
+        // Who has the port, if there is an answer; where it listens, if there is none and there should be one.
+        let bound_elsewhere = |i: &Installation| {
+            i.config
+                .as_ref()
+                .and_then(|c| c.gateway_bind.as_deref())
+                .is_some_and(|bind| bind != "loopback" && bind != "lan")
+        };
+        let expected = answer != Answer::No || !units.is_empty() || installations.iter().any(bound_elsewhere);
+        let table = if expected { process::listeners(&proc, &ports).unwrap_or_default() } else { Vec::new() };
+        if answer == Answer::No
+            && let Some(found) = port::ask_listener(&table, &ports, self.dial)
+        {
+            (port, answer) = found;
+        }
+        let mine = table.iter().filter(|l| l.address.port() == port && l.uid == self.uid);
+        let inodes: Vec<u64> = mine.map(|l| l.inode).collect();
         let names: Vec<&str> =
             units.iter().filter(|u| u.unit.scope != UnitScope::Launchd).map(|u| u.unit.name.as_str()).collect();
         let found = process::find(&proc, self.uid, &inodes, &names);
@@ -153,7 +160,7 @@ fn candidate_ports(units: &[units::Found], installations: &[Installation], env: 
         .and_then(|text| text.parse().ok());
     let mut chosen_first: Vec<&Installation> = installations.iter().collect();
     chosen_first.sort_by_key(|i| !i.chosen);
-    let configured = chosen_first.into_iter().filter_map(configured_port);
+    let configured = chosen_first.into_iter().filter_map(|i| i.config.as_ref()?.gateway_port);
     let mut ports = Vec::new();
     for port in of_env.into_iter().chain(units.iter().filter_map(|u| u.port)).chain(configured).chain([DEFAULT_PORT]) {
         if port != 0 && !ports.contains(&port) {
@@ -161,10 +168,6 @@ fn candidate_ports(units: &[units::Found], installations: &[Installation], env: 
         }
     }
     ports
-}
-
-fn configured_port(_installation: &Installation) -> Option<u16> {
-    None
 }
 
 #[cfg(test)]

@@ -19,16 +19,29 @@ pub(super) enum Answer {
     Silent(SocketAddr),
 }
 
-/// Asks. `table`: every listener of this machine, if the machine shows them; a port that is not in it needs no connection.
-pub(super) fn ask(port: u16, table: Option<&[Listener]>) -> Answer {
-    match table.map(|table| table.iter().find(|l| l.address.port() == port)) {
-        Some(None) => Answer::No,
-        Some(Some(listener)) => connect(reachable(listener.address)),
-        None => match connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))) {
-            Answer::No => connect(SocketAddr::from((Ipv6Addr::LOCALHOST, port))),
-            answer => answer,
-        },
+/// How a connection is tried; tests give one of their own.
+pub(super) type Dial = fn(SocketAddr) -> Answer;
+
+/// The first of these ports that answers on loopback; else the first that is silent; else `No`.
+pub(super) fn ask(ports: &[u16], dial: Dial) -> (u16, Answer) {
+    let mut silent = None;
+    for port in ports {
+        for ip in [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)] {
+            match dial(SocketAddr::new(ip, *port)) {
+                Answer::Yes(address) => return (*port, Answer::Yes(address)),
+                Answer::Silent(address) => silent = silent.or(Some((*port, Answer::Silent(address)))),
+                Answer::No => {}
+            }
+        }
     }
+    silent.unwrap_or((ports.first().copied().unwrap_or(super::DEFAULT_PORT), Answer::No))
+}
+
+/// A gateway that listens on one outer address only does not answer on loopback: its listener says where to ask.
+pub(super) fn ask_listener(listeners: &[Listener], ports: &[u16], dial: Dial) -> Option<(u16, Answer)> {
+    let port_of = |listener: &&Listener| ports.contains(&listener.address.port());
+    let listener = listeners.iter().find(port_of)?;
+    Some((listener.address.port(), dial(reachable(listener.address))))
 }
 
 /// "Every address" is reached by the loopback one of its family.
@@ -41,7 +54,8 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn connect(address: SocketAddr) -> Answer {
+/// Connects, and closes at once.
+pub(super) fn connect(address: SocketAddr) -> Answer {
     match TcpStream::connect_timeout(&address, PATIENCE) {
         Ok(_) => Answer::Yes(address),
         Err(error) if error.kind() == std::io::ErrorKind::TimedOut => Answer::Silent(address),

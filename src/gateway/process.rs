@@ -40,15 +40,20 @@ const PLACES: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT
 const FORWARDERS: [&str; 9] =
     ["ssh", "autossh", "sshd", "docker-proxy", "rootlessport", "slirp4netns", "pasta", "socat", "kubectl"];
 
-/// Every TCP listener of this machine; `None` if the machine does not show them.
-pub(super) fn listeners(proc: &Path) -> Option<Vec<Listener>> {
-    let v4 = fs::read_to_string(proc.join("net/tcp"));
-    let v6 = fs::read_to_string(proc.join("net/tcp6"));
-    if v4.is_err() && v6.is_err() {
-        return None;
+/// The TCP listeners on these ports; `None` if the machine does not show them. The kernel takes milliseconds to write such a
+/// table: the second is asked for only if the first has nothing.
+pub(super) fn listeners(proc: &Path, ports: &[u16]) -> Option<Vec<Listener>> {
+    let mut readable = false;
+    for table in ["net/tcp", "net/tcp6"] {
+        let Ok(text) = fs::read_to_string(proc.join(table)) else { continue };
+        readable = true;
+        let rows = text.lines().skip(1).filter_map(listener);
+        let found: Vec<Listener> = rows.filter(|l| ports.contains(&l.address.port())).collect();
+        if !found.is_empty() {
+            return Some(found);
+        }
     }
-    let rows = [v4, v6].into_iter().flatten();
-    Some(rows.flat_map(|text| text.lines().skip(1).filter_map(listener).collect::<Vec<_>>()).collect())
+    readable.then(Vec::new)
 }
 
 /// One row: `sl local remote st queues timer retransmits uid timeout inode …`; state 0A is LISTEN.

@@ -17,6 +17,11 @@ struct Tree {
     socket: Option<TcpListener>,
 }
 
+/// The machine that runs the tests may have a gateway of its own.
+fn dial(address: std::net::SocketAddr) -> Answer {
+    if address.port() == DEFAULT_PORT { Answer::No } else { port::connect(address) }
+}
+
 fn key() -> FingerprintKey {
     FingerprintKey::new(&[7; 32])
 }
@@ -60,11 +65,15 @@ impl Tree {
 
     /// Listens for real, and says so in `/proc/net/tcp` with socket number 777.
     fn listens(&mut self) -> u16 {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        self.listens_on(Ipv4Addr::LOCALHOST)
+    }
+
+    fn listens_on(&mut self, ip: Ipv4Addr) -> u16 {
+        let socket = TcpListener::bind((ip, 0)).expect("a port");
         let port = socket.local_addr().expect("address").port();
         self.socket = Some(socket);
         let uid = rustix::process::getuid().as_raw();
-        let ip = u32::from_ne_bytes([127, 0, 0, 1]);
+        let ip = u32::from_ne_bytes(ip.octets());
         self.write(
             "proc/net/tcp",
             &format!("  sl ...\n   0: {ip:08X}:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {uid} 0 777 1 0 100\n"),
@@ -103,7 +112,8 @@ impl Tree {
     }
 
     fn look(&self) -> GatewayView {
-        let machine = Machine { root: self.dir.path(), uid: rustix::process::getuid().as_raw() };
+        let uid = rustix::process::getuid().as_raw();
+        let machine = Machine { root: self.dir.path(), uid, dial };
         machine.look(std::slice::from_ref(&self.installation), &self.env, &key(), now())
     }
 }
@@ -244,6 +254,29 @@ fn units_are_read_with_their_drop_ins_and_files() {
 }
 
 #[test]
+fn a_gateway_on_another_address_is_found_by_its_listener() {
+    let mut tree = Tree::new();
+    let port = tree.listens_on(Ipv4Addr::new(127, 0, 0, 2));
+    tree.process(42, "opensoul-gateway", "/x", "GROQ_API_KEY=g", 1);
+    tree.holds_socket(42, 777);
+    assert_eq!(tree.look().gateway.state, GatewayState::Absent, "nothing says that there should be one");
+    let bind =
+        crate::formats::gateway_config::GatewayConfig { gateway_bind: Some("tailnet".into()), ..Default::default() };
+    tree.installation.config = Some(bind);
+    let view = tree.look();
+    assert_eq!((view.gateway.state, view.port), (GatewayState::Up, port), "{}", view.gateway.detail);
+    assert_eq!(view.process.map(|p| p.pid), Some(42));
+}
+
+#[test]
+fn the_config_names_the_port() {
+    let mut tree = Tree::new();
+    tree.installation.config =
+        Some(crate::formats::gateway_config::GatewayConfig { gateway_port: Some(20001), ..Default::default() });
+    assert_eq!(tree.look().port, 20001);
+}
+
+#[test]
 fn a_dotenv_fills_what_is_unset_and_config_also_what_is_blank() {
     let mut tree = Tree::new();
     tree.listens();
@@ -288,7 +321,7 @@ fn no_value_is_in_the_view() {
 fn lingering_is_a_file_of_systemd() {
     let mut tree = Tree::new();
     tree.env.set("USER", "ann");
-    let lingers = |tree: &Tree| Machine { root: tree.dir.path(), uid: 4242 }.lingers(&tree.env);
+    let lingers = |tree: &Tree| Machine { root: tree.dir.path(), uid: 4242, dial }.lingers(&tree.env);
     assert_eq!(lingers(&tree), None, "no systemd");
     tree.write("var/lib/systemd/linger/bob", "");
     assert_eq!(lingers(&tree), Some(false));

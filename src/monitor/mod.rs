@@ -1,1 +1,22 @@
-//! The flow: observe, cycle, ticker, daemon.
+//! The monitor: observe, decide, commit, deliver; again and again in the daemon, once in `monitor once`.
+//!
+//! * [`observe`]: one look at the machine, shared with every command; [`variables`] belongs to it.
+//! * [`cycle`]: observe, decide, ONE transaction. [`delivery`]: from the outbox to the receivers.
+//! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
+//! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
+//! * [`logs`]: what goes to stderr.
+//! * [`demo`]: everything on sample credentials in a throw-away home.
+
+pub mod cycle;
+pub mod daemon;
+pub mod delivery;
+pub mod demo;
+pub mod desk;
+pub mod ground;
+pub mod logs;
+pub mod machine;
+pub mod observe;
+pub mod once;
+pub mod systemd;
+pub mod ticker;
+pub mod variables;

@@ -126,14 +126,45 @@ fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>) {
         let dim = Style::new().dimmed();
         out.push_str(&format!("    {dim}{}{dim:#}\n", clean(&shortened(&place, home))));
     }
-    // A sentence is wrapped; a command stays on one line, so that it can be copied whole.
-    let sentence = finding.fix.chars().next().is_some_and(char::is_uppercase);
-    if sentence {
-        out.push_str(&wrapped(&clean(&finding.fix), width, 4));
-    } else {
+    if is_command(&finding.fix) {
         let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
         out.push_str(&format!("    Run: {cyan}{}{cyan:#}\n", clean(&finding.fix)));
+    } else {
+        out.push_str(&wrapped(&format!("Fix: {}", clean(&finding.fix)), width, 4));
     }
+}
+
+/// Programs that a fix may begin with.
+const PROGRAMS: [&str; 24] = [
+    "opensoul",
+    "openclaw",
+    "clawdbot",
+    "moltbot",
+    "systemctl",
+    "sudo",
+    "loginctl",
+    "launchctl",
+    "chmod",
+    "chown",
+    "mv",
+    "rm",
+    "cp",
+    "export",
+    "(umask",
+    "claude",
+    "codex",
+    "gemini",
+    "gh",
+    "gcloud",
+    "aws",
+    "qwen",
+    "opencode",
+    "kimi",
+];
+
+/// A command stays on one line, so that it can be copied whole; a sentence is wrapped.
+fn is_command(fix: &str) -> bool {
+    fix.split_whitespace().next().is_some_and(|first| PROGRAMS.contains(&first))
 }
 
 fn style_of(severity: Severity) -> Style {

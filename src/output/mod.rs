@@ -1,3 +1,7 @@
 //! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.
 
+pub mod collate;
 pub mod doctor;
+pub mod models_status;
+pub mod remaining;
+pub mod status;

@@ -30,7 +30,7 @@ impl Source for Declared {
 fn found(declared: &Declaration) -> Found {
     let fix = declared.fix.clone().unwrap_or_else(|| {
         format!(
-            "renew it at {}, then set its new date under [[declared]] \"{}\" in monitor.toml",
+            "Renew it at {}, then set its new date under [[declared]] \"{}\" in monitor.toml.",
             declared.provider, declared.name
         )
     });

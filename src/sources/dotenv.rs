@@ -37,7 +37,7 @@ impl Source for Dotenv {
                 }
                 Err(trouble) => {
                     up = false;
-                    let fix = format!("make {} a readable text file", path.display());
+                    let fix = format!("Make {} a readable text file.", path.display());
                     harvest.findings.push(trouble.finding(path, &fix));
                 }
             }

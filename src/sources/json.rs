@@ -94,7 +94,7 @@ impl<'a> Dates<'a> {
                 let key = if self.prefix.is_empty() { name.to_owned() } else { format!("{}.{name}", self.prefix) };
                 self.notes.push(format!("{name} {what}"));
                 let message = format!("{key} {what}; its date is unknown");
-                let fix = "log in again, so that its owner writes it anew";
+                let fix = "Log in again, so that its owner writes it anew.";
                 let place = Place::file(self.path).key(key);
                 self.findings.push(Finding::new("store.damaged-profile", Severity::Warning, message, fix).at(place));
             }

@@ -10,6 +10,7 @@ pub mod dotenv;
 pub mod env;
 pub mod file;
 mod json;
+pub mod opensoul;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -76,6 +77,7 @@ pub trait Source {
 #[must_use]
 pub fn all() -> Vec<Box<dyn Source>> {
     vec![
+        Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
         Box::new(env::Env),

@@ -59,14 +59,15 @@ pub(super) fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_
     Some(Found { credential, secret: Some(secret) })
 }
 
+/// A command, or a sentence that begins with a capital letter.
 fn fix(name: &str, provider: &str, place: &Place<'_>) -> String {
     let get = match name {
-        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "claude setup-token".to_owned(),
+        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
         "VERCEL_OIDC_TOKEN" => return "vercel env pull".to_owned(),
-        _ => format!("make a new key at {provider}"),
+        _ => format!("Make a new key at {provider}"),
     };
     match place.path {
-        Some(path) => format!("{get}, then set {name} in {}", path.display()),
-        None => format!("{get}, then set {name} where this environment comes from"),
+        Some(path) => format!("{get}, then set {name} in {}.", path.display()),
+        None => format!("{get}, then set {name} where this environment comes from."),
     }
 }

@@ -192,7 +192,7 @@ pub(super) fn from_memory(from: &Connection, dir: &Path, now: Time) -> Result<Co
 
 fn copy(from: &Connection, to: &Connection, table: &str, insert: &str) -> Result<(), StoreError> {
     let mut read = from.prepare(&format!("SELECT * FROM {table}"))?;
-    let columns: Vec<String> = read.column_names().into_iter().map(str::to_owned).collect();
+    let columns: Vec<String> = read.column_names().map(str::to_owned).collect();
     let marks = vec!["?"; columns.len()].join(", ");
     let mut write = to.prepare(&format!("{insert} INTO {table} ({}) VALUES ({marks})", columns.join(", ")))?;
     let mut rows = read.query([])?;

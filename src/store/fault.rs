@@ -19,10 +19,11 @@ pub fn point(name: &str) {
             None => (text, 1),
         })
     });
-    if let Some((wanted, count)) = wanted {
-        if wanted == name && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count {
-            std::process::abort();
-        }
+    if let Some((wanted, count)) = wanted
+        && wanted == name
+        && PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *count
+    {
+        std::process::abort();
     }
 }
 

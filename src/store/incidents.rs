@@ -83,6 +83,17 @@ pub(super) fn apply(db: &Connection, decision: &Decision) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Hashes made with a key that is lost mean nothing any more; first-seen dates kept under them neither, nor verdicts.
+pub(super) fn adopt_generations(db: &Connection) -> Result<(), StoreError> {
+    for mut incident in all(db)? {
+        incident.generation.clear();
+        save(db, &incident)?;
+    }
+    db.execute("UPDATE credential SET generation = NULL", [])?;
+    db.execute("DELETE FROM verdict", [])?;
+    Ok(())
+}
+
 fn known(db: &Connection) -> Result<Vec<Known>, StoreError> {
     let mut read =
         db.prepare("SELECT id, provider, source, in_use, absent_since, absent_cycles FROM credential ORDER BY id")?;

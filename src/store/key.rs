@@ -8,7 +8,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use zeroize::Zeroizing;
 
 use super::StoreError;
-use crate::domain::FingerprintKey;
+use crate::domain::{FingerprintKey, Secret};
 
 /// The file's name.
 pub const FILE: &str = "key";
@@ -49,6 +49,15 @@ pub fn load(dir: &Path) -> Result<Option<FingerprintKey>, StoreError> {
     }
 }
 
+/// The key that a fleet shares (`[identity] key`): any text of a person's choice becomes 32 bytes.
+#[must_use]
+pub fn shared(text: &Secret) -> FingerprintKey {
+    let digest = ring::digest::digest(&ring::digest::SHA256, text.expose().trim().as_bytes());
+    let mut bytes = Zeroizing::new([0; 32]);
+    bytes.copy_from_slice(digest.as_ref());
+    FingerprintKey::new(&bytes)
+}
+
 /// A key for this process alone.
 ///
 /// # Errors
@@ -76,7 +85,6 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::domain::Secret;
 
     #[test]
     fn is_made_once_private_and_found_again() {

@@ -24,16 +24,25 @@ pub struct Lock {
 pub enum Attempt {
     /// We do.
     Ours(Lock),
-    /// Another process does; its number, if it can be read.
-    Held(Option<u32>),
+    /// Another process does.
+    Held(Holder),
+}
+
+/// Who has it, as far as the file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// Its process number.
+    pub pid: Option<u32>,
+    /// It is the daemon, which goes on; anything else ends by itself.
+    pub daemon: bool,
 }
 
 impl Lock {
-    /// Tries to take the lock of a state directory, which must be there. Never waits.
+    /// Tries to take the lock of a state directory, which must be there, for the daemon or for something short. Never waits.
     ///
     /// # Errors
     /// If the file cannot be made or locked for another reason than that somebody has it.
-    pub fn acquire(dir: &Path) -> Result<Attempt, StoreError> {
+    pub fn acquire(dir: &Path, daemon: bool) -> Result<Attempt, StoreError> {
         let path = dir.join(FILE);
         let failed = |source| StoreError::Io { path: path.clone(), source };
         let mut file = OpenOptions::new()
@@ -47,17 +56,15 @@ impl Lock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 // Only for people; the lock itself is what counts.
-                let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+                let noted = file
+                    .set_len(0)
+                    .and_then(|()| writeln!(file, "{} {}", std::process::id(), if daemon { DAEMON } else { "once" }));
                 if let Err(error) = noted {
                     tracing::debug!(%error, "our number could not be written into the lock file");
                 }
                 Ok(Attempt::Ours(Self { _file: file }))
             }
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let read = file.read_to_string(&mut text);
-                Ok(Attempt::Held(read.ok().and_then(|_| text.trim().parse().ok())))
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Ok(Attempt::Held(holder(&mut file))),
             Err(error) => Err(failed(io::Error::from(error))),
         }
     }
@@ -67,14 +74,21 @@ impl Lock {
     pub fn holder(dir: &Path) -> Option<Option<u32>> {
         let mut file = File::open(dir.join(FILE)).ok()?;
         match flock(&file, FlockOperation::NonBlockingLockShared) {
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut text = String::new();
-                let read = file.read_to_string(&mut text);
-                Some(read.ok().and_then(|_| text.trim().parse().ok()))
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Some(holder(&mut file).pid),
             _ => None,
         }
     }
+}
+
+const DAEMON: &str = "run";
+
+fn holder(file: &mut File) -> Holder {
+    let mut text = String::new();
+    if file.take(64).read_to_string(&mut text).is_err() {
+        return Holder::default();
+    }
+    let mut words = text.split_whitespace();
+    Holder { pid: words.next().and_then(|word| word.parse().ok()), daemon: words.next() == Some(DAEMON) }
 }
 
 #[cfg(test)]
@@ -86,12 +100,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(Lock::holder(dir.path()).is_none());
         assert!(!dir.path().join(FILE).exists(), "asking creates nothing");
-        let Attempt::Ours(first) = Lock::acquire(dir.path()).unwrap() else { panic!("nobody else has it") };
+        let Attempt::Ours(first) = Lock::acquire(dir.path(), true).unwrap() else { panic!("nobody else has it") };
         assert_eq!(Lock::holder(dir.path()), Some(Some(std::process::id())));
-        let Attempt::Held(who) = Lock::acquire(dir.path()).unwrap() else { panic!("it is held") };
-        assert_eq!(who, Some(std::process::id()));
+        let Attempt::Held(who) = Lock::acquire(dir.path(), true).unwrap() else { panic!("it is held") };
+        assert_eq!(who, Holder { pid: Some(std::process::id()), daemon: true });
         drop(first);
         assert!(Lock::holder(dir.path()).is_none());
-        assert!(matches!(Lock::acquire(dir.path()).unwrap(), Attempt::Ours(_)));
+        assert!(matches!(Lock::acquire(dir.path(), true).unwrap(), Attempt::Ours(_)));
     }
 }

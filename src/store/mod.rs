@@ -17,6 +17,7 @@ pub mod lock;
 mod migrate;
 mod outbox;
 mod reader;
+mod remembered;
 pub mod token;
 
 use std::collections::BTreeMap;
@@ -35,6 +36,7 @@ pub use history::Change;
 pub use ledger::StoredVerdict;
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
 pub use reader::Reader;
+pub use remembered::Remembered;
 
 /// The file's name in our state directory.
 pub const FILE: &str = "state.db";
@@ -230,7 +232,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn enable_receiver(&mut self, name: &str, now: Time) -> Result<(), StoreError> {
-        self.write(|tx| outbox::enable(tx, name, now))
+        self.write(|tx| outbox::receivers::enable(tx, name, now))
     }
 
     /// Health and queue of every receiver that was ever tried or has something waiting.
@@ -238,7 +240,7 @@ impl Store {
     /// # Errors
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
-        outbox::receiver_states(&self.db)
+        outbox::receivers::states(&self.db)
     }
 
     /// Everything in the outbox, newest first, sent and withdrawn messages of the last days included.
@@ -323,6 +325,15 @@ impl Store {
     /// If SQLite fails.
     pub fn last_persisted_time(&self) -> Result<Option<Time>, StoreError> {
         ledger::last_time(&self.db)
+    }
+
+    /// Forgets which generations there were, for a key of fingerprints that was made anew ([`key::load_or_create`] found none)
+    /// beside a store that was there before: what is seen next is taken for the same as before, and nothing is said twice.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn adopt_generations(&mut self) -> Result<(), StoreError> {
+        self.write(|tx| incidents::adopt_generations(tx))
     }
 
     /// Changes of one credential, oldest first.

@@ -1,16 +1,20 @@
 //! The outbox: messages that are on disk before they are sent and are marked sent only when the receiver's answer says so,
 //! together with what the receivers then know.
 
+pub(super) mod receivers;
+
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{StoreError, incidents, instant, millis};
 use crate::domain::{
-    FailureReason, Finding, ItemStatus, Notification, NotificationId, Outcome, Progress, Severity, Span, Time, Told,
+    FailureReason, ItemStatus, Notification, NotificationId, Outcome, Progress, Severity, Span, Time, Told,
 };
 use crate::engine::incidents::{Decision, Queued};
 use crate::engine::retry;
+
+pub use receivers::{Quarantine, ReceiverState};
 
 /// An attempt that has not ended after this long has been forgotten by whoever began it.
 const FORGOTTEN: Span = Span::minutes(10);
@@ -39,54 +43,6 @@ pub struct Recorded {
     pub quarantined: bool,
     /// It came out of quarantine by this.
     pub released: bool,
-}
-
-/// Why a receiver is left alone but for one try an hour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quarantine {
-    /// Since when.
-    pub since: Time,
-    /// The next try.
-    pub next_try: Time,
-    /// Class of the failure.
-    pub reason: FailureReason,
-    /// The receiver's words, redacted.
-    pub detail: String,
-}
-
-/// Health and queue of a receiver.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReceiverState {
-    /// Its name.
-    pub name: String,
-    /// Whether it is in quarantine.
-    pub quarantine: Option<Quarantine>,
-    /// When it last took a message.
-    pub last_success: Option<Time>,
-    /// How many messages it took, ever.
-    pub delivered: u64,
-    /// Failed attempts, ever, by class.
-    pub failed: BTreeMap<FailureReason, u64>,
-    /// How many messages wait for it.
-    pub queued: u64,
-    /// Since when the oldest of them waits.
-    pub oldest: Option<Time>,
-}
-
-impl ReceiverState {
-    /// The finding `receiver.quarantined`, which the monitor adds to its snapshot: so another receiver hears of it.
-    #[must_use]
-    pub fn finding(&self) -> Option<Finding> {
-        let quarantine = self.quarantine.as_ref()?;
-        let mut finding = Finding::new(
-            "receiver.quarantined",
-            Severity::Critical,
-            format!("receiver {} refuses our messages: {}", self.name, quarantine.detail),
-            format!("correct [[receivers]] {0:?} in monitor.toml, then: opensoul alerts test {0}", self.name),
-        );
-        finding.place.key = Some(format!("receivers.{}", self.name));
-        Some(finding)
-    }
 }
 
 /// What became of a message.
@@ -216,7 +172,7 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         "SELECT body, attempts, progress FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY})
          ORDER BY urgency DESC, created_at, id"
     ))?;
-    let mut quarantined: BTreeMap<String, bool> = quarantines(db)?
+    let mut quarantined: BTreeMap<String, bool> = receivers::quarantines(db)?
         .into_iter()
         // A try far ahead is one of another clock.
         .map(|(name, try_at)| (name, try_at <= now || try_at > now + retry::QUARANTINE))
@@ -227,10 +183,10 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         let Some(notification) = notification(row)? else {
             continue;
         };
-        if let Some(may) = quarantined.get_mut(&notification.receiver) {
-            if !std::mem::replace(may, false) {
-                continue;
-            }
+        if let Some(may) = quarantined.get_mut(&notification.receiver)
+            && !std::mem::replace(may, false)
+        {
+            continue;
         }
         let progress = row.get::<_, Option<String>>(2)?;
         let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
@@ -248,12 +204,6 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         )?;
     }
     Ok(due)
-}
-
-fn quarantines(db: &Connection) -> Result<Vec<(String, Time)>, StoreError> {
-    let mut read = db.prepare("SELECT name, coalesce(try_at, 0) FROM receiver WHERE quarantined_at IS NOT NULL")?;
-    let rows = read.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The row that an outcome is about.
@@ -302,7 +252,7 @@ pub(super) fn record(
                  ON CONFLICT (name) DO UPDATE SET delivered = delivered + 1, last_success = ?2",
                 params![row.receiver, millis(now)],
             )?;
-            works_again(db, &row.receiver, now)?;
+            receivers::works_again(db, &row.receiver, now)?;
             Ok(Recorded { quarantined: false, released: was_quarantined })
         }
         (Outcome::Transient { reason, detail, progress, .. }, next) => {
@@ -324,7 +274,7 @@ pub(super) fn record(
                     uncertain
                 ],
             )?;
-            count_failure(db, &row.receiver, *reason)?;
+            receivers::count_failure(db, &row.receiver, *reason)?;
             Ok(Recorded::default())
         }
         (Outcome::Permanent { reason, detail }, _) => {
@@ -346,7 +296,7 @@ pub(super) fn record(
                     cut(detail)
                 ],
             )?;
-            count_failure(db, &row.receiver, *reason)?;
+            receivers::count_failure(db, &row.receiver, *reason)?;
             Ok(Recorded { quarantined: !was_quarantined, released: false })
         }
     }
@@ -372,91 +322,8 @@ fn told(db: &Connection, notification: &Notification, now: Time) -> Result<(), S
     Ok(())
 }
 
-/// A receiver that took something: its quarantine ends, and what failed because it could not be reached need not wait.
-fn works_again(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
-    db.execute(
-        "UPDATE receiver SET quarantined_at = NULL, try_at = NULL, reason = NULL, detail = NULL WHERE name = ?1",
-        [receiver],
-    )?;
-    db.execute(
-        "UPDATE outbox SET next_at = ?2 WHERE receiver = ?1 AND state = 'queued' AND next_at > ?2
-           AND reason IN ('timeout', 'dns', 'tls', 'offline', 'auth_rejected', 'config')",
-        params![receiver, millis(now)],
-    )?;
-    Ok(())
-}
-
-pub(super) fn enable(db: &Connection, receiver: &str, now: Time) -> Result<(), StoreError> {
-    works_again(db, receiver, now)?;
-    db.execute(
-        "UPDATE outbox SET next_at = ?2 WHERE receiver = ?1 AND state = 'queued' AND next_at > ?2",
-        params![receiver, millis(now)],
-    )?;
-    Ok(())
-}
-
-fn count_failure(db: &Connection, receiver: &str, reason: FailureReason) -> Result<(), StoreError> {
-    db.execute(
-        "INSERT INTO failure (receiver, reason, count) VALUES (?1, ?2, 1)
-         ON CONFLICT (receiver, reason) DO UPDATE SET count = count + 1",
-        params![receiver, reason.word()],
-    )?;
-    Ok(())
-}
-
 fn cut(detail: &str) -> String {
     detail.chars().take(DETAIL).collect()
-}
-
-fn reason(word: &str) -> Option<FailureReason> {
-    FailureReason::ALL.into_iter().find(|reason| reason.word() == word)
-}
-
-/// SQLite has no unsigned integers.
-fn count(row: &Row<'_>, column: usize) -> Result<u64, StoreError> {
-    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
-}
-
-fn of(states: &mut BTreeMap<String, ReceiverState>, name: String) -> &mut ReceiverState {
-    states.entry(name.clone()).or_insert_with(|| ReceiverState { name, ..ReceiverState::default() })
-}
-
-pub(super) fn receiver_states(db: &Connection) -> Result<Vec<ReceiverState>, StoreError> {
-    let mut states: BTreeMap<String, ReceiverState> = BTreeMap::new();
-    let mut read =
-        db.prepare("SELECT name, delivered, last_success, quarantined_at, try_at, reason, detail FROM receiver")?;
-    let mut rows = read.query([])?;
-    while let Some(row) = rows.next()? {
-        let state = of(&mut states, row.get(0)?);
-        state.delivered = count(row, 1)?;
-        state.last_success = row.get::<_, Option<i64>>(2)?.map(instant);
-        let since: Option<i64> = row.get(3)?;
-        state.quarantine = match since {
-            Some(since) => Some(Quarantine {
-                since: instant(since),
-                next_try: instant(row.get::<_, Option<i64>>(4)?.unwrap_or(since)),
-                reason: row.get::<_, Option<String>>(5)?.as_deref().and_then(reason).unwrap_or(FailureReason::Refused),
-                detail: row.get::<_, Option<String>>(6)?.unwrap_or_default(),
-            }),
-            None => None,
-        };
-    }
-    let mut read = db.prepare("SELECT receiver, reason, count FROM failure")?;
-    let mut rows = read.query([])?;
-    while let Some(row) = rows.next()? {
-        if let Some(reason) = reason(&row.get::<_, String>(1)?) {
-            of(&mut states, row.get(0)?).failed.insert(reason, count(row, 2)?);
-        }
-    }
-    let mut read =
-        db.prepare("SELECT receiver, count(*), min(created_at) FROM outbox WHERE state = 'queued' GROUP BY receiver")?;
-    let mut rows = read.query([])?;
-    while let Some(row) = rows.next()? {
-        let state = of(&mut states, row.get(0)?);
-        state.queued = count(row, 1)?;
-        state.oldest = row.get::<_, Option<i64>>(2)?.map(instant);
-    }
-    Ok(states.into_values().collect())
 }
 
 pub(super) fn entries(db: &Connection) -> Result<Vec<OutboxEntry>, StoreError> {
@@ -477,7 +344,7 @@ pub(super) fn entries(db: &Connection) -> Result<Vec<OutboxEntry>, StoreError> {
                 attempts: row.get(2)?,
                 next_at: instant(row.get(3)?),
                 ended_at: row.get::<_, Option<i64>>(4)?.map(instant),
-                reason: row.get::<_, Option<String>>(5)?.as_deref().and_then(reason),
+                reason: row.get::<_, Option<String>>(5)?.as_deref().and_then(receivers::reason),
                 detail: row.get(6)?,
             });
         }

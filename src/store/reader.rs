@@ -86,7 +86,7 @@ impl Reader {
     /// # Errors
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
-        outbox::receiver_states(&self.db)
+        outbox::receivers::states(&self.db)
     }
 
     /// Everything in the outbox, newest first.

@@ -72,6 +72,7 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         standing: Standing::default(),
         metrics: "opensoul_x 1\n".into(),
         zone: Tz::Asia__Shanghai,
+        home: "/home/me".into(),
         notes: vec![],
     }
 }

@@ -1,5 +1,6 @@
 //! What the handlers share, and the routes.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::domain::{Secret, Snapshot};
 use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
 use crate::export::own::Own;
+use crate::output;
 
 /// What the monitor last published.
 pub struct View {
@@ -27,6 +29,8 @@ pub struct View {
     pub metrics: Bytes,
     /// Zone of the absolute times on the page.
     pub zone: chrono_tz::Tz,
+    /// The home directory, shown as `~` in the JSON.
+    pub home: PathBuf,
     /// What is wrong with the monitor itself, to be read by people (a configuration that was not taken, a full disk).
     pub notes: Vec<String>,
 }
@@ -54,6 +58,15 @@ impl Site {
     /// Shows this from now on.
     pub fn publish(&self, view: View) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
+    }
+
+    /// Shows the same snapshot with what the store knows now.
+    pub fn update(&self, standing: Standing) {
+        if let Some(old) = self.view() {
+            let (snapshot, metrics) = (Arc::clone(&old.snapshot), old.metrics.clone());
+            let (home, notes) = (old.home.clone(), old.notes.clone());
+            self.publish(View { snapshot, standing, metrics, zone: old.zone, home, notes });
+        }
     }
 
     /// What is shown now.
@@ -132,9 +145,16 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
     ([(header::CONTENT_TYPE, CONTENT_TYPE)], body).into_response()
 }
 
+/// The document of `status --json`.
 async fn status(State(site): State<Arc<Site>>) -> Response {
-    let Some(_view) = site.view() else { return nothing_yet() };
-    nothing_yet()
+    let Some(view) = site.view() else { return nothing_yet() };
+    match output::status::json(&view.snapshot, &view.standing.incidents, Some(&view.home)) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "the status could not be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {

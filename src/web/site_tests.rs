@@ -72,6 +72,8 @@ async fn after_it_everything_does() {
     let metrics = web.get("/metrics").await;
     assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{metrics}");
     assert!(metrics.contains("opensoul_x 1\n") && metrics.contains("opensoul_alerts{"), "{metrics}");
+    let status = web.get("/api/v1/status").await;
+    assert!(status.contains("content-type: application/json") && status.contains("opensoul.status/v1"), "{status}");
     assert!(web.get("/style.css").await.contains("content-type: text/css"));
 }
 

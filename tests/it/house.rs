@@ -250,6 +250,33 @@ fn pure_rooms_are_pure() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// The ids that a text gives to findings, as far as they are written where the finding is made.
+fn finding_ids(text: &str) -> Vec<String> {
+    text.split("Finding::new(")
+        .skip(1)
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split_once('"'))
+        .map(|(id, _)| id.to_owned())
+        .collect()
+}
+
+#[test]
+fn findings_of_sources_are_in_the_doctors_registry() {
+    let known: Vec<&str> = opensoul::doctor::checks().map(|check| check.id).collect();
+    let mut seen = 0;
+    for (file, text) in sources() {
+        let makes_findings = ["sources/", "formats/", "gateway/"].iter().any(|room| file.starts_with(room));
+        if !makes_findings || file.ends_with("tests.rs") {
+            continue;
+        }
+        for id in finding_ids(&text) {
+            seen += 1;
+            let listed = known.contains(&id.as_str());
+            assert!(listed, "src/{file} makes `{id}`: add it to src/doctor/sources.rs and to docs/doctor.md");
+        }
+    }
+    assert!(seen > 0, "no finding found: has their constructor another name now?");
+}
+
 mod of_the_tests_themselves {
     use super::*;
 
@@ -307,6 +334,12 @@ mod of_the_tests_themselves {
             assert!(!impurities("formats/x.rs", &after).is_empty(), "{text}");
         }
         assert!(impurities("formats/x.rs", "/// unlike std::fs\nlet instant = an_Instant_of;").is_empty());
+    }
+
+    #[test]
+    fn ids_are_found_over_line_breaks() {
+        let text = "Finding::new(\"a.b\", x); Finding::new(\n    \"c.d\",\n y); Finding::new(id, z)";
+        assert_eq!(finding_ids(text), ["a.b", "c.d"]);
     }
 
     #[test]

@@ -137,7 +137,7 @@ fn by_condition(credential: &Credential, reading: &mut Reading) -> bool {
         }
         Condition::Unreadable(why) => {
             let fix = match &credential.origin.path {
-                Some(path) => format!("make {} readable for this user", path.display()),
+                Some(path) => format!("Make {} readable for this user.", path.display()),
                 None => credential.fix.clone(),
             };
             reading.decide(State::Unreadable, Severity::Warning, format!("it cannot be read: {why}"), Some(fix))
@@ -170,9 +170,9 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
     }
     let fix = match state {
         State::Limited => None,
-        State::Billing => Some(format!("add credit to the {} account", credential.provider)),
+        State::Billing => Some(format!("Add credit to the {} account.", credential.provider)),
         State::Retired => {
-            Some(format!("{} has ended this service: choose another plan or provider", credential.provider))
+            Some(format!("Choose another plan or provider: {} has ended this service.", credential.provider))
         }
         _ => Some(credential.fix.clone()),
     };
@@ -187,7 +187,7 @@ fn by_clock_problem(facts: &Facts<'_>, dated: bool, reading: &mut Reading) -> bo
         // Silent by itself: the wrong clock is one incident, not one for every credential.
         Some(problem) if dated => {
             let line = format!("its date cannot be judged: {problem}");
-            reading.decide(State::Unknown, Severity::None, line, Some("set this machine's clock".to_owned()))
+            reading.decide(State::Unknown, Severity::None, line, Some("Set this machine's clock.".to_owned()))
         }
         _ => false,
     }

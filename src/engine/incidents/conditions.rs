@@ -1,11 +1,12 @@
-//! What is wrong in a snapshot, and what a snapshot proves about a problem that it does not show.
+//! What is wrong in a snapshot.
 
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Assessed, Finding, GatewayState, Incident, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
+    Assessed, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
 };
 
+use super::Known;
 use super::presence::Presence;
 
 /// One problem, as it is seen now.
@@ -38,47 +39,25 @@ pub(super) enum Remind {
     Broken,
 }
 
-/// What a snapshot says about an incident.
-pub(super) enum Sight {
-    /// It is there.
-    Firing(Box<Condition>),
-    /// Nothing that could be relied on: leave it as it is.
-    Unclear,
-    /// It is over; the text says why, where that is not plain.
-    Over(Option<&'static str>),
-}
-
 const EXPIRING: &str = "CredentialExpiring";
-const OVERDUE: &str = "CredentialRefreshOverdue";
-const REJECTED: &str = "CredentialRejected";
-const LIMITED: &str = "CredentialLimited";
-const BILLING: &str = "CredentialBilling";
-const FORBIDDEN: &str = "CredentialForbidden";
-const MISSING: &str = "CredentialMissing";
-const UNREADABLE: &str = "CredentialUnreadable";
-const RETIRED: &str = "CredentialRetired";
-const GONE: &str = "CredentialGone";
-const GATEWAY: &str = "GatewayDown";
+pub(super) const OVERDUE: &str = "CredentialRefreshOverdue";
+pub(super) const REJECTED: &str = "CredentialRejected";
+pub(super) const LIMITED: &str = "CredentialLimited";
+pub(super) const BILLING: &str = "CredentialBilling";
+pub(super) const FORBIDDEN: &str = "CredentialForbidden";
+pub(super) const MISSING: &str = "CredentialMissing";
+pub(super) const UNREADABLE: &str = "CredentialUnreadable";
+pub(super) const RETIRED: &str = "CredentialRetired";
+pub(super) const GONE: &str = "CredentialGone";
+pub(super) const GATEWAY: &str = "GatewayDown";
 const SOURCE: &str = "SourceUnreadable";
 const CLOCK: &str = "ClockWrong";
-const FINDING: &str = "DoctorFinding";
+pub(super) const FINDING: &str = "DoctorFinding";
 
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
     let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, now));
-    let gone = presence.gone.values().filter_map(|known| {
-        let lost = stranded(&known.provider, snapshot);
-        (known.in_use && lost).then(|| Condition {
-            provider: Some(known.provider.clone()),
-            severity: Severity::Critical,
-            title: format!("{} is gone", known.id),
-            summary: format!("{} is not there any more, and nothing else of {} works", known.id, known.provider),
-            because: vec![format!("{} was read in two cycles and does not have it", known.source)],
-            fix: Some("log in again, or take the provider out of the configured models".to_owned()),
-            remind: Remind::Broken,
-            ..plain(GONE, Subject::Credential(known.id.clone()))
-        })
-    });
+    let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
     for condition in all.chain(clock(snapshot)).chain(findings(snapshot)) {
@@ -111,6 +90,26 @@ fn plain(name: &'static str, subject: Subject) -> Condition {
 /// Nothing of a provider that is needed would work now.
 fn stranded(provider: &str, snapshot: &Snapshot) -> bool {
     snapshot.providers.iter().any(|summary| summary.provider == provider && summary.in_use && summary.usable == 0)
+}
+
+/// Something that was in use has gone, and nothing of its provider works in its place. Where the provider is still asked for,
+/// that is broken; where not, it may have been meant, and is said once.
+fn gone(known: &Known, snapshot: &Snapshot) -> Option<Condition> {
+    let summary = snapshot.providers.iter().find(|summary| summary.provider == known.provider);
+    if summary.is_some_and(|summary| summary.usable > 0) {
+        return None;
+    }
+    let needed = stranded(&known.provider, snapshot);
+    Some(Condition {
+        provider: Some(known.provider.clone()),
+        severity: if needed { Severity::Critical } else { Severity::Warning },
+        title: format!("{} is gone", known.id),
+        summary: format!("{} is not there any more, and nothing else of {} works", known.id, known.provider),
+        because: vec![format!("{} was read in two cycles and does not have it", known.source)],
+        fix: Some("log in again, or take the provider out of the configured models".to_owned()),
+        remind: if needed { Remind::Broken } else { Remind::Never },
+        ..plain(GONE, Subject::Credential(known.id.clone()))
+    })
 }
 
 fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
@@ -185,7 +184,7 @@ fn name_of(state: State) -> Option<&'static str> {
 }
 
 /// True if a wrong clock makes it meaningless. That a provider called it expired does not depend on our clock.
-fn comes_from_dates(name: &str, assessed: Option<&Assessed>) -> bool {
+pub(super) fn comes_from_dates(name: &str, assessed: Option<&Assessed>) -> bool {
     let said = assessed.and_then(|a| a.verdict.as_ref()).is_some_and(|verdict| verdict.kind == VerdictKind::Expired);
     name == OVERDUE || (name == EXPIRING && !said)
 }
@@ -278,85 +277,4 @@ fn spoken_for(finding: &Finding, snapshot: &Snapshot) -> bool {
     matches!(area, "credential" | "credentials" | "clock")
         || (area == "gateway" && snapshot.gateway.state == GatewayState::Down)
         || in_unreadable_source
-}
-
-/// What a snapshot proves about an incident whose problem it does not show.
-pub(super) fn without_condition(incident: &Incident, snapshot: &Snapshot, presence: &Presence) -> Sight {
-    if incident.id != IncidentId::of(&incident.name, incident.subject.as_str(), &snapshot.host) {
-        return Sight::Over(Some("this machine has another name now"));
-    }
-    let Subject::Credential(id) = &incident.subject else {
-        return match incident.name.as_str() {
-            GATEWAY if snapshot.gateway.state == GatewayState::Unknown => Sight::Unclear,
-            // Inhibited, not repaired.
-            FINDING
-                if incident.subject.as_str().starts_with("gateway.")
-                    && snapshot.gateway.state == GatewayState::Down =>
-            {
-                Sight::Unclear
-            }
-            _ => Sight::Over(None),
-        };
-    };
-    if let Some(assessed) = snapshot.credentials.iter().find(|assessed| assessed.credential.id == *id) {
-        return present(incident, assessed, snapshot);
-    }
-    if incident.name == GONE && presence.gone.contains_key(id) {
-        return Sight::Over(Some("the provider works without it, or nothing needs it any more"));
-    }
-    if presence.uncertain.contains_key(id) { Sight::Unclear } else { Sight::Over(Some("it is not there any more")) }
-}
-
-fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sight {
-    let name = incident.name.as_str();
-    let judgement = &assessed.judgement;
-    if assessed.copy_of.is_some() {
-        return Sight::Over(Some("it is a copy of another one now, and judged there"));
-    }
-    if name == GONE {
-        return Sight::Over(None);
-    }
-    if snapshot.clock_problem.is_some() && comes_from_dates(name, None) {
-        return Sight::Unclear;
-    }
-    // A failing verdict is undone by a new generation or by a yes, not by having grown old.
-    let answer = assessed.verdict.as_ref().map(|verdict| verdict.kind);
-    let proved = incident.generation != judgement.generation
-        || answer == Some(VerdictKind::Accepted)
-        || (answer == Some(VerdictKind::Limited) && name != LIMITED);
-    let from_verdict = matches!(name, REJECTED | LIMITED | BILLING | FORBIDDEN | RETIRED);
-    let there = matches!(name, MISSING | UNREADABLE);
-    match judgement.state {
-        State::Unknown => Sight::Unclear,
-        State::Ok | State::Static => {
-            if from_verdict && !proved {
-                Sight::Unclear
-            } else {
-                Sight::Over(None)
-            }
-        }
-        State::Expiring | State::RefreshOverdue | State::Limited if from_verdict => {
-            if proved {
-                Sight::Over(None)
-            } else {
-                Sight::Unclear
-            }
-        }
-        State::Missing | State::Unreadable => {
-            if judgement.severity == Severity::None {
-                unused()
-            } else {
-                Sight::Unclear
-            }
-        }
-        _ if there => Sight::Over(None),
-        _ if judgement.severity == Severity::None => unused(),
-        State::Expiring if name == OVERDUE => Sight::Over(None),
-        // Another, harder problem of the same credential hides it: inhibited.
-        _ => Sight::Unclear,
-    }
-}
-
-fn unused() -> Sight {
-    Sight::Over(Some("nothing uses it any more"))
 }

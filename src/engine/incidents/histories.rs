@@ -281,7 +281,7 @@ fn run(steps: &[Step], calm: bool) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
     #[test]
     fn calm_histories(steps in prop::collection::vec(calm_step(), 1..60)) {

@@ -6,7 +6,8 @@ use crate::domain::{Incident, IncidentId, IncidentStatus, Severity, Span, Time};
 use crate::engine::jitter::share;
 use crate::engine::policy::AlertPolicy;
 
-use super::conditions::{Condition, Remind, Sight};
+use super::conditions::{Condition, Remind};
+use super::sight::Sight;
 
 /// Why something is said now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,12 @@ fn turn_back(incident: &mut Incident, now: Time) {
     }
 }
 
+/// Whether a generation is another one. Before an empty one nothing is known (our fingerprint key was lost): whatever is seen
+/// next is taken for the same.
+pub(super) fn is_new(before: &str, now: &str) -> bool {
+    !before.is_empty() && before != now
+}
+
 fn go_on(incident: &mut Incident, seen: &Condition, policy: &AlertPolicy, now: Time) -> Option<News> {
     match incident.status {
         IncidentStatus::Pending if incident.last_seen < now => incident.status = IncidentStatus::Firing,
@@ -108,7 +115,7 @@ fn go_on(incident: &mut Incident, seen: &Condition, policy: &AlertPolicy, now: T
         }
         _ => {}
     }
-    if incident.generation != seen.generation {
+    if is_new(&incident.generation, &seen.generation) {
         incident.announced_tier = None;
         incident.announced_severity = Severity::None;
     }

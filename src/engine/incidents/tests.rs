@@ -243,7 +243,7 @@ fn what_was_never_tried_is_rewritten_and_what_was_tried_is_replaced() {
     let id = world.take().remove(0);
     world.end(&id, End::Failed);
     let decision = world.wait(TICK).cycle(&critical(Tier::Hours24));
-    assert_eq!(decision.withdraw, [first.id.clone()]);
+    assert_eq!(decision.withdraw, std::slice::from_ref(&first.id));
     assert_ne!(decision.enqueue[0].id, first.id);
 }
 
@@ -423,6 +423,20 @@ fn gone_needs_a_readable_source_two_cycles_and_a_provider_in_need() {
     assert_eq!(world.wait(TICK).tick(&empty), ["mail firing CredentialGone critical"]);
     assert!(world.wait(TICK).tick(&empty).is_empty());
     assert_eq!(world.wait(TICK).tick(&snapshot(vec![ok(LOGIN)])), ["mail resolved CredentialGone critical"]);
+}
+
+#[test]
+fn the_only_login_going_away_is_said_once_where_nothing_asks_for_it() {
+    let mut world = World::with(&["mail"]);
+    world.tick(&snapshot(vec![ok(LOGIN)]));
+    assert!(world.wait(TICK).tick(&snapshot(vec![])).is_empty());
+    assert_eq!(world.wait(TICK).tick(&snapshot(vec![])), ["mail firing CredentialGone warning"]);
+    for _ in 0..6 {
+        assert!(world.wait(Span::days(1)).tick(&snapshot(vec![])).is_empty());
+    }
+    assert_eq!(world.wait(Span::days(1)).tick(&snapshot(vec![])), ["mail resolved CredentialGone warning"]);
+    assert!(world.heard.last().is_some_and(|heard| heard.item.because[1].contains("forgotten")));
+    assert!(world.standing.known.is_empty());
 }
 
 #[test]

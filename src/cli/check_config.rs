@@ -1,0 +1,158 @@
+//! `opensoul monitor check-config`: all problems at once, or a short summary of what the monitor would do.
+
+use std::fmt::Write;
+
+use super::Context;
+use super::exit::{Failure, FailureKind, Outcome};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Listen, MaybeSecret, ReceiverKind, SecretRef, SmtpSecurity, load, report};
+use crate::domain::{Environment, Time};
+use crate::engine::due::due;
+use crate::engine::policy::{Rhythm, Schedule};
+use crate::net::redact;
+
+/// Runs the command.
+///
+/// # Errors
+/// The configuration has problems (78).
+pub fn run(context: &Context) -> Outcome {
+    match load(context.global.config.as_deref(), &context.env) {
+        Ok(config) => {
+            anstream::print!("{}", summary(&config, &context.env, SystemClock::new().now()));
+            Ok(0)
+        }
+        Err(problems) => {
+            let count = match problems.len() {
+                1 => "1 problem".to_owned(),
+                count => format!("{count} problems"),
+            };
+            Err(Failure::new(FailureKind::Config, format!("{count} in the configuration\n{}", report(&problems))))
+        }
+    }
+}
+
+fn summary(config: &Config, env: &Environment, now: Time) -> String {
+    let mut out = String::new();
+    let mut say = |name: &str, value: String| {
+        let _ = writeln!(out, "{name:<11} {value}");
+    };
+    say(
+        "config",
+        config.path.as_ref().map_or_else(
+            || "no file, everything has its default (`opensoul monitor init` writes one)".to_owned(),
+            |path| format!("{} is good", path.display()),
+        ),
+    );
+    say("status", schedule(&config.status, now));
+    say("probe", schedule(&config.probe, now));
+    say(
+        "web",
+        match &config.web.listen {
+            _ if !config.web.enabled => "off".to_owned(),
+            Listen::Tcp(address) => format!("http://{address}/"),
+            Listen::Unix(path) => format!("unix:{}", path.display()),
+        },
+    );
+    if config.receivers.is_empty() {
+        say("receivers", "none: nobody is told; add [[receivers]]".to_owned());
+    }
+    for receiver in &config.receivers {
+        say("receiver", format!("{}: {}", receiver.name, target(&receiver.kind)));
+    }
+    // The environment of a unit differs from that of this shell: worth a note, no problem of the file.
+    for name in variables(config).into_iter().filter(|name| env.get(name).is_none()) {
+        say("note", format!("{name} is not set in this shell; it must be where the monitor runs"));
+    }
+    out
+}
+
+fn schedule(schedule: &Schedule, now: Time) -> String {
+    let how = match &schedule.rhythm {
+        Rhythm::Cron(pattern) => format!("{pattern} ({})", schedule.zone),
+        Rhythm::Every(span) => format!("every {}", crate::notify::render::words(*span)),
+    };
+    match due(schedule, Some(now), now).next {
+        Some(next) => format!("{how}, next {}", next.with_timezone(&schedule.zone).format("%Y-%m-%d %H:%M:%S %Z")),
+        None => format!("{how}, never"),
+    }
+}
+
+fn target(kind: &ReceiverKind) -> String {
+    match kind {
+        ReceiverKind::Email(email) => {
+            let security = match email.security {
+                SmtpSecurity::Plain => "without encryption",
+                SmtpSecurity::StartTls => "STARTTLS",
+                SmtpSecurity::Tls => "TLS",
+            };
+            format!("email to {} through {}:{} ({security})", email.to.join(", "), email.host, email.port)
+        }
+        ReceiverKind::Webhook(webhook) => {
+            let place = match &webhook.url {
+                MaybeSecret::Plain(url) => redact::url(url),
+                MaybeSecret::Ref(reference) => format!("the URL of {reference}"),
+            };
+            let signed = if webhook.secrets.is_empty() { ", not signed" } else { ", signed" };
+            format!("webhook to {place}{signed}")
+        }
+    }
+}
+
+/// The environment variables that hold secrets.
+fn variables(config: &Config) -> Vec<&str> {
+    let mut found: Vec<&SecretRef> = config.identity.key.iter().collect();
+    for receiver in &config.receivers {
+        match &receiver.kind {
+            ReceiverKind::Email(email) => found.extend(&email.password),
+            ReceiverKind::Webhook(webhook) => {
+                found.extend(&webhook.secrets);
+                let values = std::iter::once(&webhook.url).chain(webhook.headers.iter().map(|(_, value)| value));
+                found.extend(values.filter_map(|value| match value {
+                    MaybeSecret::Ref(reference) => Some(reference),
+                    MaybeSecret::Plain(_) => None,
+                }));
+            }
+        }
+    }
+    let mut names: Vec<&str> = found
+        .into_iter()
+        .filter_map(|reference| if let SecretRef::Env(name) = reference { Some(name.as_str()) } else { None })
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono_tz::Tz;
+
+    use super::*;
+    use crate::config::parse;
+
+    #[test]
+    fn says_when_whom_and_what_is_missing() {
+        let text = r#"
+            [schedule]
+            probe = "6h"
+            zone = "Asia/Shanghai"
+            [[receivers]]
+            name = "mail"
+            type = "email"
+            server = "smtps://mail.example.org"
+            from = "a@example.org"
+            to = ["b@example.org"]
+            [[receivers]]
+            name = "hook"
+            type = "webhook"
+            url = "https://hooks.example.org/services/abcdefghijklmnop1234"
+            secret = [{ env = "ONE" }, { env = "TWO" }]
+        "#;
+        let mut env = Environment::default();
+        env.set("ONE", "x");
+        let config = parse(text, None, &env, Tz::UTC).expect("good");
+        let now = "2026-11-22T18:01:00Z".parse().expect("time");
+        insta::assert_snapshot!(summary(&config, &env, now));
+        insta::assert_snapshot!(summary(&parse("", None, &env, Tz::UTC).expect("good"), &env, now));
+    }
+}

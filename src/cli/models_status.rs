@@ -1,0 +1,269 @@
+//! `opensoul models status`: reads the gateway's stores, judges them and prints. No runtime, no network, no database of ours.
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::clock::{Clock, SystemClock};
+use crate::domain::{Environment, Finding, FingerprintKey, Gateway, GatewayState, Snapshot, SourceReport, Time};
+use crate::engine::assess::assess;
+use crate::engine::check::{CheckResult, CheckScope, exit_code};
+use crate::engine::observation::{Demand, Observation};
+use crate::engine::policy::Thresholds;
+use crate::formats::eligibility::View;
+use crate::formats::gateway_config::GatewayConfig;
+use crate::formats::installation::Installation;
+use crate::formats::javascript::trim;
+use crate::formats::provider_id::normalize_agent;
+use crate::output::models_status::{self as document, Input, ModelsStatus, Number, probes, text};
+use crate::sources::Scene;
+use crate::sources::opensoul::{self, Sweep};
+
+use super::Context;
+use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
+use super::exit::{Failure, FailureKind, Outcome};
+
+/// Runs `models` and `models status`.
+pub fn run(models: Models, context: &Context) -> Outcome {
+    let mut args = match models.command {
+        Some(ModelsCommand::Status(args)) => args,
+        None => Args::default(),
+    };
+    args.json |= models.status_json || models.json;
+    args.plain |= models.status_plain;
+    let nagios = args.check && args.exit_codes == ExitCodes::Nagios;
+    let outcome = status(&args, models.agent.as_deref(), context);
+    match outcome {
+        Err(failure) if nagios => {
+            // A monitoring system knows four codes; whatever went wrong with us is its "unknown".
+            anstream::eprintln!("opensoul: {failure}");
+            Ok(3)
+        }
+        outcome => outcome,
+    }
+}
+
+fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
+    let options = options(args)?;
+    let scope = scope(args, &context.env)?;
+    let clock = SystemClock::new();
+    let now = clock.now();
+    let key = throw_away_key()?;
+    let cwd = std::env::current_dir().ok();
+    let scene = Scene {
+        env: &context.env,
+        cwd: cwd.as_deref().or(Some(Path::new("/nonexistent"))),
+        env_is_source: true,
+        dotenv: &[],
+        declared: &[],
+        now,
+        key: &key,
+    };
+    let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
+    let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
+    let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;
+    refuse_invalid_config(&installation)?;
+    let none = GatewayConfig::default();
+    let config = installation.config.as_ref().unwrap_or(&none);
+    let agent_id = wanted.as_deref();
+    known_agent(agent_id, agent, config)?;
+    let store = agent_id.and_then(|id| installation.agent(id)).or_else(|| installation.main());
+    let store = store.ok_or_else(|| Failure::new(FailureKind::Bug, "no agent"))?;
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
+    let now_ms = now.timestamp_millis() as f64;
+    let view = View::new(&installation, store, config, now_ms);
+    let compat = scope == CheckScope::Store;
+    let rows = document::rows(config, &installation.env, &view, agent_id, compat);
+    if args.plain {
+        let (_, resolved) = document::default_model(config, agent_id);
+        print(&format!("{resolved}\n"))?;
+        if !args.check {
+            return Ok(0);
+        }
+    }
+    let snapshot = judge(&installation, &view, config, agent_id, &rows, &scene);
+    let check = exit_code(&snapshot, CheckScope::InUse);
+    let home = context.env.home();
+    let input = Input {
+        installation: &installation,
+        config,
+        view: &view,
+        agent: agent_id,
+        compat,
+        rows: &rows,
+        snapshot: &snapshot,
+        check: &check,
+        home: &home,
+        now_ms,
+        index: document::Index::new(config, &rows, &snapshot),
+    };
+    let mut status = document::build(&input);
+    if compat {
+        let CheckResult { code, reasons } = document::store_check(&status);
+        status.check = document::Check { exit_code: code, because: reasons };
+        // OpenSoul 0.2 shows the path that it would have taken without --profile.
+        if let Some(home) = opensoul::locate::homes(&context.env_as_given).first() {
+            status.config_path = home.config_path.display().to_string();
+        }
+    }
+    if args.probe {
+        status.auth.probes = Some(probes::plan(&input, options, now.timestamp_millis()));
+    }
+    show(args, &status, &snapshot, &home, now)?;
+    if !args.check {
+        return Ok(0);
+    }
+    Ok(match args.exit_codes {
+        ExitCodes::Guide => status.check.exit_code,
+        ExitCodes::Nagios => nagios(status.check.exit_code),
+    })
+}
+
+fn nagios(code: u8) -> u8 {
+    match code {
+        0 => 0,
+        1 => 2,
+        2 => 1,
+        _ => 3,
+    }
+}
+
+fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, home: &Path, now: Time) -> Result<(), Failure> {
+    if args.plain {
+        return Ok(());
+    }
+    if args.json {
+        let mut json = serde_json::to_string_pretty(status)
+            .map_err(|_| Failure::new(FailureKind::Bug, "the document cannot be written as JSON"))?;
+        json.push('\n');
+        return print(&json);
+    }
+    let looked: Vec<String> =
+        snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, home)).collect();
+    let local = |at: Time| at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
+    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let page = text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home };
+    print(&text::render(status, &page))
+}
+
+/// Writes all of it, to a pipe of any size; a reader that went away is no error.
+fn print(out: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn options(args: &Args) -> Result<probes::Options, Failure> {
+    if args.json && args.plain {
+        return Err(Failure::new(FailureKind::Usage, "choose either --json or --plain, not both"));
+    }
+    if args.plain && args.probe {
+        return Err(Failure::new(FailureKind::Usage, "--probe cannot be used with --plain"));
+    }
+    let number = |flag: &str, text: &Option<String>, default: f64| match text.as_deref().map(trim) {
+        None | Some("") => Ok(Number(default)),
+        Some(text) => match text.parse::<f64>() {
+            Ok(n) if n.is_finite() && n > 0.0 => Ok(Number(n)),
+            _ => Err(Failure::new(FailureKind::Usage, format!("{flag} must be a number above 0"))),
+        },
+    };
+    let ids = args.probe_profile.iter().flat_map(|list| list.split(','));
+    Ok(probes::Options {
+        provider: args.probe_provider.as_deref().map(trim).filter(|p| !p.is_empty()).map(str::to_owned),
+        profile_ids: ids.map(trim).filter(|id| !id.is_empty()).map(str::to_owned).collect(),
+        timeout_ms: number("--probe-timeout", &args.probe_timeout, 8000.0)?,
+        concurrency: number("--probe-concurrency", &args.probe_concurrency, 2.0)?,
+        max_tokens: number("--probe-max-tokens", &args.probe_max_tokens, 8.0)?,
+    })
+}
+
+fn scope(args: &Args, env: &Environment) -> Result<CheckScope, Failure> {
+    match (args.scope, env.get("OPENSOUL_CHECK_SCOPE")) {
+        (Some(Scope::InUse), _) | (None, None | Some("in-use")) => Ok(CheckScope::InUse),
+        (Some(Scope::Store), _) | (None, Some("store")) => Ok(CheckScope::Store),
+        (None, Some(_)) => Err(Failure::new(
+            FailureKind::Usage,
+            "OPENSOUL_CHECK_SCOPE is neither in-use nor store; correct or unset it",
+        )),
+    }
+}
+
+fn refuse_invalid_config(installation: &Installation) -> Result<(), Failure> {
+    let problems = &installation.config_problems;
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let unreadable = problems.iter().any(|p| p.id == "config.unreadable");
+    let kind = if unreadable { FailureKind::NoInput } else { FailureKind::Config };
+    let lines: Vec<String> =
+        problems.iter().map(|p| format!("  {}: {}\n    fix: {}", p.place, p.message, p.fix)).collect();
+    let path = installation.config_path.display();
+    Err(Failure::new(kind, format!("the gateway's config {path} is not usable:\n{}", lines.join("\n"))))
+}
+
+fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -> Result<(), Failure> {
+    let Some(agent) = agent else { return Ok(()) };
+    let known: Vec<&str> = config.agents.iter().map(|a| a.id.as_str()).collect();
+    let known = if known.is_empty() { vec!["main"] } else { known };
+    if known.contains(&agent) {
+        return Ok(());
+    }
+    let raw = raw.unwrap_or(agent);
+    Err(Failure::new(FailureKind::Usage, format!("unknown agent \"{raw}\"; the config knows {}", known.join(", "))))
+}
+
+/// A key for this process only: a reading command never makes the machine's own.
+fn throw_away_key() -> Result<FingerprintKey, Failure> {
+    let mut bytes = [0; 32];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .map_err(|_| Failure::new(FailureKind::Unavailable, "the machine gives no random numbers"))?;
+    Ok(FingerprintKey::new(&bytes))
+}
+
+/// Judges what this agent's gateway could use.
+fn judge(
+    installation: &Installation,
+    view: &View<'_>,
+    config: &GatewayConfig,
+    agent: Option<&str>,
+    rows: &[document::Row],
+    scene: &Scene<'_>,
+) -> Snapshot {
+    let providers: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut unique = providers.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    let found = opensoul::credentials_of(installation, view, &unique, scene.key);
+    let models_configured = !config.model_texts(agent).is_empty();
+    let in_use = rows.iter().filter(|row| row.in_use && models_configured).map(|row| row.id.clone());
+    let mut findings: Vec<Finding> = view.agent.findings.clone();
+    let main = installation.main().filter(|main| main.agent != view.agent.agent);
+    if let Some(main) = main {
+        findings.extend(main.findings.iter().cloned());
+    }
+    findings.extend(installation.env.problems.iter().cloned());
+    let mut looked = vec![installation.config_path.clone(), view.agent.store_path.clone()];
+    looked.extend(main.map(|m| m.store_path.clone()));
+    looked.push(installation.state_dir.join(".env"));
+    let observation = Observation {
+        host: String::new(),
+        credentials: found.into_iter().map(|f| f.credential).collect(),
+        verdicts: Default::default(),
+        previous: Default::default(),
+        demand: Demand { models_configured, providers: in_use.collect() },
+        gateway: Gateway { state: GatewayState::Unknown, detail: "not looked at".to_owned() },
+        findings,
+        sources: vec![SourceReport {
+            source: installation.family.word().to_owned(),
+            looked,
+            up: view.agent.trouble.is_none(),
+            credentials: view.profiles.len(),
+        }],
+        clock_problem: None,
+    };
+    assess(observation, &Thresholds::default(), scene.now)
+}

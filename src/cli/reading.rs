@@ -1,0 +1,87 @@
+//! What every command that only looks starts with: our configuration, what the monitor remembers (read-only, and only if it
+//! is there), one observation.
+
+use std::path::Path;
+
+use super::Context;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{self, Config, Location, Problem};
+use crate::doctor::Program;
+use crate::domain::{Environment, FingerprintKey, Time};
+use crate::monitor::observe::{self, Look, Observed};
+use crate::store::{Reader, Remembered, StoreError, key};
+
+/// Everything that an observation needs.
+pub struct Reading {
+    /// The environment; `--profile` has been applied to it.
+    pub env: Environment,
+    /// Where our own files are.
+    pub location: Location,
+    /// The configuration; the defaults if it is broken.
+    pub config: Config,
+    /// What is wrong with it.
+    pub config_problems: Vec<Problem>,
+    /// What earlier cycles know.
+    pub remembered: Remembered,
+    /// Why that could not be read.
+    pub store_problem: Option<StoreError>,
+    /// Key of the fingerprints.
+    pub key: FingerprintKey,
+    /// The instant of the observation.
+    pub now: Time,
+}
+
+impl Reading {
+    /// Reads our own files; makes nothing. Broken ones are said and worked around: the caller decides whether that will do.
+    ///
+    /// # Errors
+    /// If the system has no random bytes.
+    pub fn open(context: &Context) -> Result<Self, StoreError> {
+        let env = context.env.clone();
+        let named = context.global.config.as_deref();
+        let location = config::locate(&env, named);
+        let (config, config_problems) = match config::load(named, &env) {
+            Ok(config) => (config, Vec::new()),
+            Err(problems) => {
+                let defaults = config::parse("", None, &env, config::local_zone(&env));
+                (defaults.unwrap_or_else(|_| unreachable!("an empty configuration is valid")), problems)
+            }
+        };
+        let mut store_problem = None;
+        let remembered = Reader::open(&location.state)
+            .and_then(|reader| reader.map_or_else(|| Ok(Remembered::default()), |reader| reader.remembered()))
+            .unwrap_or_else(|error| {
+                store_problem = Some(error);
+                Remembered::default()
+            });
+        let shared = config.identity.key.as_ref().and_then(|reference| config::resolve(reference, &env).ok());
+        let key = match (shared, key::load(&location.state)) {
+            (Some(secret), _) => key::shared(&secret),
+            (None, Ok(Some(key))) => key,
+            (None, Ok(None)) => key::ephemeral()?,
+            (None, Err(error)) => {
+                store_problem.get_or_insert(error);
+                key::ephemeral()?
+            }
+        };
+        let now = SystemClock::new().now();
+        Ok(Self { env, location, config, config_problems, remembered, store_problem, key, now })
+    }
+
+    /// One observation in a person's shell.
+    #[must_use]
+    pub fn observe(&self, program: Program) -> Observed {
+        let cwd = std::env::current_dir().ok();
+        observe::observe(&Look {
+            env: &self.env,
+            cwd: Some(cwd.as_deref().unwrap_or(Path::new("/"))),
+            config: &self.config,
+            location: &self.location,
+            program,
+            remembered: &self.remembered,
+            key: &self.key,
+            provider_date: None,
+            now: self.now,
+        })
+    }
+}

@@ -1,0 +1,239 @@
+//! One cycle: observe → decide → ONE transaction → deliver. The same in the daemon and in `monitor once`.
+//!
+//! What must hold: a message is on disk before it is sent; a cycle is committed whole or not at all; whoever stops waiting for
+//! a cycle at any point loses nothing, because the next one finds everything in `state.db`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Snapshot, Span, Time};
+use crate::engine::assess::worst_first;
+use crate::engine::incidents::{Decision, decide};
+use crate::export::metrics::{ReceiverHealth, Standing, snapshot_text};
+use crate::export::own::Own;
+use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
+use crate::web::{Site, View};
+
+use super::desk::{Desk, Gone};
+use super::systemd::Progress;
+
+/// The name of the job in the ledger of last runs.
+pub const STATUS: &str = "status";
+const TIDY: &str = "tidy";
+
+/// Whoever looks at the machine. Blocking: it reads files.
+pub trait Eyes: Send + Sync {
+    /// Everything known at `now`.
+    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Snapshot;
+}
+
+/// Everything a cycle works with that lives as long as the process.
+#[derive(Clone)]
+pub struct Monitor {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The store.
+    pub desk: Desk,
+    /// Counters.
+    pub own: Arc<Own>,
+    /// Where it is published, if anybody can see it.
+    pub site: Option<Arc<Site>>,
+    /// Who looks.
+    pub eyes: Arc<dyn Eyes>,
+    /// Fed to the watchdog.
+    pub progress: Progress,
+    /// The home directory, shown as `~`.
+    pub home: PathBuf,
+    /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
+    looking: Arc<Semaphore>,
+}
+
+impl Monitor {
+    /// From its parts.
+    #[must_use]
+    pub fn new(
+        clock: &Arc<dyn Clock>,
+        desk: Desk,
+        own: Arc<Own>,
+        site: Option<Arc<Site>>,
+        eyes: Arc<dyn Eyes>,
+        progress: Progress,
+        home: PathBuf,
+    ) -> Self {
+        Self { clock: Arc::clone(clock), desk, own, site, eyes, progress, home, looking: Arc::new(Semaphore::new(1)) }
+    }
+}
+
+/// Why a cycle came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum CycleError {
+    /// Our own file.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its thread.
+    #[error(transparent)]
+    Gone(#[from] Gone),
+    /// A bug in reading or judging; the panic's own message is on stderr.
+    #[error("looking at this machine panicked; nothing was changed, the next cycle tries again")]
+    Panicked,
+    /// Reading hangs, usually on a network file system that is gone.
+    #[error("looking at this machine takes longer than {} s; nothing was changed", LOOK.as_secs())]
+    Hangs,
+}
+
+/// Longest look at the machine.
+const LOOK: Duration = Duration::from_secs(60);
+
+/// What came of a cycle.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// What was seen.
+    pub snapshot: Arc<Snapshot>,
+    /// What was decided; it is on disk.
+    pub decision: Decision,
+}
+
+/// Observes, decides, commits and publishes. Delivery is the next step: [`super::delivery::deliver`].
+///
+/// # Errors
+/// Nothing was committed.
+pub async fn cycle(monitor: &Monitor, config: &Arc<Config>, notes: &[String]) -> Result<Committed, CycleError> {
+    let now = monitor.clock.now();
+    let (remembered, about_us) = monitor.desk.with(remember).await??;
+    monitor.progress.made();
+
+    let snapshot = observe(monitor, config, remembered, about_us, now).await?;
+    monitor.progress.made();
+
+    let (decision, names) = commit(monitor, config, &snapshot, now).await?;
+    monitor.own.cycle();
+    monitor.progress.made();
+
+    publish(monitor, config, &snapshot, &names, notes).await?;
+    Ok(Committed { snapshot, decision })
+}
+
+/// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
+/// us. Another receiver then hears of it.
+fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError> {
+    let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
+    Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
+}
+
+async fn observe(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    remembered: Remembered,
+    about_us: Vec<Finding>,
+    now: Time,
+) -> Result<Arc<Snapshot>, CycleError> {
+    let (eyes, config) = (Arc::clone(&monitor.eyes), Arc::clone(config));
+    let seat = Arc::clone(&monitor.looking).try_acquire_owned().map_err(|_| CycleError::Hangs)?;
+    let looking = tokio::task::spawn_blocking(move || {
+        let mut snapshot = eyes.look(&config, &remembered, now);
+        if !about_us.is_empty() {
+            snapshot.findings.extend(about_us);
+            worst_first(&mut snapshot.findings);
+        }
+        drop(seat);
+        snapshot
+    });
+    let seen = tokio::time::timeout(LOOK, looking).await.map_err(|_| CycleError::Hangs)?;
+    Ok(Arc::new(seen.map_err(|_| CycleError::Panicked)?))
+}
+
+async fn commit(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    snapshot: &Arc<Snapshot>,
+    now: Time,
+) -> Result<(Decision, Pseudonyms), CycleError> {
+    let (snapshot, config) = (Arc::clone(snapshot), Arc::clone(config));
+    let committed = monitor.desk.with(move |store| -> Result<_, StoreError> {
+        let fingerprints: Vec<_> = snapshot.credentials.iter().filter_map(|one| one.credential.fingerprint).collect();
+        store.first_seen(&fingerprints, now)?;
+        let names = store.pseudonyms(texts(&snapshot), config.export_emails)?;
+        let record = CycleRecord { snapshot: &snapshot, verdicts: &[], runs: &[STATUS], now };
+        let decision =
+            store.commit_cycle(&record, |standing| decide(standing, &snapshot, &config.alerts, &names, now))?;
+        Ok((decision, names))
+    });
+    Ok(committed.await??)
+}
+
+/// Where e-mail addresses may be.
+fn texts(snapshot: &Snapshot) -> impl Iterator<Item = &str> {
+    snapshot.credentials.iter().flat_map(|one| {
+        let credential = &one.credential;
+        [Some(credential.id.as_str()), credential.account.as_deref()].into_iter().flatten()
+    })
+}
+
+/// Shows a snapshot to pages and scrapes.
+async fn publish(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    snapshot: &Arc<Snapshot>,
+    names: &Pseudonyms,
+    notes: &[String],
+) -> Result<(), CycleError> {
+    let Some(site) = &monitor.site else { return Ok(()) };
+    let standing = standing(monitor, config).await?;
+    let (rendered, names) = (Arc::clone(snapshot), names.clone());
+    // 10,000 credentials are 20 MB of text: not on the thread that serves pages.
+    let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &names));
+    let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
+    let snapshot = Arc::clone(snapshot);
+    let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
+    site.publish(View { snapshot, standing, metrics, zone, home, notes });
+    Ok(())
+}
+
+/// Forgets what is old, once a day.
+///
+/// # Errors
+/// If the store fails.
+pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> {
+    let (keep, now) = (config.history.clone(), monitor.clock.now());
+    let tidied = monitor.desk.with(move |store| -> Result<(), StoreError> {
+        let last = store.last_run(TIDY)?;
+        if last.is_none_or(|at| now - at >= Span::days(1) || at > now) {
+            store.prune(&keep, now)?;
+            store.set_last_run(TIDY, now)?;
+        }
+        Ok(())
+    });
+    Ok(tidied.await??)
+}
+
+/// What the store knows, for pages and scrapes.
+///
+/// # Errors
+/// If the store fails.
+pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
+    let read = |store: &mut Store| -> Result<_, StoreError> {
+        Ok((store.incidents()?, store.receiver_states()?, store.last_persisted_time()?))
+    };
+    let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
+    let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
+    let incidents = incidents.into_iter().filter(open).collect();
+    let receivers = config.receivers.iter().map(|receiver| health(receiver, &states)).collect();
+    Ok(Standing { incidents, receivers, last_cycle })
+}
+
+fn health(receiver: &crate::config::Receiver, states: &[ReceiverState]) -> ReceiverHealth {
+    let state = states.iter().find(|state| state.name == receiver.name);
+    ReceiverHealth {
+        name: receiver.name.clone(),
+        channel: super::delivery::channel(receiver),
+        queued: state.map_or(0, |s| usize::try_from(s.queued).unwrap_or(usize::MAX)),
+        oldest_queued: state.and_then(|s| s.oldest),
+        last_success: state.and_then(|s| s.last_success),
+        last_error: state.and_then(|s| s.quarantine.as_ref()).map(|q| q.detail.clone()),
+    }
+}

@@ -1,0 +1,421 @@
+//! `monitor run`: start-up read top to bottom, the loop, reload, the end.
+//!
+//! One worker does one thing at a time: a cycle, a reload, a look at the outbox. Messages under way and pages are tasks beside
+//! it. It ends within five seconds of a signal, whatever hangs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+use crate::config::{self, Config, Listen, Location};
+use crate::domain::{Environment, Time};
+use crate::engine::due::due;
+use crate::engine::policy::Schedule;
+use crate::export::own::Own;
+use crate::net::Clients;
+use crate::store::token;
+use crate::web::{self, Door, Reload, Site};
+
+use super::cycle::{self, Eyes, Monitor, STATUS};
+use super::delivery::{Mail, deliver};
+use super::desk::Desk;
+use super::ground::{Ground, StartError};
+use super::systemd;
+use super::ticker::{Tick, Ticker};
+
+/// How a daemon is started.
+pub struct Start {
+    /// The environment.
+    pub env: Environment,
+    /// The value of `--config`.
+    pub config: Option<PathBuf>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How often to look at it ([`super::ticker`]).
+    pub beat: &'static str,
+    /// Ends it from within; signals do so too.
+    pub stop: CancellationToken,
+    /// Told the address of the page, each time it opens.
+    pub opened: Option<mpsc::UnboundedSender<String>>,
+}
+
+/// How long a cycle under way may take after the end has begun.
+const DRAIN: Duration = Duration::from_secs(2);
+/// How long messages under way may take after that.
+const LAST_MAIL: Duration = Duration::from_millis(1500);
+
+/// Runs until told to stop.
+///
+/// # Errors
+/// If it cannot start. Nothing that happens later ends it.
+pub async fn run<E: Eyes + 'static>(
+    start: Start,
+    eyes: impl FnOnce(&Ground) -> Result<E, StartError>,
+) -> Result<(), StartError> {
+    let clock = Arc::clone(&start.clock);
+    let system = |what| move |source| StartError::System { what, source };
+
+    let ground = Ground::open(&start.env, start.config.as_deref(), true, clock.now())?;
+    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground)?);
+    let Ground { location, config, lock, store } = ground;
+    say_what_is_odd(&config, &start.env);
+
+    let (desk, store_thread) = Desk::new(store).map_err(system("no thread for state.db"))?;
+    let own = Arc::new(Own::new(clock.now()));
+    let (reload_sender, reloads) = mpsc::channel(1);
+    let token = token::load_or_create(&location.state);
+    let token = token.inspect_err(|error| tracing::warn!(%error, "reload over HTTP is not possible")).ok();
+    let site = Arc::new(Site::new(Arc::clone(&clock), Arc::clone(&own), token, reload_sender));
+    let progress = systemd::Progress::new(&clock);
+    let monitor = Monitor::new(&clock, desk, own, Some(Arc::clone(&site)), eyes, progress.clone(), start.env.home());
+
+    let stop_on_signals = stop_on_signals(start.stop.clone()).map_err(system("no signals"))?;
+    let hangups = signal(SignalKind::hangup()).map_err(system("no signals"))?;
+    let (tick_sender, ticks) = mpsc::channel(1);
+    let ticker = Ticker::start(start.beat, tick_sender).await;
+    let ticker =
+        ticker.map_err(|error| StartError::System { what: "no heartbeat", source: std::io::Error::other(error) })?;
+    let watchdog = tokio::spawn(systemd::feed_watchdog(progress));
+
+    let mut daemon = Daemon::new(start, location, config, monitor, site);
+    daemon.open_door().await;
+    systemd::ready();
+    daemon.work(Events { ticks, hangups, reloads }).await;
+
+    systemd::stopping();
+    ticker.stop().await;
+    stop_on_signals.abort();
+    watchdog.abort();
+    daemon.end().await;
+    let closing = tokio::task::spawn_blocking(move || store_thread.join());
+    let _ = tokio::time::timeout(Duration::from_millis(500), closing).await;
+    drop(lock);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn say_what_is_odd(config: &Config, env: &Environment) {
+    match &config.path {
+        Some(path) => tracing::info!("configuration: {}", path.display()),
+        None => {
+            tracing::info!("no configuration file: everything has its default (`opensoul monitor init` writes one)")
+        }
+    }
+    if config.receivers.is_empty() {
+        tracing::warn!(
+            "nobody is told of anything: add [[receivers]] to monitor.toml (`opensoul monitor init` writes examples)"
+        );
+    }
+    if config::is_termux(env) {
+        tracing::warn!(
+            "this keeps the processor of a phone awake; `opensoul monitor once` every 15 minutes (termux-job-scheduler) does the same without"
+        );
+    }
+}
+
+/// Ends everything on the first SIGTERM or SIGINT.
+fn stop_on_signals(stop: CancellationToken) -> std::io::Result<JoinHandle<()>> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        stop.cancel();
+    }))
+}
+
+/// What the worker waits for.
+struct Events {
+    ticks: mpsc::Receiver<Tick>,
+    hangups: tokio::signal::unix::Signal,
+    reloads: mpsc::Receiver<Reload>,
+}
+
+/// The page's door while it is open.
+struct OpenDoor {
+    listen: Listen,
+    stop: CancellationToken,
+    serving: JoinHandle<()>,
+}
+
+struct Daemon {
+    start: Start,
+    location: Location,
+    config: Arc<Config>,
+    mail: Arc<Mail>,
+    monitor: Monitor,
+    site: Arc<Site>,
+    door: Option<OpenDoor>,
+    /// Messages under way.
+    delivering: Option<JoinHandle<usize>>,
+    /// The outbox has nothing that can be tried before the next tick or cycle.
+    idle: bool,
+    /// When this process last completed a cycle.
+    last_cycle: Option<Time>,
+    /// Why the configuration in use is not the one in the file.
+    not_taken: Option<String>,
+}
+
+impl Daemon {
+    fn new(start: Start, location: Location, config: Arc<Config>, monitor: Monitor, site: Arc<Site>) -> Self {
+        let mail = new_mail(&config, &start, &monitor);
+        site.allow_hosts(config.web.allowed_hosts.clone());
+        Self {
+            start,
+            location,
+            config,
+            mail,
+            monitor,
+            site,
+            door: None,
+            delivering: None,
+            idle: false,
+            last_cycle: None,
+            not_taken: None,
+        }
+    }
+
+    async fn work(&mut self, mut events: Events) {
+        let stop = self.start.stop.clone();
+        self.cycle().await;
+        while !stop.is_cancelled() {
+            let next_message = self.next_message().await;
+            if next_message.is_zero() && !self.idle {
+                self.start_delivery();
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(answer) = events.reloads.recv() => {
+                    let _ = answer.send(self.reload().await);
+                }
+                _ = events.hangups.recv() => {
+                    let _ = self.reload().await;
+                }
+                _ = events.ticks.recv() => self.tick().await,
+                tried = ended(self.delivering.as_mut()) => {
+                    self.delivering = None;
+                    self.idle = tried == 0;
+                }
+                () = tokio::time::sleep(next_message), if !next_message.is_zero() => {}
+            }
+        }
+    }
+
+    /// A minute has passed (or a suspend): runs what is due.
+    async fn tick(&mut self) {
+        // Also what a clock that was set back has made due.
+        self.start_delivery();
+        if self.door.is_none() {
+            self.open_door().await;
+        }
+        let now = self.monitor.clock.now();
+        let last = match self.monitor.desk.with(|store| store.last_run(STATUS)).await {
+            Ok(Ok(last)) => last,
+            // Not knowing when it last ran is a reason to run.
+            _ => self.last_cycle,
+        };
+        if due(&self.config.status, last, now).now {
+            self.count_missed(now);
+            self.cycle().await;
+        } else {
+            self.monitor.progress.made();
+        }
+    }
+
+    /// A cycle; given up when it still runs a moment after the end has begun.
+    async fn cycle(&mut self) {
+        let given_up = {
+            let stop = self.start.stop.clone();
+            async move {
+                stop.cancelled().await;
+                tokio::time::sleep(DRAIN).await;
+            }
+        };
+        let notes: Vec<String> = self.not_taken.iter().cloned().collect();
+        let done = tokio::select! {
+            done = cycle::cycle(&self.monitor, &self.config, &notes) => done,
+            () = given_up => return,
+        };
+        self.idle = false;
+        match done {
+            Ok(committed) => {
+                self.last_cycle = Some(committed.snapshot.taken_at);
+                let count = committed.snapshot.credentials.len();
+                let told = committed.decision.enqueue.len();
+                tracing::debug!(credentials = count, messages = told, "cycle");
+                systemd::status(&format!("{count} credentials watched"));
+            }
+            Err(error) => tracing::error!(%error, "this cycle came to nothing"),
+        }
+        if let Err(error) = cycle::tidy(&self.monitor, &self.config).await {
+            tracing::warn!(%error, "old entries of state.db could not be dropped");
+        }
+    }
+
+    fn count_missed(&self, now: Time) {
+        let Some(last) = self.last_cycle else { return };
+        let missed = slots(&self.config.status, last, now).saturating_sub(1);
+        if missed > 0 {
+            tracing::info!(missed, "cycles were missed (suspended, or the last one took long)");
+            self.monitor.own.missed(missed);
+        }
+    }
+
+    /// Sends what is due, unless the last round is still under way.
+    fn start_delivery(&mut self) {
+        if self.delivering.is_some() {
+            return;
+        }
+        let (monitor, config, mail) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.mail));
+        self.delivering = Some(tokio::spawn(async move {
+            deliver(&monitor, &config, &mail).await.unwrap_or_else(|error| {
+                tracing::error!(%error, "messages could not be delivered");
+                0
+            })
+        }));
+    }
+
+    /// How long until the next message is due. The tick comes each minute all the same: a machine that slept keeps no timer.
+    async fn next_message(&self) -> Duration {
+        const LONGEST: Duration = Duration::from_secs(60);
+        match self.monitor.desk.with(|store| store.next_due()).await {
+            Ok(Ok(Some(at))) => (at - self.monitor.clock.now()).to_std().unwrap_or_default().min(LONGEST),
+            _ => LONGEST,
+        }
+    }
+
+    /// Reads the configuration again. A bad one changes nothing and says so.
+    async fn reload(&mut self) -> Result<String, String> {
+        systemd::reloading();
+        let result = match config::load(self.start.config.as_deref(), &self.start.env) {
+            Ok(config) => {
+                self.adopt(config).await;
+                self.monitor.own.reloaded(Ok(self.monitor.clock.now()));
+                self.not_taken = None;
+                tracing::info!("the configuration was read again");
+                Ok("The configuration was read again.".to_owned())
+            }
+            Err(problems) => {
+                self.monitor.own.reloaded(Err(()));
+                let report = config::report(&problems);
+                self.not_taken = Some(format!(
+                    "{} has {} problem(s) and was not taken; the last good one is in use. `opensoul monitor check-config` lists them.",
+                    self.location.config.display(),
+                    problems.len(),
+                ));
+                tracing::error!("the configuration was not taken, the last good one is in use:\n{report}");
+                Err(report)
+            }
+        };
+        systemd::ready();
+        self.cycle().await;
+        result
+    }
+
+    async fn adopt(&mut self, config: Config) {
+        let old = std::mem::replace(&mut self.config, Arc::new(config));
+        say_what_is_odd(&self.config, &self.start.env);
+        self.mail = new_mail(&self.config, &self.start, &self.monitor);
+        // A change is the usual cure of a receiver that refused us.
+        let now = self.monitor.clock.now();
+        let changed = |name: &str| old.receivers.iter().find(|one| one.name == name);
+        for receiver in self.config.receivers.iter().filter(|one| changed(&one.name) != Some(*one)) {
+            let name = receiver.name.clone();
+            let enabled = self.monitor.desk.with(move |store| store.enable_receiver(&name, now)).await;
+            if !matches!(enabled, Ok(Ok(()))) {
+                tracing::warn!(receiver = receiver.name, "stays as it was: state.db cannot be written");
+            }
+        }
+        self.site.allow_hosts(self.config.web.allowed_hosts.clone());
+        if self.door.as_ref().is_some_and(|door| !self.config.web.enabled || door.listen != self.config.web.listen) {
+            self.close_door().await;
+        }
+        if self.door.is_none() {
+            self.open_door().await;
+        }
+    }
+
+    /// A taken port is a warning; each tick tries again.
+    async fn open_door(&mut self) {
+        if !self.config.web.enabled {
+            return;
+        }
+        let listen = self.config.web.listen.clone();
+        match Door::open(&listen).await {
+            Ok(door) => {
+                let url = door.url();
+                tracing::info!("page and metrics: {url}");
+                if let Some(opened) = &self.start.opened {
+                    let _ = opened.send(url);
+                }
+                let stop = self.start.stop.child_token();
+                let router = web::router(Arc::clone(&self.site));
+                let serving = tokio::spawn(web::serve(door, router, stop.clone()));
+                self.door = Some(OpenDoor { listen, stop, serving });
+            }
+            Err(error) => {
+                let place = match &listen {
+                    Listen::Tcp(address) => address.to_string(),
+                    Listen::Unix(path) => path.display().to_string(),
+                };
+                tracing::warn!(%error, "no page and no metrics on {place}; monitoring goes on, and this is tried again each minute");
+            }
+        }
+    }
+
+    async fn close_door(&mut self) {
+        if let Some(door) = self.door.take() {
+            door.stop.cancel();
+            let _ = door.serving.await;
+        }
+    }
+
+    /// Lets go of everything within the time that is left.
+    async fn end(mut self) {
+        if let Some(mut delivering) = self.delivering.take()
+            && tokio::time::timeout(LAST_MAIL, &mut delivering).await.is_err()
+        {
+            // They stay in the outbox, and the next start sends them under the same ids.
+            delivering.abort();
+            let _ = delivering.await;
+        }
+        self.close_door().await;
+    }
+}
+
+/// Waits for messages under way, and says how many were tried; for ever if there are none.
+async fn ended(delivering: Option<&mut JoinHandle<usize>>) -> usize {
+    let Some(task) = delivering else { return std::future::pending().await };
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "delivering panicked; what was not recorded is sent again");
+        0
+    })
+}
+
+fn new_mail(config: &Config, start: &Start, monitor: &Monitor) -> Arc<Mail> {
+    let mail = Mail::new(config, &start.env, &Clients::new(&start.env), &start.clock);
+    mail.announce(&monitor.own);
+    Arc::new(mail)
+}
+
+/// How often a schedule came round in the time after `from` up to `to`.
+fn slots(schedule: &Schedule, from: Time, to: Time) -> u64 {
+    const ENOUGH: u64 = 10_000;
+    let (mut at, mut count) = (from, 0);
+    while count < ENOUGH {
+        match due(schedule, Some(at), at).next {
+            Some(next) if next <= to && next > at => at = next,
+            _ => break,
+        }
+        count += 1;
+    }
+    count
+}

@@ -1,0 +1,129 @@
+//! From the outbox to the receivers, and what became of it back into the outbox.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::domain::{Environment, NotificationId, Outcome};
+use crate::export::own::Own;
+use crate::net::Clients;
+use crate::notify::{self, Courier, Due, Ledger};
+use crate::store::fault;
+
+use super::cycle::{CycleError, Monitor, standing};
+use super::desk::Desk;
+
+/// The courier of a configuration, with what its counters are called.
+pub struct Mail {
+    courier: Courier,
+    /// Receiver → channel.
+    channels: BTreeMap<String, &'static str>,
+}
+
+impl Mail {
+    /// For the receivers of `config`. Nothing is opened or connected before the first message.
+    #[must_use]
+    pub fn new(config: &Config, env: &Environment, clients: &Arc<Clients>, clock: &Arc<dyn Clock>) -> Self {
+        Self::with(config, notify::build(config, env, clients), clock)
+    }
+
+    /// With these receivers in place of those that `config` describes.
+    #[must_use]
+    pub fn with(config: &Config, receivers: Vec<Arc<dyn notify::Receiver>>, clock: &Arc<dyn Clock>) -> Self {
+        let channels = config.receivers.iter().map(|one| (one.name.clone(), channel(one))).collect();
+        Self { courier: Courier::new(receivers, Arc::clone(clock)), channels }
+    }
+
+    /// Shows every receiver's counters from the start.
+    pub fn announce(&self, own: &Own) {
+        for (name, channel) in &self.channels {
+            own.receiver(channel, name);
+        }
+    }
+}
+
+/// The word for what a receiver is, in metrics and on the page.
+#[must_use]
+pub fn channel(receiver: &config::Receiver) -> &'static str {
+    match receiver.kind {
+        config::ReceiverKind::Email(_) => "email",
+        config::ReceiverKind::Webhook(_) => "webhook",
+    }
+}
+
+/// Tries every message that is due once, and shows what that changed. Gives the number of messages tried.
+///
+/// # Errors
+/// If the store fails; what was tried by then is recorded.
+pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<usize, CycleError> {
+    let now = monitor.clock.now();
+    let due = monitor.desk.with(move |store| store.due_notifications(now)).await??;
+    let tried = due.len();
+    if tried == 0 {
+        return Ok(0);
+    }
+    let receivers = due.iter().map(|one| (one.notification.id.clone(), one.notification.receiver.clone())).collect();
+    let book = Book {
+        desk: monitor.desk.clone(),
+        own: Arc::clone(&monitor.own),
+        clock: Arc::clone(&monitor.clock),
+        receivers,
+        channels: mail.channels.clone(),
+    };
+    let due = due.into_iter().map(|one| Due { notification: one.notification, progress: one.progress }).collect();
+    let ledger: Arc<dyn Ledger> = Arc::new(book);
+    mail.courier.deliver(due, &ledger).await;
+    if let Some(site) = &monitor.site {
+        site.update(standing(monitor, config).await?);
+    }
+    Ok(tried)
+}
+
+/// Writes outcomes into the store and counts them.
+struct Book {
+    desk: Desk,
+    own: Arc<Own>,
+    clock: Arc<dyn Clock>,
+    receivers: BTreeMap<NotificationId, String>,
+    channels: BTreeMap<String, &'static str>,
+}
+
+#[async_trait]
+impl Ledger for Book {
+    async fn record(&self, id: &NotificationId, outcome: &Outcome) {
+        let receiver = self.receivers.get(id).map(String::as_str).unwrap_or_default();
+        let channel = self.channels.get(receiver).copied().unwrap_or("unknown");
+        match outcome {
+            Outcome::Delivered { detail } => {
+                self.own.sent(channel, receiver);
+                tracing::info!(receiver, %id, "delivered: {detail}");
+            }
+            Outcome::Transient { reason, detail, .. } => {
+                self.own.failed(channel, receiver, *reason);
+                tracing::warn!(receiver, %id, "not delivered, will be tried again: {detail}");
+            }
+            Outcome::Permanent { reason, detail } => {
+                self.own.failed(channel, receiver, *reason);
+                tracing::error!(receiver, %id, "refused: {detail}");
+            }
+        }
+        let (id, outcome, now) = (id.clone(), outcome.clone(), self.clock.now());
+        // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
+        match self.desk.with(move |store| store.record_outcome(&id, &outcome, now)).await {
+            Ok(Ok(recorded)) if recorded.quarantined => {
+                tracing::error!(receiver, "is tried once an hour from now on, until it takes a message again");
+            }
+            Ok(Ok(recorded)) if recorded.released => tracing::info!(receiver, "takes messages again"),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
+            Err(error) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
+        }
+    }
+
+    fn point(&self, name: &'static str) {
+        fault::point(name);
+    }
+}

@@ -1,0 +1,189 @@
+//! One observation: every source is read, the gateway looked at, all of it judged, and the checks run over the result.
+//! Shared by every command and by each cycle of the monitor; it reads only, and asks no provider.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::variables;
+use crate::config::{Config, Location};
+use crate::doctor::{self, Filter, OwnPaths, Program};
+use crate::domain::{
+    Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Secret, Snapshot, Span,
+    Time, Verdict,
+};
+use crate::engine::assess::{assess, generation, worst_first};
+use crate::engine::clock_trust::{self, ProviderDate, Witnesses};
+use crate::engine::observation::Observation;
+use crate::formats::gateway_view::{GatewayView, Sight};
+use crate::formats::installation::Installation;
+use crate::gateway;
+use crate::sources::{self, Found, Harvest, Scene};
+use crate::store::Remembered;
+
+/// Who looks, and with what.
+pub struct Look<'a> {
+    /// The process environment.
+    pub env: &'a Environment,
+    /// The working directory of a person's shell, whose `.env` may hold provider keys; `None` in the monitor.
+    pub cwd: Option<&'a Path>,
+    /// Our configuration.
+    pub config: &'a Config,
+    /// Where our own files are.
+    pub location: &'a Location,
+    /// How this program was started.
+    pub program: Program,
+    /// What earlier cycles know.
+    pub remembered: &'a Remembered,
+    /// Key of the fingerprints.
+    pub key: &'a FingerprintKey,
+    /// The last `Date` of a provider, if one was asked by this process.
+    pub provider_date: Option<ProviderDate>,
+    /// The instant of the observation.
+    pub now: Time,
+}
+
+/// What came of it.
+pub struct Observed {
+    /// Everything judged.
+    pub snapshot: Snapshot,
+    /// The secrets of this very observation, for the probes that follow it.
+    pub secrets: BTreeMap<CredentialId, Secret>,
+    /// The gateways of this machine.
+    pub installations: Vec<Installation>,
+    /// The look at the running one.
+    pub gateway: GatewayView,
+}
+
+/// Looks, judges and checks.
+#[must_use]
+pub fn observe(look: &Look<'_>) -> Observed {
+    observe_with(look, |installations| gateway::look(installations, look.env, look.key, look.now))
+}
+
+/// The same inside one home only: nothing is asked of this machine's own gateway, whose environment is somebody's.
+#[must_use]
+pub fn observe_home_only(look: &Look<'_>) -> Observed {
+    observe_with(look, |_| GatewayView {
+        gateway: Gateway { state: GatewayState::Absent, detail: "not looked for".to_owned() },
+        port: gateway::DEFAULT_PORT,
+        process: None,
+        units: Vec::new(),
+        visible: BTreeMap::new(),
+        sight: Sight::Blind,
+        lingers: None,
+    })
+}
+
+fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> GatewayView) -> Observed {
+    let interactive = look.cwd.is_some();
+    let scene = Scene {
+        env: look.env,
+        cwd: look.cwd,
+        env_is_source: interactive || look.config.sources.env,
+        dotenv: &look.config.sources.dotenv,
+        declared: &look.config.declared,
+        now: look.now,
+        key: look.key,
+    };
+    let Harvest { found, findings, reports, demand, installations } = sources::harvest(&scene);
+    let view = see_gateway(&installations);
+
+    let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
+    for Found { mut credential, secret } in found {
+        if let Some(secret) = secret {
+            assume(&mut credential, &secret, look.remembered);
+            secrets.insert(credential.id.clone(), secret);
+        }
+        credentials.push(credential);
+    }
+    credentials.extend(variables::of_the_gateway(&view));
+    variables::as_the_gateway_reads_them(&mut credentials, &demand);
+    for credential in &mut credentials {
+        begun(credential, look.remembered);
+    }
+    let witnesses = Witnesses {
+        built: clock_trust::built(),
+        last_persisted: look.remembered.last_time,
+        provider: look.provider_date,
+    };
+    let observation = Observation {
+        host: look.config.identity.host.clone().unwrap_or_else(host_name),
+        verdicts: verdicts(&credentials, look.remembered, look.now),
+        credentials,
+        previous: look.remembered.generations.clone(),
+        demand,
+        gateway: view.gateway.clone(),
+        findings,
+        sources: reports,
+        clock_problem: clock_trust::clock_problem(look.now, &witnesses),
+    };
+    let mut snapshot = assess(observation, &look.config.thresholds, look.now);
+
+    let context = doctor::Context {
+        snapshot: &snapshot,
+        installations: &installations,
+        gateway: &view,
+        env: look.env,
+        interactive,
+        own: OwnPaths { config: look.location.config.clone(), state: look.location.state.clone() },
+        program: look.program.clone(),
+        key: look.key,
+        uid: rustix::process::getuid().as_raw(),
+        now: look.now,
+    };
+    let checked = doctor::run(&context, &Filter::for_monitor());
+    for finding in checked {
+        if !snapshot.findings.contains(&finding) {
+            snapshot.findings.push(finding);
+        }
+    }
+    worst_first(&mut snapshot.findings);
+    Observed { snapshot, secrets, installations, gateway: view }
+}
+
+/// The verdicts that count, each for the generation that is there now.
+fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
+    let one = |credential: &Credential| {
+        let stored = known.verdicts.get(&credential.id)?;
+        let previous = known.generations.get(&credential.id).map(String::as_str);
+        let word = generation::generation(credential, previous);
+        let counting = stored.counting(&word, now).or_else(|| stored.counting(&generation::of_copy(&word), now));
+        Some((credential.id.clone(), counting?.clone()))
+    };
+    credentials.iter().filter_map(one).collect()
+}
+
+/// A login whose beginning was witnessed has a known lifetime from then on.
+fn begun(credential: &mut Credential, known: &Remembered) {
+    let previous = known.generations.get(&credential.id).map(String::as_str);
+    if credential.clocks.issued.is_none() && previous == Some(&generation::generation(credential, previous)) {
+        credential.clocks.issued = known.begun.get(&credential.id).copied();
+    }
+}
+
+/// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
+const SETUP_TOKEN: &str = "sk-ant-oat01-";
+const SETUP_TOKEN_LIFE: Span = Span::days(365);
+
+/// A setup-token without a date gets the usual one from the day on which our ledger first saw it.
+fn assume(credential: &mut Credential, secret: &Secret, known: &Remembered) {
+    let clocks = &mut credential.clocks;
+    let dated = clocks.grant_expires.is_some() || clocks.access_expires.is_some();
+    if dated || credential.kind != Kind::Token || !secret.expose().starts_with(SETUP_TOKEN) {
+        return;
+    }
+    let first = credential.fingerprint.and_then(|fingerprint| known.first_seen.get(&fingerprint.to_hex()));
+    if let Some(first) = first {
+        clocks.grant_expires = Some(*first + SETUP_TOKEN_LIFE);
+        clocks.grant_basis = Some(Basis::Assumed);
+    }
+}
+
+/// This machine's name.
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+#[path = "observe_tests.rs"]
+mod tests;

@@ -1,0 +1,85 @@
+//! Variables as a gateway takes them: those that only the running gateway has, and which of several names it would use.
+//! Decides about environments what no source can know by itself, because it takes the gateway and its models to know it.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection};
+use crate::engine::observation::Demand;
+use crate::formats::gateway_view::{GatewayView, SeenIn};
+use crate::formats::provider_env;
+
+/// Credentials that were seen in the environment of the running gateway or in its unit. Their secrets stay there: only their
+/// fingerprints are known.
+pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
+    let one = |(name, sighting): (&String, &crate::formats::gateway_view::Sighting)| {
+        let provider = provider_env::provider_of(name)?;
+        let fingerprint = Some(sighting.fingerprint?);
+        let (id, source, path) = match &sighting.from {
+            SeenIn::Unit(unit) => (format!("unit:{unit}#{name}"), "unit", None),
+            SeenIn::Process | SeenIn::LoginShell => (format!("gateway-env:{name}"), "gateway-env", None),
+            SeenIn::Config(path) => (format!("gateway-env:{name}"), "gateway-env", Some(path.clone())),
+            // The source of `.env` files reads that one itself.
+            SeenIn::StateDotenv(_) => return None,
+        };
+        let kind = provider_env::kind_of(name);
+        Some(Credential {
+            id: CredentialId(id),
+            provider: provider.to_owned(),
+            profile: name.clone(),
+            kind,
+            agent: None,
+            origin: Origin { source: source.to_owned(), path, modified: None },
+            owner: Owner::Environment,
+            renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
+            condition: Condition::Present,
+            clocks: Clocks::default(),
+            account: None,
+            fingerprint,
+            refresh_fingerprint: None,
+            selection: Selection::NotApplicable,
+            bench: None,
+            activity: Activity::default(),
+            declared_in_use: None,
+            fix: format!("Set {name} anew where the gateway has it from, then run `{}`.", view.restart_command()),
+            notes: Vec::new(),
+        })
+    };
+    view.visible.iter().filter_map(one).collect()
+}
+
+/// For providers that the gateway's models ask for: a name that it does not read, or that comes after another, is not used.
+/// A name that stands for several providers (`MINIMAX_API_KEY`) goes to the one that is asked for.
+pub fn as_the_gateway_reads_them(credentials: &mut [Credential], demand: &Demand) {
+    if !demand.models_configured {
+        return;
+    }
+    let in_environment = |credential: &Credential| credential.owner == Owner::Environment;
+    for credential in credentials.iter_mut().filter(|c| in_environment(c)) {
+        let reads = |provider: &&String| provider_env::gateway_names(provider).contains(&credential.profile.as_str());
+        if !demand.providers.contains(&credential.provider)
+            && let Some(provider) = demand.providers.iter().find(reads)
+        {
+            credential.provider.clone_from(provider);
+        }
+    }
+    // The first name that is there, for each provider.
+    let mut first: BTreeMap<String, &'static str> = BTreeMap::new();
+    for credential in credentials.iter().filter(|c| in_environment(c)) {
+        let names = provider_env::gateway_names(&credential.provider);
+        let rank = |name: &str| names.iter().position(|known| *known == name);
+        let Some(mine) = rank(&credential.profile) else { continue };
+        let best = first.entry(credential.provider.clone()).or_insert(names[mine]);
+        if rank(best).is_none_or(|other| mine < other) {
+            *best = names[mine];
+        }
+    }
+    for credential in credentials.iter_mut().filter(|c| in_environment(c) && demand.providers.contains(&c.provider)) {
+        let names = provider_env::gateway_names(&credential.provider);
+        let (name, first) = (credential.profile.as_str(), first.get(&credential.provider));
+        if !names.is_empty() && !names.contains(&name) {
+            credential.selection = Selection::Excluded(format!("the gateway does not read {name}"));
+        } else if let Some(first) = first.filter(|first| **first != name) {
+            credential.selection = Selection::Excluded(format!("{first} goes before {name}"));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! TLS trust and HTTP clients. Made when the first request is, because reading the system's certificates takes
+//! milliseconds and an idle monitor should be small.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use reqwest::{Client, Response, Url};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+
+use super::address::Guard;
+use crate::config::values::is_loopback;
+use crate::domain::Environment;
+
+/// What our requests call themselves.
+pub const USER_AGENT: &str = concat!("opensoul/", env!("CARGO_PKG_VERSION"));
+
+/// A whole request takes at most this long, unless it sets a limit of its own.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Whom we trust to name servers.
+pub enum Roots {
+    /// The system's certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`; each one can be used.
+    System(Vec<CertificateDer<'static>>),
+    /// This machine has none (a bare container): Mozilla's list, built in.
+    BuiltIn,
+}
+
+/// Makes clients when they are first needed and keeps them.
+pub struct Clients {
+    file: Option<PathBuf>,
+    directory: Option<PathBuf>,
+    roots: OnceLock<Result<Roots, String>>,
+    remote: OnceLock<Result<Client, String>>,
+    local: OnceLock<Result<Client, String>>,
+}
+
+impl Clients {
+    /// Nothing is read yet. Of the environment, `SSL_CERT_FILE` and `SSL_CERT_DIR` count.
+    #[must_use]
+    pub fn new(env: &Environment) -> Arc<Self> {
+        let path = |name| env.get(name).map(PathBuf::from);
+        Arc::new(Self {
+            file: path("SSL_CERT_FILE"),
+            directory: path("SSL_CERT_DIR"),
+            roots: OnceLock::new(),
+            remote: OnceLock::new(),
+            local: OnceLock::new(),
+        })
+    }
+
+    /// The client for a URL: no redirects, bounded in time, TLS by our own rules, forbidden addresses refused. Loopback is
+    /// never reached through a proxy.
+    ///
+    /// # Errors
+    /// `SSL_CERT_FILE` holds nothing usable.
+    pub fn http(&self, url: &Url) -> Result<Client, String> {
+        let local = url.host_str().is_some_and(is_loopback);
+        let cell = if local { &self.local } else { &self.remote };
+        cell.get_or_init(|| self.build(local)).clone()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the place where clients come from")]
+    fn build(&self, local: bool) -> Result<Client, String> {
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(self.tls()?)
+            .dns_resolver(Arc::new(Guard))
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .user_agent(USER_AGENT)
+            .timeout(TIMEOUT)
+            .connect_timeout(Duration::from_secs(10))
+            .pool_idle_timeout(Duration::from_secs(15));
+        if local {
+            builder = builder.no_proxy();
+        }
+        builder.build().map_err(|error| format!("no HTTP client: {}", error.without_url()))
+    }
+
+    fn tls(&self) -> Result<rustls::ClientConfig, String> {
+        let mut store = RootCertStore::empty();
+        match self.roots()? {
+            Roots::System(certificates) => {
+                store.add_parsable_certificates(certificates.iter().cloned());
+            }
+            Roots::BuiltIn => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("no TLS: {error}"))?
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+
+    /// Whom we trust, for protocols that are not HTTP.
+    ///
+    /// # Errors
+    /// `SSL_CERT_FILE` holds nothing usable: silently trusting others instead would be wrong.
+    pub fn roots(&self) -> Result<&Roots, String> {
+        self.roots.get_or_init(|| self.load()).as_ref().map_err(Clone::clone)
+    }
+
+    fn load(&self) -> Result<Roots, String> {
+        let chosen = self.file.is_some() || self.directory.is_some();
+        let found = if chosen {
+            rustls_native_certs::load_certs_from_paths(self.file.as_deref(), self.directory.as_deref())
+        } else {
+            rustls_native_certs::load_native_certs()
+        };
+        let mut probe = RootCertStore::empty();
+        let usable: Vec<_> = found.certs.into_iter().filter(|der| probe.add(der.clone()).is_ok()).collect();
+        match (usable.is_empty(), chosen) {
+            (false, _) => Ok(Roots::System(usable)),
+            (true, false) => Ok(Roots::BuiltIn),
+            (true, true) => Err("SSL_CERT_FILE or SSL_CERT_DIR is set and holds no usable certificate".to_owned()),
+        }
+    }
+}
+
+/// The body of an answer, as text; at most `limit` bytes of it are read.
+///
+/// # Errors
+/// The connection broke or timed out.
+pub async fn body(mut response: Response, limit: usize) -> Result<String, reqwest::Error> {
+    let mut bytes = Vec::new();
+    while bytes.len() < limit {
+        let Some(chunk) = response.chunk().await? else { break };
+        bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::any;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Environment {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_chosen_but_empty_trust_store_is_an_error() {
+        let clients = Clients::new(&env(&[("SSL_CERT_FILE", "/nonexistent/ca.pem")]));
+        assert!(clients.roots().err().is_some_and(|text| text.contains("SSL_CERT_FILE")));
+        assert!(clients.http(&Url::parse("https://example.org").expect("url")).is_err());
+    }
+
+    #[tokio::test]
+    async fn redirects_are_not_followed_and_bodies_are_bounded() {
+        let server = MockServer::start().await;
+        let answer =
+            ResponseTemplate::new(302).insert_header("location", "/elsewhere").set_body_string("x".repeat(5000));
+        Mock::given(any()).respond_with(answer).expect(1).mount(&server).await;
+        let url = Url::parse(&server.uri()).expect("url");
+        let client = Clients::new(&env(&[])).http(&url).expect("client");
+        let response = client.get(url).send().await.expect("answer");
+        assert_eq!(response.status(), 302);
+        assert_eq!(body(response, 1000).await.expect("body").len(), 1000);
+        let asked = server.received_requests().await.expect("requests");
+        assert_eq!(asked[0].headers.get("user-agent").and_then(|v| v.to_str().ok()), Some(USER_AGENT));
+    }
+}

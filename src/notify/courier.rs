@@ -1,0 +1,146 @@
+//! From the outbox to the receivers: several at a time, in order for each, one bounded attempt per message. What became of
+//! an attempt is recorded before the next message to the same receiver is sent, so that a crash repeats at most the
+//! messages under way. Decides nothing about retries (`engine::retry`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{Receiver, transient};
+use crate::clock::Clock;
+use crate::domain::{FailureReason, Notification, NotificationId, Outcome, Progress};
+use crate::store::fault;
+
+/// Receivers spoken to at the same time.
+const AT_ONCE: usize = 4;
+
+/// A message that may be sent now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Due {
+    /// The message.
+    pub notification: Notification,
+    /// What is through already.
+    pub progress: Progress,
+}
+
+/// Where outcomes are kept (the store, behind whatever thread it lives on).
+#[async_trait]
+pub trait Ledger: Send + Sync {
+    /// Keeps what became of an attempt; returns when it is on disk.
+    async fn record(&self, id: &NotificationId, outcome: &Outcome);
+
+    /// Passed right before (`before-send`) and right after (`after-send`) each attempt: tests let the process die here.
+    fn point(&self, name: &'static str) {
+        fault::point(name);
+    }
+}
+
+/// Brings messages to receivers.
+pub struct Courier {
+    receivers: BTreeMap<String, Arc<dyn Receiver>>,
+    clock: Arc<dyn Clock>,
+    /// For one attempt; receivers have tighter limits of their own, this one is for the case that they forget.
+    pub(super) limit: Duration,
+}
+
+impl Courier {
+    /// A courier for these receivers.
+    #[must_use]
+    pub fn new(receivers: Vec<Arc<dyn Receiver>>, clock: Arc<dyn Clock>) -> Self {
+        let receivers = receivers.into_iter().map(|receiver| (receiver.name().to_owned(), receiver)).collect();
+        Self { receivers, clock, limit: Duration::from_secs(60) }
+    }
+
+    /// Tries each message once and records every outcome. Dropping the future ends all attempts under way.
+    pub async fn deliver(&self, due: Vec<Due>, ledger: &Arc<dyn Ledger>) {
+        let mut queues: BTreeMap<String, Vec<Due>> = BTreeMap::new();
+        for one in due {
+            queues.entry(one.notification.receiver.clone()).or_default().push(one);
+        }
+        let seats = Arc::new(Semaphore::new(AT_ONCE));
+        let mut work = JoinSet::new();
+        for (name, queue) in queues {
+            let tour = Tour {
+                receiver: self.receivers.get(&name).cloned(),
+                clock: Arc::clone(&self.clock),
+                ledger: Arc::clone(ledger),
+                limit: self.limit,
+            };
+            let seats = Arc::clone(&seats);
+            work.spawn(async move {
+                let _seat = seats.acquire_owned().await;
+                tour.run(queue).await;
+            });
+        }
+        while work.join_next().await.is_some() {}
+    }
+}
+
+/// All messages for one receiver.
+struct Tour {
+    receiver: Option<Arc<dyn Receiver>>,
+    clock: Arc<dyn Clock>,
+    ledger: Arc<dyn Ledger>,
+    limit: Duration,
+}
+
+impl Tour {
+    async fn run(self, queue: Vec<Due>) {
+        let mut down: Option<Outcome> = None;
+        for due in queue {
+            let id = due.notification.id.clone();
+            let outcome = match &down {
+                // What is unreachable now is unreachable for the next message too: waiting for each would hold up a cycle.
+                Some(Outcome::Transient { reason, detail, retry_after, .. }) => Outcome::Transient {
+                    reason: *reason,
+                    detail: format!("not tried, the message before it failed: {detail}"),
+                    retry_after: *retry_after,
+                    progress: due.progress,
+                },
+                Some(outcome) => outcome.clone(),
+                None => self.attempt(due).await,
+            };
+            if is_about_the_receiver(&outcome) {
+                down.get_or_insert_with(|| outcome.clone());
+            }
+            self.ledger.record(&id, &outcome).await;
+        }
+    }
+
+    async fn attempt(&self, due: Due) -> Outcome {
+        let progress = due.progress.clone();
+        let Some(receiver) = self.receiver.clone() else {
+            let text = format!("there is no receiver {:?} in the configuration any more", due.notification.receiver);
+            return transient(FailureReason::Config, text, &progress);
+        };
+        let now = self.clock.now();
+        self.ledger.point("before-send");
+        // A task of its own: a panic in a receiver ends this attempt and nothing else.
+        let task = tokio::spawn(async move { receiver.deliver(&due.notification, &due.progress, now).await });
+        let outcome = match tokio::time::timeout(self.limit, AbortOnDropHandle::new(task)).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => transient(FailureReason::Parse, "a bug of ours: the receiver's code panicked", &progress),
+            Err(_) => transient(FailureReason::Timeout, format!("no end within {} s", self.limit.as_secs()), &progress),
+        };
+        self.ledger.point("after-send");
+        outcome
+    }
+}
+
+/// Whether a failure says something about the receiver rather than about this one message.
+fn is_about_the_receiver(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Delivered { .. } => false,
+        Outcome::Permanent { .. } => true,
+        Outcome::Transient { reason, .. } => !matches!(reason, FailureReason::Refused | FailureReason::Parse),
+    }
+}
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+mod tests;

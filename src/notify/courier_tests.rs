@@ -1,0 +1,130 @@
+use std::sync::Mutex;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::domain::Time;
+use crate::notify::samples::{expiring, notification, now};
+
+/// Does what the message's id says.
+struct Scripted(&'static str);
+
+#[async_trait]
+impl Receiver for Scripted {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    async fn deliver(&self, notification: &Notification, progress: &Progress, _now: Time) -> Outcome {
+        let script = notification.id.as_str();
+        match script.split('-').next().unwrap_or_default() {
+            "panic" => panic!("a bug"),
+            "hang" => std::future::pending().await,
+            "down" => transient(FailureReason::Offline, "nobody there", progress),
+            "refused" => transient(FailureReason::Refused, "not this one", progress),
+            "gone" => Outcome::Permanent { reason: FailureReason::Refused, detail: "410".into() },
+            _ => {
+                tokio::task::yield_now().await;
+                Outcome::Delivered { detail: script.to_owned() }
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct Notes(Mutex<Vec<String>>);
+
+#[async_trait]
+impl Ledger for Notes {
+    async fn record(&self, id: &NotificationId, outcome: &Outcome) {
+        let word = match outcome {
+            Outcome::Delivered { .. } => "ok".to_owned(),
+            Outcome::Permanent { .. } => "gone".to_owned(),
+            Outcome::Transient { reason, detail, .. } => {
+                format!("{}{}", reason.word(), if detail.starts_with("not tried") { " untried" } else { "" })
+            }
+        };
+        self.0.lock().expect("notes").push(format!("{id} {word}"));
+    }
+
+    fn point(&self, name: &'static str) {
+        self.0.lock().expect("notes").push(name.to_owned());
+    }
+}
+
+async fn deliver(messages: &[(&str, &str)]) -> Vec<String> {
+    let receivers: Vec<Arc<dyn Receiver>> = vec![Arc::new(Scripted("a")), Arc::new(Scripted("b"))];
+    let mut courier = Courier::new(receivers, Arc::new(ManualClock::at(now())));
+    courier.limit = Duration::from_millis(50);
+    let due = messages.iter().map(|(receiver, id)| {
+        let mut message = notification(vec![expiring()]);
+        message.receiver = (*receiver).to_owned();
+        message.id = NotificationId((*id).to_owned());
+        Due { notification: message, progress: Progress::default() }
+    });
+    let notes = Arc::new(Notes::default());
+    let ledger: Arc<dyn Ledger> = Arc::clone(&notes) as _;
+    courier.deliver(due.collect(), &ledger).await;
+    notes.0.lock().expect("notes").clone()
+}
+
+fn outcomes(notes: Vec<String>) -> Vec<String> {
+    notes.into_iter().filter(|note| !note.ends_with("-send")).collect()
+}
+
+#[tokio::test]
+async fn in_order_and_recorded_before_the_next_one() {
+    let notes = deliver(&[("a", "1"), ("a", "2")]).await;
+    assert_eq!(notes, ["before-send", "after-send", "1 ok", "before-send", "after-send", "2 ok"]);
+}
+
+#[tokio::test]
+async fn one_receiver_does_not_hold_up_another() {
+    let notes = outcomes(deliver(&[("a", "hang"), ("a", "1"), ("b", "2"), ("b", "3")]).await);
+    assert_eq!(notes, ["2 ok", "3 ok", "hang timeout", "1 timeout untried"]);
+}
+
+#[tokio::test]
+async fn every_message_gets_an_outcome() {
+    assert_eq!(outcomes(deliver(&[("a", "panic"), ("a", "1")]).await), ["panic parse", "1 ok"]);
+    assert_eq!(outcomes(deliver(&[("a", "refused"), ("a", "1")]).await), ["refused refused", "1 ok"]);
+    assert_eq!(outcomes(deliver(&[("a", "down"), ("a", "1")]).await), ["down offline", "1 offline untried"]);
+    assert_eq!(outcomes(deliver(&[("a", "gone"), ("a", "1")]).await), ["gone gone", "1 gone"]);
+    assert_eq!(outcomes(deliver(&[("nobody", "1")]).await), ["1 config"]);
+    assert!(deliver(&[]).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_under_way_ends_with_the_courier() {
+    struct Guard(Arc<dyn Fn() + Send + Sync>);
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            (self.0)();
+        }
+    }
+    struct Waits(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    #[async_trait]
+    impl Receiver for Waits {
+        fn name(&self) -> &str {
+            "a"
+        }
+        async fn deliver(&self, _: &Notification, _: &Progress, _: Time) -> Outcome {
+            let ended = self.0.clone();
+            let _guard = Guard(Arc::new(move || {
+                let _ = ended.send("ended");
+            }));
+            let _ = self.0.send("begun");
+            std::future::pending().await
+        }
+    }
+    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let courier = Courier::new(vec![Arc::new(Waits(send))], Arc::new(ManualClock::at(now())));
+    let mut message = notification(vec![expiring()]);
+    message.receiver = "a".into();
+    let ledger: Arc<dyn Ledger> = Arc::new(Notes::default());
+    let work = tokio::spawn(async move {
+        courier.deliver(vec![Due { notification: message, progress: Progress::default() }], &ledger).await;
+    });
+    assert_eq!(receive.recv().await, Some("begun"));
+    work.abort();
+    assert_eq!(receive.recv().await, Some("ended"));
+}

@@ -1,0 +1,121 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::notify::samples::{expiring, notification, now};
+
+fn text(notification: &Notification, zone: Tz) -> String {
+    let shown = render(notification, zone, now());
+    format!("Subject: {}\n\n{}", shown.subject, shown.text)
+}
+
+#[test]
+fn a_credential_that_ends_soon() {
+    let message = notification(vec![expiring()]);
+    insta::assert_snapshot!("expiring_text", text(&message, Tz::Europe__Berlin));
+    insta::assert_snapshot!("expiring_html", render(&message, Tz::Europe__Berlin, now()).html);
+}
+
+#[test]
+fn over_and_past() {
+    let over = Item {
+        status: ItemStatus::Resolved,
+        ended: Some(now()),
+        expires: Some(now() + Span::days(365)),
+        summary: "A new token is there.".into(),
+        ..expiring()
+    };
+    let past = Item {
+        name: "GatewayDown".into(),
+        subject: "gateway".into(),
+        provider: None,
+        status: ItemStatus::WasDown,
+        severity: Severity::Warning,
+        expires: None,
+        ended: Some(now() - Span::minutes(20)),
+        title: "the gateway did not answer".into(),
+        summary: "the gateway did not answer".into(),
+        because: vec![],
+        fix: None,
+        ..expiring()
+    };
+    let mut message = notification(vec![over, past]);
+    message.created_at = now() - Span::minutes(130);
+    insta::assert_snapshot!("over_and_past_text", text(&message, Tz::UTC));
+}
+
+#[test]
+fn a_digest_counts_what_it_does_not_show() {
+    let mut message = notification(vec![expiring(); 130]);
+    message.kind = NotificationKind::Digest;
+    let shown = render(&message, Tz::UTC, now());
+    assert_eq!(shown.subject, "[opensoul] build-7: several credentials need attention");
+    assert_eq!(shown.text.matches("CRITICAL: ").count(), 100);
+    assert!(shown.text.contains("and 30 more"));
+}
+
+#[test]
+fn the_subject_stays_the_same_while_the_problem_lasts() {
+    let first = notification(vec![expiring()]);
+    let mut later = notification(vec![Item {
+        severity: Severity::Warning,
+        status: ItemStatus::Resolved,
+        summary: "other".into(),
+        expires: None,
+        ..expiring()
+    }]);
+    later.created_at = now() + Span::days(1);
+    assert_eq!(render(&first, Tz::UTC, now()).subject, render(&later, Tz::UTC, now() + Span::days(2)).subject);
+}
+
+#[test]
+fn delays_are_said_from_ten_minutes_on() {
+    let mut message = notification(vec![expiring()]);
+    for (minutes, said) in [(0, false), (10, false), (11, true), (-60, false)] {
+        message.created_at = now() - Span::minutes(minutes);
+        assert_eq!(text(&message, Tz::UTC).contains("delayed by"), said, "{minutes}");
+    }
+}
+
+#[test]
+fn spans_in_words() {
+    for (seconds, said) in [
+        (-5, "0 s"),
+        (45, "45 s"),
+        (60, "1 min"),
+        (3600, "1 h"),
+        (12_000, "3 h 20 min"),
+        (86_400, "1 day"),
+        (187_200, "2 days 4 h"),
+        (86_400 * 20 + 5, "20 days"),
+    ] {
+        assert_eq!(words(Span::seconds(seconds)), said);
+    }
+}
+
+#[test]
+fn moments_name_both_days_when_they_differ() {
+    assert_eq!(moment(now(), Tz::Asia__Tokyo), "2026-11-23 03:00 JST (2026-11-22 18:00 UTC)");
+    assert_eq!(moment(now(), Tz::Europe__Berlin), "2026-11-22 19:00 CET (18:00 UTC)");
+    assert_eq!(moment(now(), Tz::UTC), "2026-11-22 18:00 UTC");
+}
+
+proptest! {
+    /// Whatever foreign files and providers say: no second header, no markup, no panic.
+    #[test]
+    fn foreign_text_stays_text(evil in "(\\PC|[\r\n<>&\"'{}%]){0,80}") {
+        let item = Item {
+            title: evil.clone(), summary: evil.clone(), subject: evil.clone(), provider: Some(evil.clone()),
+            because: vec![evil.clone()], fix: Some(evil.clone()), ..expiring()
+        };
+        let mut message = notification(vec![item]);
+        message.host = evil.clone();
+        let shown = render(&message, Tz::UTC, now());
+        prop_assert!(!shown.subject.chars().any(char::is_control));
+        prop_assert!(shown.subject.chars().count() <= 180);
+        let plain = render(&notification(vec![expiring()]), Tz::UTC, now()).html;
+        for sign in ["<script", "<img", "<a"] {
+            prop_assert_eq!(shown.html.matches(sign).count(), 0);
+        }
+        prop_assert!(shown.html.matches('<').count() <= plain.matches('<').count());
+    }
+}

@@ -1,0 +1,277 @@
+//! `models status` for people: what is used, what ends when, what is wrong and what to do. Soonest end first.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use super::{ModelsStatus, ProfileHealth, Provider, Unusable, short};
+use crate::domain::{State, Time};
+use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+use crate::output::remaining::remaining;
+
+/// How wide, and how an instant is written in the reader's zone.
+pub struct Page<'a> {
+    /// Columns.
+    pub width: usize,
+    /// Now.
+    pub now: Time,
+    /// An instant, local.
+    pub local: &'a dyn Fn(Time) -> String,
+    /// Where was looked, if nothing at all was found.
+    pub looked: &'a [String],
+    /// Home directory, shown as `~`.
+    pub home: &'a Path,
+}
+
+/// The whole page.
+#[must_use]
+pub fn render(status: &ModelsStatus, page: &Page<'_>) -> String {
+    let mut out = String::new();
+    head(&mut out, status, page);
+    if status.auth.providers.is_empty() && status.auth.oauth.profiles.is_empty() {
+        let lost = |id: &str| [STORE_UNREADABLE, STORE_UNPARSABLE].contains(&id);
+        if status.findings.iter().any(|f| lost(&f.id)) {
+            out.push_str("\nCredentials\n");
+            wrapped(&mut out, "  x  ", "not known: the store cannot be used (see Problems)", page.width);
+        } else {
+            nothing(&mut out, page);
+        }
+    }
+    credentials(&mut out, status, page);
+    providers(&mut out, status, page);
+    missing(&mut out, status, page);
+    problems(&mut out, status, page);
+    probes(&mut out, status, page);
+    out
+}
+
+fn head(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    let default = if status.default_model == status.resolved_default {
+        status.resolved_default.clone()
+    } else {
+        format!("{} (from {})", status.resolved_default, status.default_model)
+    };
+    field(out, "Default", &default, page);
+    list(out, "Fallbacks", &status.fallbacks, page);
+    if let Some(image) = &status.image_model {
+        field(out, "Image model", image, page);
+    }
+    list(out, "Image fallb.", &status.image_fallbacks, page);
+    let aliases: Vec<String> = status.aliases.0.iter().map(|(alias, key)| format!("{alias} → {key}")).collect();
+    list(out, "Aliases", &aliases, page);
+    if let Some(agent) = &status.agent_id {
+        field(out, "Agent", agent, page);
+    }
+    field(out, "Store", &short(Path::new(&status.auth.store_path), page.home), page);
+    field(out, "Config", &short(Path::new(&status.config_path), page.home), page);
+    let shell = &status.auth.shell_env_fallback;
+    if shell.enabled {
+        let keys = shell.applied_keys.join(", ");
+        let text = if keys.is_empty() { "asked; nothing taken".to_owned() } else { format!("gave {keys}") };
+        field(out, "Login shell", &text, page);
+    }
+}
+
+fn nothing(out: &mut String, page: &Page<'_>) {
+    out.push_str("\nNo credentials found\n");
+    wrapped(out, "  looked in ", &page.looked.join(", "), page.width);
+    wrapped(
+        out,
+        "  ",
+        "On the machine with Claude Code run: claude setup-token. Then, here: opensoul models auth setup-token --provider anthropic. \
+         Or set a provider's key, such as ANTHROPIC_API_KEY, where the gateway starts.",
+        page.width,
+    );
+}
+
+fn mark(state: Option<State>) -> &'static str {
+    match state {
+        Some(State::Ok | State::Static) => "ok",
+        Some(State::Expiring | State::Limited | State::RefreshOverdue | State::Unknown) | None => "! ",
+        Some(_) => "x ",
+    }
+}
+
+fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    let mut profiles: Vec<&ProfileHealth> = status.auth.oauth.profiles.iter().collect();
+    if profiles.is_empty() {
+        return;
+    }
+    out.push_str("\nCredentials\n");
+    profiles.sort_by_key(|p| (p.ends.is_none(), p.ends));
+    let mut aside: HashMap<&str, &Unusable> =
+        status.auth.unusable_profiles.iter().map(|u| (u.profile_id.as_str(), u)).collect();
+    for profile in profiles {
+        let mut line = format!("{} {}", profile.r#type, profile.state.map_or("unknown", State::word));
+        if let Some(at) = profile.ends {
+            let _ = write!(line, ", {} ({})", relative(at, page.now), (page.local)(at));
+        }
+        let set_aside = aside.remove(profile.profile_id.as_str());
+        if let Some(aside) = set_aside {
+            let _ = write!(line, ", {}", against(aside));
+        }
+        let fine = matches!(profile.state, Some(State::Ok | State::Static));
+        let mark = if fine && set_aside.is_some() { "! " } else { mark(profile.state) };
+        entry(out, mark, &profile.label, &line, page);
+        if !fine {
+            for reason in &profile.why {
+                wrapped(out, "     ", reason, page.width);
+            }
+            if let Some(fix) = &profile.remedy {
+                wrapped(out, "     fix: ", fix, page.width);
+            }
+        }
+    }
+    for gone in status.auth.unusable_profiles.iter().filter(|u| aside.contains_key(u.profile_id.as_str())) {
+        entry(out, "! ", &gone.profile_id, &format!("not stored any more; {}", against(gone)), page);
+    }
+}
+
+/// What the gateway has against a profile, and for how long.
+fn against(aside: &Unusable) -> String {
+    let reason = aside.reason.as_deref().filter(|_| aside.kind == "disabled").map(|r| format!(" ({r})"));
+    format!("{}{} for {}", aside.kind, reason.unwrap_or_default(), remaining(Some(aside.remaining_ms.0)))
+}
+
+fn providers(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    if status.auth.providers.is_empty() {
+        return;
+    }
+    out.push_str("\nProviders\n");
+    for provider in &status.auth.providers {
+        let used = if provider.selection.in_use { ", in use" } else { "" };
+        let state = provider.selection.state.map(|s| s.word()).unwrap_or("unknown");
+        entry(out, mark(provider.selection.state), &provider.provider, &format!("{state}{used}"), page);
+        wrapped(out, "     ", &uses(provider), page.width);
+    }
+}
+
+fn uses(provider: &Provider) -> String {
+    let why = &provider.selection.why;
+    match &provider.selection.chosen {
+        None => format!("would use nothing: {why}"),
+        Some(chosen) => {
+            let what = chosen.profile_id.as_deref().or(chosen.source.as_deref()).unwrap_or(chosen.kind);
+            let next: Vec<&str> = provider
+                .selection
+                .order
+                .iter()
+                .map(String::as_str)
+                .filter(|id| chosen.profile_id.as_deref() != Some(id))
+                .collect();
+            let then = match next.len() {
+                0 => String::new(),
+                1..=3 => format!("; then {}", next.join(", ")),
+                n => format!("; then {} and {} more", next[..2].join(", "), n - 2),
+            };
+            format!("would use {what}: {why}{then}")
+        }
+    }
+}
+
+fn missing(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    if status.auth.missing_providers_in_use.is_empty() {
+        return;
+    }
+    out.push_str("\nMissing\n");
+    for provider in &status.auth.missing_providers_in_use {
+        entry(out, "x ", provider, "a configured model needs it, and there is no credential", page);
+        let fix = if provider == "anthropic" {
+            "run claude setup-token, then opensoul models auth setup-token; or opensoul configure".to_owned()
+        } else {
+            let names = crate::formats::provider_env::gateway_names(provider);
+            match names.last() {
+                Some(name) => format!("run opensoul configure, or set {name}"),
+                None => "run opensoul configure".to_owned(),
+            }
+        };
+        wrapped(out, "     fix: ", &fix, page.width);
+    }
+}
+
+fn problems(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    if status.findings.is_empty() {
+        return;
+    }
+    out.push_str("\nProblems\n");
+    for finding in &status.findings {
+        let mark = if finding.severity == "critical" { "x" } else { "!" };
+        let place = match (&finding.path, finding.line, finding.column) {
+            (Some(path), Some(line), Some(column)) => format!("{path}:{line}:{column}: "),
+            (Some(path), _, _) => format!("{path}: "),
+            _ => String::new(),
+        };
+        wrapped(out, &format!("  {mark}  "), &format!("{place}{}", finding.message), page.width);
+        wrapped(out, "     fix: ", &finding.fix, page.width);
+    }
+}
+
+fn probes(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+    let Some(probes) = &status.auth.probes else { return };
+    out.push_str("\nProbes\n");
+    if probes.results.is_empty() {
+        out.push_str("     no target\n");
+    }
+    for probed in &probes.results {
+        let text = format!("{}: {}", probed.status, probed.error.as_deref().unwrap_or("no answer"));
+        entry(out, "! ", &format!("{} {}", probed.provider, probed.label), &text, page);
+    }
+}
+
+/// `in 3d`, `2h ago`.
+fn relative(at: Time, now: Time) -> String {
+    let left = at - now;
+    #[expect(clippy::cast_precision_loss, reason = "spans of years are exact")]
+    let ms = left.num_milliseconds() as f64;
+    if ms >= 0.0 { format!("in {}", remaining(Some(ms))) } else { format!("{} ago", remaining(Some(-ms))) }
+}
+
+fn field(out: &mut String, label: &str, value: &str, page: &Page<'_>) {
+    wrapped(out, &format!("{label:<13}"), value, page.width);
+}
+
+fn list(out: &mut String, label: &str, items: &[String], page: &Page<'_>) {
+    if !items.is_empty() {
+        field(out, label, &items.join(", "), page);
+    }
+}
+
+/// A line of a table on a wide page, two lines on a narrow one.
+fn entry(out: &mut String, mark: &str, name: &str, text: &str, page: &Page<'_>) {
+    let long = name.chars().count() > 34 || 5 + 35 + text.chars().count() > page.width;
+    if page.width < 60 || long {
+        wrapped(out, &format!("  {mark} "), name, page.width);
+        wrapped(out, "     ", text, page.width);
+    } else {
+        wrapped(out, &format!("  {mark} {name:<34} "), text, page.width);
+    }
+}
+
+/// Text after a lead, broken at blanks, later lines indented under the first; a word longer than the line is left whole so
+/// that it can be copied.
+fn wrapped(out: &mut String, lead: &str, text: &str, width: usize) {
+    let indent = lead.chars().count().min(width / 3);
+    let room = width.max(20);
+    let mut column = lead.chars().count();
+    let mut fresh = true;
+    out.push_str(lead);
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !fresh && column + 1 + length > room {
+            let _ = write!(out, "\n{:indent$}", "");
+            column = indent;
+            fresh = true;
+        }
+        if !fresh {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+        fresh = false;
+    }
+    while out.ends_with(' ') {
+        out.pop();
+    }
+    out.push('\n');
+}

@@ -1,0 +1,81 @@
+//! `status`: every credential of this machine and the truth about it, as JSON (the contract), text, a plugin's line for
+//! Nagios and its heirs, and a Checkmk local check. All of them are views of one [`Snapshot`].
+
+pub mod checkmk;
+mod lines;
+mod model;
+pub mod nagios;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::path::Path;
+
+use crate::domain::{Assessed, Incident, Severity, Snapshot, State};
+use crate::engine::check::{self, CheckScope};
+
+pub use text::{Options, text};
+
+/// What the whole machine is, worst first (CONTRACTS §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Overall {
+    /// Everything in use works.
+    Ok,
+    /// Something hides the answer.
+    Unknown,
+    /// Somebody should act.
+    Warning,
+    /// Something stops, or has stopped.
+    Critical,
+}
+
+impl Overall {
+    /// The word used in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unknown => "unknown",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// Judges the machine as a whole.
+#[must_use]
+pub fn overall(snapshot: &Snapshot) -> Overall {
+    let of = |severity: Severity| match severity {
+        Severity::Critical => Overall::Critical,
+        Severity::Warning => Overall::Warning,
+        Severity::Info | Severity::None => Overall::Ok,
+    };
+    let worst = snapshot.credentials.iter().map(|a| of(a.judgement.severity)).max().unwrap_or(Overall::Ok);
+    let hidden = snapshot.clock_problem.is_some()
+        || snapshot.providers.is_empty()
+        || snapshot
+            .findings
+            .iter()
+            .any(|f| [check::STORE_UNREADABLE, check::STORE_UNPARSABLE].contains(&f.id.as_str()))
+        || snapshot.credentials.iter().any(|a| a.judgement.in_use && a.judgement.state == State::Unknown);
+    let dead = match check::exit_code(snapshot, CheckScope::InUse).code {
+        // Nothing found is no outage, and a wrong clock proves none.
+        1 if !snapshot.providers.is_empty() && snapshot.clock_problem.is_none() => Overall::Critical,
+        2 if snapshot.clock_problem.is_none() => Overall::Warning,
+        _ => Overall::Ok,
+    };
+    worst.max(dead).max(if hidden { Overall::Unknown } else { Overall::Ok })
+}
+
+/// `status --json`: the document of CONTRACTS §3. `home` is shortened to `~` in paths.
+///
+/// # Errors
+/// Never for these types; the signature is that of the serialiser.
+pub fn json(snapshot: &Snapshot, incidents: &[Incident], home: Option<&Path>) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&model::Document::of(snapshot, incidents, home))? + "\n")
+}
+
+/// Everything that counts for a plugin's answer: originals, not copies.
+fn originals(snapshot: &Snapshot) -> impl Iterator<Item = &Assessed> {
+    snapshot.credentials.iter().filter(|assessed| assessed.copy_of.is_none())
+}

@@ -1,0 +1,65 @@
+//! Lines for people: widths, wrapping, times near and far.
+
+use std::path::Path;
+
+use crate::domain::{Span, Time};
+
+/// Columns that a text takes; characters of East Asia and emoji take two.
+pub(super) fn columns(text: &str) -> usize {
+    let wide = |c: char| {
+        matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
+            | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
+    };
+    let none = |c: char| matches!(c as u32, 0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f);
+    text.chars().map(|c| if none(c) { 0 } else { 1 + usize::from(wide(c)) }).sum()
+}
+
+/// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
+pub(super) fn clean(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
+}
+
+/// Appends lines of at most `width` columns, indented; a word that is longer stands alone, so that it can be copied whole.
+pub(super) fn wrap(out: &mut String, text: &str, width: usize, indent: usize) {
+    let room = width.saturating_sub(indent).max(1);
+    let mut length = 0;
+    for word in clean(text).split_whitespace() {
+        let size = columns(word);
+        if length > 0 && length + 1 + size <= room {
+            out.push(' ');
+            length += 1 + size;
+        } else {
+            if length > 0 {
+                out.push('\n');
+            }
+            out.extend(std::iter::repeat_n(' ', indent));
+            length = size;
+        }
+        out.push_str(word);
+    }
+    if length > 0 {
+        out.push('\n');
+    }
+}
+
+/// Wherever the home directory begins a path in the text, `~`.
+pub(super) fn shortened(text: &str, home: Option<&Path>) -> String {
+    let Some(home) = home.map(|home| home.display().to_string()).filter(|home| home.len() > 1) else {
+        return text.to_owned();
+    };
+    text.replace(&format!("{home}/"), "~/")
+}
+
+/// `in 3 d`, `5 h ago`: minutes below an hour, hours below two days.
+pub(super) fn relative(time: Time, now: Time) -> String {
+    let span = time - now;
+    let size = span.abs();
+    let text = if size < Span::hours(1) {
+        format!("{} min", size.num_minutes())
+    } else if size < Span::hours(48) {
+        format!("{} h", size.num_hours())
+    } else {
+        format!("{} d", size.num_days())
+    };
+    if span >= Span::zero() { format!("in {text}") } else { format!("{text} ago") }
+}

@@ -1,0 +1,234 @@
+//! For people, at any width from 24 columns on: the provider that needs somebody most comes first, then the soonest expiry;
+//! within it the same. What is fine takes one line, what is not says why and what to run.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anstyle::{AnsiColor, Style};
+use chrono_tz::Tz;
+
+use super::lines::{clean, columns, relative, shortened, wrap};
+use super::{Overall, overall};
+use crate::domain::{
+    Assessed, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, State, Time,
+};
+use crate::engine::check::{self, CheckScope};
+
+/// How to print.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// Columns of the terminal.
+    pub width: usize,
+    /// The reader's zone.
+    pub zone: Tz,
+    /// Shortened to `~`.
+    pub home: Option<&'a Path>,
+}
+
+/// From this width on a credential is one row; below, its state gets a line of its own.
+const TABLE: usize = 64;
+
+/// The report. With styles; who writes it to something else than a terminal strips them.
+#[must_use]
+pub fn text(snapshot: &Snapshot, incidents: &[Incident], options: &Options<'_>) -> String {
+    let options = Options { width: options.width.clamp(24, 120), ..*options };
+    let page = Page { snapshot, options };
+    let mut out = String::new();
+    page.head(&mut out);
+    if snapshot.credentials.is_empty() {
+        page.nothing(&mut out);
+    }
+    page.providers(&mut out);
+    page.findings(&mut out);
+    page.foot(&mut out, incidents);
+    out
+}
+
+struct Page<'a> {
+    snapshot: &'a Snapshot,
+    options: Options<'a>,
+}
+
+impl Page<'_> {
+    fn absolute(&self, time: Time) -> String {
+        time.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M").to_string()
+    }
+
+    fn head(&self, out: &mut String) {
+        let (word, style) = match overall(self.snapshot) {
+            Overall::Ok => ("OK", colour(AnsiColor::Green)),
+            Overall::Unknown => ("UNKNOWN", colour(AnsiColor::Magenta)),
+            Overall::Warning => ("WARNING", colour(AnsiColor::Yellow)),
+            Overall::Critical => ("CRITICAL", colour(AnsiColor::Red)),
+        };
+        let now = self.snapshot.taken_at.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M %Z");
+        out.push_str(&format!("{style}{word}{style:#}  {}  {now}\n", clean(&self.snapshot.host)));
+        for reason in check::exit_code(self.snapshot, CheckScope::InUse).reasons {
+            wrap(out, &shortened(&reason, self.options.home), self.options.width, 2);
+        }
+        if let Some(problem) = &self.snapshot.clock_problem {
+            wrap(out, &format!("No date can be judged: {problem}."), self.options.width, 2);
+        }
+        out.push('\n');
+    }
+
+    fn nothing(&self, out: &mut String) {
+        let width = self.options.width;
+        wrap(out, "No credentials found. Looked at:", width, 0);
+        for place in self.snapshot.sources.iter().flat_map(|report| &report.looked) {
+            wrap(out, &shortened(&place.display().to_string(), self.options.home), width, 2);
+        }
+        wrap(out, "and at the known variables of the environment, where that is a source.", width, 2);
+        wrap(out, "To have one, log in with a tool, or for the gateway run:", width, 0);
+        out.push_str("  claude setup-token\n  opensoul models auth setup-token --provider anthropic\n\n");
+    }
+
+    fn providers(&self, out: &mut String) {
+        let mut by_provider: BTreeMap<&str, Vec<&Assessed>> = BTreeMap::new();
+        for assessed in &self.snapshot.credentials {
+            by_provider.entry(&assessed.credential.provider).or_default().push(assessed);
+        }
+        let mut sections: Vec<(&ProviderSummary, Vec<&Assessed>)> = self
+            .snapshot
+            .providers
+            .iter()
+            .map(|summary| (summary, by_provider.remove(summary.provider.as_str()).unwrap_or_default()))
+            .collect();
+        for (_, members) in &mut sections {
+            members.sort_by_key(|a| (Reverse(a.judgement.severity), urgency(a), a.credential.id.as_str()));
+        }
+        sections.sort_by_key(|(summary, members)| {
+            let missing = summary.in_use && !summary.state.is_usable();
+            let worst = members.first().map(|a| (Reverse(a.judgement.severity), urgency(a)));
+            (!missing, worst.is_none(), worst, !summary.in_use, summary.provider.as_str())
+        });
+        let longest = self.snapshot.credentials.iter().map(|a| columns(a.credential.id.as_str())).max().unwrap_or(0);
+        let column = longest.min(self.options.width.saturating_sub(38));
+        for (summary, members) in sections {
+            self.provider(out, summary);
+            for assessed in members {
+                self.credential(out, assessed, column);
+            }
+            out.push('\n');
+        }
+    }
+
+    fn provider(&self, out: &mut String, summary: &ProviderSummary) {
+        let bold = Style::new().bold();
+        let count = match (summary.in_use, summary.total) {
+            (true, 0) => "in use, no credential".to_owned(),
+            (true, total) => format!("in use, {} of {total} usable", summary.usable),
+            (false, total) => format!("not in use, {} of {total} usable", summary.usable),
+        };
+        out.push_str(&format!("{bold}{}{bold:#}  {count}\n", clean(&summary.provider)));
+    }
+
+    fn credential(&self, out: &mut String, assessed: &Assessed, column: usize) {
+        let judgement = &assessed.judgement;
+        let id = clean(assessed.credential.id.as_str());
+        let quiet = assessed.copy_of.is_some() || (!judgement.in_use && judgement.severity <= Severity::Info);
+        let style = if quiet { Style::new().dimmed() } else { state_style(judgement.state, judgement.severity) };
+        let state = format!("{style}{:<15}{style:#}", judgement.state.word());
+        let when = self.when(assessed);
+        let size = columns(&id);
+        if self.options.width >= TABLE && size <= column {
+            out.push_str(&format!("  {id}{}  {state} {when}\n", " ".repeat(column - size)));
+        } else {
+            out.push_str(&format!("  {id}\n    {state} "));
+            if self.options.width >= 20 + columns(&when) {
+                out.push_str(&format!("{when}\n"));
+            } else {
+                out.push('\n');
+                wrap(out, &when, self.options.width, 4);
+            }
+        }
+        if assessed.copy_of.is_some() || judgement.severity == Severity::None {
+            return;
+        }
+        for line in &judgement.because {
+            wrap(out, &shortened(line, self.options.home), self.options.width, 4);
+        }
+        if let Some(fix) = judgement.fix.as_deref().filter(|_| judgement.severity > Severity::Info) {
+            self.fix(out, fix);
+        }
+    }
+
+    /// A sentence is wrapped; a command stays on one line, so that it can be copied whole.
+    fn fix(&self, out: &mut String, fix: &str) {
+        let fix = clean(&shortened(fix, self.options.home));
+        if fix.chars().next().is_some_and(char::is_uppercase) {
+            wrap(out, &fix, self.options.width, 4);
+        } else {
+            let cyan = colour(AnsiColor::Cyan);
+            out.push_str(&format!("    Run: {cyan}{fix}{cyan:#}\n"));
+        }
+    }
+
+    fn when(&self, assessed: &Assessed) -> String {
+        let (judgement, credential) = (&assessed.judgement, &assessed.credential);
+        let now = self.snapshot.taken_at;
+        let mut text = match (judgement.expires, credential.renewal) {
+            (Some(end), _) => format!("{} ({})", relative(end, now), self.absolute(end)),
+            (None, Renewal::Auto) if judgement.state == State::Ok => "renews itself".to_owned(),
+            (None, _) if matches!(judgement.state, State::Static) => "no expiry known".to_owned(),
+            _ => String::new(),
+        };
+        if let Some(original) = &assessed.copy_of {
+            text = format!("copy of {}", clean(original.as_str()));
+        } else if !judgement.in_use {
+            text = if text.is_empty() { "unused".to_owned() } else { format!("{text}, unused") };
+        }
+        text
+    }
+
+    fn findings(&self, out: &mut String) {
+        let told = |severity: Severity| severity >= Severity::Warning;
+        for finding in self.snapshot.findings.iter().filter(|finding| told(finding.severity)) {
+            let style = state_style(State::Unknown, finding.severity);
+            out.push_str(&format!("{style}{}{style:#}  {}\n", finding.severity, clean(&finding.id)));
+            wrap(out, &shortened(&finding.message, self.options.home), self.options.width, 4);
+            let place = shortened(&finding.place.to_string(), self.options.home);
+            if !place.is_empty() {
+                out.push_str(&format!("    {}\n", clean(&place)));
+            }
+            self.fix(out, &finding.fix);
+            out.push('\n');
+        }
+    }
+
+    fn foot(&self, out: &mut String, incidents: &[Incident]) {
+        let width = self.options.width;
+        let gateway = &self.snapshot.gateway;
+        if gateway.state != GatewayState::Absent {
+            wrap(out, &format!("Gateway {}: {}", gateway.state.word(), gateway.detail), width, 0);
+        }
+        let firing = incidents.iter().filter(|incident| incident.status == IncidentStatus::Firing).count();
+        if firing > 0 {
+            wrap(out, &format!("Alerts firing: {firing}"), width, 0);
+        }
+        let notes = self.snapshot.findings.iter().filter(|finding| finding.severity == Severity::Info).count();
+        if notes > 0 {
+            wrap(out, &format!("{notes} more remarks: opensoul doctor"), width, 0);
+        }
+    }
+}
+
+/// Sorts by date; what has none comes last.
+fn urgency(assessed: &Assessed) -> (bool, Option<Time>) {
+    (assessed.judgement.expires.is_none(), assessed.judgement.expires)
+}
+
+fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(colour.into())).bold()
+}
+
+fn state_style(state: State, severity: Severity) -> Style {
+    match (severity, state) {
+        (Severity::Critical, _) => colour(AnsiColor::Red),
+        (Severity::Warning, _) => colour(AnsiColor::Yellow),
+        (Severity::Info, _) => Style::new().fg_color(Some(AnsiColor::Blue.into())),
+        (Severity::None, State::Ok | State::Static) => Style::new().fg_color(Some(AnsiColor::Green.into())),
+        (Severity::None, _) => Style::new().fg_color(Some(AnsiColor::Magenta.into())),
+    }
+}

@@ -1,0 +1,142 @@
+//! How often a credential may be asked about. PURE; what was asked when is kept by the monitor.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::catalog::Probe;
+use super::classify::Facts;
+use crate::domain::{CredentialId, Span, Time, Verdict, VerdictKind};
+
+/// Least time between two probes of one credential.
+const EVERY: Span = Span::minutes(15);
+/// A date further away than this was written by a clock that was wrong.
+const FAR: Span = Span::hours(25);
+
+/// When a credential was last asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The instant of the last request.
+    pub at: Time,
+    /// The provider does not want another one earlier (`Retry-After`).
+    pub not_before: Option<Time>,
+}
+
+impl Asked {
+    /// What to remember of a request that was answered (or not) at `at`.
+    #[must_use]
+    pub fn new(at: Time, facts: &Facts) -> Self {
+        Self { at, not_before: facts.retry_after.map(|after| at + after) }
+    }
+}
+
+/// Whether a credential may be asked about now. Up to a fifth is added to the interval, so that a fleet spreads out.
+#[must_use]
+pub fn is_due(id: &CredentialId, probe: &Probe, last: Option<&Asked>, now: Time) -> bool {
+    let Some(last) = last else { return true };
+    // Set back since: the memory is worthless, and waiting for it could take years.
+    if last.at > now + EVERY {
+        return true;
+    }
+    if last.not_before.is_some_and(|at| at > now && at < now + FAR) {
+        return false;
+    }
+    let every = probe.every_minutes.map_or(EVERY, |minutes| EVERY.max(Span::minutes(minutes.into())));
+    now >= last.at + every + jitter(id, last.at, every / 5)
+}
+
+/// Whether a verdict must be heard a second time before it counts (DESIGN §7): every one that would raise an alarm.
+#[must_use]
+pub fn needs_confirmation(verdict: &Verdict) -> bool {
+    verdict.kind.is_conclusive() && !matches!(verdict.kind, VerdictKind::Accepted | VerdictKind::Limited)
+}
+
+/// How long to wait before the second question: 5 to 30 s. The answer to it replaces the first one, whatever it is: a
+/// failure that is not repeated is none.
+#[must_use]
+pub fn confirmation_delay(id: &CredentialId, now: Time) -> Duration {
+    Duration::from_secs(5) + jitter(id, now, Span::seconds(25)).to_std().unwrap_or_default()
+}
+
+/// 0 to `most`, the same for the same input.
+fn jitter(id: &CredentialId, at: Time, most: Span) -> Span {
+    // FNV-1a: spread is all that is asked of it.
+    let bytes = id.as_str().bytes().chain(at.timestamp_millis().to_be_bytes());
+    let hash =
+        bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let range = u64::try_from(most.num_milliseconds()).unwrap_or(0) + 1;
+    Span::milliseconds(i64::try_from((hash >> 16) % range).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::providers::Catalog;
+
+    fn probe(id: &str) -> &'static Probe {
+        Catalog::get().provider(id).unwrap().probe.as_ref().unwrap()
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_timestamp(1_795_000_000 + seconds, 0).unwrap()
+    }
+
+    fn due(row: &str, retry: Option<i64>, after: i64) -> bool {
+        let facts = Facts { retry_after: retry.map(Span::seconds), ..Facts::default() };
+        is_due(&"env:X".into(), probe(row), Some(&Asked::new(at(0), &facts)), at(after))
+    }
+
+    #[test]
+    fn at_most_one_in_a_quarter_of_an_hour() {
+        assert!(is_due(&"env:X".into(), probe("groq"), None, at(0)));
+        for (after, expected) in [(0, false), (899, false), (1081, true), (86_400, true)] {
+            assert_eq!(due("groq", None, after), expected, "{after}");
+        }
+        assert!(!due("huggingface", None, 3599));
+        assert!(due("huggingface", None, 4321));
+        assert!(!due("groq", Some(7200), 7199));
+        assert!(due("groq", Some(7200), 7201));
+        // The clock was set back by a day: not silent for a day.
+        assert!(due("groq", None, -86_400));
+        assert!(due("groq", Some(60), -86_400));
+    }
+
+    #[test]
+    fn alarms_are_confirmed() {
+        use VerdictKind::*;
+        for (kind, expected) in [
+            (Accepted, false),
+            (Limited, false),
+            (Throttled, false),
+            (Network, false),
+            (ProviderDown, false),
+            (Unverifiable, false),
+            (Rejected, true),
+            (Expired, true),
+            (Revoked, true),
+            (Billing, true),
+            (Forbidden, true),
+            (Retired, true),
+        ] {
+            let verdict = Verdict { kind, at: at(0), detail: String::new() };
+            assert_eq!(needs_confirmation(&verdict), expected, "{kind:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn bounds(name in ".{0,20}", start in -4_000_000_000i64..4_000_000_000, after in 0i64..200_000) {
+            let id = CredentialId::from(name.as_str());
+            let start = Time::from_timestamp(start, 0).unwrap();
+            let last = Asked { at: start, not_before: None };
+            let now = start + Span::seconds(after);
+            let due = is_due(&id, probe("groq"), Some(&last), now);
+            prop_assert!(!due || after >= 900);
+            prop_assert!(due || after <= 1080);
+            let delay = confirmation_delay(&id, start).as_millis();
+            prop_assert!((5_000..=30_000).contains(&delay));
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Stored profiles and keys of a gateway's config as credentials: what is there, when it ends, who renews it.
+
+use std::path::Path;
+
+use crate::domain::{
+    Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, CredentialId, FingerprintKey, Kind, Origin,
+    Owner, Renewal, Secret, Selection, Time,
+};
+use crate::formats::auth_store::{Expires, Profile, ProfileType, Usage};
+use crate::formats::eligibility::{Shown, can_refresh};
+use crate::formats::installation::{AgentStore, EnvKey, Installation, Layer};
+use crate::sources::{Found, decoded, shell_word};
+
+/// A number of milliseconds as an instant; `None` for what cannot be a date.
+#[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
+fn instant(ms: f64) -> Option<Time> {
+    (ms.is_finite() && (1e11..=8.64e15).contains(&ms)).then(|| Time::from_timestamp_millis(ms as i64)).flatten()
+}
+
+/// What `expires` means.
+enum End {
+    None,
+    At(Time),
+    Damaged(String),
+}
+
+fn end(profile: &Profile, sqlite: bool, notes: &mut Vec<String>) -> End {
+    let refreshable = can_refresh(profile);
+    match &profile.expires {
+        Expires::Absent | Expires::Null => End::None,
+        Expires::Text(_) | Expires::Wrong(_) => {
+            let what = match profile.expires {
+                Expires::Wrong(kind) => kind,
+                _ => "a string",
+            };
+            End::Damaged(format!(
+                "`expires` is {what} instead of a number of milliseconds, and the gateway does not take it for a date"
+            ))
+        }
+        Expires::Number(n) if *n <= 0.0 => {
+            if profile.kind == ProfileType::Token && sqlite {
+                return End::Damaged(
+                    "`expires` is not a date (invalid_expires): the gateway does not use it".to_owned(),
+                );
+            }
+            if profile.kind == ProfileType::Oauth && !refreshable {
+                return End::Damaged("`expires` is not a date: the gateway takes it for expired".to_owned());
+            }
+            notes.push("`expires` is zero or negative, which the gateway takes for no date".to_owned());
+            End::None
+        }
+        Expires::Number(n) if (1e9..1e11).contains(n) => match instant(n * 1000.0) {
+            Some(at) => {
+                notes.push("`expires` is in seconds; the gateway reads it as milliseconds, so as long past".to_owned());
+                End::At(at)
+            }
+            None => End::Damaged("`expires` cannot be a date".to_owned()),
+        },
+        Expires::Number(n) => match instant(*n) {
+            Some(at) => End::At(at),
+            None => End::Damaged("`expires` cannot be a date".to_owned()),
+        },
+    }
+}
+
+const FENCE: &str = "openclaw-oauth-refresh-fence:";
+
+fn condition(profile: &Profile) -> Condition {
+    if let Some(why) = &profile.damage {
+        return Condition::Damaged(why.clone());
+    }
+    if let Some(why) = &profile.unresolved {
+        return Condition::Unresolved(why.clone());
+    }
+    let blank = |secret: Option<&Secret>| secret.map(Secret::is_blank);
+    let fence = [&profile.secret, &profile.refresh].into_iter().flatten().find(|s| s.expose().starts_with(FENCE));
+    if let Some(fence) = fence {
+        return if fence.expose().contains(":failed:") {
+            Condition::Absent("the gateway failed to renew it and put a mark in place of its tokens".to_owned())
+        } else {
+            Condition::Unreadable("the gateway is renewing it just now".to_owned())
+        };
+    }
+    match (profile.kind, blank(profile.secret.as_ref()), blank(profile.refresh.as_ref())) {
+        (ProfileType::Oauth, Some(false), _) | (ProfileType::Oauth, _, Some(false)) => Condition::Present,
+        (ProfileType::Oauth, None, None) => Condition::Absent("there are no tokens".to_owned()),
+        (ProfileType::Oauth, _, _) => Condition::Blanked,
+        (_, Some(false), _) => Condition::Present,
+        (ProfileType::ApiKey, None, _) => Condition::Absent("there is no `key`".to_owned()),
+        (ProfileType::ApiKey, Some(true), _) => Condition::Absent("`key` is blank".to_owned()),
+        (ProfileType::Token, None, _) => Condition::Absent("there is no `token`".to_owned()),
+        (ProfileType::Token, Some(true), _) => Condition::Absent("`token` is blank".to_owned()),
+    }
+}
+
+/// A stored profile. `owner`: the store it is in, which need not be the one through which it is seen.
+pub fn profile(
+    installation: &Installation,
+    owner: &AgentStore,
+    shown: &Shown<'_>,
+    provider: &str,
+    key: &FingerprintKey,
+) -> Found {
+    let Shown { profile, usage, selection, .. } = shown;
+    let usage = *usage;
+    let mut notes = Vec::new();
+    let mut condition = condition(profile);
+    let refreshable = can_refresh(profile);
+    let mut clocks = Clocks::default();
+    if profile.kind == ProfileType::ApiKey {
+        if !matches!(profile.expires, Expires::Absent | Expires::Null) {
+            notes.push("it carries an `expires`, which the gateway ignores for keys".to_owned());
+        }
+    } else {
+        match end(profile, installation.sqlite, &mut notes) {
+            End::None => {}
+            End::At(at) if profile.kind == ProfileType::Token => {
+                clocks.grant_expires = Some(at);
+                clocks.grant_basis = Some(Basis::Declared);
+            }
+            End::At(at) => clocks.access_expires = Some(at),
+            End::Damaged(why) if condition == Condition::Present => condition = Condition::Damaged(why),
+            End::Damaged(why) => notes.push(why),
+        }
+        if profile.kind == ProfileType::Oauth
+            && condition == Condition::Present
+            && matches!(profile.expires, Expires::Absent | Expires::Null)
+            && !refreshable
+        {
+            let why = "there is no `expires`: the gateway takes it for expired, and cannot renew it";
+            condition = Condition::Damaged(why.to_owned());
+        }
+    }
+    let imported = owner.imported.get(&profile.id);
+    if let Some(path) = imported {
+        notes.push(format!("the gateway would import it from {} at its next start", path.display()));
+    }
+    let word = installation.family.word();
+    let (kind, renewal) = match profile.kind {
+        ProfileType::ApiKey => (Kind::ApiKey, Renewal::None),
+        ProfileType::Token => (Kind::Token, Renewal::Manual),
+        ProfileType::Oauth => (Kind::Oauth, if refreshable { Renewal::Auto } else { Renewal::Manual }),
+    };
+    let milliseconds = |value: Option<f64>| value.and_then(instant);
+    let credential = Credential {
+        id: CredentialId(format!("{word}:{}/{}", owner.agent, profile.id)),
+        provider: provider.to_owned(),
+        profile: profile.id.clone(),
+        kind,
+        agent: Some(owner.agent.clone()),
+        origin: Origin {
+            source: word.to_owned(),
+            path: Some(imported.unwrap_or(&owner.store_path).clone()),
+            modified: owner.modified,
+        },
+        owner: Owner::GatewayStore,
+        renewal,
+        condition,
+        clocks,
+        account: profile.email.clone().or_else(|| profile.account.clone()),
+        fingerprint: profile.secret.as_ref().and_then(|s| key.fingerprint(s)),
+        refresh_fingerprint: profile.refresh.as_ref().and_then(|s| key.fingerprint(s)),
+        selection: selection.clone(),
+        bench: usage.and_then(bench),
+        activity: Activity {
+            last_used: usage.and_then(|u| milliseconds(u.last_used)),
+            last_failure: usage.and_then(|u| milliseconds(u.last_failure)),
+            owner_changed: owner.modified,
+        },
+        declared_in_use: None,
+        fix: fix(profile, provider, &owner.agent),
+        notes,
+    };
+    let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(|s| Secret::new(s.expose().to_owned()));
+    Found { credential, secret }
+}
+
+fn bench(usage: &Usage) -> Option<Bench> {
+    let until = instant(usage.unusable_until()?)?;
+    let disabled = usage.disabled_until.is_some_and(|at| Some(at) == usage.unusable_until());
+    let kind = if disabled { BenchKind::Disabled } else { BenchKind::Cooldown };
+    Some(Bench { kind, until, reason: usage.disabled_reason.clone().filter(|_| disabled) })
+}
+
+fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
+    let agent = if agent == "main" { String::new() } else { format!(" --agent {}", shell_word(agent)) };
+    let place = format!("--provider {} --profile-id {}{agent}", shell_word(provider), shell_word(&profile.id));
+    match profile.kind {
+        ProfileType::Token if provider == "anthropic" => {
+            format!("claude setup-token, then opensoul models auth paste-token {place}")
+        }
+        ProfileType::Token => format!("opensoul models auth paste-token {place}"),
+        ProfileType::Oauth => format!("opensoul models auth login --provider {}", shell_word(provider)),
+        ProfileType::ApiKey => "opensoul configure".to_owned(),
+    }
+}
+
+/// Profiles that the gateway drops: they are shown as damaged, never forgotten.
+pub fn dropped(installation: &Installation, agent: &AgentStore) -> Vec<Found> {
+    let word = installation.family.word();
+    let one = |d: &crate::formats::auth_store::Dropped| {
+        let provider = d.provider.as_deref().map(crate::formats::provider_id::normalize).unwrap_or_default();
+        let origin = Origin { source: word.to_owned(), path: Some(agent.store_path.clone()), modified: agent.modified };
+        let mut credential = plain(format!("{word}:{}/{}", agent.agent, d.id), &provider, &d.id, origin);
+        credential.owner = Owner::GatewayStore;
+        credential.agent = Some(agent.agent.clone());
+        credential.condition = Condition::Damaged(format!("the profile {}; the gateway drops it", d.why));
+        credential.selection = Selection::Excluded("damaged: the gateway drops it".to_owned());
+        credential.fix = format!("correct the profile in {}", agent.store_path.display());
+        Found { credential, secret: None }
+    };
+    agent.store.dropped.iter().map(one).collect()
+}
+
+fn plain(id: String, provider: &str, profile: &str, origin: Origin) -> Credential {
+    Credential {
+        id: CredentialId(id),
+        provider: provider.to_owned(),
+        profile: profile.to_owned(),
+        kind: Kind::ApiKey,
+        agent: None,
+        origin,
+        owner: Owner::Environment,
+        renewal: Renewal::None,
+        condition: Condition::Present,
+        clocks: Clocks::default(),
+        account: None,
+        fingerprint: None,
+        refresh_fingerprint: None,
+        selection: Selection::NotApplicable,
+        bench: None,
+        activity: Activity::default(),
+        declared_in_use: None,
+        fix: String::new(),
+        notes: Vec::new(),
+    }
+}
+
+/// The key of a `models.providers` entry.
+pub fn config_key(
+    installation: &Installation,
+    id: &str,
+    provider: &str,
+    secret: &Secret,
+    key: &FingerprintKey,
+) -> Found {
+    let word = installation.family.word();
+    let path = &installation.config_path;
+    let origin =
+        Origin { source: word.to_owned(), path: Some(path.clone()), modified: crate::sources::file::modified(path) };
+    let mut credential = plain(format!("{word}:config#models.providers.{id}"), provider, id, origin);
+    credential.fix =
+        format!("make a new key at {provider}, then set models.providers.{id}.apiKey in {}", path.display());
+    Found { credential, secret: None }.with(secret, key)
+}
+
+/// A key in the gateway's environment, as its credential id names the layer.
+pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, key: &FingerprintKey) -> Found {
+    let word = installation.family.word();
+    let name = found.name.unwrap_or("GOOGLE_APPLICATION_CREDENTIALS");
+    let at = |path: &Path| (format!("dotenv:{}#{name}", path.display()), "dotenv", Some(path.to_owned()));
+    let (id, source, path) = match found.layer {
+        Layer::Process => (format!("env:{name}"), "env", None),
+        Layer::CwdDotenv(path) | Layer::StateDotenv(path) => at(path),
+        Layer::Config => (format!("{word}:config#env.{name}"), word, Some(installation.config_path.clone())),
+        Layer::LoginShell => (format!("shell:{name}"), "shell", None),
+    };
+    let modified = path.as_deref().and_then(crate::sources::file::modified);
+    let mut credential = plain(id, provider, name, Origin { source: source.to_owned(), path, modified });
+    if found.name.is_none() {
+        credential.kind = Kind::Cloud;
+    } else {
+        credential.kind = crate::formats::provider_env::kind_of(name);
+        if credential.kind == Kind::Token {
+            credential.renewal = Renewal::Manual;
+        }
+    }
+    credential.fix = format!("make a new key at {provider}, then set {name}");
+    let found = Found { credential, secret: None };
+    match installation.env.get(name) {
+        Some(value) => found.with(&Secret::new(value.to_owned()), key),
+        None => found,
+    }
+}
+
+impl Found {
+    fn with(mut self, secret: &Secret, key: &FingerprintKey) -> Self {
+        self.credential.fingerprint = key.fingerprint(secret);
+        if let Some(claims) = crate::formats::jwt::claims(secret) {
+            decoded(&mut self.credential, &claims);
+        }
+        self.secret = Some(Secret::new(secret.expose().to_owned()));
+        self
+    }
+}

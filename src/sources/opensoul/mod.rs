@@ -1,0 +1,277 @@
+//! The gateways of the OpenSoul family: every state directory, every agent, every store.
+//!
+//! Reads only: never writes, renames, imports, copies or creates, not even side files of a database. What a gateway would
+//! import at its next start is shown as if it had been, and said.
+
+mod credentials;
+mod environment;
+pub mod locate;
+mod secrets;
+mod sqlite;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{Found, Harvest, Scene, Source, file};
+use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport};
+use crate::formats::config_document::{self, problem};
+use crate::formats::eligibility::View;
+use crate::formats::gateway_config::{self, GatewayConfig};
+use crate::formats::installation::{AgentStore, Family, Installation};
+use crate::formats::provider_id::normalize;
+use crate::formats::{model_ref, provider_env};
+use locate::Home;
+
+/// See the module.
+pub struct OpenSoul;
+
+impl Source for OpenSoul {
+    fn name(&self) -> &'static str {
+        "opensoul"
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let installations = installations(scene, Sweep::All);
+        let none = GatewayConfig::default();
+        for installation in &installations {
+            let before = harvest.found.len();
+            let config = installation.config.as_ref().unwrap_or(&none);
+            for agent in &installation.agents {
+                harvest.found.extend(own_credentials(installation, agent, config, scene));
+                harvest.findings.extend(agent.findings.iter().cloned());
+            }
+            harvest.found.extend(config_credentials(installation, config, scene.key));
+            harvest.findings.extend(installation.config_problems.iter().cloned());
+            demand(config, harvest);
+            let stores = installation.agents.iter().map(|a| a.store_path.clone());
+            harvest.reports.push(SourceReport {
+                source: installation.family.word().to_owned(),
+                looked: std::iter::once(installation.config_path.clone()).chain(stores).collect(),
+                up: installation.agents.iter().all(|a| a.trouble.is_none()) && installation.config_problems.is_empty(),
+                credentials: harvest.found.len() - before,
+            });
+        }
+        harvest.installations.extend(installations);
+    }
+}
+
+/// Which agents to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep<'a> {
+    /// Every agent of every installation.
+    All,
+    /// Only main, and this one if it is named, of the chosen installation.
+    Chosen(Option<&'a str>),
+}
+
+/// Reads the installations. Never fails: what cannot be read is a finding in its place.
+#[must_use]
+pub fn installations(scene: &Scene<'_>, sweep: Sweep<'_>) -> Vec<Installation> {
+    let homes = locate::homes(scene.env).into_iter();
+    homes.filter(|home| home.chosen || sweep == Sweep::All).map(|home| installation(scene, home, sweep)).collect()
+}
+
+fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation {
+    let mut env = environment::files(scene.env, scene.cwd, &home.state_dir);
+    let (config, mut config_problems) = config(&home, &mut env);
+    environment::google(&mut env, &scene.env.home());
+    let settings = config.as_ref();
+    // In the monitor there is no working directory, and no shell is run.
+    let may_run = scene.cwd.is_some() && home.chosen;
+    let enabled = settings.is_some_and(|c| c.shell_env);
+    environment::login_shell(&mut env, scene.env, enabled, settings.and_then(|c| c.shell_timeout_ms), may_run);
+    let none = GatewayConfig::default();
+    let settings = settings.unwrap_or(&none);
+    let shared = home.state_dir.join("state/openclaw.sqlite");
+    let version = settings.last_touched_version.as_deref().is_some_and(gateway_config::is_sqlite_version);
+    let mut sqlite = version || shared.symlink_metadata().is_ok();
+    let oauth_dir = scene.env.get("OPENSOUL_OAUTH_DIR").or_else(|| scene.env.get("OPENCLAW_OAUTH_DIR"));
+    let place = store::Shared {
+        env: scene.env,
+        oauth_dir: oauth_dir.map_or_else(|| home.state_dir.join("credentials"), |dir| scene.env.expand(dir)),
+        shared,
+        now: scene.now,
+    };
+    let dirs = agent_dirs(scene, &home, settings, sweep, &mut config_problems);
+    let mut agents: Vec<AgentStore> = Vec::with_capacity(dirs.len());
+    for (id, dir) in dirs {
+        let mut read = store::read(&id, dir, &place, agents.first().map(|main| &main.store));
+        sqlite |= read.store_path.extension().is_some_and(|e| e == "sqlite");
+        secrets::resolve(&mut read.store, &env, settings, scene.env, sqlite);
+        agents.push(read);
+    }
+    Installation {
+        family: home.family,
+        state_dir: home.state_dir,
+        chosen: home.chosen,
+        config_path: home.config_path,
+        config,
+        config_problems,
+        agents,
+        env,
+        sqlite,
+    }
+}
+
+/// Reads the config, applies what it sets to the environment, and says everything that the gateway would refuse.
+fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (Option<GatewayConfig>, Vec<Finding>) {
+    let path = &home.config_path;
+    let text = match file::read(path, file::LIMIT) {
+        Ok(None) => return (None, Vec::new()),
+        Ok(Some(contents)) => contents.text,
+        Err(trouble) => {
+            let mut finding = trouble.finding(path, "make it a readable file of this user");
+            finding.id = "config.unreadable".to_owned();
+            finding.severity = Severity::Critical;
+            finding.message = format!("the gateway's config {}", trouble.why);
+            return (None, vec![finding]);
+        }
+    };
+    let mut load = |path: &Path| match file::read(path, file::LIMIT) {
+        Ok(Some(contents)) => Ok(contents.text.as_str().to_owned()),
+        Ok(None) => Err("does not exist".to_owned()),
+        Err(trouble) => Err(trouble.why),
+    };
+    let mut document = match config_document::read(path, text.as_str().to_owned(), &mut load) {
+        Ok(document) => document,
+        Err(problems) => return (None, problems),
+    };
+    environment::config(env, &document.env_entries());
+    let mut problems = document.substitute(&|name| env.get(name).map(str::to_owned));
+    let version = document.root.get("meta").and_then(|m| m.get("lastTouchedVersion")).and_then(|v| v.as_str());
+    let strict = home.family == Family::OpenSoul && !version.is_some_and(gateway_config::is_sqlite_version);
+    let (config, refused) = gateway_config::interpret(&document, strict);
+    problems.extend(refused);
+    (problems.is_empty().then_some(config), problems)
+}
+
+/// Agents and their directories, main first. Two agents in one directory make the gateway refuse its config.
+fn agent_dirs(
+    scene: &Scene<'_>,
+    home: &Home,
+    config: &GatewayConfig,
+    sweep: Sweep<'_>,
+    problems: &mut Vec<Finding>,
+) -> Vec<(String, PathBuf)> {
+    let dir_of = |id: &str| match config.agent(id).and_then(|a| a.agent_dir.as_ref()) {
+        Some(dir) => scene.env.expand(dir),
+        None => home.state_dir.join("agents").join(id).join("agent"),
+    };
+    let mut used: BTreeSet<PathBuf> = BTreeSet::new();
+    for agent in &config.agents {
+        let dir = dir_of(&agent.id);
+        if !used.insert(dir.clone()) {
+            let message = format!("agent {} shares its directory {} with another agent", agent.id, dir.display());
+            let place = Place::file(&home.config_path).key("agents.list");
+            problems.push(problem(place, message, "give each agent an agentDir of its own"));
+        }
+    }
+    let overriding = locate::agent_dir_override(scene.env).filter(|_| home.chosen);
+    let main = overriding.unwrap_or_else(|| home.state_dir.join("agents/main/agent"));
+    let mut dirs = vec![("main".to_owned(), main)];
+    let mut known = BTreeSet::from(["main".to_owned()]);
+    let named: Vec<String> = match sweep {
+        Sweep::Chosen(agent) => agent.map(str::to_owned).into_iter().collect(),
+        Sweep::All => {
+            let listed = config.agents.iter().map(|a| a.id.clone());
+            listed.chain(locate::agents_on_disk(&home.state_dir)).collect()
+        }
+    };
+    for id in named {
+        if known.insert(id.clone()) {
+            let dir = dir_of(&id);
+            dirs.push((id, dir));
+        } else if id == "main" && sweep == Sweep::Chosen(Some("main")) {
+            // Asked for by name, main is the agent of the config, whatever stands in for it otherwise.
+            dirs[0].1 = dir_of("main");
+        }
+    }
+    dirs
+}
+
+/// What is in an agent's own store, with its place in that agent's order.
+fn own_credentials(
+    installation: &Installation,
+    agent: &AgentStore,
+    config: &GatewayConfig,
+    scene: &Scene<'_>,
+) -> Vec<Found> {
+    let view = View::new(installation, agent, config, now_ms(scene));
+    let own = view.profiles.iter().filter(|shown| shown.own);
+    let mut found: Vec<Found> = own
+        .map(|shown| credentials::profile(installation, agent, shown, &view.providers[shown.provider].id, scene.key))
+        .collect();
+    found.extend(credentials::dropped(installation, agent));
+    found
+}
+
+/// Keys in the gateway's config: `models.providers` and `env`.
+fn config_credentials(installation: &Installation, config: &GatewayConfig, key: &FingerprintKey) -> Vec<Found> {
+    let providers = config.providers.iter().filter_map(|entry| {
+        let secret = entry.api_key.as_ref()?;
+        Some(credentials::config_key(installation, &entry.id, &normalize(&entry.id), secret, key))
+    });
+    let env = &installation.env;
+    let own = env.vars.iter().filter(|(_, (value, layer))| {
+        use crate::formats::installation::Layer;
+        matches!(layer, Layer::Config | Layer::LoginShell) && !value.trim().is_empty()
+    });
+    let variables = own.filter_map(|(name, (_, layer))| {
+        let provider = provider_env::provider_of(name)?;
+        let found = crate::formats::installation::EnvKey { name: Some(name), layer };
+        Some(credentials::env_key(installation, provider, &found, key))
+    });
+    providers.chain(variables).collect()
+}
+
+/// Everything that one agent's gateway could use: its merged profiles, and for each of `providers` the key in its
+/// environment and in its config.
+#[must_use]
+pub fn credentials_of(
+    installation: &Installation,
+    view: &View<'_>,
+    providers: &[String],
+    key: &FingerprintKey,
+) -> Vec<Found> {
+    let none = GatewayConfig::default();
+    let config = installation.config.as_ref().unwrap_or(&none);
+    let main = installation.main().unwrap_or(view.agent);
+    let mut found: Vec<Found> = view
+        .profiles
+        .iter()
+        .map(|shown| {
+            let owner = if shown.own { view.agent } else { main };
+            credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, key)
+        })
+        .collect();
+    found.extend(credentials::dropped(installation, view.agent));
+    for provider in providers {
+        if let Some(variable) = installation.env.key(provider) {
+            found.push(credentials::env_key(installation, provider, &variable, key));
+        }
+        if let Some((entry, secret)) = config.provider(provider).and_then(|e| Some((e, e.api_key.as_ref()?))) {
+            found.push(credentials::config_key(installation, &entry.id, provider, secret, key));
+        }
+    }
+    found
+}
+
+/// The providers that a config's models need, for the defaults and for every agent.
+fn demand(config: &GatewayConfig, harvest: &mut Harvest) {
+    harvest.demand.models_configured |= config.names_a_model();
+    let aliases = config.aliases();
+    let agents = config.agents.iter().map(|a| Some(a.id.as_str()));
+    for agent in std::iter::once(None).chain(agents) {
+        for text in config.model_texts(agent) {
+            harvest.demand.providers.extend(model_ref::resolve(text, &aliases).map(|r| r.provider));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
+fn now_ms(scene: &Scene<'_>) -> f64 {
+    scene.now.timestamp_millis() as f64
+}

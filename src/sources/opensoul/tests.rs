@@ -1,0 +1,333 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::super::testing::{Home, now};
+use super::*;
+use crate::domain::{Condition, Renewal, Selection};
+use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+
+const STORE: &str = ".opensoul/agents/main/agent/auth-profiles.json";
+
+fn ms(hours: i64) -> i64 {
+    now().timestamp_millis() + hours * 3_600_000
+}
+
+fn profiles(home: &Home) -> BTreeMap<String, Found> {
+    home.read(&OpenSoul).found.into_iter().map(|f| (f.credential.id.0.clone(), f)).collect()
+}
+
+fn one(json: &str) -> crate::domain::Credential {
+    let home = Home::new();
+    home.write(STORE, format!(r#"{{"profiles":{{"p:x":{json}}}}}"#));
+    let mut found = home.read(&OpenSoul).found;
+    assert_eq!(found.len(), 1, "{json}");
+    found.remove(0).credential
+}
+
+/// Every file below a directory with its content, to show that reading changes nothing.
+fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut out = BTreeMap::new();
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                out.insert(path.clone(), Vec::new());
+                open.push(path);
+            } else {
+                out.insert(path.clone(), std::fs::read(&path).unwrap_or_default());
+            }
+        }
+    }
+    out
+}
+
+#[test]
+fn every_agent_of_every_family() {
+    let home = Home::new();
+    let store =
+        |id: &str| format!(r#"{{"profiles":{{"{id}":{{"type":"api_key","provider":"anthropic","key":"k"}}}}}}"#);
+    home.write(STORE, store("a:1"));
+    home.write(".opensoul/agents/work/agent/auth-profiles.json", store("a:2"));
+    home.write(".opensoul/opensoul.json", r#"{agents:{list:[{id:"far",agentDir:"~/elsewhere"}],defaults:{model:{primary:"anthropic/x",fallbacks:["Z.AI/y"]}}}}"#);
+    home.write("elsewhere/auth-profiles.json", store("a:3"));
+    home.write(".openclaw/agents/main/agent/auth-profiles.json", store("a:4"));
+    home.write(".moltbot/agents/main/agent/auth-profiles.json", store("a:5"));
+    let harvest = home.read(&OpenSoul);
+    let ids: Vec<&str> = harvest.found.iter().map(|f| f.credential.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["opensoul:main/a:1", "opensoul:far/a:3", "opensoul:work/a:2", "openclaw:main/a:4", "moltbot:main/a:5"]
+    );
+    assert!(harvest.demand.models_configured);
+    assert_eq!(harvest.demand.providers.iter().map(String::as_str).collect::<Vec<_>>(), ["anthropic", "zai"]);
+    assert_eq!(harvest.installations.iter().filter(|i| i.chosen).count(), 1);
+    assert!(harvest.reports.iter().all(|r| r.up && !r.looked.is_empty()));
+    assert_eq!(harvest.findings, []);
+}
+
+#[test]
+fn conditions_and_dates() {
+    for (json, condition, renewal, access, grant) in [
+        (r#"{"type":"api_key","provider":"p","key":"k"}"#.to_owned(), "present", Renewal::None, false, false),
+        (r#"{"type":"api_key","provider":"p","key":"  "}"#.into(), "absent", Renewal::None, false, false),
+        (r#"{"type":"api_key","provider":"p"}"#.into(), "absent", Renewal::None, false, false),
+        (r#"{"type":"token","provider":"p","token":"t"}"#.into(), "present", Renewal::Manual, false, false),
+        (format!(r#"{{"type":"token","provider":"p","token":"t","expires":{}}}"#, ms(1)), "present", Renewal::Manual, false, true),
+        (format!(r#"{{"type":"token","provider":"p","token":"t","expires":{}}}"#, ms(1) / 1000), "present", Renewal::Manual, false, true),
+        (r#"{"type":"token","provider":"p","token":"t","expires":0}"#.into(), "present", Renewal::Manual, false, false),
+        (r#"{"type":"token","provider":"p","token":"t","expires":1.5}"#.into(), "damaged", Renewal::Manual, false, false),
+        (r#"{"type":"token","provider":"p","token":"t","expires":1e300}"#.into(), "damaged", Renewal::Manual, false, false),
+        (r#"{"type":"token","provider":"p","token":"t","expires":"2027-01-01"}"#.into(), "damaged", Renewal::Manual, false, false),
+        (r#"{"type":"token","provider":"p"}"#.into(), "damaged", Renewal::Manual, false, false),
+        (r#"{"type":"api_key","provider":"p","key":7}"#.into(), "damaged", Renewal::None, false, false),
+        (format!(r#"{{"type":"oauth","provider":"anthropic","access":"a","refresh":"r","expires":{}}}"#, ms(1)), "present", Renewal::Auto, true, false),
+        (format!(r#"{{"type":"oauth","provider":"own","access":"a","refresh":"r","expires":{}}}"#, ms(1)), "present", Renewal::Manual, true, false),
+        (r#"{"type":"oauth","provider":"anthropic","access":"a","refresh":"r"}"#.into(), "present", Renewal::Auto, false, false),
+        (r#"{"type":"oauth","provider":"anthropic","access":"a"}"#.into(), "damaged", Renewal::Manual, false, false),
+        (r#"{"type":"oauth","provider":"anthropic","access":"","refresh":"","expires":0}"#.into(), "blanked", Renewal::Manual, false, false),
+        (r#"{"type":"oauth","provider":"anthropic","access":"openclaw-oauth-refresh-fence:v1:x:failed:y","refresh":"openclaw-oauth-refresh-fence:v1:x:failed:y","expires":1}"#.into(), "absent", Renewal::Auto, false, false),
+        (r#"{"type":"apikey","provider":"p","key":"k"}"#.into(), "damaged", Renewal::None, false, false),
+    ] {
+        let credential = one(&json);
+        let word = match credential.condition {
+            Condition::Present => "present",
+            Condition::Blanked => "blanked",
+            Condition::Absent(_) => "absent",
+            Condition::Unresolved(_) => "unresolved",
+            Condition::Unreadable(_) => "unreadable",
+            Condition::Damaged(_) => "damaged",
+        };
+        let clocks = &credential.clocks;
+        let got = (word, credential.renewal, clocks.access_expires.is_some(), clocks.grant_expires.is_some());
+        assert_eq!(got, (condition, renewal, access, grant), "{json}");
+        assert!(!credential.fix.is_empty());
+    }
+}
+
+#[test]
+fn whatever_is_in_the_way_is_said_with_its_place() {
+    for (content, id, place) in [
+        (Some(&b"{\"profiles\": {\n  \"a\""[..]), STORE_UNPARSABLE, "~/S:2:5"),
+        (Some(b"\xef\xbb\xbf{\"profiles\":{}}"), STORE_UNPARSABLE, "~/S:1:1"),
+        (Some(b"[]"), STORE_UNPARSABLE, "~/S:1:1"),
+        (Some(b""), STORE_UNPARSABLE, "~/S:1:1"),
+        (Some(b"\x7fELF\xff\xfe"), STORE_UNPARSABLE, "~/S:1:5"),
+        (None, STORE_UNREADABLE, "~/S"),
+        (
+            Some(b"{\"profiles\":{\"a:b\":\n {\"type\":\"nope\",\"provider\":\"a\"}}}"),
+            "store.damaged-profile",
+            "~/S:2:10 profiles.a:b.type",
+        ),
+    ] {
+        let home = Home::new();
+        match content {
+            Some(content) => home.write(STORE, content),
+            None => std::fs::create_dir_all(home.path(STORE)).unwrap(),
+        }
+        let harvest = home.read(&OpenSoul);
+        assert_eq!(harvest.findings.len(), 1, "{content:?}: {:?}", harvest.findings);
+        let finding = &harvest.findings[0];
+        let got = home.relative(&finding.place.to_string()).replace(STORE, "S");
+        assert_eq!((finding.id.as_str(), got.as_str()), (id, place), "{content:?}");
+        assert_eq!(harvest.reports[0].up, id == "store.damaged-profile");
+    }
+}
+
+#[test]
+fn a_huge_store_is_refused_quickly() {
+    let home = Home::new();
+    home.write(STORE, "");
+    std::fs::File::options().write(true).open(home.path(STORE)).unwrap().set_len(100 << 20).unwrap();
+    let harvest = home.read(&OpenSoul);
+    assert_eq!(harvest.findings[0].id, STORE_UNREADABLE);
+    assert!(harvest.findings[0].message.contains("16 MiB"), "{}", harvest.findings[0].message);
+}
+
+#[test]
+fn imports_are_shown_and_nothing_is_touched() {
+    let home = Home::new();
+    home.write(".opensoul/agents/main/agent/auth.json", r#"{"anthropic":{"type":"api_key","key":"k"}}"#);
+    home.write(
+        ".opensoul/credentials/oauth.json",
+        format!(r#"{{"openai-codex":{{"access":"a","refresh":"r","expires":{}}}}}"#, ms(9)),
+    );
+    home.write(
+        ".qwen/oauth_creds.json",
+        format!(r#"{{"access_token":"a","refresh_token":"r","expiry_date":{}}}"#, ms(5)),
+    );
+    home.write(".opensoul/agents/work/agent/.keep", "");
+    let before = tree(&home.path("."));
+    let found = profiles(&home);
+    assert_eq!(tree(&home.path(".")), before);
+    let ids: Vec<&str> = found.keys().map(String::as_str).collect();
+    let expected =
+        ["opensoul:main/anthropic:default", "opensoul:main/openai-codex:default", "opensoul:main/qwen-portal:qwen-cli"];
+    assert_eq!(ids, expected);
+    let path = |id: &str| home.relative(&found[id].credential.origin.path.as_ref().unwrap().display().to_string());
+    assert_eq!(path(ids[0]), "~/.opensoul/agents/main/agent/auth.json");
+    assert_eq!(path(ids[2]), "~/.qwen/oauth_creds.json");
+}
+
+fn shared_store(home: &Home, wal: bool) -> rusqlite::Connection {
+    let dir = home.path(".openclaw/state");
+    std::fs::create_dir_all(&dir).unwrap();
+    let db = rusqlite::Connection::open(dir.join("openclaw.sqlite")).unwrap();
+    if wal {
+        db.execute_batch("PRAGMA journal_mode=WAL").unwrap();
+    }
+    db.execute_batch(
+        "CREATE TABLE config_machine_state(state_key TEXT PRIMARY KEY, value_json TEXT, updated_at_ms INT) STRICT;",
+    )
+    .unwrap();
+    let rows = [
+        (
+            "authProfiles.store",
+            r#"{"version":1,"profiles":{
+            "a:env":{"type":"api_key","provider":"a","keyRef":{"source":"env","provider":"default","id":"MY_KEY"}},
+            "a:none":{"type":"api_key","provider":"a","keyRef":{"source":"env","provider":"default","id":"NOPE"}},
+            "a:file":{"type":"token","provider":"a","tokenRef":{"source":"file","provider":"vault","id":"/x/y"}},
+            "a:exec":{"type":"api_key","provider":"a","keyRef":{"source":"exec","provider":"op","id":"z"}},
+            "a:zero":{"type":"token","provider":"a","token":"t","expires":0}}}"#,
+        ),
+        ("authProfiles.state", r#"{"version":1,"order":{"a":["a:file","a:env"]}}"#),
+    ];
+    for (key, value) in rows {
+        db.execute("INSERT INTO config_machine_state VALUES (?1, ?2, 0)", [key, value]).unwrap();
+    }
+    db
+}
+
+#[test]
+fn databases_are_read_without_a_trace() {
+    for wal in [false, true] {
+        let mut home = Home::new();
+        home.env.set("MY_KEY", "k");
+        home.write("vault.json", r#"{"x":{"y":"secret"}}"#);
+        home.write(".openclaw/openclaw.json", r#"{secrets:{providers:{vault:{source:"file",path:"~/vault.json"}}}}"#);
+        drop(shared_store(&home, wal));
+        let agent = home.path(".openclaw/agents/work/agent");
+        std::fs::create_dir_all(&agent).unwrap();
+        let db = rusqlite::Connection::open(agent.join("openclaw-agent.sqlite")).unwrap();
+        db.execute_batch(
+            r#"CREATE TABLE auth_profile_store(store_key TEXT PRIMARY KEY, store_json TEXT, updated_at INTEGER);
+               CREATE TABLE auth_profile_state(state_key TEXT PRIMARY KEY, state_json TEXT, updated_at INTEGER);
+               INSERT INTO auth_profile_store VALUES ('main', '{"profiles":{"b:x":{"type":"api_key","provider":"b","key":"k"}}}', 1);"#,
+        )
+        .unwrap();
+        drop(db);
+        let before = tree(&home.path("."));
+        let found = profiles(&home);
+        assert_eq!(tree(&home.path(".")), before, "wal {wal}");
+        let ids: Vec<&str> = found.keys().map(String::as_str).collect();
+        let expected = ["a:env", "a:exec", "a:file", "a:none", "a:zero"].map(|id| format!("openclaw:main/{id}"));
+        assert_eq!(ids[..5], expected);
+        assert_eq!(ids[5], "openclaw:work/b:x");
+        let of = |id: &str| &found[&format!("openclaw:main/a:{id}")];
+        assert_eq!(of("env").secret.as_ref().unwrap().expose(), "k");
+        assert_eq!(of("file").secret.as_ref().unwrap().expose(), "secret");
+        assert_eq!(of("file").credential.selection, Selection::Eligible(0));
+        assert!(matches!(&of("none").credential.condition, Condition::Unresolved(why) if why.contains("NOPE")));
+        assert!(matches!(&of("exec").credential.condition, Condition::Unresolved(why) if why.contains("never run")));
+        assert!(matches!(of("zero").credential.condition, Condition::Damaged(_)));
+    }
+}
+
+#[test]
+fn a_database_in_use_is_read_with_its_newest_changes() {
+    let mut home = Home::new();
+    home.env.set("MY_KEY", "k");
+    let open = shared_store(&home, true);
+    assert!(home.path(".openclaw/state/openclaw.sqlite-wal").exists());
+    assert_eq!(profiles(&home).len(), 5);
+    drop(open);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_said() {
+    let home = Home::new();
+    home.write(".openclaw/state/openclaw.sqlite", "not a database at all, but long enough to look like one");
+    let harvest = home.read(&OpenSoul);
+    assert_eq!(harvest.findings[0].id, STORE_UNREADABLE);
+    assert!(harvest.found.is_empty());
+}
+
+#[test]
+fn the_layers_of_the_environment() {
+    let mut home = Home::new();
+    home.write("work/.env", "GROQ_API_KEY=cwd\nOPENSOUL_STATE_DIR=/evil\nSHELL=/evil\nXAI_API_KEY=cwd\n");
+    home.write(
+        ".opensoul/.env",
+        "GROQ_API_KEY=state\nMISTRAL_API_KEY=state\nOPENAI_API_KEY=state\nGEMINI_API_KEY=state\n",
+    );
+    home.write(
+        ".opensoul/opensoul.json",
+        r#"{env:{vars:{OPENAI_API_KEY:"config",CEREBRAS_API_KEY:"config",GEMINI_API_KEY:"config"}}}"#,
+    );
+    home.env.set("OPENAI_API_KEY", "");
+    home.env.set("XAI_API_KEY", "process");
+    home.cwd = Some(home.path("work"));
+    let harvest = home.read(&OpenSoul);
+    let env = &harvest.installations[0].env;
+    for (name, value) in [
+        ("XAI_API_KEY", Some("process")),
+        ("GROQ_API_KEY", Some("cwd")),
+        ("MISTRAL_API_KEY", Some("state")),
+        ("GEMINI_API_KEY", Some("state")),
+        ("OPENAI_API_KEY", Some("config")),
+        ("CEREBRAS_API_KEY", Some("config")),
+        ("SHELL", None),
+        ("OPENSOUL_STATE_DIR", None),
+    ] {
+        assert_eq!(env.get(name), value, "{name}");
+    }
+    let ids: Vec<&str> = harvest.found.iter().map(|f| f.credential.id.as_str()).collect();
+    assert_eq!(ids, ["opensoul:config#env.CEREBRAS_API_KEY", "opensoul:config#env.OPENAI_API_KEY"]);
+}
+
+fn with_shell(script: &str, interactive: bool) -> Harvest {
+    use std::os::unix::fs::PermissionsExt;
+    let mut home = Home::new();
+    home.write("shell", format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(home.path("shell"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    home.env.set("SHELL", home.path("shell").to_str().unwrap());
+    home.write(".opensoul/opensoul.json", "{env:{shellEnv:{enabled:true,timeoutMs:1500}}}");
+    home.cwd = interactive.then(|| home.path("."));
+    home.read(&OpenSoul)
+}
+
+#[test]
+fn the_login_shell_is_asked_only_when_it_may_be() {
+    let script = r"printf 'GROQ_API_KEY=no\0ANTHROPIC_API_KEY=yes\0ZAI_API_KEY= \0'";
+    let env = |harvest: &Harvest| harvest.installations[0].env.clone();
+    let asked = env(&with_shell(script, true));
+    assert_eq!((asked.get("ANTHROPIC_API_KEY"), asked.get("GROQ_API_KEY")), (Some("yes"), None));
+    assert_eq!(asked.from_login_shell, ["ANTHROPIC_API_KEY"]);
+    assert_eq!(asked.key("anthropic").map(|k| k.source()).as_deref(), Some("shell env: ANTHROPIC_API_KEY"));
+    assert_eq!(env(&with_shell(script, false)).get("ANTHROPIC_API_KEY"), None, "never in the monitor");
+    let failed = env(&with_shell("exit 3", true));
+    assert!(failed.problems[0].message.contains("failed"));
+    let hung = env(&with_shell("sleep 600 & sleep 600", true));
+    assert!(hung.problems[0].message.contains("did not answer within 1500 ms"), "{:?}", hung.problems);
+}
+
+#[test]
+fn two_agents_in_one_directory_are_refused() {
+    let home = Home::new();
+    home.write(".opensoul/opensoul.json", r#"{agents:{list:[{id:"a",agentDir:"~/same"},{id:"b",agentDir:"~/same"}]}}"#);
+    let harvest = home.read(&OpenSoul);
+    assert!(harvest.findings.iter().any(|f| f.id == "config.invalid" && f.message.contains("agent b shares")));
+}
+
+#[test]
+fn one_directory_reached_twice_is_one() {
+    let mut home = Home::new();
+    home.write(STORE, r#"{"profiles":{}}"#);
+    std::os::unix::fs::symlink(home.path(".opensoul"), home.path(".openclaw")).unwrap();
+    assert_eq!(home.read(&OpenSoul).installations.len(), 1);
+    home.env.set("OPENSOUL_STATE_DIR", " ~/other ");
+    let harvest = home.read(&OpenSoul);
+    let dirs: Vec<String> =
+        harvest.installations.iter().map(|i| home.relative(&i.state_dir.display().to_string())).collect();
+    assert_eq!(dirs, ["~/other", "~/.openclaw"]);
+}

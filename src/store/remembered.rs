@@ -1,0 +1,80 @@
+//! What earlier cycles know and a new judgement needs: the same for the monitor's own store and for commands that only look.
+
+use std::collections::BTreeMap;
+
+use rusqlite::Connection;
+
+use super::{Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
+use crate::domain::{CredentialId, Incident, Time};
+
+/// What earlier cycles know. Empty where there is no `state.db`.
+#[derive(Clone, Debug, Default)]
+pub struct Remembered {
+    /// The generation that the last judgement gave each credential.
+    pub generations: BTreeMap<CredentialId, String>,
+    /// Since when a generation holds, if its beginning was witnessed: the cycle before saw another, not long before.
+    pub begun: BTreeMap<CredentialId, Time>,
+    /// The last answers of probes.
+    pub verdicts: BTreeMap<CredentialId, StoredVerdict>,
+    /// When each secret was first seen, by the hexadecimal form of its fingerprint.
+    pub first_seen: BTreeMap<String, Time>,
+    /// Incidents, open and over-but-not-told.
+    pub incidents: Vec<Incident>,
+    /// The last `now` that a cycle committed.
+    pub last_time: Option<Time>,
+}
+
+impl Reader {
+    /// Everything that a judgement needs.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn remembered(&self) -> Result<Remembered, StoreError> {
+        read(self.connection())
+    }
+}
+
+impl Store {
+    /// Everything that a judgement needs.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn remembered(&self) -> Result<Remembered, StoreError> {
+        read(&self.db)
+    }
+}
+
+fn read(db: &Connection) -> Result<Remembered, StoreError> {
+    Ok(Remembered {
+        generations: pairs(db, "SELECT id, generation FROM credential WHERE generation IS NOT NULL")?,
+        // A beginning counts only if a cycle within the day before it still saw the old generation.
+        begun: pairs(
+            db,
+            "SELECT id, at FROM (SELECT c.id AS id, (SELECT min(at) FROM change n
+                WHERE n.credential = c.id AND n.generation = c.generation) AS at
+               FROM credential c WHERE EXISTS (SELECT 1 FROM change o
+                WHERE o.credential = c.id AND o.generation <> c.generation)) AS b
+             WHERE EXISTS (SELECT 1 FROM cycle y WHERE y.at < b.at AND y.at >= b.at - 86400000)
+               AND EXISTS (SELECT 1 FROM change o WHERE o.credential = b.id AND o.at < b.at)",
+        )?
+        .into_iter()
+        .map(|(id, at)| (id, instant(at)))
+        .collect(),
+        verdicts: ledger::verdicts(db)?,
+        first_seen: by_name(db, "SELECT fingerprint, at FROM first_seen")?,
+        incidents: incidents::all(db)?,
+        last_time: ledger::last_time(db)?,
+    })
+}
+
+fn by_name(db: &Connection, query: &str) -> Result<BTreeMap<String, Time>, StoreError> {
+    let mut read = db.prepare(query)?;
+    let rows = read.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn pairs<T: rusqlite::types::FromSql>(db: &Connection, query: &str) -> Result<BTreeMap<CredentialId, T>, StoreError> {
+    let mut read = db.prepare(query)?;
+    let rows = read.query_map([], |row| Ok((CredentialId(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,186 @@
+//! Single rules of the original, recorded as tables: `../shared/corpus/functions/*.jsonl`. Where the tables are not there,
+//! the tests say so and pass; `OPENSOUL_CORPUS` names another place.
+
+use std::path::PathBuf;
+
+use opensoul::domain::Secret;
+use opensoul::engine::order::{Besides, Effective};
+use opensoul::formats::auth_store::{self, ProfileType};
+use opensoul::formats::eligibility::View;
+use opensoul::formats::gateway_config::{DeclaredProfile, GatewayConfig, ModelProvider};
+use opensoul::formats::installation::{AgentStore, Layer, LayeredEnv};
+use opensoul::formats::provider_id;
+use opensoul::output::remaining::remaining;
+use serde_json::Value;
+
+const NOW: i64 = 1_795_000_000_000;
+
+/// The lines of a table.
+fn lines(name: &str) -> Vec<String> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let corpus = std::env::var_os("OPENSOUL_CORPUS").map_or_else(beside, PathBuf::from);
+    let path = corpus.join("functions").join(format!("{name}.jsonl"));
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+            assert!(lines.len() > 4, "{name} has too few rows to be the table");
+            lines
+        }
+        Err(_) => {
+            println!("skipped: {} is not there (OPENSOUL_CORPUS names another place)", path.display());
+            Vec::new()
+        }
+    }
+}
+
+/// The rows of a table, with `{{now…}}` filled in.
+fn table(name: &str) -> Vec<Value> {
+    lines(name).iter().map(|line| fill(serde_json::from_str(line).unwrap())).collect()
+}
+
+fn fill(value: Value) -> Value {
+    match value {
+        Value::String(text) => {
+            let inner = text.strip_prefix("{{now").and_then(|t| t.strip_suffix("}}"));
+            match inner.map(|t| t.trim_start_matches("_ms")) {
+                Some("") => NOW.into(),
+                Some(offset) => (NOW + offset.parse::<i64>().unwrap()).into(),
+                None => Value::String(text),
+            }
+        }
+        Value::Array(items) => items.into_iter().map(fill).collect(),
+        Value::Object(entries) => Value::Object(entries.into_iter().map(|(k, v)| (k, fill(v))).collect()),
+        other => other,
+    }
+}
+
+fn store(value: &Value, order: &[&str]) -> AgentStore {
+    // serde_json sorts keys; the order of the file is put back.
+    let profiles: Vec<String> =
+        order.iter().map(|id| format!("{}:{}", Value::from(*id), value["profiles"][*id])).collect();
+    let mut rest = value.clone();
+    rest["profiles"] = Value::Null;
+    let text = rest.to_string().replacen("\"profiles\":null", &format!("\"profiles\":{{{}}}", profiles.join(",")), 1);
+    let store = auth_store::parse(&text).unwrap_or_else(|broken| panic!("{broken:?}")).store;
+    AgentStore { agent: "main".into(), store, ..AgentStore::default() }
+}
+
+/// Profile ids in the order in which a line names them.
+fn ids(line: &str, value: &Value) -> Vec<String> {
+    let profiles = line.split("\"profiles\":{").nth(1).unwrap_or_default();
+    let mut ids: Vec<String> = value["profiles"].as_object().unwrap().keys().cloned().collect();
+    ids.sort_by_key(|id| profiles.find(&format!("\"{id}\":{{")));
+    ids
+}
+
+fn config(value: &Value) -> GatewayConfig {
+    let mut config = GatewayConfig::default();
+    for (id, entry) in value["auth"]["profiles"].as_object().into_iter().flatten() {
+        config.auth_profiles.push(DeclaredProfile {
+            id: id.clone(),
+            provider: entry["provider"].as_str().unwrap().into(),
+            mode: entry["mode"].as_str().unwrap().into(),
+            email: None,
+        });
+    }
+    for (provider, list) in value["auth"]["order"].as_object().into_iter().flatten() {
+        let list = list.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        config.auth_order.push((provider.clone(), list));
+    }
+    for (id, entry) in value["models"]["providers"].as_object().into_iter().flatten() {
+        config.providers.push(ModelProvider {
+            id: id.clone(),
+            base_url: None,
+            api_key: entry["apiKey"].as_str().map(|key| Secret::new(key.to_owned())),
+            auth: entry["auth"].as_str().map(str::to_owned),
+        });
+    }
+    config
+}
+
+#[test]
+fn auth_order() {
+    for (row, line) in table("auth_order").iter().zip(lines("auth_order")) {
+        let input = &row["input"];
+        let ids = ids(&line, &input["store"]);
+        let agent = store(&input["store"], &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let config = config(&input["cfg"]);
+        let view = View::of(&agent, None, &config, NOW as f64);
+        let provider = provider_id::normalize(input["provider"].as_str().unwrap());
+        let order = view.order_preferring(&provider, input["preferredProfile"].as_str());
+        let got: Vec<&str> = order.iter().map(|n| view.profiles[*n].profile.id.as_str()).collect();
+        let want: Vec<&str> = row["output"].as_array().unwrap().iter().map(|id| id.as_str().unwrap()).collect();
+        assert_eq!(got, want, "{line}");
+    }
+}
+
+#[test]
+fn effective_credential() {
+    for (row, line) in table("effective_credential").iter().zip(lines("effective_credential")) {
+        let (input, want) = (&row["input"], &row["output"]);
+        let ids = ids(&line, &input["store"]);
+        let agent = store(&input["store"], &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let config = config(&input["cfg"]);
+        let mut env = LayeredEnv::default();
+        for (name, value) in input["env"].as_object().unwrap() {
+            env.set_absent(name, value.as_str().unwrap(), &Layer::Process);
+        }
+        let view = View::of(&agent, None, &config, NOW as f64);
+        let provider = input["provider"].as_str().unwrap();
+        let entry = config.provider(provider);
+        let key = env.key(provider).filter(|_| provider != "amazon-bedrock");
+        let besides = Besides {
+            auth_mode: entry.and_then(|e| e.auth.as_deref()),
+            environment: key.is_some(),
+            models_json: entry.is_some_and(|e| e.api_key.is_some()),
+            aws: env.aws(),
+        };
+        let (source, mode, secret) = match view.effective(provider, &config, besides, NOW as f64) {
+            Effective::Aws(source) => (source.to_owned(), "aws-sdk", None),
+            Effective::Profile(n) => {
+                let profile = view.profiles[n].profile;
+                let mode = match profile.kind {
+                    ProfileType::ApiKey => "api-key",
+                    ProfileType::Token => "token",
+                    ProfileType::Oauth => "oauth",
+                };
+                assert_eq!(want["profileId"], profile.id.as_str(), "{line}");
+                (format!("profile:{}", profile.id), mode, profile.secret.as_ref().map(|s| s.expose().to_owned()))
+            }
+            Effective::Environment => {
+                let key = key.unwrap();
+                let mode = if key.is_oauth() { "oauth" } else { "api-key" };
+                (key.source(), mode, key.name.and_then(|name| env.get(name)).map(str::to_owned))
+            }
+            Effective::ModelsJson => ("models.json".to_owned(), "api-key", None),
+            Effective::Nothing => {
+                assert!(want["error"].is_string(), "{line}: found nothing");
+                continue;
+            }
+        };
+        assert!(want["error"].is_null(), "{line}: found {source}");
+        assert_eq!((want["source"].as_str(), want["mode"].as_str()), (Some(source.as_str()), Some(mode)), "{line}");
+        assert_eq!(want["apiKey"].as_str(), secret.as_deref(), "{line}");
+    }
+}
+
+#[test]
+fn normalize_provider() {
+    for row in table("normalize_provider") {
+        assert_eq!(provider_id::normalize(row["input"]["p"].as_str().unwrap()), row["output"], "{row}");
+    }
+}
+
+#[test]
+fn normalize_agent() {
+    for row in table("normalize_agent") {
+        assert_eq!(provider_id::normalize_agent(row["input"]["a"].as_str().unwrap()), row["output"], "{row}");
+    }
+}
+
+#[test]
+fn format_remaining() {
+    for row in table("format_remaining") {
+        assert_eq!(remaining(row["input"]["ms"].as_f64()), row["output"], "{row}");
+    }
+}
