@@ -1,7 +1,6 @@
 //! `opensoul models status`: reads the gateway's stores, judges them and prints. No runtime, no network, no database of ours.
 
 use std::io::Write;
-use std::path::Path;
 
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Environment, Finding, FingerprintKey, Gateway, GatewayState, Snapshot, SourceReport, Time};
@@ -51,7 +50,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let cwd = std::env::current_dir().ok();
     let scene = Scene {
         env: &context.env,
-        cwd: cwd.as_deref().or(Some(Path::new("/nonexistent"))),
+        cwd: cwd.as_deref(),
         env_is_source: true,
         dotenv: &[],
         declared: &[],
@@ -108,7 +107,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     if args.probe {
         status.auth.probes = Some(probes::plan(&input, options, now.timestamp_millis()));
     }
-    show(args, &status, &snapshot, &home, now)?;
+    show(args, &status, &snapshot, &context.env, now)?;
     if !args.check {
         return Ok(0);
     }
@@ -127,7 +126,7 @@ fn nagios(code: u8) -> u8 {
     }
 }
 
-fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, home: &Path, now: Time) -> Result<(), Failure> {
+fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, env: &Environment, now: Time) -> Result<(), Failure> {
     if args.plain {
         return Ok(());
     }
@@ -137,12 +136,14 @@ fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, home: &Path, no
         json.push('\n');
         return print(&json);
     }
+    let home = env.home();
     let looked: Vec<String> =
-        snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, home)).collect();
+        snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, &home)).collect();
     let local = |at: Time| at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let page = text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home };
+    let columns = env.get("COLUMNS").and_then(|c| c.parse().ok());
+    let page =
+        text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home: &home };
     print(&text::render(status, &page))
 }
 

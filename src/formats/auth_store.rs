@@ -401,8 +401,9 @@ fn read_profile(id: &str, value: &Json<'_>, parsed: &mut Parsed) {
         Some(Json::String(word)) => match ProfileType::parse(word) {
             Some(kind) => kind,
             None => {
-                // A type is a word of the format, not a secret; anything long is not repeated.
-                let word = if word.len() <= 24 { format!(" \"{word}\"") } else { String::new() };
+                // A secret in the wrong field must not come out again: only what looks like a word is repeated.
+                let is_word = word.len() <= 16 && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+                let word = if is_word { format!(" \"{word}\"") } else { String::new() };
                 return drop(parsed, Some("type"), format!("has an unknown type{word} (api_key, token or oauth)"));
             }
         },

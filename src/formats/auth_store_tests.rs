@@ -7,7 +7,7 @@ fn ids(parsed: &Parsed) -> Vec<&str> {
 }
 
 fn ok(text: &str) -> Parsed {
-    parse(text).ok().expect("a store")
+    parse(text).unwrap_or_else(|wrong| panic!("{wrong:?}"))
 }
 
 #[test]

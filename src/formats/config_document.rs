@@ -277,7 +277,7 @@ mod tests {
             ("/c/sub/b.json5", "{ x: { $include: '../c.json5', list: [2] } }"),
             ("/c/c.json5", "{ c: 3 }"),
         ]);
-        let document = document.ok().expect("valid");
+        let document = document.unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let x = document.root.get("x").expect("x");
         assert_eq!(x.entries().iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["a", "list", "c", "own"]);
         assert_eq!(x.get("list").map(|l| l.items().len()), Some(2));
@@ -313,7 +313,7 @@ mod tests {
             assert_eq!(expand(text, &lookup, &mut names), want, "{text}");
             assert_eq!(names.len(), missing, "{text}");
         }
-        let mut document = load(&[("/m", "{ a: { b: ['${NOPE}'] } }")]).ok().expect("valid");
+        let mut document = load(&[("/m", "{ a: { b: ['${NOPE}'] } }")]).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let problems = document.substitute(&|_| None);
         assert_eq!(problems[0].place.to_string(), "/m:1:12 a.b[0]");
     }

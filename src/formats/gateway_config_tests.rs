@@ -4,7 +4,8 @@ use super::*;
 use crate::formats::config_document::read;
 
 fn parse(text: &str, strict: bool) -> (GatewayConfig, Vec<Finding>) {
-    let document = read(Path::new("/c"), text.to_owned(), &mut |_| Err("is missing".into())).ok().expect("parses");
+    let document = read(Path::new("/c"), text.to_owned(), &mut |_| Err("is missing".into()))
+        .unwrap_or_else(|wrong| panic!("{wrong:?}"));
     interpret(&document, strict)
 }
 

@@ -242,7 +242,11 @@ pub fn locate(text: &str, path: &[&str]) -> Option<(usize, usize)> {
 /// Line and column, from 1, of a byte offset.
 #[must_use]
 pub fn line_column(text: &str, offset: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(offset.min(text.len()))];
+    let mut offset = offset.min(text.len());
+    while !text.is_char_boundary(offset) {
+        offset -= 1;
+    }
+    let before = &text[..offset];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
     (line, column)
@@ -255,7 +259,7 @@ mod tests {
     use super::*;
 
     fn keys(text: &str) -> Vec<String> {
-        let parsed = parse(text).ok().expect("valid");
+        let parsed = parse(text).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         parsed.entries().into_iter().map(|(k, _)| k.into_owned()).collect()
     }
 
@@ -264,7 +268,7 @@ mod tests {
         assert_eq!(keys(r#"{"b":1,"10":1,"a":1,"9":1,"__proto__":1,"01":1}"#), ["9", "10", "b", "a", "01"]);
         assert_eq!(keys(r#"{"a":1,"b":1,"a":2}"#), ["a", "b"]);
         assert_eq!(keys("[1,2]"), ["0", "1"]);
-        let doubled = parse(r#"{"a":1,"b":1,"a":2}"#).ok().expect("valid");
+        let doubled = parse(r#"{"a":1,"b":1,"a":2}"#).unwrap_or_else(|wrong| panic!("{wrong:?}"));
         assert_eq!(doubled.entries()[0].1.as_f64(), Some(2.0));
         assert_eq!(doubled.get("a").and_then(Json::as_f64), Some(2.0));
     }

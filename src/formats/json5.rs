@@ -252,7 +252,7 @@ mod tests {
         let text =
             "\u{feff}// c\n{ a: 'x', \"b\": [1, .5, 0xff, +2, Infinity,], /* c */ $c: { d: \"l1\\\nl2\" }, a: 'y', }";
         let (files, root) = parse(text);
-        let root = root.ok().expect("valid");
+        let root = root.unwrap_or_else(|wrong| panic!("{wrong:?}"));
         assert_eq!(root.get("a").and_then(Node::as_str), Some("y"));
         let numbers: Vec<f64> =
             root.get("b").map(|b| b.items().iter().filter_map(Node::as_f64).collect()).unwrap_or_default();
@@ -281,8 +281,11 @@ mod tests {
     #[test]
     fn merges_as_the_gateway_does() {
         let mut files = Files::default();
-        let base = files.parse(Path::new("a"), "{x: {p: 1, q: [1]}, y: 1}".into()).ok().expect("valid");
-        let over = files.parse(Path::new("b"), "{x: {q: [2], r: 3}, y: 'z'}".into()).ok().expect("valid");
+        let base =
+            files.parse(Path::new("a"), "{x: {p: 1, q: [1]}, y: 1}".into()).unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let over = files
+            .parse(Path::new("b"), "{x: {q: [2], r: 3}, y: 'z'}".into())
+            .unwrap_or_else(|wrong| panic!("{wrong:?}"));
         let merged = merge(base, over);
         let x = merged.get("x").expect("x");
         assert_eq!(x.entries().iter().map(|(k, _)| k.as_str()).collect::<Vec<_>>(), ["p", "q", "r"]);

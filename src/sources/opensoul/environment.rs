@@ -12,6 +12,9 @@ use crate::formats::provider_keys::LOGIN_SHELL_KEYS;
 use crate::formats::{dotenv, provider_env};
 use crate::sources::file;
 
+/// Finding id of a login shell that did not answer.
+pub const LOGIN_SHELL: &str = "env.login-shell";
+
 const DEFAULT_TIMEOUT_MS: u64 = 15_000;
 /// What a login shell prints at most.
 const MAX_SHELL_OUTPUT: u64 = 1 << 20;
@@ -105,9 +108,7 @@ pub fn login_shell(layers: &mut LayeredEnv, env: &Environment, enabled: bool, ti
             let message = format!("the login shell {shell} {why}; its keys are not known");
             let fix =
                 format!("run `{shell} -l -c 'env -0'` and correct what it says, or set env.shellEnv.enabled to false");
-            layers
-                .problems
-                .push(Finding::new("env.login-shell", Severity::Warning, message, fix).at(Place::file(shell)));
+            layers.problems.push(Finding::new(LOGIN_SHELL, Severity::Warning, message, fix).at(Place::file(shell)));
         }
     }
 }

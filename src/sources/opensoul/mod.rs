@@ -45,6 +45,9 @@ impl Source for OpenSoul {
             }
             harvest.found.extend(config_credentials(installation, config, scene.key));
             harvest.findings.extend(installation.config_problems.iter().cloned());
+            // What is wrong with `.env` files is said by their own source.
+            let shell = installation.env.problems.iter().filter(|p| p.id == environment::LOGIN_SHELL);
+            harvest.findings.extend(shell.cloned());
             demand(config, harvest);
             let stores = installation.agents.iter().map(|a| a.store_path.clone());
             harvest.reports.push(SourceReport {

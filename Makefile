@@ -1,0 +1,36 @@
+# `make help` says what there is.
+PREFIX ?= $(HOME)/.local
+CARGO ?= cargo
+
+.PHONY: help run test check bench install clean
+
+help: ## what you are reading
+	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+# The quick profile: the release's behaviour without minutes of link-time optimisation.
+run: ## build (quick profile) and watch this machine: metrics, page, alerts; Ctrl-C stops
+	$(CARGO) build --locked --profile quick
+	target/quick/opensoul monitor run
+
+test: ## everything that CI runs; installs what it needs
+	@tests/run
+
+check: ## the inner loop: format, lints, unit tests
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) test --locked --lib
+
+bench: ## speed, memory and size of the release build, against their limits
+	$(CARGO) build --locked --release
+	@tests/install-needs
+	python3 benches/run.py --program target/release/opensoul
+
+install: ## the release build into $(PREFIX)/bin, also as opensoul-monitor
+	$(CARGO) build --locked --release
+	install -d "$(DESTDIR)$(PREFIX)/bin"
+	install -m 755 target/release/opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul"
+	ln -sf opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul-monitor"
+	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
+
+clean: ## remove what was built
+	$(CARGO) clean

@@ -1,0 +1,242 @@
+#!/usr/bin/env python3
+"""Speed, memory and size of the release build against their limits: `make bench`.
+
+Limits are ratios to a neighbour that does the least possible (an empty program, `jq length`, `cat`), measured in turns with
+it in the same minute, so that a slow or busy machine slows both. Exit 1 if one is over, 2 if one could not be measured.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+DAY = 86_400_000
+MIB = 1 << 20
+
+
+class Bench:
+    def __init__(self, program, root):
+        self.program, self.root = program, root
+        self.rows = []
+
+    def home(self, name):
+        home = self.root / name
+        home.mkdir(mode=0o700)
+        env = {"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "TZ": "UTC", "NO_COLOR": "1"}
+        return home, env
+
+    def row(self, what, value, limit, unit, remark=""):
+        over = value > limit
+        self.rows.append((what, f"{value:.2f} {unit}", f"≤ {limit:.2f} {unit}", "over" if over else "ok", remark))
+
+    def not_measured(self, what, why):
+        self.rows.append((what, "-", "-", "not measured", why))
+
+    def table(self):
+        head = ("figure", "measured", "limit", "", "how")
+        widths = [max(len(row[i]) for row in [head, *self.rows]) for i in range(5)]
+        for row in [head, *self.rows]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+        verdicts = [row[3] for row in self.rows]
+        return 1 if "over" in verdicts else 2 if "not measured" in verdicts else 0
+
+
+def wall(argv, env):
+    """Milliseconds from start to end of one process whose output goes nowhere. One that fails is fast for nothing."""
+    null = os.open("/dev/null", os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, null, fd) for fd in (0, 1, 2)]
+    began = time.perf_counter()
+    pid = os.posix_spawn(argv[0], argv, env, file_actions=actions)
+    _, status = os.waitpid(pid, 0)
+    took = (time.perf_counter() - began) * 1000
+    os.close(null)
+    if status != 0:
+        raise RuntimeError(f"{' '.join(map(str, argv[:6]))} ended with {os.waitstatus_to_exitcode(status)}")
+    return took
+
+
+def in_turns(rounds, *jobs):
+    """Median milliseconds of each job, run in turns."""
+    for argv, env in jobs:
+        wall(argv, env)
+    took = [[] for _ in jobs]
+    for _ in range(rounds):
+        for times, (argv, env) in zip(took, jobs):
+            times.append(wall(argv, env))
+    return [statistics.median(times) for times in took]
+
+
+def peak(argv, env):
+    """Peak resident bytes, asked of `time`: a child of this big process would inherit its high-water mark."""
+    told = subprocess.run(["/usr/bin/time", "-f", "%M", *argv], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    return int(told.stderr.strip().splitlines()[-1]) * 1024
+
+
+def write_store(home, agent, count, provider="anthropic"):
+    folder = home / f".opensoul/agents/{agent}/agent"
+    folder.mkdir(parents=True, mode=0o700)
+    now = int(time.time() * 1000)
+    profiles = {}
+    for n in range(count):
+        kind = n % 3
+        entry = {"provider": provider, "email": f"user{n}@example.org"}
+        if kind == 0:
+            entry |= {"type": "api_key", "key": f"sk-sample-{n:032}"}
+        elif kind == 1:
+            entry |= {"type": "token", "token": f"sk-ant-oat01-{n:080}", "expires": now + 200 * DAY + n}
+        else:
+            entry |= {"type": "oauth", "access": f"access-{n:080}", "refresh": f"refresh-{n:080}", "expires": now + 200 * DAY + n}
+        profiles[f"{provider}:p{n}"] = entry
+    path = folder / "auth-profiles.json"
+    path.write_text(json.dumps({"version": 1, "profiles": profiles}, indent=2) + "\n")
+    path.chmod(0o600)
+    return path
+
+
+def small_store(bench):
+    empty = bench.root / "empty"
+    (bench.root / "empty.rs").write_text("fn main() {}\n")
+    subprocess.run(["rustc", "-O", "-o", str(empty), str(bench.root / "empty.rs")], check=True)
+    home, env = bench.home("small")
+    write_store(home, "main", 3)
+    argv = [str(bench.program), "models", "status", "--check"]
+    ours, nothing = in_turns(200, (argv, env), ([str(empty)], env))
+    bench.row("models status --check, small store", ours / nothing, 3, "×", f"{ours:.2f} ms; empty program {nothing:.2f} ms")
+    if os.path.exists("/usr/bin/time"):
+        bench.row("… peak memory", min(peak(argv, env) for _ in range(5)) / MIB, 8, "MiB")
+    else:
+        bench.not_measured("… peak memory", "Debian package `time` is not there")
+
+
+def big_store(bench):
+    what = "one store of 10,000 profiles"
+    jq = shutil.which("jq")
+    if not jq:
+        return bench.not_measured(what, "jq is not there")
+    home, env = bench.home("big")
+    path = write_store(home, "main", 10_000)
+    ours, theirs = in_turns(15, ([str(bench.program), "models", "status", "--check"], env), ([jq, "length", str(path)], env))
+    bench.row(what, ours / theirs, 1, "×", f"{ours:.1f} ms; jq length {theirs:.1f} ms, {path.stat().st_size / 1e6:.1f} MB")
+
+
+def many_agents(bench):
+    home, env = bench.home("many")
+    paths = [str(write_store(home, f"a{n:04}", 10)) for n in range(1000)]
+    ours, cat = in_turns(15, ([str(bench.program), "status"], env), (["/bin/cat", *paths], env))
+    bench.row("status, 1,000 agents × 10 profiles", ours, 3 * cat + 20, "ms", f"cat of all files {cat:.1f} ms, × 3, + 20 ms")
+
+
+class Daemon:
+    """`monitor run` with defaults on a port of its own."""
+
+    def __init__(self, bench, home, env):
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
+        config = home / ".config/opensoul/monitor.toml"
+        config.parent.mkdir(parents=True, mode=0o700)
+        config.write_text(f'[web]\nlisten = "127.0.0.1:{self.port}"\n')
+        config.chmod(0o600)
+        self.process = subprocess.Popen(
+            [str(bench.program), "monitor", "run"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        )
+        end = time.monotonic() + 60
+        while True:
+            try:
+                if self.get("/-/ready")[0] == 200:
+                    return
+            except OSError:
+                pass
+            if time.monotonic() > end or self.process.poll() is not None:
+                self.close()
+                raise RuntimeError("the monitor does not get ready")
+            time.sleep(0.05)
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, body
+
+    def resident(self):
+        for line in pathlib.Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+
+    def cpu(self):
+        """Seconds of CPU of all threads so far."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+    def close(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait(10)
+
+
+def idle_daemon(bench):
+    seconds = bench.idle_seconds
+    home, env = bench.home("idle")
+    write_store(home, "main", 3)
+    daemon = Daemon(bench, home, env)
+    try:
+        daemon.get("/metrics"), daemon.get("/")
+        began, before = time.monotonic(), daemon.cpu()
+        time.sleep(seconds)  # the time over which idleness is measured; longer than a minute, so that a tick is in it
+        share = (daemon.cpu() - before) / (time.monotonic() - began) * 100
+        bench.row("idle monitor, memory", daemon.resident() / MIB, 14, "MiB", "after two requests")
+        bench.row("idle monitor, CPU", share, 0.1, "%", f"over {seconds} s")
+    finally:
+        daemon.close()
+
+
+def big_scrape(bench):
+    home, env = bench.home("scrape")
+    write_store(home, "main", 10_000)
+    daemon = Daemon(bench, home, env)
+    try:
+        times = []
+        for _ in range(15):
+            began = time.perf_counter()
+            status, body = daemon.get("/metrics")
+            times.append((time.perf_counter() - began) * 1000)
+            assert status == 200
+        count = body.count(b"\nopensoul_credential_info{")
+        assert count == 10_000, f"{count} credentials in the scrape"
+        bench.row("a scrape of 10,000 credentials", statistics.median(times), 50, "ms", f"{len(body) / 1e6:.1f} MB")
+    finally:
+        daemon.close()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--program", required=True, type=pathlib.Path)
+    parser.add_argument("--idle-seconds", type=int, default=65)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="opensoul-bench-") as root:
+        bench = Bench(asked.program.resolve(), pathlib.Path(root))
+        bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
+        bench.idle_seconds = asked.idle_seconds
+        for part in (small_store, big_store, many_agents, big_scrape, idle_daemon):
+            try:
+                part(bench)
+            except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:
+                bench.not_measured(part.__name__.replace("_", " "), str(error))
+        sys.exit(bench.table())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""A real Prometheus scrapes the monitor and evaluates a rule about expiry."""
+
+import shutil
+import subprocess
+
+import pytest
+
+import credentials as c
+from machine import CLAUDE, CODEX, STORE
+from prometheus import Prometheus, promtool
+from waiting import until
+
+pytestmark = pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed")
+
+RULES = """
+groups:
+  - name: opensoul
+    rules:
+      - alert: CredentialExpiring
+        expr: time() > opensoul_credential_warn_at_timestamp_seconds
+        labels: {severity: warning}
+        annotations: {summary: "{{ $labels.credential }} ends soon"}
+      - alert: CredentialEnded
+        expr: time() > opensoul_credential_expiration_timestamp_seconds
+        labels: {severity: critical}
+"""
+
+
+def test_the_expiry_rule_fires_for_the_right_credential(machine, folder):
+    machine.write(CLAUDE, c.claude_code(login_ends_in=25 * c.DAY))
+    machine.write(CODEX, c.codex())
+    machine.write(STORE, c.store(anthropic__soon=c.token(2 * c.DAY), anthropic__over=c.token(-c.DAY), anthropic__key=c.api_key()))
+    machine.configure()
+    machine.daemon()
+    prometheus = Prometheus(folder, f"127.0.0.1:{machine.port}", RULES)
+    try:
+        until(lambda: prometheus.query('up{job="opensoul"} == 1'), 30, "the target is up")
+        until(lambda: len(prometheus.alerts()) >= 3, 30, lambda: f"alerts: {prometheus.alerts()}")
+        firing = {(a["labels"]["alertname"], a["labels"]["credential"]) for a in prometheus.alerts()}
+        assert firing == {
+            ("CredentialExpiring", "opensoul:main/anthropic:soon"),
+            ("CredentialExpiring", "opensoul:main/anthropic:over"),
+            ("CredentialEnded", "opensoul:main/anthropic:over"),
+        }
+        assert prometheus.query("count(opensoul_credential_info)")[0]["value"][1] == "5"
+    finally:
+        prometheus.close()
+
+
+def test_promtool_finds_nothing_to_say(machine):
+    machine.write(CLAUDE, c.claude_code())
+    machine.write(STORE, c.store(anthropic__soon=c.token(2 * c.DAY)))
+    machine.configure()
+    text = machine.daemon().get("/metrics")
+    checked = subprocess.run([promtool(), "check", "metrics"], input=text, text=True, capture_output=True, timeout=30)
+    assert checked.returncode == 0 and not checked.stderr.strip(), checked.stderr + checked.stdout
+    for line in text.splitlines():
+        if line.startswith("opensoul_") and "_timestamp_seconds" in line:
+            assert float(line.rsplit(" ", 1)[1]) > 1e9, f"an unknown date is left out, never 0 or 1970: {line}"
+
+
+def test_status_prom_is_clean_too(machine):
+    machine.write(STORE, c.store(anthropic__soon=c.token(2 * c.DAY)))
+    ended = machine.run("status", "--format", "prom")
+    checked = subprocess.run([promtool(), "check", "metrics"], input=ended.out, text=True, capture_output=True, timeout=30)
+    assert checked.returncode == 0 and not checked.stderr.strip(), checked.stderr + ended.out
+    assert "opensoul_credential_expiration_timestamp_seconds" in ended.out

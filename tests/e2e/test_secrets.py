@@ -1,0 +1,182 @@
+"""Canaries: a random text stands in every place that holds a secret, everything runs as talkatively as it can, and no
+eight characters of any canary come out anywhere, plain or in base64."""
+
+import base64
+import json
+import random
+import string
+import sqlite3
+
+import pytest
+
+import credentials as c
+from hook import HookServer
+from machine import CLAUDE, CODEX, STORE, email_receiver, webhook_receiver
+from mail import MailServer, USER  # noqa: F401
+from test_reading import READING
+from waiting import until
+
+LETTERS = string.ascii_letters + string.digits
+
+
+class Canaries:
+    def __init__(self):
+        self._dice = random.Random(20261122)
+        self.planted = {}
+
+    def plant(self, where, prefix="", length=40):
+        """A secret for this place; the prefix may be shown, no part of the rest."""
+        text = "".join(self._dice.choice(LETTERS) for _ in range(length))
+        self.planted[where] = text
+        return prefix + text
+
+    def parts(self):
+        """Every forbidden run of bytes, by its length → where the canary stands."""
+        found = {8: {}, 16: {}}
+        for where, text in self.planted.items():
+            raw = text.encode()
+            self._add(found, 8, raw, where)
+            for form in (raw.hex().encode(), raw.hex().upper().encode()):
+                self._add(found, 16, form, where)
+            for shift in range(3):
+                # In base64 the neighbours decide the edge characters; what is left in the middle is the canary's own.
+                for code in (base64.b64encode, base64.urlsafe_b64encode):
+                    self._add(found, 8, code(b"\0" * shift + raw).rstrip(b"=")[4:-2], where)
+        return found
+
+    @staticmethod
+    def _add(found, length, form, where):
+        for at in range(len(form) - length + 1):
+            found[length][form[at:at + length]] = where
+
+    def escaped(self, places):
+        """(canary, place, surrounding text) of everything that came out."""
+        bad = []
+        for length, parts in self.parts().items():
+            for place, content in places.items():
+                data = content if isinstance(content, bytes) else content.encode()
+                for at in range(len(data) - length + 1):
+                    where = parts.get(data[at:at + length])
+                    if where:
+                        bad.append((where, place, data[max(0, at - 60):at + 12].decode("utf-8", "replace")))
+                        break
+        return bad
+
+
+@pytest.fixture
+def canaries():
+    return Canaries()
+
+
+def test_the_detector_detects(canaries):
+    secret = canaries.plant("here", "sk-")
+    for leak in (secret, secret[10:19], base64.b64encode(b"x:" + secret.encode()).decode(), secret.encode().hex()):
+        assert canaries.escaped({"log": f"some text {leak} more"}), leak
+    assert not canaries.escaped({"log": "sk-… and nothing else"})
+
+
+def plant_everywhere(machine, canaries):
+    """Every source and every broken form of it; returns the environment with more canaries."""
+    plant = canaries.plant
+    machine.write(CLAUDE, c.claude_code(access=plant("claude access", "sk-ant-oat01-"), refresh=plant("claude refresh", "sk-ant-ort01-")))
+    codex_access = c.jwt(10 * c.DAY, {"jti": plant("codex claim")}, signature=plant("codex signature").encode())
+    canaries.planted["codex signature in base64"] = codex_access.rsplit(".", 1)[1]
+    machine.write(CODEX, c.codex(access=codex_access, refresh=plant("codex refresh", "rt_")))
+    machine.write(STORE, c.store(
+        anthropic__work=c.token(2 * c.DAY, secret=plant("store token", "sk-ant-oat01-")),
+        openai__default=c.api_key(plant("store key", "sk-"), provider="openai"),
+        google__login={"type": "oauth", "provider": "google", "access": plant("store access"), "refresh": plant("store refresh"),
+                       "expires": c.ms(-c.DAY), "email": "person@example.org"},
+        # Wrong types: a reader that quotes what it could not read would tell.
+        anthropic__array={"type": "token", "provider": "anthropic", "token": [plant("token in an array")]},
+        anthropic__type={"type": plant("type"), "provider": "anthropic", "token": plant("token of unknown type")},
+        anthropic__expires={"type": "token", "provider": "anthropic", "token": plant("token with bad expires"), "expires": plant("expires")},
+    ))
+    broken = '{"version":1,"profiles":{"openai:x":{"type":"api_key","provider":"openai","key":"%s"' % plant("truncated store")
+    machine.write(".opensoul/agents/broken/agent/auth-profiles.json", broken)
+    machine.write(".opensoul/agents/binary/agent/auth-profiles.json", b"\xff\xfe\0" + plant("binary store").encode())
+    machine.write(".opensoul/agents/unquoted/agent/auth-profiles.json", '{"version":1,"profiles":{"a":%s}}' % plant("unquoted in a store"))
+    machine.write(".opensoul/agents/legacy/agent/auth.json", {"openai": {"type": "api_key", "key": plant("legacy key", "sk-")}})
+    machine.write(".opensoul/credentials/oauth.json", {"anthropic": {"access": plant("oauth access"), "refresh": plant("oauth refresh"), "expires": c.ms(c.DAY)}})
+    machine.write(".opensoul/opensoul.json", (
+        "{ agents: {defaults: {model: {primary: 'anthropic/claude-opus-4-6'}}},\n"
+        f"  env: {{ vars: {{ GROQ_API_KEY: '{plant('config env')}' }} }},\n"
+        f"  models: {{ providers: {{ mine: {{ baseUrl: 'https://user:{plant('base url')}@proxy.example.org/v1', apiKey: '{plant('config key')}', models: [] }} }} }} }}\n"
+    ))
+    machine.write(".opensoul/.env", f"XAI_API_KEY={plant('state .env')}\nbroken line {plant('broken line of a .env')}\nA-B={plant('bad name')}\n")
+    machine.write(".clawdbot/clawdbot.json", "{ gateway: { auth: { token: '%s' } }, oops: [" % plant("truncated config"))
+    path = machine.home / ".openclaw/state/openclaw.sqlite"
+    path.parent.mkdir(parents=True, mode=0o700)
+    database = sqlite3.connect(path)
+    database.execute("CREATE TABLE config_machine_state(state_key TEXT PRIMARY KEY, value_json TEXT, updated_at_ms INT) STRICT")
+    sql = {"version": 1, "profiles": {"anthropic:sql": c.api_key(plant("sqlite key", "sk-")), "anthropic:bad": {"type": "token", "provider": 3, "token": plant("sqlite bad")}}}
+    database.execute("INSERT INTO config_machine_state VALUES('authProfiles.store', ?, 0)", (json.dumps(sql),))
+    database.commit()
+    database.close()
+    machine.write("work/.env", f"MISTRAL_API_KEY={plant('cwd .env')}\n")
+    machine.write("extra.env", f"CEREBRAS_API_KEY={plant('extra .env')}\n")
+    machine.env |= {
+        "OPENAI_API_KEY": plant("environment", "sk-"), "ANTHROPIC_OAUTH_TOKEN": plant("environment token", "sk-ant-oat01-"),
+        "OPENROUTER_API_KEY": c.jwt(c.DAY, {"jti": plant("jwt in the environment")}),
+    }
+
+
+def test_nothing_comes_out(machine, canaries, authority):
+    plant_everywhere(machine, canaries)
+    password = canaries.plant("smtp password")
+    machine.write(".secrets/smtp", password + "\n")
+    machine.env |= {
+        "SSL_CERT_FILE": str(authority.bundle), "RUST_LOG": "trace", "RUST_BACKTRACE": "full",
+        "HOOK_SECRET": "whsec_" + base64.b64encode(canaries.plant("webhook secret").encode()).decode(),
+        "HEADER": canaries.plant("webhook header", "Bearer "),
+    }
+    mail, hook, down = MailServer("starttls", authority.server(), password=password), HookServer(), HookServer()
+    refusing = MailServer("tls", authority.server(), password="another")
+    machine.env["HOOK_URL"] = f"{hook.url}/{canaries.plant('webhook url')}"
+    machine.env["DOWN_URL"] = f"{down.url}/{canaries.plant('webhook url that is down')}?token={canaries.plant('token in a query')}"
+    down.close()
+    hook.say.append((500, {}, b"no"))
+    machine.configure(
+        email_receiver(mail), email_receiver(refusing, name="refusing"),
+        webhook_receiver(hook).replace(json.dumps(hook.url), '{ env = "HOOK_URL" }') + '[receivers.headers]\nauthorization = { env = "HEADER" }\n',
+        webhook_receiver(down, name="down").replace(json.dumps(down.url), '{ env = "DOWN_URL" }'),
+        extra='[sources]\nenv = true\ndotenv = ["~/extra.env"]\n[[declared]]\nname = "card"\nprovider = "openai"\nexpires = "2030-01-01"\n',
+    )
+    out = {}
+    try:
+        daemon = machine.daemon("-vv")
+        until(lambda: hook.accepted() and mail.accepted(), 90, lambda: f"mail and webhook:\n{daemon.log[-3000:]}")
+        until(lambda: daemon.metrics().total("opensoul_notifications_failed_total") >= 3, 30, "the failures are counted")
+        for place in ("/", "/metrics", "/api/v1/status", "/-/healthy", "/-/ready", "/nowhere"):
+            out[place] = daemon.request(place)[1]
+        machine.write(machine.config.relative_to(machine.home), machine.config.read_text() + f'password = "{canaries.plant("literal in the configuration")}"\n[[[\n')
+        out["reload"] = daemon.reload()[1]
+        machine.run("monitor", "check-config")
+        out["SIGTERM"] = str(daemon.stop())
+        out["daemon"] = daemon.log
+        machine.write(machine.config.relative_to(machine.home), machine.config.read_text().replace("[[[\n", "").rsplit("password =", 1)[0])
+        for command in [*READING, ["monitor", "once"], ["models", "status", "--agent", "broken"], ["models", "status", "--agent", "legacy"]]:
+            machine.run(*command, "-vv")
+            machine.run(*command, env={"RUST_LOG": ""})
+        for point in ("before-commit", "after-send"):
+            machine.run("monitor", "once", env={"OPENSOUL_FAULT": point})
+        for number, ended in enumerate(machine.runs):
+            out[f"stdout of run {number}"], out[f"stderr of run {number}"] = ended.out, ended.err
+        for number, sent in enumerate(mail.mails):
+            out[f"mail {number}"] = sent.raw
+            out[f"decoded mail {number}"] = sent["Subject"] + sent.part("plain") + sent.part("html")
+        for number, call in enumerate(hook.calls):
+            shown = {k: v for k, v in call.headers.items() if k not in ("webhook-signature", "authorization")}
+            out[f"call {number}"] = json.dumps(shown).encode() + call.raw
+        for path in machine.state.rglob("*"):
+            if path.is_file() and path.name not in ("key", "token"):
+                out[f"file {path.name}"] = path.read_bytes()
+    finally:
+        for server in (mail, refusing, hook):
+            server.close()
+    assert "file state.db" in out and len(out["daemon"]) > 1000
+    bad = canaries.escaped(out)
+    assert not bad, "\n".join(f"{where} came out in {place}: {around!r}" for where, place, around in bad[:20])
+    assert "person@example.org" not in "".join(str(v) for k, v in out.items() if k.startswith(("call", "/metrics", "decoded"))), (
+        "an e-mail address in an id becomes user-<n> outside"
+    )
