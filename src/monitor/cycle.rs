@@ -217,7 +217,7 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
     let read = |store: &mut Store| -> Result<_, StoreError> {
-        Ok((store.incidents()?, store.receiver_states()?, store.last_persisted_time()?))
+        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?))
     };
     let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
