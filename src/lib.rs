@@ -23,6 +23,7 @@
 //! | [`engine`] | pure decisions: judgement, order, tiers, incidents, due-ness, retries |
 //! | [`formats`] | pure parsing of foreign formats |
 //! | [`output`] | pure view models and their renderers |
+//! | [`files`] | reading other people's files: bounded, never blocking |
 //! | [`config`] | `monitor.toml`: raw → validated, all problems at once |
 //! | [`net`] | the one place that builds TLS and HTTP clients; redaction |
 //! | [`store`] | our own SQLite file |
@@ -43,6 +44,7 @@ pub mod doctor;
 pub mod domain;
 pub mod engine;
 pub mod export;
+pub mod files;
 pub mod formats;
 pub mod gateway;
 pub mod monitor;

@@ -2,8 +2,6 @@
 //!
 //! All three checks need the environment of the running process: without it, the absence of a name proves nothing.
 
-use std::fs;
-
 use super::{By, Check, Context};
 use crate::domain::{Finding, Owner, Place, Secret, Severity};
 use crate::formats::dotenv;
@@ -125,7 +123,7 @@ fn blank(context: &Context<'_>) -> Vec<Finding> {
     }
     let Some(path) = chosen(context).map(|i| i.state_dir.join(".env")) else { return Vec::new() };
     let mut findings = Vec::new();
-    for assignment in dotenv::parse(&fs::read_to_string(&path).unwrap_or_default()) {
+    for assignment in dotenv::parse(&crate::files::text(&path)) {
         let name = &assignment.name;
         let Some(seen) = context.gateway.visible.get(name).filter(|seen| seen.blank) else { continue };
         if assignment.value.trim().is_empty() || !matches!(seen.from, SeenIn::Process | SeenIn::Unit(_)) {

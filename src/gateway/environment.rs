@@ -2,7 +2,6 @@
 //! the login shell — in the gateway's own order.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use super::process::{self, Variables};
@@ -70,13 +69,13 @@ fn add_files(visible: &mut BTreeMap<String, Sighting>, installation: &Installati
     let fingerprint = |value: String| key.fingerprint(&Secret::new(value));
     let dotenv = installation.state_dir.join(".env");
     // Of two assignments with one name the last counts, so they are taken from the end.
-    for assignment in dotenv::parse(&fs::read_to_string(&dotenv).unwrap_or_default()).into_iter().rev() {
+    for assignment in dotenv::parse(&crate::files::text(&dotenv)).into_iter().rev() {
         if provider_env::provider_of(&assignment.name).is_some() {
             let from = SeenIn::StateDotenv(dotenv.clone());
             visible.entry(assignment.name).or_insert_with(|| Sighting::new(from, fingerprint(assignment.value)));
         }
     }
-    let config = fs::read_to_string(&installation.config_path).unwrap_or_default();
+    let config = crate::files::text(&installation.config_path);
     for (name, (value, layer)) in &installation.env.vars {
         if provider_env::provider_of(name).is_none() || visible.get(name).is_some_and(|seen| !seen.blank) {
             continue;

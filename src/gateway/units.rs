@@ -102,7 +102,7 @@ impl Reader<'_> {
         };
         let mut sources = vec![path.clone()];
         sources.extend(self.drop_ins(&name));
-        let texts: Vec<String> = sources.iter().map(|p| fs::read_to_string(p).unwrap_or_default()).collect();
+        let texts: Vec<String> = sources.iter().map(|p| crate::files::text(p).to_string()).collect();
         let settings = systemd_unit::parse(texts.iter().map(String::as_str), &specifiers);
         sources.extend(settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)));
         let variables = self.variables(&settings);
@@ -136,14 +136,13 @@ impl Reader<'_> {
                 self.config.join("environment.d"),
             ] {
                 for path in entries(&dir).into_iter().filter(|p| p.extension().is_some_and(|e| e == "conf")) {
-                    variables
-                        .extend(systemd_unit::parse_environment_file(&fs::read_to_string(path).unwrap_or_default()));
+                    variables.extend(systemd_unit::parse_environment_file(&crate::files::text(&path)));
                 }
             }
         }
         variables.extend(settings.environment.iter().cloned());
         for path in settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)) {
-            variables.extend(systemd_unit::parse_environment_file(&fs::read_to_string(path).unwrap_or_default()));
+            variables.extend(systemd_unit::parse_environment_file(&crate::files::text(&path)));
         }
         for name in &settings.unset {
             match name.split_once('=') {

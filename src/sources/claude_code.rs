@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::file::{self, LIMIT, Trouble};
 use super::json::{self, Dates, Field};
 use super::{Found, Harvest, Scene, Source};
 use crate::domain::{
     Activity, Basis, Clocks, Condition, Credential, Finding, Kind, Origin, Owner, Place, Renewal, Selection, Severity,
     SourceReport, Time,
 };
+use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::Unit;
 
 /// See the module.
@@ -38,7 +38,7 @@ impl Source for ClaudeCode {
             fix: fix(own_dir),
         };
         let before = harvest.found.len();
-        let up = match file::read(&place.path, LIMIT) {
+        let up = match files::read(&place.path, LIMIT) {
             Ok(None) => true,
             Ok(Some(contents)) => match json::object(&contents.text) {
                 Ok(object) => {
@@ -141,7 +141,7 @@ impl Login {
     fn found(&self, condition: Condition, modified: Option<Time>) -> Found {
         // Signs that the tool is alive: it writes these with every use.
         let alive = ["history.jsonl", "projects", "todos", "statsig", "settings.json"]
-            .map(|name| file::modified(&self.dir.join(name)));
+            .map(|name| files::modified(&self.dir.join(name)));
         let owner_changed = alive.into_iter().flatten().chain(modified).max();
         let credential = Credential {
             id: "claude-code:default".into(),
@@ -194,7 +194,7 @@ impl Login {
 
 /// A side file that only adds a word: whatever is wrong with it is no news.
 fn small<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    let contents = file::read(path, LIMIT).ok()??;
+    let contents = files::read(path, LIMIT).ok()??;
     serde_json::from_str(&contents.text).ok()
 }
 

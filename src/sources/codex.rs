@@ -7,13 +7,13 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
-use super::file::{self, LIMIT, Trouble};
 use super::json::{self, Dates, Field};
 use super::{Found, Harvest, Scene, Source};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Finding, Kind, Origin, Owner, Place, Renewal, Secret,
     Selection, Severity, SourceReport, Time,
 };
+use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{Date, Unit};
 use crate::formats::jwt;
 
@@ -44,7 +44,7 @@ impl Source for Codex {
         let mut up = true;
         for home in &looked {
             let place = Login { path: home.join("auth.json"), home: home.clone(), fix: fix.clone() };
-            match file::read(&place.path, LIMIT) {
+            match files::read(&place.path, LIMIT) {
                 Ok(None) => continue,
                 Ok(Some(contents)) => match json::object(&contents.text) {
                     Ok(object) => place.logins(object, contents.modified, scene, harvest),
@@ -183,7 +183,7 @@ impl Login {
     }
 
     fn found(&self, profile: &str, provider: &str, condition: Condition, modified: Option<Time>) -> Found {
-        let alive = ["history.jsonl", "sessions", "log"].map(|name| file::modified(&self.home.join(name)));
+        let alive = ["history.jsonl", "sessions", "log"].map(|name| files::modified(&self.home.join(name)));
         let owner_changed = alive.into_iter().flatten().chain(modified).max();
         let credential = Credential {
             id: CredentialId(format!("{NAME}:{profile}")),

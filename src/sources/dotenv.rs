@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use super::file::{self, LIMIT};
 use super::variables::{self, Place};
 use super::{Harvest, Scene, Source};
 use crate::domain::SourceReport;
+use crate::files::{self, LIMIT};
 use crate::formats::{dotenv, provider_env};
 
 /// See the module.
@@ -28,7 +28,7 @@ impl Source for Dotenv {
             if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 continue;
             }
-            match file::read(path, LIMIT) {
+            match files::read(path, LIMIT) {
                 Ok(None) => {}
                 Ok(Some(contents)) => {
                     let prefix = format!("dotenv:{}#", path.display());

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::file::Trouble;
 use crate::domain::{Finding, Place, Secret, Severity, Time};
+use crate::files::Trouble;
 use crate::formats::dates::{self, Date, Unit};
 
 /// Parses a whole file that must hold one object.

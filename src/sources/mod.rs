@@ -8,7 +8,6 @@ pub mod codex;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
-pub mod file;
 mod json;
 pub mod opensoul;
 #[cfg(test)]

@@ -246,8 +246,7 @@ pub fn config_key(
 ) -> Found {
     let word = installation.family.word();
     let path = &installation.config_path;
-    let origin =
-        Origin { source: word.to_owned(), path: Some(path.clone()), modified: crate::sources::file::modified(path) };
+    let origin = Origin { source: word.to_owned(), path: Some(path.clone()), modified: crate::files::modified(path) };
     let mut credential = plain(format!("{word}:config#models.providers.{id}"), provider, id, origin);
     credential.fix =
         format!("make a new key at {provider}, then set models.providers.{id}.apiKey in {}", path.display());
@@ -265,7 +264,7 @@ pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, 
         Layer::Config => (format!("{word}:config#env.{name}"), word, Some(installation.config_path.clone())),
         Layer::LoginShell => (format!("shell:{name}"), "shell", None),
     };
-    let modified = path.as_deref().and_then(crate::sources::file::modified);
+    let modified = path.as_deref().and_then(crate::files::modified);
     let mut credential = plain(id, provider, name, Origin { source: source.to_owned(), path, modified });
     if found.name.is_none() {
         credential.kind = Kind::Cloud;

@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::domain::{Environment, Finding, Place, Severity};
+use crate::files;
 use crate::formats::installation::{Layer, LayeredEnv};
 use crate::formats::provider_keys::LOGIN_SHELL_KEYS;
 use crate::formats::{dotenv, provider_env};
-use crate::sources::file;
 
 /// Finding id of a login shell that did not answer.
 pub const LOGIN_SHELL: &str = "env.login-shell";
@@ -39,7 +39,7 @@ pub fn files(env: &Environment, cwd: Option<&Path>, state_dir: &Path) -> Layered
 }
 
 fn add(layers: &mut LayeredEnv, path: &Path, layer: &Layer, wanted: impl Fn(&str) -> bool) {
-    match file::read(path, file::LIMIT) {
+    match files::read(path, files::LIMIT) {
         Ok(None) => {}
         Ok(Some(contents)) => {
             // In one file the last of several equal names wins; between files the first file.

@@ -15,8 +15,9 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{Found, Harvest, Scene, Source, file};
+use super::{Found, Harvest, Scene, Source};
 use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport};
+use crate::files;
 use crate::formats::config_document::{self, problem};
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::{self, GatewayConfig};
@@ -122,7 +123,7 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
 /// Reads the config, applies what it sets to the environment, and says everything that the gateway would refuse.
 fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (Option<GatewayConfig>, Vec<Finding>) {
     let path = &home.config_path;
-    let text = match file::read(path, file::LIMIT) {
+    let text = match files::read(path, files::LIMIT) {
         Ok(None) => return (None, Vec::new()),
         Ok(Some(contents)) => contents.text,
         Err(trouble) => {
@@ -133,7 +134,7 @@ fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (O
             return (None, vec![finding]);
         }
     };
-    let mut load = |path: &Path| match file::read(path, file::LIMIT) {
+    let mut load = |path: &Path| match files::read(path, files::LIMIT) {
         Ok(Some(contents)) => Ok(contents.text.as_str().to_owned()),
         Ok(None) => Err("does not exist".to_owned()),
         Err(trouble) => Err(trouble.why),

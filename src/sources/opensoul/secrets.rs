@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 use crate::domain::{Environment, Secret};
+use crate::files;
 use crate::formats::auth_store::{AuthStore, SecretRef, shorthand};
 use crate::formats::gateway_config::GatewayConfig;
 use crate::formats::installation::LayeredEnv;
-use crate::sources::file;
 
 /// As large as a gateway accepts.
 const LIMIT: u64 = 1 << 20;
@@ -49,7 +49,7 @@ fn look_up(
                 return Err(format!("the config's secrets.providers has no file named {provider}"));
             };
             let path = own.expand(&entry.path);
-            let text = files.entry(entry.path.clone()).or_insert_with(|| match file::read(&path, LIMIT) {
+            let text = files.entry(entry.path.clone()).or_insert_with(|| match files::read(&path, LIMIT) {
                 Ok(Some(contents)) => Ok(contents.text),
                 Ok(None) => Err(format!("{} does not exist", path.display())),
                 Err(trouble) => Err(format!("{} {}", path.display(), trouble.why)),

@@ -8,10 +8,10 @@ use zeroize::Zeroizing;
 use super::sqlite;
 use crate::domain::{Environment, Finding, Place, Severity, Time};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+use crate::files;
 use crate::formats::auth_store::{self, AuthStore, Damage};
 use crate::formats::installation::{AgentStore, Trouble};
 use crate::formats::json::Broken;
-use crate::sources::file;
 
 /// A JSON store larger than this is not read: ten thousand profiles have three megabytes.
 pub const LIMIT: u64 = 16 << 20;
@@ -81,7 +81,7 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
                     out.findings
                         .push(Finding::new("store.stale", Severity::Warning, message, fix).at(Place::file(&path)));
                 }
-                out.modified = file::modified(&path);
+                out.modified = files::modified(&path);
                 legacy_beside(out);
                 out.store_path = path;
                 take(out, &store);
@@ -115,7 +115,7 @@ fn legacy_beside(out: &mut AgentStore) {
 
 /// True if a valid store was read. A damaged one counts as none, as in the gateway.
 fn from_json(out: &mut AgentStore) -> bool {
-    match file::read(&out.store_path, LIMIT) {
+    match files::read(&out.store_path, LIMIT) {
         Ok(None) => false,
         Ok(Some(contents)) => {
             out.modified = contents.modified;
@@ -168,7 +168,7 @@ fn report(out: &mut AgentStore, damage: Vec<Damage>) {
 /// The split-off state beside a JSON store.
 fn state(out: &mut AgentStore) {
     let path = out.agent_dir.join("auth-state.json");
-    match file::read(&path, LIMIT) {
+    match files::read(&path, LIMIT) {
         Ok(Some(contents)) => take_state_at(out, &contents.text, &path),
         Ok(None) => {}
         Err(trouble) => out.findings.push(side_file(&path, &trouble.why, trouble.at)),
@@ -203,7 +203,7 @@ fn import(out: &mut AgentStore, place: &Shared<'_>) {
     ];
     for (path, importer) in files {
         let before = out.store.profiles.len();
-        match file::read(&path, LIMIT) {
+        match files::read(&path, LIMIT) {
             Ok(None) => continue,
             Err(trouble) => out.findings.push(side_file(&path, &trouble.why, trouble.at)),
             Ok(Some(contents)) => match importer(&mut out.store, &contents.text) {
@@ -223,7 +223,7 @@ fn import(out: &mut AgentStore, place: &Shared<'_>) {
 fn mirror(out: &mut AgentStore, place: &Shared<'_>) {
     for (id, provider, relative) in MIRRORED {
         let path = place.env.home().join(relative);
-        let text: Zeroizing<String> = match file::read(&path, LIMIT) {
+        let text: Zeroizing<String> = match files::read(&path, LIMIT) {
             Ok(Some(contents)) => contents.text,
             _ => continue,
         };

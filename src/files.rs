@@ -1,4 +1,4 @@
-//! Reading an owner's file: bounded, never blocking, and with words for whatever is in the way.
+//! Reading other people's files: bounded, never blocking, and with words for whatever is in the way. Never writes.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -78,6 +78,12 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
             Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some((line, column)) })
         }
     }
+}
+
+/// A file's text where nothing but its text matters: empty for whatever is in the way (which somebody else reports).
+#[must_use]
+pub fn text(path: &Path) -> Zeroizing<String> {
+    read(path, LIMIT).ok().flatten().map_or_else(Zeroizing::default, |contents| contents.text)
 }
 
 /// When a file or directory last changed; a sign of life of its owner.
