@@ -155,6 +155,9 @@ pub struct Status {
     /// Exit as `models status --check`, over every credential
     #[arg(long)]
     pub check: bool,
+    /// Ask the providers first: documented requests that cost nothing
+    #[arg(long)]
+    pub probe: bool,
 }
 
 /// How `status` prints.

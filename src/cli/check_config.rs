@@ -44,7 +44,10 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
         ),
     );
     say("status", schedule(&config.status, now));
-    say("probe", schedule(&config.probe, now));
+    say(
+        "probe",
+        config.probe.as_ref().map_or_else(|| "off: no provider is asked".to_owned(), |probe| schedule(probe, now)),
+    );
     say(
         "web",
         match &config.web.listen {

@@ -1,25 +1,38 @@
-//! `opensoul models status`: reads the gateway's stores, judges them and prints. No runtime, no network, no database of ours.
+//! `opensoul models status`: reads the gateway's stores, judges them (with the monitor's last verdicts, if it ever ran here)
+//! and prints. No runtime and no network, but for `--probe`.
 
+use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::domain::{Environment, Finding, FingerprintKey, Gateway, GatewayState, Snapshot, SourceReport, Time};
+use crate::config::Config;
+use crate::domain::{
+    CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState, Secret, Selection, Snapshot,
+    SourceReport, Time, VerdictKind,
+};
 use crate::engine::assess::assess;
 use crate::engine::check::{CheckResult, CheckScope, exit_code};
 use crate::engine::observation::{Demand, Observation};
-use crate::engine::policy::Thresholds;
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
 use crate::formats::installation::Installation;
 use crate::formats::javascript::trim;
 use crate::formats::provider_id::normalize_agent;
+use crate::monitor::observe;
+use crate::monitor::probing::Asker;
+use crate::net::Clients;
 use crate::output::models_status::{self as document, Input, ModelsStatus, Number, probes, text};
-use crate::sources::Scene;
+use crate::providers::{Settings, probe_word};
 use crate::sources::opensoul::{self, Sweep};
+use crate::sources::{Found, Scene};
+use crate::store::Remembered;
 
-use super::Context;
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
+use super::reading::Reading;
+use super::{Context, monitor_run};
 
 /// Runs `models` and `models status`.
 pub fn run(models: Models, context: &Context) -> Outcome {
@@ -46,17 +59,11 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let scope = scope(args, &context.env)?;
     let clock = SystemClock::new();
     let now = clock.now();
-    let key = throw_away_key()?;
+    let memory = Memory::open(context)?;
+    let key = &memory.key;
     let cwd = std::env::current_dir().ok();
-    let scene = Scene {
-        env: &context.env,
-        cwd: cwd.as_deref(),
-        env_is_source: true,
-        dotenv: &[],
-        declared: &[],
-        now,
-        key: &key,
-    };
+    let scene =
+        Scene { env: &context.env, cwd: cwd.as_deref(), env_is_source: true, dotenv: &[], declared: &[], now, key };
     let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
     let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
     let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;
@@ -79,7 +86,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             return Ok(0);
         }
     }
-    let snapshot = judge(&installation, &view, config, agent_id, &rows, &scene);
+    let (snapshot, mut secrets) = judge(&installation, &view, config, agent_id, &rows, &scene, &memory);
     let check = exit_code(&snapshot, CheckScope::InUse);
     let home = context.env.home();
     let input = Input {
@@ -105,7 +112,9 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         }
     }
     if args.probe {
-        status.auth.probes = Some(probes::plan(&input, options, now.timestamp_millis()));
+        let mut block = probes::plan(&input, options, now.timestamp_millis());
+        ask(&mut block, &snapshot, &mut secrets, &installation, &context.env, &memory.config)?;
+        status.auth.probes = Some(block);
     }
     show(args, &status, &snapshot, &context.env, now)?;
     if !args.check {
@@ -217,12 +226,71 @@ fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -
     Err(Failure::new(FailureKind::Usage, format!("unknown agent \"{raw}\"; the config knows {}", known.join(", "))))
 }
 
-/// A key for this process only: a reading command never makes the machine's own.
-fn throw_away_key() -> Result<FingerprintKey, Failure> {
-    let mut bytes = [0; 32];
-    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
-        .map_err(|_| Failure::new(FailureKind::Unavailable, "the machine gives no random numbers"))?;
-    Ok(FingerprintKey::new(&bytes))
+/// What the monitor knows, if it ever ran here: our thresholds, its key and the last verdicts. Never a reason to fail: the
+/// gateway's files are what was asked about.
+struct Memory {
+    config: Config,
+    key: FingerprintKey,
+    remembered: Remembered,
+}
+
+impl Memory {
+    fn open(context: &Context) -> Result<Self, Failure> {
+        let Reading { config, config_problems, key, remembered, .. } =
+            Reading::open(context).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+        if !config_problems.is_empty() {
+            anstream::eprintln!(
+                "opensoul: monitor.toml has problems and was left out; see opensoul monitor check-config"
+            );
+        }
+        Ok(Self { config, key, remembered })
+    }
+}
+
+/// Asks the providers about the targets of the block that may be asked about, and writes the answers into it.
+fn ask(
+    block: &mut probes::Probes,
+    snapshot: &Snapshot,
+    secrets: &mut BTreeMap<CredentialId, Secret>,
+    installation: &Installation,
+    env: &Environment,
+    config: &Config,
+) -> Result<(), Failure> {
+    let of = |target: &probes::Probed| {
+        let provider = target.ask.as_ref()?;
+        let mut those = snapshot.credentials.iter().filter(|one| one.credential.provider == *provider);
+        let found = those.find(|one| match &target.profile_id {
+            Some(id) => one.credential.agent.is_some() && one.credential.profile == *id,
+            None => one.credential.agent.is_none() && !matches!(one.credential.selection, Selection::Excluded(_)),
+        })?;
+        Some(found.copy_of.as_ref().unwrap_or(&found.credential.id).clone())
+    };
+    let wanted: Vec<Option<CredentialId>> = block.results.iter().map(of).collect();
+    if wanted.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clients = Clients::new(env);
+    let timeout = Duration::from_secs_f64((block.options.timeout_ms.0 / 1000.0).clamp(0.001, 600.0));
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+    let concurrency = block.options.concurrency.0.clamp(1.0, 64.0) as usize;
+    let settings = Settings { timeout, concurrency, providers: config.providers.clone(), ..Settings::default() };
+    let asker = Asker { clients: &clients, clock: &clock, settings, env };
+    let ids: Vec<CredentialId> = wanted.iter().flatten().cloned().collect();
+    let gateways = std::slice::from_ref(installation);
+    let answers = monitor_run::runtime()?.block_on(asker.ask(snapshot, secrets, gateways, &ids));
+    for (target, id) in block.results.iter_mut().zip(&wanted) {
+        let Some(answer) = id.as_ref().and_then(|id| answers.iter().find(|answer| answer.id == *id)) else { continue };
+        let (status, reason) = probe_word(answer.verdict.kind);
+        let unverifiable = answer.verdict.kind == VerdictKind::Unverifiable;
+        target.status = status;
+        target.reason_code = reason.or(unverifiable.then_some("unverifiable"));
+        target.error = (status != "ok").then(|| answer.verdict.detail.clone());
+        target.latency_ms = answer.latency.and_then(|latency| u64::try_from(latency.as_millis()).ok());
+    }
+    block.finished_at = clock.now().timestamp_millis();
+    block.duration_ms = block.finished_at - block.started_at;
+    Ok(())
 }
 
 /// Judges what this agent's gateway could use.
@@ -233,7 +301,8 @@ fn judge(
     agent: Option<&str>,
     rows: &[document::Row],
     scene: &Scene<'_>,
-) -> Snapshot {
+    memory: &Memory,
+) -> (Snapshot, BTreeMap<CredentialId, Secret>) {
     let providers: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut unique = providers.clone();
     unique.sort_unstable();
@@ -250,11 +319,18 @@ fn judge(
     let mut looked = vec![installation.config_path.clone(), view.agent.store_path.clone()];
     looked.extend(main.map(|m| m.store_path.clone()));
     looked.push(installation.state_dir.join(".env"));
+    let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
+    for Found { credential, secret } in found {
+        if let Some(secret) = secret {
+            secrets.insert(credential.id.clone(), secret);
+        }
+        credentials.push(credential);
+    }
     let observation = Observation {
         host: String::new(),
-        credentials: found.into_iter().map(|f| f.credential).collect(),
-        verdicts: Default::default(),
-        previous: Default::default(),
+        verdicts: observe::verdicts(&credentials, &memory.remembered, scene.now),
+        credentials,
+        previous: memory.remembered.generations.clone(),
         demand: Demand { models_configured, providers: in_use.collect() },
         gateway: Gateway { state: GatewayState::Unknown, detail: "not looked at".to_owned() },
         findings,
@@ -266,5 +342,5 @@ fn judge(
         }],
         clock_problem: None,
     };
-    assess(observation, &Thresholds::default(), scene.now)
+    (assess(observation, &memory.config.thresholds, scene.now), secrets)
 }

@@ -1,15 +1,25 @@
 //! What every command that only looks starts with: our configuration, what the monitor remembers (read-only, and only if it
 //! is there), one observation.
 
+use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::Context;
+use super::exit::Failure;
+use super::{Context, monitor_run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Location, Problem};
 use crate::doctor::Program;
-use crate::domain::{Environment, FingerprintKey, Time};
+use crate::domain::{CredentialId, Environment, FingerprintKey, Time};
 use crate::monitor::observe::{self, Look, Observed};
+use crate::monitor::probing::Asker;
+use crate::net::Clients;
+use crate::providers::Settings;
 use crate::store::{Reader, Remembered, StoreError, key};
+
+/// Before a refusal is heard a second time: a person waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything that an observation needs.
 pub struct Reading {
@@ -80,8 +90,26 @@ impl Reading {
             program,
             remembered: &self.remembered,
             key: &self.key,
-            provider_date: None,
             now: self.now,
         })
+    }
+
+    /// Asks the providers about everything found, for the next [`Reading::observe`]; nothing of it is stored. A refusal is heard
+    /// a second time, which takes up to 10 s.
+    ///
+    /// # Errors
+    /// If there is no runtime.
+    pub fn probe(&mut self, program: &Program) -> Result<(), Failure> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let clients = Clients::new(&self.env);
+        let settings = Settings { providers: self.config.providers.clone(), ..Settings::default() };
+        let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env };
+        let seen = self.observe(program.clone());
+        let wanted: Vec<CredentialId> = seen.snapshot.credentials.iter().map(|one| one.credential.id.clone()).collect();
+        let again = async || Ok::<_, Infallible>(self.observe(program.clone()));
+        let Ok(answers) = monitor_run::runtime()?.block_on(asker.ask_twice(seen, &wanted, again, PATIENCE));
+        answers.teach(&mut self.remembered);
+        self.remembered.provider_date = answers.provider_date;
+        Ok(())
     }
 }

@@ -21,7 +21,7 @@ use crate::store::Reader;
 /// is UNKNOWN, 3.
 pub fn run(args: &Status, context: &Context) -> Outcome {
     let format = if args.json { Format::Json } else { args.format.unwrap_or(Format::Text) };
-    match status(format, args.check, context) {
+    match status(format, args, context) {
         Err(failure) if format == Format::Nagios => {
             let line = failure.message.replace('\n', "; ").replace('|', "¦");
             print(&format!("OPENSOUL UNKNOWN - {line}\n"))?;
@@ -31,18 +31,21 @@ pub fn run(args: &Status, context: &Context) -> Outcome {
     }
 }
 
-fn status(format: Format, check: bool, context: &Context) -> Outcome {
-    let reading = Reading::open(context).map_err(|error| Failure::new(FailureKind::Io, error.to_string()))?;
+fn status(format: Format, args: &Status, context: &Context) -> Outcome {
+    let mut reading = Reading::open(context).map_err(|error| Failure::new(FailureKind::Io, error.to_string()))?;
     if !reading.config_problems.is_empty() {
         return Err(Failure::new(FailureKind::Config, config::report(&reading.config_problems)));
     }
     if let Some(problem) = &reading.store_problem {
         anstream::eprintln!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
     }
+    if args.probe {
+        reading.probe(&context.program)?;
+    }
     let Observed { snapshot, .. } = reading.observe(context.program.clone());
     let home = reading.env.home();
     let incidents = &reading.remembered.incidents;
-    let mut code = if check { check::exit_code(&snapshot, CheckScope::InUse).code } else { 0 };
+    let mut code = if args.check { check::exit_code(&snapshot, CheckScope::InUse).code } else { 0 };
     let out = match format {
         Format::Text => {
             let columns = reading.env.get("COLUMNS").and_then(|columns| columns.parse().ok());

@@ -131,8 +131,8 @@ pub struct Config {
     pub path: Option<PathBuf>,
     /// When files are read and judged.
     pub status: Schedule,
-    /// When providers are asked.
-    pub probe: Schedule,
+    /// When providers are asked; `None`: never (`probe = "off"`).
+    pub probe: Option<Schedule>,
     /// `[sources]`
     pub sources: Sources,
     /// `[[declared]]`

@@ -26,10 +26,10 @@ pub(super) fn not_yet(root: &mut Table<'_>) {
 }
 
 /// `[schedule]`: when files are read, when providers are asked, in which zone.
-pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) {
+pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Option<Schedule>) {
     let mut zone = local;
     let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
-    let mut probe = Rhythm::Cron("*/30 * * * *".to_owned());
+    let mut probe = Some(Rhythm::Cron("*/30 * * * *".to_owned()));
     if let Some(mut table) = root.table("schedule") {
         if let Some(text) = table.text("zone") {
             match values::zone(text.value) {
@@ -44,16 +44,18 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Schedule) 
                 }
             }
         }
-        for (name, rhythm) in [("status", &mut status), ("probe", &mut probe)] {
+        for name in ["status", "probe"] {
             let Some(text) = table.text(name) else { continue };
             match due::parse(text.value) {
-                Ok(found) => *rhythm = found,
+                _ if name == "probe" && text.value.trim() == "off" => probe = None,
+                Ok(found) if name == "probe" => probe = Some(found),
+                Ok(found) => status = found,
                 Err(what) => table.problem(text.place, what, "write for example \"5m\" or \"*/5 * * * *\""),
             }
         }
         table.finish();
     }
-    (Schedule { rhythm: status, zone }, Schedule { rhythm: probe, zone })
+    (Schedule { rhythm: status, zone }, probe.map(|rhythm| Schedule { rhythm, zone }))
 }
 
 /// `[sources]`

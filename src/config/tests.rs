@@ -76,7 +76,7 @@ key = { file = "fleet" }
 fn every_section_is_read() {
     let config = good(FULL);
     assert_eq!(config.status.rhythm, Rhythm::Every(Span::minutes(5)));
-    assert_eq!(config.probe.zone, Tz::Asia__Shanghai);
+    assert_eq!(config.probe.as_ref().map(|probe| probe.zone), Some(Tz::Asia__Shanghai));
     assert_eq!(config.sources, Sources { env: true, dotenv: vec!["/home/a/a/.env".into()] });
     assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
     assert!(!config.declared[0].in_use);
@@ -235,7 +235,10 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 1), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((config.thresholds, config.history.max_bytes), (plain.thresholds, plain.history.max_bytes));
-    assert_eq!((config.status.rhythm, config.probe.rhythm), (plain.status.rhythm, plain.probe.rhythm));
+    let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());
+    assert_eq!((&config.status.rhythm, rhythm(&config)), (&plain.status.rhythm, rhythm(&plain)));
+    let off = good("[schedule]\nprobe = \"off\"");
+    assert_eq!(off.probe, None);
     assert_eq!(config.alerts.remind_daily, plain.alerts.remind_daily);
     assert_eq!((config.web, config.export_emails), (plain.web, plain.export_emails));
 }

@@ -1,4 +1,4 @@
-//! One cycle: observe → decide → ONE transaction → deliver. The same in the daemon and in `monitor once`.
+//! One cycle: observe (with the answers of the probes, if any were due) → decide → ONE transaction → deliver. The same in the daemon and in `monitor once`.
 //!
 //! What must hold: a message is on disk before it is sent; a cycle is committed whole or not at all; whoever stops waiting for
 //! a cycle at any point loses nothing, because the next one finds everything in `state.db`.
@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Snapshot, Span, Time};
 use crate::engine::assess::worst_first;
+use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, decide};
 use crate::export::metrics::{ReceiverHealth, Standing, snapshot_text};
 use crate::export::own::Own;
@@ -21,16 +22,20 @@ use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
 use crate::web::{Site, View};
 
 use super::desk::{Desk, Gone};
+use super::observe::Observed;
+use super::probing::Answers;
 use super::systemd::Progress;
 
 /// The name of the job in the ledger of last runs.
 pub const STATUS: &str = "status";
+/// The name of the probes' job there.
+pub const PROBE: &str = "probe";
 const TIDY: &str = "tidy";
 
 /// Whoever looks at the machine. Blocking: it reads files.
 pub trait Eyes: Send + Sync {
-    /// Everything known at `now`.
-    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Snapshot;
+    /// Everything known at `now`, with the secrets of this very look.
+    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Observed;
 }
 
 /// Everything a cycle works with that lives as long as the process.
@@ -52,6 +57,8 @@ pub struct Monitor {
     pub home: PathBuf,
     /// What each receiver said to the last attempt, if that failed; for the page.
     pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
+    /// What a provider's clock showed last, if the providers disagree with ours.
+    pub provider_date: Arc<Mutex<Option<ProviderDate>>>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -69,7 +76,18 @@ impl Monitor {
         home: PathBuf,
     ) -> Self {
         let (clock, looking) = (Arc::clone(clock), Arc::new(Semaphore::new(1)));
-        Self { clock, desk, own, site, eyes, progress, home, troubles: Arc::default(), looking }
+        Self {
+            clock,
+            desk,
+            own,
+            site,
+            eyes,
+            progress,
+            home,
+            troubles: Arc::default(),
+            provider_date: Arc::default(),
+            looking,
+        }
     }
 }
 
@@ -106,15 +124,25 @@ pub struct Committed {
 ///
 /// # Errors
 /// Nothing was committed.
-pub async fn cycle(monitor: &Monitor, config: &Arc<Config>, notes: &[String]) -> Result<Committed, CycleError> {
+pub async fn cycle(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    answers: &Answers,
+    notes: &[String],
+) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
-    let (remembered, about_us) = monitor.desk.with(remember).await??;
+    let (mut remembered, about_us) = monitor.desk.with(remember).await??;
+    answers.teach(&mut remembered);
+    remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
     monitor.progress.made();
 
-    let snapshot = observe(monitor, config, remembered, about_us, now).await?;
+    let mut snapshot = look(monitor, config, remembered, now).await?.snapshot;
+    snapshot.findings.extend(about_us);
+    worst_first(&mut snapshot.findings);
+    let snapshot = Arc::new(snapshot);
     monitor.progress.made();
 
-    let (decision, names) = commit(monitor, config, &snapshot, now).await?;
+    let (decision, names) = commit(monitor, config, &snapshot, answers, now).await?;
     monitor.own.cycle();
     monitor.progress.made();
 
@@ -129,40 +157,39 @@ fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError>
     Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
 }
 
-async fn observe(
+/// One look at the machine, on a thread of its own.
+pub(super) async fn look(
     monitor: &Monitor,
     config: &Arc<Config>,
     remembered: Remembered,
-    about_us: Vec<Finding>,
     now: Time,
-) -> Result<Arc<Snapshot>, CycleError> {
+) -> Result<Observed, CycleError> {
     let (eyes, config) = (Arc::clone(&monitor.eyes), Arc::clone(config));
-    let seat = Arc::clone(&monitor.looking).try_acquire_owned().map_err(|_| CycleError::Hangs)?;
+    let seat = Arc::clone(&monitor.looking).acquire_owned();
+    let seat = tokio::time::timeout(LOOK, seat).await.map_err(|_| CycleError::Hangs)?;
     let looking = tokio::task::spawn_blocking(move || {
-        let mut snapshot = eyes.look(&config, &remembered, now);
-        if !about_us.is_empty() {
-            snapshot.findings.extend(about_us);
-            worst_first(&mut snapshot.findings);
-        }
+        let seen = eyes.look(&config, &remembered, now);
         drop(seat);
-        snapshot
+        seen
     });
     let seen = tokio::time::timeout(LOOK, looking).await.map_err(|_| CycleError::Hangs)?;
-    Ok(Arc::new(seen.map_err(|_| CycleError::Panicked)?))
+    seen.map_err(|_| CycleError::Panicked)
 }
 
 async fn commit(
     monitor: &Monitor,
     config: &Arc<Config>,
     snapshot: &Arc<Snapshot>,
+    answers: &Answers,
     now: Time,
 ) -> Result<(Decision, Pseudonyms), CycleError> {
     let (snapshot, config) = (Arc::clone(snapshot), Arc::clone(config));
+    let (records, runs) = (answers.records.clone(), answers.runs());
     let committed = monitor.desk.with(move |store| -> Result<_, StoreError> {
         let fingerprints: Vec<_> = snapshot.credentials.iter().filter_map(|one| one.credential.fingerprint).collect();
         store.first_seen(&fingerprints, now)?;
         let names = store.pseudonyms(texts(&snapshot), config.export_emails)?;
-        let record = CycleRecord { snapshot: &snapshot, verdicts: &[], runs: &[STATUS], now };
+        let record = CycleRecord { snapshot: &snapshot, verdicts: &records, runs, now };
         let decision =
             store.commit_cycle(&record, |standing| decide(standing, &snapshot, &config.alerts, &names, now))?;
         Ok((decision, names))

@@ -22,10 +22,11 @@ use crate::net::Clients;
 use crate::store::token;
 use crate::web::{self, Door, Reload, Site};
 
-use super::cycle::{self, Eyes, Monitor, STATUS};
+use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
+use super::probing::{self, Answers};
 use super::systemd;
 use super::ticker::{Tick, Ticker};
 
@@ -138,6 +139,9 @@ struct Events {
     reloads: mpsc::Receiver<Reload>,
 }
 
+/// Before a provider's refusal is heard a second time, at most.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The page's door while it is open.
 struct OpenDoor {
     listen: Listen,
@@ -149,12 +153,15 @@ struct Daemon {
     start: Start,
     location: Location,
     config: Arc<Config>,
+    clients: Arc<Clients>,
     mail: Arc<Mail>,
     monitor: Monitor,
     site: Arc<Site>,
     door: Option<OpenDoor>,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
+    /// Providers are being asked.
+    asking: Option<JoinHandle<Result<Answers, CycleError>>>,
     /// The outbox has nothing that can be tried before the next tick or cycle.
     idle: bool,
     /// When this process last completed a cycle.
@@ -165,17 +172,20 @@ struct Daemon {
 
 impl Daemon {
     fn new(start: Start, location: Location, config: Arc<Config>, monitor: Monitor, site: Arc<Site>) -> Self {
-        let mail = new_mail(&config, &start, &monitor);
+        let clients = Clients::new(&start.env);
+        let mail = new_mail(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
             start,
             location,
             config,
+            clients,
             mail,
             monitor,
             site,
             door: None,
             delivering: None,
+            asking: None,
             idle: false,
             last_cycle: None,
             not_taken: None,
@@ -184,7 +194,7 @@ impl Daemon {
 
     async fn work(&mut self, mut events: Events) {
         let stop = self.start.stop.clone();
-        self.cycle().await;
+        self.cycle(&Answers::default()).await;
         while !stop.is_cancelled() {
             let next_message = self.next_message().await;
             if next_message.is_zero() && !self.idle {
@@ -202,7 +212,11 @@ impl Daemon {
                 _ = events.ticks.recv() => self.tick().await,
                 tried = ended(self.delivering.as_mut()) => {
                     self.delivering = None;
-                    self.idle = tried == 0;
+                    self.idle = tried.unwrap_or(0) == 0;
+                }
+                asked = ended(self.asking.as_mut()) => {
+                    self.asking = None;
+                    self.answered(asked).await;
                 }
                 () = tokio::time::sleep(next_message), if !next_message.is_zero() => {}
             }
@@ -224,14 +238,42 @@ impl Daemon {
         };
         if due(&self.config.status, last, now).now {
             self.count_missed(now);
-            self.cycle().await;
+            self.cycle(&Answers::default()).await;
         } else {
             self.monitor.progress.made();
+        }
+        self.probe().await;
+    }
+
+    /// Asks the providers if that is due; the next cycle judges what they say.
+    async fn probe(&mut self) {
+        let last = match self.monitor.desk.with(|store| store.last_run(PROBE)).await {
+            Ok(Ok(last)) => last,
+            // Not knowing is no reason to ask again and again.
+            _ => return,
+        };
+        let now = self.monitor.clock.now();
+        if self.asking.is_some() || !self.config.probe.as_ref().is_some_and(|probe| due(probe, last, now).now) {
+            return;
+        }
+        // Beside the cycles: hearing a refusal twice takes half a minute, in which files are judged as ever.
+        let (monitor, config, clients) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.clients));
+        let env = self.start.env.clone();
+        self.asking =
+            Some(tokio::spawn(async move { probing::round(&monitor, &config, &env, &clients, PATIENCE).await }));
+    }
+
+    /// The providers have answered (or the task that asked them died).
+    async fn answered(&mut self, asked: Option<Result<Answers, CycleError>>) {
+        match asked {
+            Some(Ok(answers)) => self.cycle(&answers).await,
+            Some(Err(error)) => tracing::error!(%error, "the providers were not asked"),
+            None => {}
         }
     }
 
     /// A cycle; given up when it still runs a moment after the end has begun.
-    async fn cycle(&mut self) {
+    async fn cycle(&mut self, answers: &Answers) {
         let given_up = {
             let stop = self.start.stop.clone();
             async move {
@@ -241,7 +283,7 @@ impl Daemon {
         };
         let notes: Vec<String> = self.not_taken.iter().cloned().collect();
         let done = tokio::select! {
-            done = cycle::cycle(&self.monitor, &self.config, &notes) => done,
+            done = cycle::cycle(&self.monitor, &self.config, answers, &notes) => done,
             () = given_up => return,
         };
         self.idle = false;
@@ -316,14 +358,16 @@ impl Daemon {
             }
         };
         systemd::ready();
-        self.cycle().await;
+        self.cycle(&Answers::default()).await;
         result
     }
 
     async fn adopt(&mut self, config: Config) {
         let old = std::mem::replace(&mut self.config, Arc::new(config));
         say_what_is_odd(&self.config, &self.start.env);
-        self.mail = new_mail(&self.config, &self.start, &self.monitor);
+        // A certificate store may have changed too.
+        self.clients = Clients::new(&self.start.env);
+        self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor);
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
         let changed = |name: &str| old.receivers.iter().find(|one| one.name == name);
@@ -380,6 +424,9 @@ impl Daemon {
 
     /// Lets go of everything within the time that is left.
     async fn end(mut self) {
+        if let Some(asking) = self.asking.take() {
+            asking.abort();
+        }
         if let Some(mut delivering) = self.delivering.take()
             && tokio::time::timeout(LAST_MAIL, &mut delivering).await.is_err()
         {
@@ -391,17 +438,20 @@ impl Daemon {
     }
 }
 
-/// Waits for messages under way, and says how many were tried; for ever if there are none.
-async fn ended(delivering: Option<&mut JoinHandle<usize>>) -> usize {
-    let Some(task) = delivering else { return std::future::pending().await };
-    task.await.unwrap_or_else(|error| {
-        tracing::error!(%error, "delivering panicked; what was not recorded is sent again");
-        0
-    })
+/// Waits for a task of ours; for ever if there is none. `None`: it panicked.
+async fn ended<T>(task: Option<&mut JoinHandle<T>>) -> Option<T> {
+    let Some(task) = task else { return std::future::pending().await };
+    match task.await {
+        Ok(done) => Some(done),
+        Err(error) => {
+            tracing::error!(%error, "a task panicked; nothing is lost, what was not recorded is done again");
+            None
+        }
+    }
 }
 
-fn new_mail(config: &Config, start: &Start, monitor: &Monitor) -> Arc<Mail> {
-    let mail = Mail::new(config, &start.env, &Clients::new(&start.env), &start.clock);
+fn new_mail(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Mail> {
+    let mail = Mail::new(config, &start.env, clients, &start.clock);
     mail.announce(&monitor.own);
     Arc::new(mail)
 }

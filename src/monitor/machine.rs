@@ -2,12 +2,12 @@
 
 use crate::config::{self, Config, Location};
 use crate::doctor::Program;
-use crate::domain::{Environment, FingerprintKey, Snapshot, Time};
+use crate::domain::{Environment, FingerprintKey, Time};
 use crate::store::{Remembered, key};
 
 use super::cycle::Eyes;
 use super::ground::{Ground, StartError};
-use super::observe::{Look, observe, observe_home_only};
+use super::observe::{Look, Observed, observe, observe_home_only};
 
 /// Looks at this machine, or at one home on it.
 pub struct Machine {
@@ -43,7 +43,7 @@ impl Machine {
 }
 
 impl Eyes for Machine {
-    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Snapshot {
+    fn look(&self, config: &Config, remembered: &Remembered, now: Time) -> Observed {
         let look = Look {
             env: &self.env,
             cwd: None,
@@ -52,9 +52,8 @@ impl Eyes for Machine {
             program: self.program.clone(),
             remembered,
             key: &self.key,
-            provider_date: None,
             now,
         };
-        if self.home_only { observe_home_only(&look).snapshot } else { observe(&look).snapshot }
+        if self.home_only { observe_home_only(&look) } else { observe(&look) }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! * [`observe`]: one look at the machine, shared with every command; [`variables`] belongs to it.
 //! * [`cycle`]: observe, decide, ONE transaction. [`delivery`]: from the outbox to the receivers.
+//! * [`probing`]: which credentials are asked about, and hearing a failure twice.
 //! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
 //! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
 //! * [`logs`]: what goes to stderr.
@@ -17,6 +18,7 @@ pub mod logs;
 pub mod machine;
 pub mod observe;
 pub mod once;
+pub mod probing;
 pub mod systemd;
 pub mod ticker;
 pub mod variables;

@@ -12,7 +12,7 @@ use crate::domain::{
     Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
-use crate::engine::clock_trust::{self, ProviderDate, Witnesses};
+use crate::engine::clock_trust::{self, Witnesses};
 use crate::engine::observation::Observation;
 use crate::formats::gateway_view::{GatewayView, Sight};
 use crate::formats::installation::Installation;
@@ -36,8 +36,6 @@ pub struct Look<'a> {
     pub remembered: &'a Remembered,
     /// Key of the fingerprints.
     pub key: &'a FingerprintKey,
-    /// The last `Date` of a provider, if one was asked by this process.
-    pub provider_date: Option<ProviderDate>,
     /// The instant of the observation.
     pub now: Time,
 }
@@ -104,7 +102,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let witnesses = Witnesses {
         built: clock_trust::built(),
         last_persisted: look.remembered.last_time,
-        provider: look.provider_date,
+        provider: look.remembered.provider_date,
     };
     let observation = Observation {
         host: look.config.identity.host.clone().unwrap_or_else(host_name),
@@ -142,7 +140,8 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
 }
 
 /// The verdicts that count, each for the generation that is there now.
-fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
+#[must_use]
+pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
     let one = |credential: &Credential| {
         let stored = known.verdicts.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);

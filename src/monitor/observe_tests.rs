@@ -41,7 +41,6 @@ impl Home {
             program: Program::default(),
             remembered,
             key: &self.key,
-            provider_date: None,
             now: now(),
         })
     }
@@ -82,6 +81,7 @@ fn what_earlier_cycles_know_counts() {
     let of = |generation: &str| StoredVerdict {
         conclusive: Some((generation.to_owned(), verdict.clone())),
         inconclusive: None,
+        not_before: None,
     };
     remembered.generations.insert(id.clone(), generation.clone());
     remembered.verdicts.insert(id.clone(), of(&generation));

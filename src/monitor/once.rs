@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::domain::Environment;
+use crate::engine::due::due;
 use crate::export::own::Own;
 use crate::net::Clients;
 
@@ -13,10 +14,15 @@ use super::cycle::{self, Committed, CycleError, Eyes, Monitor};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
+use super::probing::{self, Answers};
 use super::systemd::Progress;
 
 /// For everything together: phones and cron runs must not pile up.
 pub const BUDGET: Duration = Duration::from_secs(45);
+/// For asking the providers, out of it.
+const PROBES: Duration = Duration::from_secs(25);
+/// Before a failure is heard a second time.
+const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How it ended.
 pub enum Once {
@@ -46,12 +52,24 @@ pub async fn once<E: Eyes + 'static>(
         Desk::new(store).map_err(|source| StartError::System { what: "no thread for state.db", source })?;
     let monitor =
         Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
-    let mail = Mail::new(&config, env, &Clients::new(env), &clock);
+    let clients = Clients::new(env);
+    let mail = Mail::new(&config, env, &clients, &clock);
 
     let mut committed = None;
     let work = async {
-        committed = Some(cycle::cycle(&monitor, &config, &[]).await?);
+        committed = Some(cycle::cycle(&monitor, &config, &Answers::default(), &[]).await?);
         deliver(&monitor, &config, &mail).await?;
+        // What the files say is out; now what the providers say, if they answer in time.
+        let last = monitor.desk.with(|store| store.last_run(cycle::PROBE)).await??;
+        if config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now) {
+            let round = probing::round(&monitor, &config, env, &clients, PATIENCE);
+            if let Ok(answers) = tokio::time::timeout(PROBES, round).await {
+                committed = Some(cycle::cycle(&monitor, &config, &answers?, &[]).await?);
+                deliver(&monitor, &config, &mail).await?;
+            } else {
+                tracing::warn!("the providers did not answer in time; the next run asks again");
+            }
+        }
         cycle::tidy(&monitor, &config).await
     };
     match tokio::time::timeout(BUDGET, work).await {

@@ -20,9 +20,29 @@ pub struct StoredVerdict {
     pub conclusive: Option<(String, Verdict)>,
     /// The last one of no conclusion, with the generation it is about.
     pub inconclusive: Option<(String, Verdict)>,
+    /// Not to be asked before, by the provider's own wish with its last answer.
+    pub not_before: Option<Time>,
 }
 
 impl StoredVerdict {
+    /// Takes in a new answer.
+    pub fn learn(&mut self, probe: &ProbeRecord) {
+        let answer = Some((probe.generation.clone(), probe.verdict.clone()));
+        if probe.verdict.kind.is_conclusive() {
+            self.conclusive = answer;
+        } else {
+            self.inconclusive = answer;
+        }
+        self.not_before = probe.not_before;
+    }
+
+    /// When it was last asked about.
+    #[must_use]
+    pub fn last_asked(&self) -> Option<Time> {
+        let at = |answer: &Option<(String, Verdict)>| answer.as_ref().map(|(_, verdict)| verdict.at);
+        at(&self.conclusive).max(at(&self.inconclusive))
+    }
+
     /// The one that counts for a generation now: the conclusive one if it is of this generation and at most 24 h old, else
     /// the inconclusive one.
     #[must_use]
@@ -85,8 +105,8 @@ pub(super) fn count_cycle(db: &Connection, now: Time, clock_is_wrong: bool) -> R
 pub(super) fn record_verdict(db: &Connection, probe: &ProbeRecord) -> Result<(), StoreError> {
     let verdict = &probe.verdict;
     db.execute(
-        "INSERT OR REPLACE INTO verdict (credential, conclusive, generation, kind, at, detail)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT OR REPLACE INTO verdict (credential, conclusive, generation, kind, at, detail, not_before)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
             probe.credential.as_str(),
             verdict.kind.is_conclusive(),
@@ -94,13 +114,15 @@ pub(super) fn record_verdict(db: &Connection, probe: &ProbeRecord) -> Result<(),
             verdict.kind.word(),
             millis(verdict.at),
             verdict.detail,
+            probe.not_before.map(millis),
         ],
     )?;
     Ok(())
 }
 
 pub(super) fn verdicts(db: &Connection) -> Result<BTreeMap<CredentialId, StoredVerdict>, StoreError> {
-    let mut read = db.prepare("SELECT credential, conclusive, generation, kind, at, detail FROM verdict")?;
+    let mut read =
+        db.prepare("SELECT credential, conclusive, generation, kind, at, detail, not_before FROM verdict ORDER BY at")?;
     let mut rows = read.query([])?;
     let mut found: BTreeMap<CredentialId, StoredVerdict> = BTreeMap::new();
     while let Some(row) = rows.next()? {
@@ -112,6 +134,7 @@ pub(super) fn verdicts(db: &Connection) -> Result<BTreeMap<CredentialId, StoredV
         let entry = found.entry(CredentialId(row.get(0)?)).or_default();
         let place = if row.get(1)? { &mut entry.conclusive } else { &mut entry.inconclusive };
         *place = Some((row.get(2)?, verdict));
+        entry.not_before = row.get::<_, Option<i64>>(6)?.map(instant);
     }
     Ok(found)
 }

@@ -99,6 +99,8 @@ pub struct ProbeRecord {
     pub generation: String,
     /// The answer.
     pub verdict: Verdict,
+    /// Not to be asked before, by the provider's own wish.
+    pub not_before: Option<Time>,
 }
 
 /// The one writer of `state.db`. Blocking: the monitor gives it a thread of its own.

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::{Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
 use crate::domain::{CredentialId, Incident, Time};
+use crate::engine::clock_trust::ProviderDate;
 
 /// What earlier cycles know. Empty where there is no `state.db`.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +23,8 @@ pub struct Remembered {
     pub incidents: Vec<Incident>,
     /// The last `now` that a cycle committed.
     pub last_time: Option<Time>,
+    /// What a provider's clock showed a moment ago; known only to whoever asked, never stored.
+    pub provider_date: Option<ProviderDate>,
 }
 
 impl Reader {
@@ -64,6 +67,7 @@ fn read(db: &Connection) -> Result<Remembered, StoreError> {
         first_seen: by_name(db, "SELECT fingerprint, at FROM first_seen")?,
         incidents: incidents::all(db)?,
         last_time: ledger::last_time(db)?,
+        provider_date: None,
     })
 }
 

@@ -93,6 +93,7 @@ CREATE TABLE verdict (
   kind TEXT NOT NULL,
   at INTEGER NOT NULL,
   detail TEXT NOT NULL,
+  not_before INTEGER,                 -- the provider does not want to be asked earlier
   PRIMARY KEY (credential, conclusive)
 ) STRICT, WITHOUT ROWID;
 

@@ -1,6 +1,7 @@
 //! Tests over the whole house and over the built program: one binary, linked once.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and these are not inside #[cfg(test)]")]
 
+mod asking;
 mod fake_provider;
 mod function_tables;
 mod handover;

@@ -20,6 +20,7 @@ use opensoul::monitor::delivery::{Mail, deliver};
 use opensoul::monitor::desk::Desk;
 use opensoul::monitor::ground::Ground;
 use opensoul::monitor::machine::Machine;
+use opensoul::monitor::probing::Answers;
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::notify::Receiver;
 
@@ -105,7 +106,7 @@ impl Bench {
     }
 
     async fn cycle(&self) -> Committed {
-        let committed = cycle(&self.monitor, &self.config, &[]).await.unwrap();
+        let committed = cycle(&self.monitor, &self.config, &Answers::default(), &[]).await.unwrap();
         deliver(&self.monitor, &self.config, &self.mail).await.unwrap();
         committed
     }

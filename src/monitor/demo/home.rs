@@ -10,6 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
+use super::fake_provider::REFUSED;
 use crate::domain::{Environment, Span, Time};
 
 /// Warnings begin this long before the end, criticals half as long.
@@ -28,6 +29,8 @@ pub struct Sinks {
     pub mail: String,
     /// URL of the webhook sink.
     pub hook: String,
+    /// Base URL of the fake provider; every key in here goes there.
+    pub provider: String,
     /// Port of the page.
     pub web: u16,
 }
@@ -78,6 +81,16 @@ impl Home {
         let config = format!(
             r#"[schedule]
 status = "1s"
+probe = "15s"
+
+[providers.openai]
+base_url = "{provider}"
+
+[providers.anthropic]
+base_url = "{provider}"
+
+[providers.groq]
+base_url = "{provider}"
 
 [thresholds]
 warn = "{warn}s"
@@ -109,6 +122,7 @@ listen = "127.0.0.1:{web}"
 [identity]
 host = "demo"
 "#,
+            provider = sinks.provider,
             web = sinks.web,
             warn = WARN.num_seconds(),
             critical = CRITICAL.num_seconds(),
@@ -118,7 +132,7 @@ host = "demo"
         write(&self.secret(), secret)?;
         write(&self.config(), &config)?;
         let gateway = json!({
-            "agents": { "defaults": { "model": { "primary": "anthropic/claude-sonnet-4-5", "fallbacks": ["openai/gpt-5"] } } },
+            "agents": { "defaults": { "model": { "primary": "anthropic/claude-sonnet-4-5", "fallbacks": ["openai/gpt-5", "groq/llama-4"] } } },
         });
         write(&self.root.join(".opensoul/opensoul.json"), &gateway.to_string())?;
         // A subscription login that its tool renews by itself: fine, whatever its access token says.
@@ -161,6 +175,8 @@ host = "demo"
                     "expires": (now + TOKEN_ENDS).timestamp_millis(),
                 },
                 "openai:default": { "type": "api_key", "provider": "openai", "key": "demo-api-key" },
+                // Looks well, and the provider does not know it any more: only asking shows that.
+                "groq:default": { "type": "api_key", "provider": "groq", "key": REFUSED },
                 "openai-codex:default": {
                     "type": "oauth",
                     "provider": "openai-codex",

@@ -3,6 +3,7 @@
 //! Everything is on loopback, on ports that the system chooses; the environment holds nothing of ours; no credential of this
 //! machine is read; what is deleted in the end is the directory that was made in the beginning.
 
+pub mod fake_provider;
 pub mod home;
 pub mod hook_sink;
 pub mod mail_sink;
@@ -60,6 +61,7 @@ pub async fn demo(
     let sinks = Sinks {
         mail: mail_sink::start(mail_sender, stop.clone()).await?.to_string(),
         hook: hook_sink::start(&key, hook_sender, stop.clone()).await?,
+        provider: fake_provider::start(stop.clone()).await?,
         web: free_port()?,
     };
     let home = Home::new(directory.path());

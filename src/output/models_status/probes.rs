@@ -53,9 +53,14 @@ pub struct Probed {
     pub reason_code: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u64>,
+    /// Which provider's secret is to be asked about; `None` where there is nothing to ask.
+    #[serde(skip)]
+    pub ask: Option<String>,
 }
 
-const UNASKED: &str = "Not asked: this version asks no provider yet, so nothing is known about it.";
+const UNASKED: &str = "Not asked: there is no free, documented way, or its requests go to another place.";
 
 /// Every target, with the reason why it is not asked.
 #[must_use]
@@ -75,6 +80,8 @@ pub fn plan(input: &Input<'_>, options: Options, at_ms: i64) -> Probes {
             status: "unknown",
             reason_code: None,
             error: None,
+            latency_ms: None,
+            ask: None,
         };
         let mut push = |mut target: Probed, refused: Option<(&'static str, &'static str)>| {
             match refused {
@@ -85,6 +92,7 @@ pub fn plan(input: &Input<'_>, options: Options, at_ms: i64) -> Probes {
                 }
                 None => {
                     total += 1;
+                    target.ask = Some(row.id.clone());
                     (target.reason_code, target.error) = (Some("unverifiable"), Some(UNASKED.to_owned()));
                 }
             }
