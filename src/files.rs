@@ -1,6 +1,6 @@
 //! Reading other people's files: bounded, never blocking, and with words for whatever is in the way. Never writes.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -56,8 +56,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| in_the_way(&error))?;
+    let file = open(path).map_err(|error| in_the_way(&error))?;
     // One allocation of the final size: growing would leave copies of secrets behind.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
@@ -78,6 +77,15 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
             Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some((line, column)) })
         }
     }
+}
+
+/// Opens for reading without waiting for the other end of a pipe.
+///
+/// # Errors
+/// The system's.
+pub fn open(path: &Path) -> std::io::Result<File> {
+    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// A file's text where nothing but its text matters: empty for whatever is in the way (which somebody else reports).

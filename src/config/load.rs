@@ -1,6 +1,5 @@
 //! Reads `monitor.toml` and everything about it that only the file system knows: owner, permissions, secret files.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,6 +8,7 @@ use super::problem::Problem;
 use super::secret_ref::plain;
 use super::{Config, SecretRef, local_zone, locate};
 use crate::domain::{Environment, Place};
+use crate::files;
 
 /// A configuration is written by a person; more than this is something else.
 const LIMIT: u64 = 1024 * 1024;
@@ -53,7 +53,7 @@ pub fn load(path: Option<&Path>, env: &Environment) -> Result<Config, Vec<Proble
 
 /// Opens once and judges what was opened, so that nothing can be exchanged in between.
 fn read(path: &Path, problems: &mut Vec<Problem>) -> std::io::Result<String> {
-    let file = File::open(path)?;
+    let file = files::open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() {
         return Err(std::io::Error::other("is not a file"));
@@ -88,7 +88,7 @@ fn read(path: &Path, problems: &mut Vec<Problem>) -> std::io::Result<String> {
 fn check_secret(place: &Place, reference: &SecretRef) -> Option<Problem> {
     let SecretRef::File(path) = reference else { return None };
     let quoted = path.display();
-    let (what, fix) = match File::open(path).and_then(|file| file.metadata()) {
+    let (what, fix) = match files::open(path).and_then(|file| file.metadata()) {
         Err(error) => (
             format!("{quoted}: {}", plain(&error)),
             format!("write the secret into it: `install -m 600 /dev/stdin '{quoted}'`"),

@@ -1,11 +1,11 @@
 //! From a reference to the secret itself, at the moment it is needed. No error here ever holds a part of a secret.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{MaybeSecret, SecretRef};
 use crate::domain::{Environment, Secret};
+use crate::files;
 
 /// Larger files are not secrets but mistakes.
 const LIMIT: u64 = 64 * 1024;
@@ -54,7 +54,7 @@ fn credential_path(name: &str, env: &Environment) -> Result<PathBuf, String> {
 
 fn read(path: &Path) -> Result<Secret, String> {
     let failed = |error: std::io::Error| format!("file {}: {}", path.display(), plain(&error));
-    let file = File::open(path).map_err(failed)?;
+    let file = files::open(path).map_err(failed)?;
     let facts = file.metadata().map_err(failed)?;
     if !facts.is_file() {
         return Err(format!("{} is not a file", path.display()));

@@ -3,8 +3,9 @@
 //! What must hold: a message is on disk before it is sent; a cycle is committed whole or not at all; whoever stops waiting for
 //! a cycle at any point loses nothing, because the next one finds everything in `state.db`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -49,6 +50,8 @@ pub struct Monitor {
     pub progress: Progress,
     /// The home directory, shown as `~`.
     pub home: PathBuf,
+    /// What each receiver said to the last attempt, if that failed; for the page.
+    pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -65,7 +68,8 @@ impl Monitor {
         progress: Progress,
         home: PathBuf,
     ) -> Self {
-        Self { clock: Arc::clone(clock), desk, own, site, eyes, progress, home, looking: Arc::new(Semaphore::new(1)) }
+        let (clock, looking) = (Arc::clone(clock), Arc::new(Semaphore::new(1)));
+        Self { clock, desk, own, site, eyes, progress, home, troubles: Arc::default(), looking }
     }
 }
 
@@ -217,16 +221,21 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
     let read = |store: &mut Store| -> Result<_, StoreError> {
-        Ok((store.incidents()?, store.receiver_states()?, store.last_persisted_time()?))
+        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?))
     };
     let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
+    let troubles = monitor.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
     let incidents = incidents.into_iter().filter(open).collect();
-    let receivers = config.receivers.iter().map(|receiver| health(receiver, &states)).collect();
+    let receivers = config.receivers.iter().map(|receiver| health(receiver, &states, &troubles)).collect();
     Ok(Standing { incidents, receivers, last_cycle })
 }
 
-fn health(receiver: &crate::config::Receiver, states: &[ReceiverState]) -> ReceiverHealth {
+fn health(
+    receiver: &crate::config::Receiver,
+    states: &[ReceiverState],
+    troubles: &BTreeMap<String, String>,
+) -> ReceiverHealth {
     let state = states.iter().find(|state| state.name == receiver.name);
     ReceiverHealth {
         name: receiver.name.clone(),
@@ -234,6 +243,9 @@ fn health(receiver: &crate::config::Receiver, states: &[ReceiverState]) -> Recei
         queued: state.map_or(0, |s| usize::try_from(s.queued).unwrap_or(usize::MAX)),
         oldest_queued: state.and_then(|s| s.oldest),
         last_success: state.and_then(|s| s.last_success),
-        last_error: state.and_then(|s| s.quarantine.as_ref()).map(|q| q.detail.clone()),
+        last_error: state
+            .and_then(|s| s.quarantine.as_ref())
+            .map(|q| q.detail.clone())
+            .or_else(|| troubles.get(&receiver.name).cloned()),
     }
 }

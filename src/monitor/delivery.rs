@@ -1,7 +1,7 @@
 //! From the outbox to the receivers, and what became of it back into the outbox.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
@@ -69,6 +69,7 @@ pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<
     let book = Book {
         desk: monitor.desk.clone(),
         own: Arc::clone(&monitor.own),
+        troubles: Arc::clone(&monitor.troubles),
         clock: Arc::clone(&monitor.clock),
         receivers,
         channels: mail.channels.clone(),
@@ -86,9 +87,22 @@ pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<
 struct Book {
     desk: Desk,
     own: Arc<Own>,
+    troubles: Arc<Mutex<BTreeMap<String, String>>>,
     clock: Arc<dyn Clock>,
     receivers: BTreeMap<NotificationId, String>,
     channels: BTreeMap<String, &'static str>,
+}
+
+impl Book {
+    fn note_trouble(&self, receiver: &str, outcome: &Outcome) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Outcome::Delivered { .. } => troubles.remove(receiver),
+            Outcome::Transient { detail, .. } | Outcome::Permanent { detail, .. } => {
+                troubles.insert(receiver.to_owned(), detail.clone())
+            }
+        };
+    }
 }
 
 #[async_trait]
@@ -110,6 +124,7 @@ impl Ledger for Book {
                 tracing::error!(receiver, %id, "refused: {detail}");
             }
         }
+        self.note_trouble(receiver, outcome);
         let (id, outcome, now) = (id.clone(), outcome.clone(), self.clock.now());
         // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
         match self.desk.with(move |store| store.record_outcome(&id, &outcome, now)).await {

@@ -10,6 +10,9 @@ use crate::domain::{CredentialId, Fingerprint, Span, Time, Verdict, VerdictKind}
 /// How long a conclusive verdict counts (DESIGN §7).
 const COUNTS: Span = Span::hours(24);
 
+/// A clock that went back and has gone on from there for so long is believed.
+const BELIEVED_AFTER: Span = Span::days(1);
+
 /// The last answers about one credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredVerdict {
@@ -54,8 +57,24 @@ pub(super) fn last_time(db: &Connection) -> Result<Option<Time>, StoreError> {
 }
 
 /// Not the greatest instant but the last one: after one cycle with a clock set right again, all is well.
-pub(super) fn count_cycle(db: &Connection, now: Time) -> Result<(), StoreError> {
-    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('last_time', ?1)", [millis(now)])?;
+/// A clock that goes wrong is not the next witness of itself: while its dates cannot be trusted, the last good time stays.
+/// After a day of that the new time is taken, because it was the old one that ran ahead.
+pub(super) fn count_cycle(db: &Connection, now: Time, clock_is_wrong: bool) -> Result<(), StoreError> {
+    let since = meta(db, "clock_wrong_since")?.map(instant).filter(|since| *since <= now);
+    let forget = "DELETE FROM meta WHERE name = 'clock_wrong_since'";
+    let set = |name: &str| {
+        db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)", params![name, millis(now)])
+    };
+    match (clock_is_wrong, since) {
+        (true, None) => {
+            set("clock_wrong_since")?;
+        }
+        (true, Some(since)) if now - since < BELIEVED_AFTER => {}
+        _ => {
+            set("last_time")?;
+            db.execute(forget, [])?;
+        }
+    }
     db.execute(
         "INSERT INTO meta (name, value) VALUES ('cycles', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
         [],

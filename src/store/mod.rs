@@ -182,7 +182,7 @@ impl Store {
             for name in cycle.runs {
                 ledger::set_last_run(tx, name, cycle.now)?;
             }
-            ledger::count_cycle(tx, cycle.now)?;
+            ledger::count_cycle(tx, cycle.now, cycle.snapshot.clock_problem.is_some())?;
             fault::point("before-commit");
             Ok(decision)
         })?;
