@@ -37,6 +37,43 @@ pub const LIMIT: u64 = 8 << 20;
 /// # Errors
 /// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
+    let Some((bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    match not_text(&bytes) {
+        Some(at) => Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some(at) }),
+        None => Ok(Some(contents(&bytes, modified))),
+    }
+}
+
+/// Reads a file of lines that each stand for themselves (`.env`): what is no text becomes U+FFFD, as for their owners, and is
+/// reported beside the rest. A value with such a character is not the value that was meant.
+///
+/// # Errors
+/// As [`read`], but for what is not text.
+pub fn read_lines(path: &Path, limit: u64) -> Result<Option<(Contents, Option<Trouble>)>, Trouble> {
+    let Some((bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    let trouble = not_text(&bytes).map(|at| Trouble {
+        unparsable: true,
+        why: "has bytes that are not text (not UTF-8); the other lines count".to_owned(),
+        at: Some(at),
+    });
+    Ok(Some((contents(&bytes, modified), trouble)))
+}
+
+fn contents(bytes: &[u8], modified: Option<Time>) -> Contents {
+    Contents { text: Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()), modified }
+}
+
+/// Line and column, from 1, of the first byte that is no text.
+fn not_text(bytes: &[u8]) -> Option<(usize, usize)> {
+    let before = &bytes[..std::str::from_utf8(bytes).err()?.valid_up_to()];
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    Some((line, column))
+}
+
+type Bytes = (Zeroizing<Vec<u8>>, Option<Time>);
+
+fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
@@ -64,19 +101,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
     if bytes.len() as u64 > limit {
         return Err(too_large());
     }
-    match String::from_utf8(std::mem::take(&mut *bytes)) {
-        Ok(text) => {
-            Ok(Some(Contents { text: Zeroizing::new(text), modified: metadata.modified().ok().map(Time::from) }))
-        }
-        Err(error) => {
-            let good = error.utf8_error().valid_up_to();
-            let bytes = Zeroizing::new(error.into_bytes());
-            let before = &bytes[..good];
-            let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-            let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-            Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some((line, column)) })
-        }
-    }
+    Ok(Some((bytes, metadata.modified().ok().map(Time::from))))
 }
 
 /// Opens for reading without waiting for the other end of a pipe.
@@ -152,6 +177,10 @@ mod tests {
         assert_eq!(why("loop"), unreadable("is a loop of symbolic links"));
         assert_eq!(why("dangling"), unreadable("is a link to nothing"));
         assert_eq!(why("pipe"), unreadable("is not a regular file"));
+        let lines = |name: &str| read_lines(&path(name), 1024).unwrap().unwrap();
+        assert!(lines("good").1.is_none());
+        let (contents, trouble) = lines("binary");
+        assert_eq!((contents.text.as_str(), trouble.unwrap().at), ("one\ntwo\u{fffd}", Some((2, 4))));
         let endless = read(Path::new("/dev/zero"), 1024).err().unwrap();
         assert_eq!(endless.why, "is not a regular file");
     }

@@ -48,9 +48,10 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
     };
     let program = doctor::program(argv.first().map(OsString::as_os_str));
+    let nagios = asks_for_nagios(&argv);
     let cli = match Cli::try_parse_from(argv) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, nagios),
     };
     let mut context = Context { global: cli.global, env_as_given: env.clone(), env, program };
     if let Err(failure) = apply_profile(&mut context) {
@@ -90,10 +91,22 @@ fn apply_profile(context: &mut Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
+/// True for `--exit-codes nagios` and `--format nagios`, seen before clap has understood the rest: a plugin with a mistake in
+/// its command line is UNKNOWN (3) to a monitoring system, which knows no 64.
+fn asks_for_nagios(argv: &[OsString]) -> bool {
+    let options = ["--exit-codes", "--format"];
+    argv.iter().zip(argv.iter().skip(1)).any(|(option, value)| options.iter().any(|o| option == o) && value == "nagios")
+        || argv.iter().any(|word| options.iter().any(|option| *word == *format!("{option}=nagios")))
+}
+
+fn usage(error: &clap::Error, nagios: bool) -> ExitCode {
     // Help and version go to stdout with 0; everything else is an error of use (64, never clap's 2: that means "expiring").
     let _ = error.print();
-    if error.use_stderr() { Failure::new(FailureKind::Usage, "").into() } else { ExitCode::SUCCESS }
+    match (error.use_stderr(), nagios) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => ExitCode::from(3),
+        (true, false) => Failure::new(FailureKind::Usage, "").into(),
+    }
 }
 
 fn dispatch(command: Command, context: &Context) -> Outcome {

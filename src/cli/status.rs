@@ -2,6 +2,8 @@
 
 use std::io::Write;
 
+use anstream::{AutoStream, ColorChoice};
+
 use super::Context;
 use super::args::{Format, Status};
 use super::exit::{Failure, FailureKind, Outcome};
@@ -79,9 +81,15 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
     Ok(code)
 }
 
-/// Writes everything, to a pipe of any size. Styles go only to a terminal.
+/// Writes everything, to a pipe of any size. Styles go only to a terminal; they are taken out beforehand, because a stream
+/// that does so on the way makes one system call for each piece.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::stdout().lock();
+    let plain = match AutoStream::choice(&out) {
+        ColorChoice::Never => Some(anstream::adapter::strip_str(text).to_string()),
+        _ => None,
+    };
+    let text = plain.as_deref().unwrap_or(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -252,10 +252,7 @@ pub fn parse(text: &str) -> Result<Parsed, Broken> {
 /// # Errors
 /// The text is not a JSON object.
 pub fn add_state(store: &mut AuthStore, text: &str) -> Result<Vec<Damage>, Broken> {
-    let root = json::parse(text)?;
-    if !matches!(root, Json::Object(_)) {
-        return Err(Broken { line: 1, column: 1, message: format!("is {} instead of an object", root.kind()) });
-    }
+    let root = object(text)?;
     let mut parsed = Parsed::default();
     read_state(&root, &mut parsed);
     let state = &mut parsed.store;
@@ -277,7 +274,7 @@ pub fn add_state(store: &mut AuthStore, text: &str) -> Result<Vec<Damage>, Broke
 /// # Errors
 /// The text is not JSON.
 pub fn import_auth_json(store: &mut AuthStore, text: &str) -> Result<bool, Broken> {
-    let root = json::parse(text)?;
+    let root = object(text)?;
     if root.get("profiles").is_some() {
         return Ok(false);
     }
@@ -295,7 +292,7 @@ pub fn import_auth_json(store: &mut AuthStore, text: &str) -> Result<bool, Broke
 /// # Errors
 /// The text is not JSON.
 pub fn import_oauth_json(store: &mut AuthStore, text: &str) -> Result<bool, Broken> {
-    let root = json::parse(text)?;
+    let root = object(text)?;
     let mut imported = Vec::new();
     for (provider, value) in root.entries() {
         let id = format!("{provider}:default");
@@ -305,6 +302,14 @@ pub fn import_oauth_json(store: &mut AuthStore, text: &str) -> Result<bool, Brok
         imported.push((id, provider.into_owned(), ProfileType::Oauth, value));
     }
     Ok(import(store, imported))
+}
+
+/// A text that must be one JSON object.
+fn object(text: &str) -> Result<Json<'_>, Broken> {
+    match json::parse(text)? {
+        root @ Json::Object(_) => Ok(root),
+        root => Err(Broken { line: 1, column: 1, message: format!("is {} instead of an object", root.kind()) }),
+    }
 }
 
 /// Appends profiles whose ids are not there yet.

@@ -28,16 +28,17 @@ impl Source for Dotenv {
             if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 continue;
             }
-            match files::read(path, LIMIT) {
+            let fix = format!("Make {} a readable text file.", path.display());
+            match files::read_lines(path, LIMIT) {
                 Ok(None) => {}
-                Ok(Some(contents)) => {
+                Ok(Some((contents, trouble))) => {
+                    harvest.findings.extend(trouble.map(|trouble| trouble.finding(path, &fix)));
                     let prefix = format!("dotenv:{}#", path.display());
                     let place = Place { source: self.name(), prefix, path: Some(path), modified: contents.modified };
                     harvest.found.extend(variables(&contents.text, &place, scene));
                 }
                 Err(trouble) => {
                     up = false;
-                    let fix = format!("Make {} a readable text file.", path.display());
                     harvest.findings.push(trouble.finding(path, &fix));
                 }
             }
@@ -50,7 +51,8 @@ impl Source for Dotenv {
 fn variables(text: &str, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
     let mut last: BTreeMap<String, Vec<dotenv::Assignment>> = BTreeMap::new();
     for assignment in dotenv::parse(text) {
-        if provider_env::provider_of(&assignment.name).is_some() {
+        // A replaced byte is not part of the value that was meant, so nothing is known of it.
+        if provider_env::provider_of(&assignment.name).is_some() && !assignment.value.contains('\u{fffd}') {
             last.entry(assignment.name.clone()).or_default().push(assignment);
         }
     }

@@ -1,6 +1,7 @@
 """Credential files as their owners write them."""
 
 import base64
+import itertools
 import json
 import time
 
@@ -44,16 +45,20 @@ def codex(access_in=10 * DAY, refreshed_ago=DAY, access=None, refresh="rt_sample
     }
 
 
-def token(expires_in, secret="sk-ant-oat01-sample-token", provider="anthropic"):
-    """A profile of an `auth-profiles.json` that a person must renew."""
-    profile = {"type": "token", "provider": provider, "token": secret}
+_numbers = itertools.count()
+
+
+def token(expires_in, secret=None, provider="anthropic"):
+    """A profile of an `auth-profiles.json` that a person must renew. Each has a secret of its own unless one is given: the
+    same secret in two places would be one credential and its copy."""
+    profile = {"type": "token", "provider": provider, "token": secret or f"sk-ant-oat01-sample-{next(_numbers)}"}
     if expires_in is not None:
         profile["expires"] = ms(expires_in)
     return profile
 
 
-def api_key(secret="sk-sample-api-key", provider="anthropic"):
-    return {"type": "api_key", "provider": provider, "key": secret}
+def api_key(secret=None, provider="anthropic"):
+    return {"type": "api_key", "provider": provider, "key": secret or f"sk-sample-{next(_numbers)}"}
 
 
 def store(**profiles):

@@ -302,4 +302,4 @@ def test_a_foreign_first_word_goes_to_the_gateways_own_program(machine):
     ended = machine.run("gateway", "--port", "1", env={"PATH": path})
     assert ended.code == 7 and ended.out == "the other one: gateway --port 1\n", ended
     alone = machine.run("gateway", "start")
-    assert alone.code == 69 and "install" in alone.err, alone
+    assert alone.code == 69 and "Install" in alone.err, alone

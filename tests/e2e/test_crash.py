@@ -5,6 +5,7 @@ import collections
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 
@@ -102,7 +103,13 @@ def test_two_hundred_random_kills(machine, hook):
 
     def all_told():
         machine.once()
-        return len(told(hook.accepted())) == 200
+        if len(told(hook.accepted())) == 200:
+            return True
+        # What was killed twice waits five minutes for its third try; the test lets that time pass at once.
+        with sqlite3.connect(machine.state / "state.db") as database:
+            database.execute("UPDATE outbox SET next_at = 0 WHERE state = 'queued'")
+        database.close()
+        return False
 
     until(all_told, 90, lambda: f"all told; missing {sorted(set(f'anthropic:k{n:03}' for n in range(200)) - set(told(hook.accepted())))}", every=1)
     twice = {name: ids for name, ids in told(hook.accepted()).items() if len(ids) != 1}

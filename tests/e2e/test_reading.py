@@ -49,7 +49,7 @@ def everything(root):
             elif os.path.isfile(path):
                 with open(path, "rb") as opened:
                     content = hashlib.sha256(opened.read()).hexdigest()
-            found[os.path.relpath(path, root)] = (oct(at.st_mode), at.st_uid, at.st_size, at.st_mtime_ns, at.st_ctime_ns, content)
+            found[os.path.relpath(path, root)] = (oct(at.st_mode), at.st_uid, at.st_size, at.st_mtime_ns, content)
     return found
 
 

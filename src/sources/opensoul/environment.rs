@@ -39,16 +39,22 @@ pub fn files(env: &Environment, cwd: Option<&Path>, state_dir: &Path) -> Layered
 }
 
 fn add(layers: &mut LayeredEnv, path: &Path, layer: &Layer, wanted: impl Fn(&str) -> bool) {
-    match files::read(path, files::LIMIT) {
+    let fix = format!("make {} a readable text file", path.display());
+    match files::read_lines(path, files::LIMIT) {
         Ok(None) => {}
-        Ok(Some(contents)) => {
+        Ok(Some((contents, trouble))) => {
+            layers.problems.extend(trouble.map(|trouble| trouble.finding(path, &fix)));
             // In one file the last of several equal names wins; between files the first file.
-            for assignment in dotenv::parse(&contents.text).into_iter().rev().filter(|a| wanted(&a.name)) {
+            for assignment in dotenv::parse(&contents.text)
+                .into_iter()
+                .rev()
+                .filter(|a| wanted(&a.name) && !a.value.contains('\u{fffd}'))
+            {
                 layers.set_absent(&assignment.name, &assignment.value, layer);
             }
         }
         Err(trouble) => {
-            layers.problems.push(trouble.finding(path, &format!("make {} a readable text file", path.display())));
+            layers.problems.push(trouble.finding(path, &fix));
         }
     }
 }
