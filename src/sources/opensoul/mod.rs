@@ -107,6 +107,9 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
         secrets::resolve(&mut read.store, &env, settings, scene.env, sqlite);
         agents.push(read);
     }
+    for agent in agents.iter_mut().filter(|_| sqlite) {
+        store::legacy_json(agent, home.family.word(), &home.state_dir);
+    }
     Installation {
         family: home.family,
         state_dir: home.state_dir,

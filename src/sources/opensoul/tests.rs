@@ -244,6 +244,50 @@ fn a_database_in_use_is_read_with_its_newest_changes() {
 }
 
 #[test]
+fn files_of_the_json_era_beside_a_database_are_said_once_and_safely() {
+    let home = Home::new();
+    drop(shared_store(&home, false));
+    for name in ["auth-profiles.json", "auth-state.json"] {
+        home.write(&format!(".openclaw/agents/main/agent/{name}"), r#"{"profiles":{}}"#);
+    }
+    home.write(".openclaw/agents/work/agent/auth.json", "{}");
+    let harvest = home.read(&OpenSoul);
+    let said: Vec<_> = harvest.findings.iter().filter(|f| f.id == "store.legacy-json").collect();
+    let names: Vec<_> = said.iter().map(|f| f.place.path.as_ref().unwrap().file_name().unwrap()).collect();
+    assert_eq!(names, ["auth-profiles.json", "auth-state.json", "auth.json"]);
+    for finding in said {
+        assert_eq!(finding.severity, Severity::Critical);
+        assert!(finding.fix.contains("online") && finding.fix.contains("cp -p "), "{}", finding.fix);
+    }
+    home.write(".opensoul/agents/main/agent/auth-state.json", "{}");
+    let here = |f: &&Finding| f.place.path.as_ref().is_some_and(|path| path.starts_with(home.path(".opensoul")));
+    assert_eq!(home.read(&OpenSoul).findings.iter().find(here), None, "a JSON store has such files");
+}
+
+#[test]
+fn a_legacy_file_of_the_wrong_shape_is_said() {
+    let home = Home::new();
+    home.write(".opensoul/credentials/oauth.json", "\n[{\"access\":\"a\"}]");
+    let harvest = home.read(&OpenSoul);
+    assert!(harvest.found.is_empty());
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert_eq!(finding.id, "store.damaged-side-file");
+    assert!(finding.place.to_string().ends_with(".opensoul/credentials/oauth.json:1:1"), "{}", finding.place);
+    home.write(".opensoul/credentials/oauth.json", r#"{"anthropic":"a"}"#);
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert!(finding.place.to_string().ends_with("oauth.json:1:14 anthropic"), "{}", finding.place);
+}
+
+#[test]
+fn damage_of_the_split_off_state_is_placed_there() {
+    let home = Home::new();
+    home.write(STORE, r#"{"profiles":{}}"#);
+    home.write(".opensoul/agents/main/agent/auth-state.json", r#"{"order":{"openai":5}}"#);
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert!(finding.place.to_string().contains("auth-state.json:1:20"), "{}", finding.place);
+}
+
+#[test]
 fn a_file_that_is_no_database_is_said() {
     let home = Home::new();
     home.write(".openclaw/state/openclaw.sqlite", "not a database at all, but long enough to look like one");
