@@ -120,7 +120,7 @@ fn legacy_files() {
     let oauth =
         r#"{"anthropic":{"access":"a","refresh":"r","expires":1},"google":{"access":"b","refresh":""},"bad":5}"#;
     let damage = said(import_oauth_json(&mut store, oauth).unwrap());
-    assert_eq!(damage, [("bad".to_owned(), Some((1, 94)))]);
+    assert_eq!(damage, [("bad".to_owned(), Some((1, 98)))]);
     let got: Vec<_> = store.profiles.iter().map(|p| (p.id.as_str(), p.provider.as_str(), p.kind.word())).collect();
     assert_eq!(
         got,
@@ -137,7 +137,7 @@ fn legacy_files() {
     for importer in [import_auth_json, import_oauth_json] {
         assert!(importer(&mut store, "{").is_err());
         let broken = importer(&mut store, r#"[{"access":"a"}]"#).unwrap_err();
-        assert_eq!((broken.line, broken.column, broken.message.as_str()), (1, 1, "is a list instead of an object"));
+        assert_eq!((broken.line, broken.column, broken.message.as_str()), (1, 1, "is an array instead of an object"));
     }
 }
 
