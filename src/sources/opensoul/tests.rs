@@ -364,6 +364,39 @@ fn two_agents_in_one_directory_are_refused() {
 }
 
 #[test]
+fn the_directory_of_a_variable_is_not_called_main() {
+    let mut home = Home::new();
+    let store = |id: &str| format!(r#"{{"profiles":{{"a:{id}":{{"type":"token","provider":"a","token":"t"}}}}}}"#);
+    home.write(STORE, store("main"));
+    home.write(".opensoul/agents/work/agent/auth-profiles.json", store("work"));
+    home.write("far/auth-profiles.json", store("far"));
+    let ids = |home: &Home| -> Vec<String> { profiles(home).into_keys().collect() };
+    home.env.set("OPENSOUL_AGENT_DIR", "~/far");
+    assert_eq!(ids(&home), ["opensoul:$AGENT_DIR/a:far", "opensoul:main/a:main", "opensoul:work/a:work"]);
+    let far = &profiles(&home)["opensoul:$AGENT_DIR/a:far"];
+    assert!(!far.credential.fix.contains("--agent"), "{}", far.credential.fix);
+    home.env.set("OPENSOUL_AGENT_DIR", "~/.opensoul/agents/work/agent");
+    assert_eq!(ids(&home), ["opensoul:main/a:main", "opensoul:work/a:work"], "it has a name already");
+}
+
+#[test]
+fn the_family_of_the_programs_name_is_preferred() {
+    let mut home = Home::new();
+    let chosen = |home: &Home, family| {
+        let first = locate::homes(&home.env, family).remove(0);
+        (first.family, home.relative(&first.config_path.display().to_string()))
+    };
+    home.write(".opensoul/opensoul.json", "{}");
+    home.write(".clawdbot/x", "");
+    assert_eq!(chosen(&home, Some(Family::OpenClaw)).0, Family::OpenSoul, "it is not there");
+    let clawdbot = (Family::Clawdbot, "~/.clawdbot/opensoul.json".to_owned());
+    assert_eq!(chosen(&home, Some(Family::Clawdbot)), clawdbot, "and not with another family's config");
+    assert_eq!(chosen(&home, None).0, Family::OpenSoul);
+    home.env.set("OPENSOUL_STATE_DIR", "~/.opensoul");
+    assert_eq!(chosen(&home, Some(Family::Clawdbot)).0, Family::OpenSoul, "a variable says more");
+}
+
+#[test]
 fn one_directory_reached_twice_is_one() {
     let mut home = Home::new();
     home.write(STORE, r#"{"profiles":{}}"#);
