@@ -1,5 +1,6 @@
 //! `opensoul models status`: reads the gateway's stores, judges them and prints. No runtime, no network, no database of ours.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use crate::clock::{Clock, SystemClock};
@@ -10,8 +11,9 @@ use crate::engine::observation::{Demand, Observation};
 use crate::engine::policy::Thresholds;
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
-use crate::formats::installation::Installation;
+use crate::formats::installation::{Family, Installation};
 use crate::formats::javascript::trim;
+use crate::formats::model_ref;
 use crate::formats::provider_id::normalize_agent;
 use crate::output::models_status::{self as document, Input, ModelsStatus, Number, probes, text};
 use crate::sources::Scene;
@@ -29,16 +31,7 @@ pub fn run(models: Models, context: &Context) -> Outcome {
     };
     args.json |= models.status_json || models.json;
     args.plain |= models.status_plain;
-    let nagios = args.check && args.exit_codes == ExitCodes::Nagios;
-    let outcome = status(&args, models.agent.as_deref(), context);
-    match outcome {
-        Err(failure) if nagios => {
-            // A monitoring system knows four codes; whatever went wrong with us is its "unknown".
-            anstream::eprintln!("opensoul: {failure}");
-            Ok(3)
-        }
-        outcome => outcome,
-    }
+    status(&args, models.agent.as_deref(), context)
 }
 
 fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
@@ -51,6 +44,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let scene = Scene {
         env: &context.env,
         cwd: cwd.as_deref(),
+        preferred: Family::of_program(&context.program.name),
         env_is_source: true,
         dotenv: &[],
         declared: &[],
@@ -70,6 +64,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let now_ms = now.timestamp_millis() as f64;
     let view = View::new(&installation, store, config, now_ms);
+    without_provider(config, agent_id);
     let compat = scope == CheckScope::Store;
     let rows = document::rows(config, &installation.env, &view, agent_id, compat);
     if args.plain {
@@ -100,7 +95,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         let CheckResult { code, reasons } = document::store_check(&status);
         status.check = document::Check { exit_code: code, because: reasons };
         // OpenSoul 0.2 shows the path that it would have taken without --profile.
-        if let Some(home) = opensoul::locate::homes(&context.env_as_given).first() {
+        if let Some(home) = opensoul::locate::homes(&context.env_as_given, scene.preferred).first() {
             status.config_path = home.config_path.display().to_string();
         }
     }
@@ -215,6 +210,21 @@ fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -
     }
     let raw = raw.unwrap_or(agent);
     Err(Failure::new(FailureKind::Usage, format!("unknown agent \"{raw}\"; the config knows {}", known.join(", "))))
+}
+
+/// The gateway's own warning, for models that are neither `provider/model` nor an alias.
+fn without_provider(config: &GatewayConfig, agent: Option<&str>) {
+    let aliases = config.aliases();
+    let mut told = BTreeSet::new();
+    for text in config.model_texts(agent).into_iter().filter(|text| model_ref::is_bare(text, &aliases)) {
+        if let Some(model) = model_ref::resolve(text, &aliases).filter(|_| told.insert(text)) {
+            let text = trim(text);
+            anstream::eprintln!(
+                "opensoul: model \"{text}\" is configured without a provider, so the gateway takes it for \"{model}\"; write \
+                 \"{model}\" in its config"
+            );
+        }
+    }
 }
 
 /// A key for this process only: a reading command never makes the machine's own.
