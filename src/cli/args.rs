@@ -184,6 +184,12 @@ pub struct Doctor {
     /// One JSON document
     #[arg(long)]
     pub json: bool,
+    /// Not in this version; known so that its absence can be said in words
+    #[arg(long, alias = "repair", hide = true)]
+    pub fix: bool,
+    /// Goes with --fix
+    #[arg(long, hide = true, requires = "fix")]
+    pub yes: bool,
     /// Never ask; exit 1 if there is a finding
     #[arg(long)]
     pub non_interactive: bool,

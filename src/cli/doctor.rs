@@ -21,6 +21,11 @@ use crate::output;
 /// # Errors
 /// See [`run`].
 pub fn command(args: &Doctor, context: &Context) -> Outcome {
+    if args.fix {
+        let message = "this version of doctor repairs nothing itself: run it without --fix, and it gives the command that mends each \
+                       finding";
+        return Err(Failure::new(FailureKind::Usage, message));
+    }
     let reading = Reading::open(context).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
     let own = OwnPaths { config: reading.location.config.clone(), state: reading.location.state.clone() };
     let (env, now) = (reading.env.clone(), reading.now);
@@ -41,12 +46,17 @@ fn own_problems(reading: &Reading) -> Vec<Finding> {
         let message = format!("monitor.toml: {}.", problem.what.trim_end_matches('.'));
         Finding::new("own.config-invalid", Severity::Critical, message, problem.fix.clone()).at(problem.place.clone())
     });
+    let key = reading.key_problem.iter().map(|problem| {
+        let message = format!("monitor.toml: {}.", problem.trim_end_matches('.'));
+        let fix = "Correct the reference, or remove the key: each machine then has its own.";
+        Finding::new("own.config-invalid", Severity::Warning, message, fix).at(Place::file(&reading.location.config))
+    });
     let store = reading.store_problem.iter().map(|error| {
         let message = format!("What the monitor has stored cannot be read, so its memory is not used here: {error}.");
         let fix = "If it is damaged, the monitor sets it aside when it starts: opensoul monitor once";
         Finding::new("own.state-unreadable", Severity::Warning, message, fix).at(Place::file(&reading.location.state))
     });
-    config.chain(store).collect()
+    config.chain(key).chain(store).collect()
 }
 
 /// What one observation gives to the doctor.

@@ -94,11 +94,9 @@ fn next_word(argv: &[OsString], from: usize, commands: &[&clap::Command]) -> Opt
     None
 }
 
-/// The family whose name this program was started by, through a link that a person made; that family is preferred.
-#[must_use]
-pub fn family_of_name(argv0: &OsStr) -> Option<Family> {
-    let name = Path::new(argv0).file_name()?.to_str()?;
-    [Family::OpenClaw, Family::Clawdbot, Family::Moltbot].into_iter().find(|family| family.word() == name)
+/// The family whose name this program was started by.
+fn family_of_name(argv0: &OsStr) -> Option<Family> {
+    Family::of_program(Path::new(argv0).file_name()?.to_str()?)
 }
 
 /// Becomes the other program; comes back only with the reason why not.

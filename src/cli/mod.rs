@@ -11,6 +11,7 @@ mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
+mod plugin;
 pub mod reading;
 mod status;
 
@@ -43,29 +44,31 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
-    let argv = match handover::whose(&argv) {
-        handover::Whose::Ours(argv) => argv,
-        handover::Whose::Foreign { words } => return report(handover::hand_over(&argv, &env, &words)),
-    };
-    let program = doctor::program(argv.first().map(OsString::as_os_str));
-    let nagios = asks_for_nagios(&argv);
-    let cli = match Cli::try_parse_from(argv) {
-        Ok(cli) => cli,
-        Err(error) => return usage(&error, nagios),
-    };
-    let mut context = Context { global: cli.global, env_as_given: env.clone(), env, program };
-    if let Err(failure) = apply_profile(&mut context) {
-        return report(failure);
-    }
-    match dispatch(cli.command, &context) {
+    match run(&argv, env) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => report(failure),
+        Err(failure) if plugin::asked(&argv) => ExitCode::from(plugin::unknown(&failure.message, &argv)),
+        // Clap has said it already.
+        Err(failure) if failure.message.is_empty() => failure.into(),
+        Err(failure) => {
+            anstream::eprintln!("opensoul: {failure}");
+            failure.into()
+        }
     }
 }
 
-fn report(failure: Failure) -> ExitCode {
-    anstream::eprintln!("opensoul: {failure}");
-    failure.into()
+fn run(argv: &[OsString], env: Environment) -> Outcome {
+    let argv = match handover::whose(argv) {
+        handover::Whose::Ours(argv) => argv,
+        handover::Whose::Foreign { words } => return Err(handover::hand_over(argv, &env, &words)),
+    };
+    let program = doctor::program(argv.first().map(OsString::as_os_str));
+    let cli = match Cli::try_parse_from(&argv) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, plugin::asked(&argv)),
+    };
+    let mut context = Context { global: cli.global, env_as_given: env.clone(), env, program };
+    apply_profile(&mut context)?;
+    dispatch(cli.command, &context)
 }
 
 /// `--profile NAME` and `--dev`: another state directory, unless the environment names one.
@@ -91,22 +94,15 @@ fn apply_profile(context: &mut Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// True for `--exit-codes nagios` and `--format nagios`, seen before clap has understood the rest: a plugin with a mistake in
-/// its command line is UNKNOWN (3) to a monitoring system, which knows no 64.
-fn asks_for_nagios(argv: &[OsString]) -> bool {
-    let options = ["--exit-codes", "--format"];
-    argv.iter().zip(argv.iter().skip(1)).any(|(option, value)| options.iter().any(|o| option == o) && value == "nagios")
-        || argv.iter().any(|word| options.iter().any(|option| *word == *format!("{option}=nagios")))
-}
-
-fn usage(error: &clap::Error, nagios: bool) -> ExitCode {
-    // Help and version go to stdout with 0; everything else is an error of use (64, never clap's 2: that means "expiring").
-    let _ = error.print();
-    match (error.use_stderr(), nagios) {
-        (false, _) => ExitCode::SUCCESS,
-        (true, true) => ExitCode::from(3),
-        (true, false) => Failure::new(FailureKind::Usage, "").into(),
+/// Help and version go to stdout with 0; everything else is an error of use (64, never clap's 2: that means "expiring").
+fn usage(error: &clap::Error, plugin: bool) -> Outcome {
+    if error.use_stderr() && plugin {
+        let text = error.render().to_string();
+        let first = text.lines().next().unwrap_or_default();
+        return Err(Failure::new(FailureKind::Usage, first.trim_start_matches("error: ")));
     }
+    let _ = error.print();
+    if error.use_stderr() { Err(Failure::new(FailureKind::Usage, "")) } else { Ok(0) }
 }
 
 fn dispatch(command: Command, context: &Context) -> Outcome {

@@ -1,7 +1,7 @@
 //! `opensoul models status`: reads the gateway's stores, judges them (with the monitor's last verdicts, if it ever ran here)
 //! and prints. No runtime and no network, but for `--probe`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use crate::engine::check::{CheckResult, CheckScope, exit_code};
 use crate::engine::observation::{Demand, Observation};
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
-use crate::formats::installation::Installation;
+use crate::formats::installation::{Family, Installation};
 use crate::formats::javascript::trim;
+use crate::formats::model_ref;
 use crate::formats::provider_id::normalize_agent;
 use crate::monitor::observe;
 use crate::monitor::probing::Asker;
@@ -42,16 +43,7 @@ pub fn run(models: Models, context: &Context) -> Outcome {
     };
     args.json |= models.status_json || models.json;
     args.plain |= models.status_plain;
-    let nagios = args.check && args.exit_codes == ExitCodes::Nagios;
-    let outcome = status(&args, models.agent.as_deref(), context);
-    match outcome {
-        Err(failure) if nagios => {
-            // A monitoring system knows four codes; whatever went wrong with us is its "unknown".
-            anstream::eprintln!("opensoul: {failure}");
-            Ok(3)
-        }
-        outcome => outcome,
-    }
+    status(&args, models.agent.as_deref(), context)
 }
 
 fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
@@ -62,8 +54,16 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let memory = Memory::open(context)?;
     let key = &memory.key;
     let cwd = std::env::current_dir().ok();
-    let scene =
-        Scene { env: &context.env, cwd: cwd.as_deref(), env_is_source: true, dotenv: &[], declared: &[], now, key };
+    let scene = Scene {
+        env: &context.env,
+        cwd: cwd.as_deref(),
+        preferred: Family::of_program(&context.program.name),
+        env_is_source: true,
+        dotenv: &[],
+        declared: &[],
+        now,
+        key,
+    };
     let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
     let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
     let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;
@@ -77,6 +77,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let now_ms = now.timestamp_millis() as f64;
     let view = View::new(&installation, store, config, now_ms);
+    without_provider(config, agent_id);
     let compat = scope == CheckScope::Store;
     let rows = document::rows(config, &installation.env, &view, agent_id, compat);
     if args.plain {
@@ -107,7 +108,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         let CheckResult { code, reasons } = document::store_check(&status);
         status.check = document::Check { exit_code: code, because: reasons };
         // OpenSoul 0.2 shows the path that it would have taken without --profile.
-        if let Some(home) = opensoul::locate::homes(&context.env_as_given).first() {
+        if let Some(home) = opensoul::locate::homes(&context.env_as_given, scene.preferred).first() {
             status.config_path = home.config_path.display().to_string();
         }
     }
@@ -291,6 +292,21 @@ fn ask(
     block.finished_at = clock.now().timestamp_millis();
     block.duration_ms = block.finished_at - block.started_at;
     Ok(())
+}
+
+/// The gateway's own warning, for models that are neither `provider/model` nor an alias.
+fn without_provider(config: &GatewayConfig, agent: Option<&str>) {
+    let aliases = config.aliases();
+    let mut told = BTreeSet::new();
+    for text in config.model_texts(agent).into_iter().filter(|text| model_ref::is_bare(text, &aliases)) {
+        if let Some(model) = model_ref::resolve(text, &aliases).filter(|_| told.insert(text)) {
+            let text = trim(text);
+            anstream::eprintln!(
+                "opensoul: model \"{text}\" is configured without a provider, so the gateway takes it for \"{model}\"; write \
+                 \"{model}\" in its config"
+            );
+        }
+    }
 }
 
 /// Judges what this agent's gateway could use.

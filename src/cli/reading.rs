@@ -35,6 +35,8 @@ pub struct Reading {
     pub remembered: Remembered,
     /// Why that could not be read.
     pub store_problem: Option<StoreError>,
+    /// Why the shared key of `[identity]` cannot be had.
+    pub key_problem: Option<String>,
     /// Key of the fingerprints.
     pub key: FingerprintKey,
     /// The instant of the observation.
@@ -64,7 +66,11 @@ impl Reading {
                 store_problem = Some(error);
                 Remembered::default()
             });
-        let shared = config.identity.key.as_ref().and_then(|reference| config::resolve(reference, &env).ok());
+        let shared = config.identity.key.as_ref().map(|reference| config::resolve(reference, &env)).transpose();
+        let (shared, key_problem) = match shared {
+            Ok(shared) => (shared, None),
+            Err(why) => (None, Some(format!("[identity] key: {why}"))),
+        };
         let key = match (shared, key::load(&location.state)) {
             (Some(secret), _) => key::shared(&secret),
             (None, Ok(Some(key))) => key,
@@ -75,7 +81,7 @@ impl Reading {
             }
         };
         let now = SystemClock::new().now();
-        Ok(Self { env, location, config, config_problems, remembered, store_problem, key, now })
+        Ok(Self { env, location, config, config_problems, remembered, store_problem, key_problem, key, now })
     }
 
     /// One observation in a person's shell.

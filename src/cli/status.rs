@@ -19,18 +19,10 @@ use crate::store::Reader;
 /// Runs the command.
 ///
 /// # Errors
-/// What is wrong with our own configuration (78); an output that cannot be written (74). For a plugin's line every failure
-/// is UNKNOWN, 3.
+/// What is wrong with our own configuration (78); an output that cannot be written (74).
 pub fn run(args: &Status, context: &Context) -> Outcome {
     let format = if args.json { Format::Json } else { args.format.unwrap_or(Format::Text) };
-    match status(format, args, context) {
-        Err(failure) if format == Format::Nagios => {
-            let line = failure.message.replace('\n', "; ").replace('|', "¦");
-            print(&format!("OPENSOUL UNKNOWN - {line}\n"))?;
-            Ok(3)
-        }
-        outcome => outcome,
-    }
+    status(format, args, context)
 }
 
 fn status(format: Format, args: &Status, context: &Context) -> Outcome {
@@ -43,6 +35,9 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
     }
     if args.probe {
         reading.probe(&context.program)?;
+    }
+    if let Some(problem) = &reading.key_problem {
+        anstream::eprintln!("opensoul: {problem}; going on without it");
     }
     let Observed { snapshot, .. } = reading.observe(context.program.clone());
     let home = reading.env.home();

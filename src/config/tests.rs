@@ -234,7 +234,7 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     let config = good(&text);
     assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 1), "{text}");
     // What it says the defaults are is what they are.
-    assert_eq!((config.thresholds, config.history.max_bytes), (plain.thresholds, plain.history.max_bytes));
+    assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
     let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());
     assert_eq!((&config.status.rhythm, rhythm(&config)), (&plain.status.rhythm, rhythm(&plain)));
     let off = good("[schedule]\nprobe = \"off\"");

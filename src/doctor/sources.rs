@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     },
     Check {
         id: "store.legacy-json",
-        about: "a JSON store beside a SQLite store, which stops that gateway",
+        about: "files of the JSON era beside a SQLite store, which stop that gateway",
         by: By::Source,
     },
     Check { id: "store.stale", about: "databases that were not closed", by: By::Source },
@@ -23,4 +23,9 @@ pub(super) const CHECKS: &[Check] = &[
     // By the command itself, which reads our own files before anything else.
     Check { id: "own.config-invalid", about: "monitor.toml", by: By::Source },
     Check { id: "own.state-unreadable", about: "what the monitor has stored", by: By::Source },
+    // By the monitor, about itself.
+    Check { id: "receiver.quarantined", about: "receivers that refuse messages for good", by: By::Source },
+    Check { id: "state.disk", about: "whether the monitor can write its state", by: By::Source },
+    Check { id: "state.damaged", about: "whether the monitor's state was sound", by: By::Source },
+    Check { id: "state.migrated", about: "whether the monitor's state was brought up to date", by: By::Source },
 ];

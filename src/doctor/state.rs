@@ -11,11 +11,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "state.several-dirs", about: "several state directories", by: By::Doctor(several) },
     Check { id: "state.not-writable", about: "whether the gateway can write its files", by: By::Doctor(not_writable) },
     Check {
-        id: "store.stray-json",
-        about: "other files of the JSON era beside a SQLite store",
-        by: By::Doctor(stray_json),
-    },
-    Check {
         id: "store.archived-secrets",
         about: "archives with credentials in plain text",
         by: By::Doctor(archived_secrets),
@@ -73,39 +68,6 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
         }
     }
     findings
-}
-
-/// Files of the JSON era. Beside a SQLite store every command of that gateway that reads credentials fails.
-const STRAY: [&str; 3] = ["auth-profiles.json", "auth-state.json", "auth.json"];
-
-fn stray_json(context: &Context<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for installation in present(context).into_iter().filter(|i| i.sqlite) {
-        for agent in &installation.agents {
-            let stray = STRAY.iter().map(|name| agent.agent_dir.join(name));
-            for path in stray.filter(|path| path.is_file() && !told(context, path)) {
-                let word = installation.family.word();
-                let message = format!(
-                    "{word} keeps its credentials in SQLite here; as long as this file lies beside it, every {word} command \
-                     that reads credentials fails."
-                );
-                let fix = format!(
-                    "Keep a copy and, while online (offline it can destroy logins), import it: cp -p {} {} && {word} doctor --fix",
-                    quoted(&path),
-                    quoted(&installation.state_dir.with_file_name(format!("{word}-auth-copy-{}.json", agent.agent))),
-                );
-                findings
-                    .push(Finding::new("store.stray-json", Severity::Critical, message, fix).at(Place::file(&path)));
-            }
-        }
-    }
-    findings
-}
-
-/// True if the source has said so already.
-fn told(context: &Context<'_>, path: &std::path::Path) -> bool {
-    let place = |finding: &Finding| finding.id == "store.legacy-json" && finding.place.path.as_deref() == Some(path);
-    context.snapshot.findings.iter().any(place)
 }
 
 fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {

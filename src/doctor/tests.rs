@@ -61,7 +61,6 @@ XAI_API_KEY=xai-canary
     ("gateway.env-stale", Severity::Warning, |s| s.view.units[0].files[0].1 = Some(s.now - Span::minutes(5))),
     ("gateway.no-linger", Severity::Info, |s| s.view.lingers = Some(false)),
     ("state.several-dirs", Severity::Warning, |s| s.add_installation(Family::Clawdbot, false)),
-    ("store.stray-json", Severity::Critical, |s| s.installations[0].sqlite = true),
     ("store.archived-secrets", Severity::Info, |s| {
         s.file(".opensoul/agents/main/agent/auth-profiles.json.migrated-2026-06-01-x", 0o600);
     }),

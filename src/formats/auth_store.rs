@@ -268,40 +268,55 @@ pub fn add_state(store: &mut AuthStore, text: &str) -> Result<Vec<Damage>, Broke
     Ok(parsed.damage)
 }
 
-/// Parses a legacy `auth.json` (`{provider: credential}`) into the profiles that the gateway would import, and adds those
-/// that are not there yet. `false` if there is nothing to import.
+/// Parses a legacy `auth.json` (`{provider: credential}`) into the profiles that the gateway would import, adds those that
+/// are not there yet, and gives what is wrong with single entries.
 ///
 /// # Errors
-/// The text is not JSON.
-pub fn import_auth_json(store: &mut AuthStore, text: &str) -> Result<bool, Broken> {
+/// The text is not JSON, or not an object.
+pub fn import_auth_json(store: &mut AuthStore, text: &str) -> Result<Vec<Damage>, Broken> {
     let root = object(text)?;
+    // A store under the legacy name: the gateway does not import it.
     if root.get("profiles").is_some() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
-    let mut imported = Vec::new();
+    let mut parsed = Parsed::default();
     for (key, value) in root.entries() {
-        let Some(kind) = value.get("type").and_then(Json::as_str).and_then(ProfileType::parse) else { continue };
-        let provider = value.get("provider").and_then(Json::as_str).unwrap_or(&key);
-        imported.push((format!("{key}:default"), provider.to_owned(), kind, value));
+        match value.get("type").and_then(Json::as_str).and_then(ProfileType::parse) {
+            Some(kind) => {
+                let provider = value.get("provider").and_then(Json::as_str).unwrap_or(&key);
+                take_legacy(&key, provider, kind, value, &mut parsed);
+            }
+            None => parsed.not_imported(&key, "is no credential with a `type` of api_key, token or oauth"),
+        }
     }
-    Ok(import(store, imported))
+    Ok(import(store, parsed, text))
 }
 
 /// Parses a legacy `credentials/oauth.json` likewise; profiles that exist stay.
 ///
 /// # Errors
-/// The text is not JSON.
-pub fn import_oauth_json(store: &mut AuthStore, text: &str) -> Result<bool, Broken> {
+/// The text is not JSON, or not an object.
+pub fn import_oauth_json(store: &mut AuthStore, text: &str) -> Result<Vec<Damage>, Broken> {
     let root = object(text)?;
-    let mut imported = Vec::new();
+    let mut parsed = Parsed::default();
     for (provider, value) in root.entries() {
-        let id = format!("{provider}:default");
-        if !value.is_container() || store.profile(&id).is_some() {
-            continue;
+        match value {
+            Json::Object(_) if store.profile(&format!("{provider}:default")).is_some() => {}
+            Json::Object(_) => take_legacy(&provider, &provider, ProfileType::Oauth, value, &mut parsed),
+            Json::Null => {}
+            other => parsed.not_imported(&provider, &format!("is {} instead of a login", other.kind())),
         }
-        imported.push((id, provider.into_owned(), ProfileType::Oauth, value));
     }
-    Ok(import(store, imported))
+    Ok(import(store, parsed, text))
+}
+
+/// One entry of a legacy file; its damage is placed there, not in the store that it would become.
+fn take_legacy(key: &str, provider: &str, kind: ProfileType, value: &Json<'_>, parsed: &mut Parsed) {
+    let before = parsed.damage.len();
+    take_profile(&format!("{key}:default"), provider, kind, value, parsed);
+    for damage in &mut parsed.damage[before..] {
+        damage.path.splice(..2, [key.to_owned()]);
+    }
 }
 
 /// A text that must be one JSON object.
@@ -313,14 +328,11 @@ fn object(text: &str) -> Result<Json<'_>, Broken> {
 }
 
 /// Appends profiles whose ids are not there yet.
-fn import(store: &mut AuthStore, profiles: Vec<(String, String, ProfileType, &Json<'_>)>) -> bool {
-    let mut parsed = Parsed::default();
-    for (id, provider, kind, value) in &profiles {
-        take_profile(id, provider, *kind, value, &mut parsed);
-    }
+fn import(store: &mut AuthStore, mut parsed: Parsed, text: &str) -> Vec<Damage> {
+    parsed.place(text);
     store.profiles.append(&mut parsed.store.profiles);
     store.index();
-    !profiles.is_empty()
+    parsed.damage
 }
 
 /// The login of another tool (`{access_token, refresh_token, expiry_date}`) that the gateway would mirror as profile `id`.
@@ -368,6 +380,11 @@ impl Parsed {
             message,
             fix: fix.to_owned(),
         });
+    }
+
+    fn not_imported(&mut self, key: &str, what: &str) {
+        let fix = "correct the entry, or remove it: the gateway passes over it";
+        self.report(&[key], format!("\"{key}\" {what}; the gateway does not import it"), fix);
     }
 
     /// Finds the places of the damage; a store without damage costs nothing here, one full of it is searched once a key up

@@ -112,10 +112,15 @@ fn order_and_usage() {
 fn legacy_files() {
     let mut store = AuthStore::default();
     let auth = r#"{"anthropic":{"type":"api_key","key":"k"},"x":{"type":"nope"},"y":{"type":"token","provider":"z","token":"t"}}"#;
-    assert_eq!(import_auth_json(&mut store, auth), Ok(true));
+    let said = |damage: Vec<Damage>| -> Vec<(String, Option<(usize, usize)>)> {
+        damage.into_iter().map(|d| (d.path.join("."), d.at)).collect()
+    };
+    let damage = said(import_auth_json(&mut store, auth).unwrap());
+    assert_eq!(damage, [("x".to_owned(), Some((1, 47)))], "what the gateway passes over is said");
     let oauth =
         r#"{"anthropic":{"access":"a","refresh":"r","expires":1},"google":{"access":"b","refresh":""},"bad":5}"#;
-    assert_eq!(import_oauth_json(&mut store, oauth), Ok(true));
+    let damage = said(import_oauth_json(&mut store, oauth).unwrap());
+    assert_eq!(damage, [("bad".to_owned(), Some((1, 98)))]);
     let got: Vec<_> = store.profiles.iter().map(|p| (p.id.as_str(), p.provider.as_str(), p.kind.word())).collect();
     assert_eq!(
         got,
@@ -125,8 +130,15 @@ fn legacy_files() {
             ("google:default", "google", "oauth")
         ]
     );
-    assert_eq!(import_auth_json(&mut store, r#"{"profiles":{},"a":{"type":"api_key"}}"#), Ok(false));
-    assert!(import_auth_json(&mut store, "{").is_err());
+    assert_eq!(import_auth_json(&mut store, r#"{"profiles":{},"a":{"type":"api_key"}}"#), Ok(Vec::new()));
+    assert_eq!(store.profiles.len(), 3);
+    let damage = said(import_oauth_json(&mut store, r#"{"zai":{"access":[1],"refresh":"r"}}"#).unwrap());
+    assert_eq!(damage, [("zai.access".to_owned(), Some((1, 18)))], "a place in the file that it is in");
+    for importer in [import_auth_json, import_oauth_json] {
+        assert!(importer(&mut store, "{").is_err());
+        let broken = importer(&mut store, r#"[{"access":"a"}]"#).unwrap_err();
+        assert_eq!((broken.line, broken.column, broken.message.as_str()), (1, 1, "is an array instead of an object"));
+    }
 }
 
 #[test]

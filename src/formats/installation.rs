@@ -31,6 +31,12 @@ impl Family {
             Self::Moltbot => "moltbot",
         }
     }
+
+    /// The family that somebody asks for who starts us by the name of its program, through a link of their own.
+    #[must_use]
+    pub fn of_program(name: &str) -> Option<Self> {
+        [Self::OpenClaw, Self::Clawdbot, Self::Moltbot].into_iter().find(|family| family.word() == name)
+    }
 }
 
 /// Where a variable that the gateway sees comes from, first wins (`facts` §6 of the original).

@@ -16,5 +16,4 @@ pub mod jwt;
 pub mod model_ref;
 pub mod provider_env;
 pub mod provider_id;
-pub mod provider_keys;
 pub mod systemd_unit;

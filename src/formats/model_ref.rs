@@ -89,12 +89,22 @@ pub fn resolve(raw: &str, aliases: &[(String, String)]) -> Option<ModelRef> {
     if raw.contains('/') {
         return parse(raw);
     }
-    let wanted = raw.to_lowercase();
-    let aliased = aliases.iter().rev().find(|(alias, _)| trim(alias).to_lowercase() == wanted);
-    match aliased {
-        Some((_, key)) => parse(key),
+    match aliased(raw, aliases) {
+        Some(key) => parse(key),
         None => Some(ModelRef { provider: "anthropic".to_owned(), model: raw.to_owned() }),
     }
+}
+
+fn aliased<'a>(raw: &str, aliases: &'a [(String, String)]) -> Option<&'a str> {
+    let wanted = trim(raw).to_lowercase();
+    let found = aliases.iter().rev().find(|(alias, _)| trim(alias).to_lowercase() == wanted);
+    found.map(|(_, key)| key.as_str())
+}
+
+/// True for what names a model and no provider, and is no alias.
+#[must_use]
+pub fn is_bare(raw: &str, aliases: &[(String, String)]) -> bool {
+    !trim(raw).is_empty() && !raw.contains('/') && aliased(raw, aliases).is_none()
 }
 
 #[cfg(test)]
@@ -116,6 +126,7 @@ mod tests {
         ] {
             assert_eq!(resolve(raw, &aliases).map(|r| r.to_string()).as_deref(), want, "{raw}");
         }
+        assert!(is_bare("claude-x", &aliases) && !is_bare(" FAST ", &aliases) && !is_bare("a/b", &aliases));
         assert_eq!(parse("fast").map(|r| r.to_string()).as_deref(), Some("openai/fast"));
     }
 

@@ -68,7 +68,8 @@ pub const TABLE: &[ProviderEnv] = &[
     row("mistral", &["MISTRAL_API_KEY"], &[]),
     row("qianfan", &["QIANFAN_API_KEY"], &[]),
     row("ollama", &["OLLAMA_API_KEY"], &[]),
-    row("amazon-bedrock", &["AWS_BEARER_TOKEN_BEDROCK"], &["AWS_SECRET_ACCESS_KEY"]), // The rest: public catalogues of providers, vendors' documentation, search, voice, agents and channels.
+    row("amazon-bedrock", &["AWS_BEARER_TOKEN_BEDROCK"], &["AWS_SECRET_ACCESS_KEY"]),
+    // The rest: public catalogues of providers, vendors' documentation, search, voice, agents and channels.
     row("302ai", &[], &["302AI_API_KEY"]),
     row("abacus", &[], &["ABACUS_API_KEY"]),
     row("abliteration-ai", &[], &["ABLIT_KEY"]),
@@ -219,6 +220,27 @@ pub const ALWAYS_LOOKED_UP: [&str; 12] = [
     "zai",
     "mistral",
     "synthetic",
+];
+
+/// The names that the gateway asks the login shell for (`env.shellEnv`). Only these are taken over; if one of them is set
+/// already, the login shell is not asked at all.
+pub const LOGIN_SHELL_KEYS: &[&str] = &[
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_OAUTH_TOKEN",
+    "GEMINI_API_KEY",
+    "ZAI_API_KEY",
+    "OPENROUTER_API_KEY",
+    "AI_GATEWAY_API_KEY",
+    "MINIMAX_API_KEY",
+    "SYNTHETIC_API_KEY",
+    "ELEVENLABS_API_KEY",
+    "TELEGRAM_BOT_TOKEN",
+    "DISCORD_BOT_TOKEN",
+    "SLACK_BOT_TOKEN",
+    "SLACK_APP_TOKEN",
+    "OPENSOUL_GATEWAY_TOKEN",
+    "OPENSOUL_GATEWAY_PASSWORD",
 ];
 
 /// The variables that the gateway reads for a provider (normalised id), first hit wins; empty if it knows none.

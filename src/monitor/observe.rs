@@ -15,7 +15,7 @@ use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
 use crate::engine::observation::Observation;
 use crate::formats::gateway_view::{GatewayView, Sight};
-use crate::formats::installation::Installation;
+use crate::formats::installation::{Family, Installation};
 use crate::gateway;
 use crate::sources::{self, Found, Harvest, Scene};
 use crate::store::Remembered;
@@ -77,6 +77,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let scene = Scene {
         env: look.env,
         cwd: look.cwd,
+        preferred: Family::of_program(&look.program.name),
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
         declared: &look.config.declared,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Declared;
 use crate::domain::{Basis, Credential, Environment, Finding, FingerprintKey, Renewal, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
-use crate::formats::installation::Installation;
+use crate::formats::installation::{Family, Installation};
 use crate::formats::jwt;
 
 /// What a source may look at.
@@ -29,6 +29,8 @@ pub struct Scene<'a> {
     pub env: &'a Environment,
     /// Working directory of an interactive command: a `.env` there may hold provider keys. `None` in the monitor.
     pub cwd: Option<&'a Path>,
+    /// The family whose state directory is chosen where no variable names one and it exists.
+    pub preferred: Option<Family>,
     /// Whether our own environment is a source: interactive commands, or `[sources] env = true`.
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.

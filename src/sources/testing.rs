@@ -53,6 +53,7 @@ impl Home {
         let scene = Scene {
             env: &self.env,
             cwd: self.cwd.as_deref(),
+            preferred: None,
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
             declared: &self.declared,

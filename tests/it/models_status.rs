@@ -267,3 +267,62 @@ fn an_alias_is_not_a_missing_provider() {
     assert_eq!(document["resolvedDefault"], "anthropic/claude-haiku-4-5");
     assert_eq!(home.run(&["models", "status", "--check", "--scope", "store"]).code, 1);
 }
+
+#[test]
+fn a_plugin_gets_one_line_and_unknown_for_whatever_goes_wrong() {
+    let home = Home::profiles("", "");
+    home.write(".config/opensoul/monitor.toml", "nonsense = 1\n");
+    for line in [
+        "models status --check --exit-codes nagios --bogus",
+        "models status --exit-codes=nagios --probe-timeout x",
+        "models status --check --exit-codes nagios --agent nobody",
+        "--profile .. models status --exit-codes nagios",
+        "status --format nagios --bogus",
+        "status --format nagios",
+        "statsu --format nagios",
+    ] {
+        let answer = home.run(&line.split(' ').collect::<Vec<_>>());
+        assert_eq!(answer.code, 3, "{line}: {}", answer.err);
+        assert!(
+            answer.out.starts_with("OPENSOUL UNKNOWN - ") && answer.out.lines().count() == 1,
+            "{line}: {}",
+            answer.out
+        );
+    }
+    let json = home.run(&["models", "status", "--json", "--check", "--exit-codes", "nagios", "--agent", "nobody"]);
+    assert_eq!((json.code, json.out.as_str()), (3, ""), "standard output is a document or empty");
+    assert_eq!(home.run(&["status", "--bogus"]).code, 64);
+}
+
+#[test]
+fn a_model_without_a_provider_is_warned_of() {
+    let home = Home::profiles("", "");
+    home.write(
+        ".opensoul/opensoul.json",
+        r#"{agents:{defaults:{model:{primary:"claude-x",fallbacks:["claude-x","a/b"]}}}}"#,
+    );
+    let answer = home.run(&["models", "status", "--plain"]);
+    assert_eq!(answer.out, "anthropic/claude-x\n");
+    assert_eq!(answer.err.matches("\"anthropic/claude-x\"").count(), 2, "{}", answer.err);
+    assert_eq!(answer.err.lines().count(), 1, "once, however often it is configured: {}", answer.err);
+}
+
+#[test]
+fn doctor_says_that_it_repairs_nothing() {
+    for option in ["--fix", "--repair"] {
+        let answer = Home::profiles("", "").run(&["doctor", option]);
+        assert_eq!(answer.code, 64);
+        assert!(answer.err.contains("repairs nothing itself"), "{}", answer.err);
+    }
+}
+
+#[test]
+fn a_shared_key_that_cannot_be_had_is_said() {
+    let home = Home::profiles(r#""openai:x":{"type":"api_key","provider":"openai","key":"k"}"#, "");
+    home.write(".config/opensoul/monitor.toml", "[identity]\nkey = { env = \"NOPE\" }\n");
+    let answer = home.run(&["status"]);
+    assert!(answer.code == 0 && answer.out.contains("openai:x"), "{}", answer.err);
+    assert!(answer.err.contains("[identity] key") && answer.err.contains("NOPE"), "{}", answer.err);
+    let doctor = home.run(&["doctor", "--json", "--only", "own.config-invalid"]);
+    assert!(doctor.code == 1 && doctor.out.contains("[identity] key"), "{}", doctor.out);
+}

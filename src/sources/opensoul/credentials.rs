@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::locate::AGENT_OF_VARIABLE;
 use crate::domain::{
     Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, CredentialId, FingerprintKey, Kind, Origin,
     Owner, Renewal, Secret, Selection, Time,
@@ -183,7 +184,12 @@ fn bench(usage: &Usage) -> Option<Bench> {
 }
 
 fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
-    let agent = if agent == "main" { String::new() } else { format!(" --agent {}", shell_word(agent)) };
+    // Without `--agent` the gateway means main, or what the variable names.
+    let agent = if ["main", AGENT_OF_VARIABLE].contains(&agent) {
+        String::new()
+    } else {
+        format!(" --agent {}", shell_word(agent))
+    };
     let place = format!("--provider {} --profile-id {}{agent}", shell_word(provider), shell_word(&profile.id));
     match profile.kind {
         ProfileType::Token if provider == "anthropic" => {

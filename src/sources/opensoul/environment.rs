@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::domain::{Environment, Finding, Place, Severity};
 use crate::files;
 use crate::formats::installation::{Layer, LayeredEnv};
-use crate::formats::provider_keys::LOGIN_SHELL_KEYS;
+use crate::formats::provider_env::LOGIN_SHELL_KEYS;
 use crate::formats::{dotenv, provider_env};
 
 /// Finding id of a login shell that did not answer.

@@ -31,9 +31,10 @@ const DEFAULTS: [(Family, &str); 5] = [
 
 /// Every state directory, the chosen one first, whether or not it exists; the others only if they do.
 ///
-/// A directory named by a variable replaces its family's default. Two ways to one directory are one.
+/// A directory named by a variable replaces its family's default. Two ways to one directory are one. `preferred` is chosen
+/// before the others where it is there.
 #[must_use]
-pub fn homes(env: &Environment) -> Vec<Home> {
+pub fn homes(env: &Environment, preferred: Option<Family>) -> Vec<Home> {
     let named: Vec<(Family, PathBuf)> =
         [(Family::OpenSoul, "OPENSOUL_STATE_DIR"), (Family::OpenClaw, "OPENCLAW_STATE_DIR")]
             .into_iter()
@@ -42,8 +43,13 @@ pub fn homes(env: &Environment) -> Vec<Home> {
     let defaults: Vec<(Family, PathBuf)> =
         DEFAULTS.into_iter().map(|(family, name)| (family, env.home().join(name))).collect();
     let existing = |dir: &Path| dir.is_dir();
-    let chosen =
-        named.first().or_else(|| defaults.iter().find(|(_, dir)| existing(dir))).unwrap_or(&defaults[0]).clone();
+    let usual = || named.first().or_else(|| defaults.iter().find(|(_, dir)| existing(dir)));
+    let wanted = || {
+        let candidates = if named.is_empty() { defaults.iter() } else { named.iter() };
+        candidates.filter(|(family, _)| Some(*family) == preferred).find(|(_, dir)| existing(dir))
+    };
+    let wanted = wanted();
+    let chosen = wanted.or_else(usual).unwrap_or(&defaults[0]).clone();
     let replaced: BTreeSet<Family> = named.iter().map(|(family, _)| *family).collect();
     let others = named.iter().chain(defaults.iter().filter(|(family, _)| !replaced.contains(family)));
     let mut seen: BTreeSet<PathBuf> = BTreeSet::new();
@@ -55,8 +61,11 @@ pub fn homes(env: &Environment) -> Vec<Home> {
         if (!first && !existing(dir)) || !seen.insert(real) || !families.insert(*family) {
             continue;
         }
-        let config_path =
-            if first { chosen_config(env, dir, !named.is_empty(), &defaults) } else { own_config(*family, dir) };
+        let config_path = if first {
+            chosen_config(env, dir, wanted.is_some() || !named.is_empty(), &defaults)
+        } else {
+            own_config(*family, dir)
+        };
         homes.push(Home { family: *family, state_dir: dir.clone(), chosen: first, config_path });
     }
     homes
@@ -66,6 +75,7 @@ fn chosen_config(env: &Environment, state_dir: &Path, named: bool, defaults: &[(
     if let Some(path) = ["OPENSOUL_CONFIG_PATH", "OPENCLAW_CONFIG_PATH"].into_iter().find_map(|name| env.get(name)) {
         return env.expand(path);
     }
+    // Who names a directory does not mean another one's config.
     let elsewhere = if named { &[] } else { defaults };
     std::iter::once(state_dir)
         .chain(elsewhere.iter().map(|(_, dir)| dir.as_path()))
@@ -79,6 +89,9 @@ fn own_config(family: Family, dir: &Path) -> PathBuf {
     let others = CONFIG_NAMES.iter().map(|name| dir.join(name));
     std::iter::once(own.clone()).chain(others).find(|path| path.symlink_metadata().is_ok()).unwrap_or(own)
 }
+
+/// What an agent is called whose directory only a variable names; no gateway has such an id.
+pub const AGENT_OF_VARIABLE: &str = "$AGENT_DIR";
 
 /// The directory that takes the place of main's, if a variable says so.
 #[must_use]

@@ -74,7 +74,7 @@ pub enum Sweep<'a> {
 /// Reads the installations. Never fails: what cannot be read is a finding in its place.
 #[must_use]
 pub fn installations(scene: &Scene<'_>, sweep: Sweep<'_>) -> Vec<Installation> {
-    let homes = locate::homes(scene.env).into_iter();
+    let homes = locate::homes(scene.env, scene.preferred).into_iter();
     homes.filter(|home| home.chosen || sweep == Sweep::All).map(|home| installation(scene, home, sweep)).collect()
 }
 
@@ -106,6 +106,9 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
         sqlite |= read.store_path.extension().is_some_and(|e| e == "sqlite");
         secrets::resolve(&mut read.store, &env, settings, scene.env, sqlite);
         agents.push(read);
+    }
+    for agent in agents.iter_mut().filter(|_| sqlite) {
+        store::legacy_json(agent, home.family.word(), &home.state_dir);
     }
     Installation {
         family: home.family,
@@ -173,8 +176,13 @@ fn agent_dirs(
             problems.push(problem(place, message, "give each agent an agentDir of its own"));
         }
     }
+    let usual = home.state_dir.join("agents/main/agent");
     let overriding = locate::agent_dir_override(scene.env).filter(|_| home.chosen);
-    let main = overriding.unwrap_or_else(|| home.state_dir.join("agents/main/agent"));
+    // The variable's directory stands in for main where one agent is shown; where all are, main is main.
+    let (main, elsewhere) = match sweep {
+        Sweep::Chosen(_) => (overriding.unwrap_or(usual), None),
+        Sweep::All => (usual, overriding),
+    };
     let mut dirs = vec![("main".to_owned(), main)];
     let mut known = BTreeSet::from(["main".to_owned()]);
     let named: Vec<String> = match sweep {
@@ -192,6 +200,9 @@ fn agent_dirs(
             // Asked for by name, main is the agent of the config, whatever stands in for it otherwise.
             dirs[0].1 = dir_of("main");
         }
+    }
+    if let Some(dir) = elsewhere.filter(|dir| dirs.iter().all(|(_, known)| known != dir)) {
+        dirs.push((locate::AGENT_OF_VARIABLE.to_owned(), dir));
     }
     dirs
 }

@@ -12,6 +12,7 @@ use crate::files;
 use crate::formats::auth_store::{self, AuthStore, Damage};
 use crate::formats::installation::{AgentStore, Trouble};
 use crate::formats::json::Broken;
+use crate::sources::shell_word;
 
 /// A JSON store larger than this is not read: ten thousand profiles have three megabytes.
 pub const LIMIT: u64 = 16 << 20;
@@ -82,7 +83,6 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
                         .push(Finding::new("store.stale", Severity::Warning, message, fix).at(Place::file(&path)));
                 }
                 out.modified = files::modified(&path);
-                legacy_beside(out);
                 out.store_path = path;
                 take(out, &store);
                 if let Some(state) = state {
@@ -105,11 +105,24 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
     false
 }
 
-fn legacy_beside(out: &mut AgentStore) {
-    if out.store_path.symlink_metadata().is_ok() {
-        let message = "a JSON store lies beside the gateway's database; the gateway refuses to read credentials until it is migrated";
-        let finding = Finding::new("store.legacy-json", Severity::Warning, message, "openclaw doctor --fix");
-        out.findings.push(finding.at(Place::file(&out.store_path)));
+/// Files of the JSON era. Beside a SQLite store every command of that gateway that reads credentials fails.
+const JSON_ERA: [&str; 3] = ["auth-profiles.json", "auth-state.json", "auth.json"];
+
+/// Says which of them lie in the directory of an agent whose gateway (`word`) keeps its credentials in SQLite.
+pub fn legacy_json(out: &mut AgentStore, word: &str, state_dir: &Path) {
+    for path in JSON_ERA.map(|name| out.agent_dir.join(name)).into_iter().filter(|path| path.is_file()) {
+        let message = format!(
+            "{word} keeps its credentials in SQLite here; as long as this file lies beside it, every {word} command that reads \
+             credentials fails"
+        );
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = state_dir.with_file_name(format!("{word}-{}-{name}", out.agent));
+        let fix = format!(
+            "Keep a copy and, while online (offline it can destroy logins), import it: cp -p {} {} && {word} doctor --fix",
+            shell_word(&path.to_string_lossy()),
+            shell_word(&copy.to_string_lossy()),
+        );
+        out.findings.push(Finding::new("store.legacy-json", Severity::Critical, message, fix).at(Place::file(&path)));
     }
 }
 
@@ -158,8 +171,12 @@ fn lost(out: &mut AgentStore, broken: &Broken) {
 
 fn report(out: &mut AgentStore, damage: Vec<Damage>) {
     let path = out.store_path.clone();
+    report_in(out, &path, damage);
+}
+
+fn report_in(out: &mut AgentStore, path: &Path, damage: Vec<Damage>) {
     for Damage { path: key, at, message, fix } in damage {
-        let place = Place::file(&path).key(key.join("."));
+        let place = Place::file(path).key(key.join("."));
         let place = at.map_or(place.clone(), |(line, column)| place.at(line, column));
         out.findings.push(Finding::new("store.damaged-profile", Severity::Warning, message, fix).at(place));
     }
@@ -182,7 +199,7 @@ fn take_state(out: &mut AgentStore, text: &str) {
 
 fn take_state_at(out: &mut AgentStore, text: &str, path: &Path) {
     match auth_store::add_state(&mut out.store, text) {
-        Ok(damage) => report(out, damage),
+        Ok(damage) => report_in(out, path, damage),
         Err(broken) => out.findings.push(side_file(path, &broken.message, Some((broken.line, broken.column)))),
     }
 }
@@ -196,7 +213,7 @@ fn side_file(path: &Path, why: &str, at: Option<(usize, usize)>) -> Finding {
 
 /// The legacy files that the gateway would import.
 fn import(out: &mut AgentStore, place: &Shared<'_>) {
-    type Importer = fn(&mut AuthStore, &str) -> Result<bool, Broken>;
+    type Importer = fn(&mut AuthStore, &str) -> Result<Vec<Damage>, Broken>;
     let files: [(PathBuf, Importer); 2] = [
         (out.agent_dir.join("auth.json"), auth_store::import_auth_json),
         (place.oauth_dir.join("oauth.json"), auth_store::import_oauth_json),
@@ -208,7 +225,8 @@ fn import(out: &mut AgentStore, place: &Shared<'_>) {
             Err(trouble) => out.findings.push(side_file(&path, &trouble.why, trouble.at)),
             Ok(Some(contents)) => match importer(&mut out.store, &contents.text) {
                 Err(broken) => out.findings.push(side_file(&path, &broken.message, Some((broken.line, broken.column)))),
-                Ok(_) => {
+                Ok(damage) => {
+                    report_in(out, &path, damage);
                     for profile in &out.store.profiles[before..] {
                         out.imported.insert(profile.id.clone(), path.clone());
                     }

@@ -244,6 +244,50 @@ fn a_database_in_use_is_read_with_its_newest_changes() {
 }
 
 #[test]
+fn files_of_the_json_era_beside_a_database_are_said_once_and_safely() {
+    let home = Home::new();
+    drop(shared_store(&home, false));
+    for name in ["auth-profiles.json", "auth-state.json"] {
+        home.write(&format!(".openclaw/agents/main/agent/{name}"), r#"{"profiles":{}}"#);
+    }
+    home.write(".openclaw/agents/work/agent/auth.json", "{}");
+    let harvest = home.read(&OpenSoul);
+    let said: Vec<_> = harvest.findings.iter().filter(|f| f.id == "store.legacy-json").collect();
+    let names: Vec<_> = said.iter().map(|f| f.place.path.as_ref().unwrap().file_name().unwrap()).collect();
+    assert_eq!(names, ["auth-profiles.json", "auth-state.json", "auth.json"]);
+    for finding in said {
+        assert_eq!(finding.severity, Severity::Critical);
+        assert!(finding.fix.contains("online") && finding.fix.contains("cp -p "), "{}", finding.fix);
+    }
+    home.write(".opensoul/agents/main/agent/auth-state.json", "{}");
+    let here = |f: &&Finding| f.place.path.as_ref().is_some_and(|path| path.starts_with(home.path(".opensoul")));
+    assert_eq!(home.read(&OpenSoul).findings.iter().find(here), None, "a JSON store has such files");
+}
+
+#[test]
+fn a_legacy_file_of_the_wrong_shape_is_said() {
+    let home = Home::new();
+    home.write(".opensoul/credentials/oauth.json", "\n[{\"access\":\"a\"}]");
+    let harvest = home.read(&OpenSoul);
+    assert!(harvest.found.is_empty());
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert_eq!(finding.id, "store.damaged-side-file");
+    assert!(finding.place.to_string().ends_with(".opensoul/credentials/oauth.json:1:1"), "{}", finding.place);
+    home.write(".opensoul/credentials/oauth.json", r#"{"anthropic":"a"}"#);
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert!(finding.place.to_string().ends_with("oauth.json:1:14 anthropic"), "{}", finding.place);
+}
+
+#[test]
+fn damage_of_the_split_off_state_is_placed_there() {
+    let home = Home::new();
+    home.write(STORE, r#"{"profiles":{}}"#);
+    home.write(".opensoul/agents/main/agent/auth-state.json", r#"{"order":{"openai":5}}"#);
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert!(finding.place.to_string().contains("auth-state.json:1:20"), "{}", finding.place);
+}
+
+#[test]
 fn a_file_that_is_no_database_is_said() {
     let home = Home::new();
     home.write(".openclaw/state/openclaw.sqlite", "not a database at all, but long enough to look like one");
@@ -317,6 +361,39 @@ fn two_agents_in_one_directory_are_refused() {
     home.write(".opensoul/opensoul.json", r#"{agents:{list:[{id:"a",agentDir:"~/same"},{id:"b",agentDir:"~/same"}]}}"#);
     let harvest = home.read(&OpenSoul);
     assert!(harvest.findings.iter().any(|f| f.id == "config.invalid" && f.message.contains("agent b shares")));
+}
+
+#[test]
+fn the_directory_of_a_variable_is_not_called_main() {
+    let mut home = Home::new();
+    let store = |id: &str| format!(r#"{{"profiles":{{"a:{id}":{{"type":"token","provider":"a","token":"t"}}}}}}"#);
+    home.write(STORE, store("main"));
+    home.write(".opensoul/agents/work/agent/auth-profiles.json", store("work"));
+    home.write("far/auth-profiles.json", store("far"));
+    let ids = |home: &Home| -> Vec<String> { profiles(home).into_keys().collect() };
+    home.env.set("OPENSOUL_AGENT_DIR", "~/far");
+    assert_eq!(ids(&home), ["opensoul:$AGENT_DIR/a:far", "opensoul:main/a:main", "opensoul:work/a:work"]);
+    let far = &profiles(&home)["opensoul:$AGENT_DIR/a:far"];
+    assert!(!far.credential.fix.contains("--agent"), "{}", far.credential.fix);
+    home.env.set("OPENSOUL_AGENT_DIR", "~/.opensoul/agents/work/agent");
+    assert_eq!(ids(&home), ["opensoul:main/a:main", "opensoul:work/a:work"], "it has a name already");
+}
+
+#[test]
+fn the_family_of_the_programs_name_is_preferred() {
+    let mut home = Home::new();
+    let chosen = |home: &Home, family| {
+        let first = locate::homes(&home.env, family).remove(0);
+        (first.family, home.relative(&first.config_path.display().to_string()))
+    };
+    home.write(".opensoul/opensoul.json", "{}");
+    home.write(".clawdbot/x", "");
+    assert_eq!(chosen(&home, Some(Family::OpenClaw)).0, Family::OpenSoul, "it is not there");
+    let clawdbot = (Family::Clawdbot, "~/.clawdbot/opensoul.json".to_owned());
+    assert_eq!(chosen(&home, Some(Family::Clawdbot)), clawdbot, "and not with another family's config");
+    assert_eq!(chosen(&home, None).0, Family::OpenSoul);
+    home.env.set("OPENSOUL_STATE_DIR", "~/.opensoul");
+    assert_eq!(chosen(&home, Some(Family::Clawdbot)).0, Family::OpenSoul, "a variable says more");
 }
 
 #[test]
