@@ -70,7 +70,7 @@ class Machine:
         if web and self.port is None:
             self.port = free_port()
         listen = f'[web]\nlisten = "127.0.0.1:{self.port}"\n' if web else "[web]\nenabled = false\n"
-        name = '[identity]\nhost = "testhost"\n[schedule]\nstatus = "* * * * *"\nzone = "UTC"\n'
+        name = '[identity]\nhost = "testhost"\n[schedule]\nstatus = "* * * * *"\nprobe = "off"\nzone = "UTC"\n'
         self.write(self.config.relative_to(self.home), "\n".join([listen, name, extra, *receivers]))
 
     # Running
