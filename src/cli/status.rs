@@ -78,7 +78,11 @@ fn status(format: Format, check: bool, context: &Context) -> Outcome {
 
 /// Writes everything, to a pipe of any size. Styles go only to a terminal.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
+    let mut out = std::io::stdout().lock();
+    // In one piece: a stream that strips writes each line by itself.
+    let plain = anstream::AutoStream::choice(&out) == anstream::ColorChoice::Never;
+    let stripped = (plain && text.contains('\u{1b}')).then(|| anstream::adapter::strip_str(text).to_string());
+    let text = stripped.as_deref().unwrap_or(text);
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever closed the pipe has read enough.
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
