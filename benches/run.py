@@ -131,8 +131,10 @@ def big_store(bench):
 def many_agents(bench):
     home, env = bench.home("many")
     paths = [str(write_store(home, f"a{n:04}", 10)) for n in range(1000)]
-    ours, cat = in_turns(15, ([str(bench.program), "status"], env), (["/bin/cat", *paths], env))
-    bench.row("status, 1,000 agents × 10 profiles", ours, 3 * cat + 20, "ms", f"cat of all files {cat:.1f} ms, × 3, + 20 ms")
+    status = [str(bench.program), "status"]
+    text, json_, cat = in_turns(15, (status, env), ([*status, "--json"], env), (["/bin/cat", *paths], env))
+    for what, ours in [("status", text), ("status --json", json_)]:
+        bench.row(f"{what}, 1,000 agents × 10 profiles", ours, 3 * cat + 20, "ms", f"cat of all files {cat:.1f} ms, × 3, + 20 ms")
 
 
 class Daemon:

@@ -120,6 +120,7 @@ pub fn run(
         key: &seen.key,
         uid: rustix::process::getuid().as_raw(),
         now,
+        stored: Default::default(),
     };
     let findings = doctor::report(&context, &filter);
     let report = output::doctor::Report {

@@ -1,6 +1,6 @@
 //! Files with secrets that others can read or change, and files that belong to somebody else.
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -31,11 +31,11 @@ pub(super) enum Exposure {
 
 /// `None`: the file is not there, or its mode gives others nothing. Links are followed: what they point to holds the secret.
 pub(super) fn exposure(path: &Path) -> Option<(Exposure, u32)> {
-    let path = path.canonicalize().ok()?;
-    let mode = fs::metadata(&path).ok()?.mode() & 0o7777;
+    let mode = fs::metadata(path).ok()?.mode() & 0o7777;
     if mode & 0o044 == 0 {
         return None;
     }
+    let path = path.canonicalize().ok()?;
     // Where a directory on the way lets a class of users through.
     let opened =
         |bit: u32| path.ancestors().skip(1).all(|dir| fs::metadata(dir).is_ok_and(|meta| meta.mode() & bit != 0));
@@ -82,22 +82,23 @@ pub(super) fn quoted(path: &Path) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn entries(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> =
-        fs::read_dir(dir).map(|entries| entries.flatten().map(|e| e.path()).collect()).unwrap_or_default();
+fn listed(dir: &Path, wanted: impl Fn(&DirEntry) -> bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().filter(wanted).map(|entry| entry.path()).collect();
     paths.sort();
     paths
 }
 
 fn named(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    entries(dir)
-        .into_iter()
-        .filter(|path| path.file_name().and_then(|n| n.to_str()).is_some_and(&wanted) && path.is_file())
-        .collect()
+    let is_file = |entry: &DirEntry| match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => entry.path().is_file(),
+        kind => kind.is_ok_and(|kind| kind.is_file()),
+    };
+    listed(dir, |entry| entry.file_name().to_str().is_some_and(&wanted) && is_file(entry))
 }
 
 /// Each existing installation once, even if two names lead to one directory.
-pub(super) fn present<'a>(context: &'a Context<'_>) -> Vec<&'a Installation> {
+pub(super) fn present<'a>(context: &Context<'a>) -> Vec<&'a Installation> {
     let mut seen = Vec::new();
     let mut chosen_first: Vec<&Installation> = context.installations.iter().collect();
     chosen_first.sort_by_key(|i| !i.chosen);
@@ -110,8 +111,12 @@ pub(super) fn present<'a>(context: &'a Context<'_>) -> Vec<&'a Installation> {
     chosen_first
 }
 
-/// Every file of an installation that holds credentials.
-pub(super) fn store_files(installation: &Installation) -> Vec<PathBuf> {
+/// Every installation that is there, with its files that hold credentials. Looked for once, whatever the number of checks.
+pub(super) fn stored<'c, 'a>(context: &'c Context<'a>) -> &'c [(&'a Installation, Vec<PathBuf>)] {
+    context.stored.get_or_init(|| present(context).into_iter().map(|i| (i, store_files(i))).collect())
+}
+
+fn store_files(installation: &Installation) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for agent in &installation.agents {
         files.extend(named(&agent.agent_dir, |name| {
@@ -153,11 +158,11 @@ fn state_dir(context: &Context<'_>) -> Vec<Finding> {
 
 fn owner(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for installation in present(context) {
+    for (installation, stored) in stored(context) {
         let dir = &installation.state_dir;
         let Ok(expected) = fs::metadata(dir).map(|meta| meta.uid()) else { continue };
         let mut files = vec![installation.config_path.clone(), dir.join(".env")];
-        files.extend(store_files(installation));
+        files.extend_from_slice(stored);
         files.extend(installation.agents.iter().map(|agent| agent.agent_dir.clone()));
         let foreign: Vec<(PathBuf, u32)> = files
             .into_iter()
@@ -196,8 +201,8 @@ fn config(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn stores(context: &Context<'_>) -> Vec<Finding> {
-    let files = present(context).into_iter().flat_map(store_files);
-    files.filter_map(|path| secret_file("store.permissions", "A file with credentials", &path)).collect()
+    let files = stored(context).iter().flat_map(|(_, files)| files);
+    files.filter_map(|path| secret_file("store.permissions", "A file with credentials", path)).collect()
 }
 
 fn dotenv(context: &Context<'_>) -> Vec<Finding> {
@@ -212,7 +217,7 @@ fn dotenv(context: &Context<'_>) -> Vec<Finding> {
 fn sessions(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for installation in present(context) {
-        for agent in entries(&installation.state_dir.join("agents")) {
+        for agent in listed(&installation.state_dir.join("agents"), |_| true) {
             // One finding a directory: a hundred open transcripts are one problem.
             let dir = agent.join("sessions");
             let open: Vec<PathBuf> = named(&dir, |_| true)

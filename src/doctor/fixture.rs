@@ -1,5 +1,6 @@
 //! A healthy machine in a temporary directory; each test breaks one thing of it.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -191,6 +192,7 @@ impl Scene {
             key: &self.key,
             uid: self.uid,
             now: self.now,
+            stored: OnceCell::new(),
         }
     }
 

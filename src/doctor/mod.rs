@@ -15,6 +15,7 @@ mod program;
 mod sources;
 mod state;
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
@@ -46,6 +47,8 @@ pub struct Context<'a> {
     pub uid: u32,
     /// The instant of the run.
     pub now: Time,
+    /// Filled by the first check that looks for the gateways' files with credentials.
+    pub stored: OnceCell<Vec<(&'a Installation, Vec<PathBuf>)>>,
 }
 
 /// Where our own files are, whether or not they exist.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::files::{present, quoted};
+use super::files::{present, quoted, stored};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Severity};
 use crate::formats::installation::Installation;
@@ -54,8 +54,8 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
     // Only of the one in use, and not under systemd, where a read-only home is our own hardening.
     for installation in present(context).into_iter().filter(|i| i.chosen && context.interactive) {
         let dirs = std::iter::once(&installation.state_dir).chain(installation.agents.iter().map(|a| &a.agent_dir));
-        for dir in dirs.filter(|dir| dir.is_dir()) {
-            if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() {
+        for dir in dirs {
+            if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() && dir.is_dir() {
                 let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
                 let fix = format!(
                     "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
@@ -72,15 +72,15 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
 
 fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for installation in present(context) {
-        for path in super::files::store_files(installation) {
+    for (_, files) in stored(context) {
+        for path in files {
             let archive = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains(".json.migrated-"));
             if archive {
                 let message =
                     "An archive of the old store, with every credential in plain text, was left by the import.";
-                let fix = format!("When the imported logins work: rm {}", quoted(&path));
+                let fix = format!("When the imported logins work: rm {}", quoted(path));
                 findings
-                    .push(Finding::new("store.archived-secrets", Severity::Info, message, fix).at(Place::file(&path)));
+                    .push(Finding::new("store.archived-secrets", Severity::Info, message, fix).at(Place::file(path)));
             }
         }
     }

@@ -14,6 +14,7 @@ mod state;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::observation::Observation;
@@ -70,8 +71,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         .iter()
         .map(|credential| shared.verdict(credential, &verdicts).map(|(verdict, _)| verdict.clone()))
         .collect();
-    let ids: BTreeMap<usize, CredentialId> =
-        canonical.iter().map(|&group| (group, credentials[group].id.clone())).collect();
+    let copied = canonical.iter().enumerate().filter(|(index, group)| index != *group);
+    let ids: BTreeMap<usize, CredentialId> = copied.map(|(_, &group)| (group, credentials[group].id.clone())).collect();
 
     let mut assessed: Vec<Assessed> = credentials
         .into_iter()
@@ -87,8 +88,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         })
         .collect();
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
-    assessed
-        .sort_by(|one, other| date(one).cmp(&date(other)).then_with(|| one.credential.id.cmp(&other.credential.id)));
+    // Stable, so those of one date stay in the order of their ids; and what is large moves once.
+    assessed.sort_by_cached_key(date);
     worst_first(&mut findings);
     Snapshot {
         taken_at: now,
@@ -104,9 +105,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
 
 /// The order of findings in a snapshot: worst first, then by id and place.
 pub fn worst_first(findings: &mut [Finding]) {
-    findings.sort_by(|one, other| {
-        let key = |finding: &'_ Finding| (finding.id.clone(), finding.place.to_string(), finding.message.clone());
-        other.severity.cmp(&one.severity).then_with(|| key(one).cmp(&key(other)))
+    findings.sort_by_cached_key(|finding| {
+        (Reverse(finding.severity), finding.id.clone(), finding.place.to_string(), finding.message.clone())
     });
 }
 
@@ -135,8 +135,8 @@ fn judgement(
 /// What places that hold the very same secret can tell each other: an answer to one is an answer to all, and a date that only
 /// one of them carries is true of all.
 struct Shared<'a> {
-    verdicts: BTreeMap<(&'a str, Fingerprint), (&'a Verdict, &'a CredentialId)>,
-    dates: BTreeMap<(&'a str, Fingerprint), (End, &'a CredentialId)>,
+    verdicts: BTreeMap<(Fingerprint, &'a str), (&'a Verdict, &'a CredentialId)>,
+    dates: BTreeMap<(Fingerprint, &'a str), (End, &'a CredentialId)>,
 }
 
 impl<'a> Shared<'a> {
@@ -144,7 +144,7 @@ impl<'a> Shared<'a> {
         let mut shared = Self { verdicts: BTreeMap::new(), dates: BTreeMap::new() };
         for credential in credentials {
             let Some(fingerprint) = credential.fingerprint else { continue };
-            let key = (credential.provider.as_str(), fingerprint);
+            let key = (fingerprint, credential.provider.as_str());
             if let Some(verdict) = verdicts.get(&credential.id) {
                 let weight = |verdict: &Verdict| (verdict.kind.is_conclusive(), verdict.at);
                 let best = shared.verdicts.entry(key).or_insert((verdict, &credential.id));
@@ -158,7 +158,7 @@ impl<'a> Shared<'a> {
             // The end of a login is true of its refresh token wherever that is; the end of an access token only of itself.
             let refresh = credential.refresh_fingerprint.filter(|_| end.grant.is_some());
             for fingerprint in [credential.fingerprint, refresh].into_iter().flatten() {
-                let soonest = shared.dates.entry((&credential.provider, fingerprint)).or_insert((end, &credential.id));
+                let soonest = shared.dates.entry((fingerprint, &credential.provider)).or_insert((end, &credential.id));
                 if end.at < soonest.0.at {
                     *soonest = (end, &credential.id);
                 }
@@ -176,7 +176,7 @@ impl<'a> Shared<'a> {
         let own = verdicts.get(&credential.id);
         let lent = credential
             .fingerprint
-            .and_then(|fingerprint| self.verdicts.get(&(credential.provider.as_str(), fingerprint)))
+            .and_then(|fingerprint| self.verdicts.get(&(fingerprint, credential.provider.as_str())))
             .filter(|(verdict, id)| **id != credential.id && verdict.kind.is_conclusive());
         match (own, lent) {
             (Some(own), _) if own.kind.is_conclusive() => Some((own, None)),
@@ -192,7 +192,7 @@ impl<'a> Shared<'a> {
         [credential.fingerprint, credential.refresh_fingerprint]
             .into_iter()
             .flatten()
-            .filter_map(|fingerprint| self.dates.get(&(credential.provider.as_str(), fingerprint)).copied())
+            .filter_map(|fingerprint| self.dates.get(&(fingerprint, credential.provider.as_str())).copied())
             .find(|(end, id)| **id != credential.id && counts(end))
     }
 }

@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use tracing::Metadata;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{FilterExt, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
@@ -21,8 +21,9 @@ pub fn init(env: &Environment, verbose: u8) {
         1 => "info,tokio_cron_scheduler=warn,opensoul=debug",
         _ => "debug,tokio_cron_scheduler=warn,opensoul=trace",
     };
-    let filter = env.get("RUST_LOG").and_then(|text| EnvFilter::try_new(text).ok());
-    let wanted = filter.unwrap_or_else(|| EnvFilter::new(usual));
+    // By target and level, as everybody writes it; no spans and fields, which would take a machine of regular expressions.
+    let wanted = |text: &str| text.parse::<Targets>().ok();
+    let wanted = env.get("RUST_LOG").and_then(wanted).or_else(|| wanted(usual)).unwrap_or_default();
     let terminal = std::io::stderr().is_terminal() && env.get("NO_COLOR").is_none();
     let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(terminal).with_target(false);
     // The journal has its own time.

@@ -129,6 +129,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         key: look.key,
         uid: rustix::process::getuid().as_raw(),
         now: look.now,
+        stored: Default::default(),
     };
     let checked = doctor::run(&context, &Filter::for_monitor());
     for finding in checked {

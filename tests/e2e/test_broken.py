@@ -289,7 +289,10 @@ def test_nothing_at_all_says_where_it_looked(machine):
 def test_errors_of_use(machine, command, code):
     ended = machine.run(*command)
     assert ended.code == (69 if code is None else code), ended
-    assert not ended.out.strip() or command == [], "nothing on stdout"
+    if code == 3:
+        assert ended.out.startswith("OPENSOUL UNKNOWN - ") and ended.out.count("\n") == 1, "a plugin's line"
+    else:
+        assert not ended.out.strip() or command == [], "nothing on stdout"
 
 
 def test_a_foreign_first_word_goes_to_the_gateways_own_program(machine):

@@ -10,10 +10,10 @@ use crate::domain::{Credential, CredentialId, Fingerprint};
 /// Only places of one provider are put together: the same key used for two providers is two things to know about.
 pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<CredentialId, String>) -> Vec<usize> {
     let mut groups = Groups::new(credentials.len());
-    let mut first: BTreeMap<(&str, Fingerprint), usize> = BTreeMap::new();
+    let mut first: BTreeMap<(Fingerprint, &str), usize> = BTreeMap::new();
     for (index, credential) in credentials.iter().enumerate() {
         for fingerprint in [credential.fingerprint, credential.refresh_fingerprint].into_iter().flatten() {
-            let other = *first.entry((&credential.provider, fingerprint)).or_insert(index);
+            let other = *first.entry((fingerprint, &credential.provider)).or_insert(index);
             groups.join(index, other);
         }
     }

@@ -1,6 +1,6 @@
 //! One line for each provider: what a request would meet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::in_use::{demanded, offered};
 use crate::domain::{Assessed, Bench, BenchKind, CredentialId, Owner, ProviderSummary, Selection, State, Time};
@@ -24,13 +24,11 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
     let asked_for = demand.models_configured && demanded(demand, provider);
     let works = |assessed: &Assessed| offered(&assessed.credential, assessed.judgement.state, now);
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
-    let mut usable: Vec<&CredentialId> = all
+    let usable: HashSet<&CredentialId> = all
         .iter()
         .filter(|assessed| works(assessed))
         .map(|assessed| assessed.copy_of.as_ref().unwrap_or(&assessed.credential.id))
         .collect();
-    usable.sort_unstable();
-    usable.dedup();
     // Where the gateway asks, a tool's own login does not answer.
     let candidates: Vec<&Assessed> =
         all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
@@ -62,8 +60,10 @@ fn refused(assessed: &Assessed) -> State {
 fn effective(candidates: &[&Assessed], works: impl Fn(&Assessed) -> bool) -> Option<CredentialId> {
     let first = candidates.iter().filter(|a| a.credential.selection == Selection::Eligible(0));
     let best = candidates.iter().filter(|a| works(a) && a.copy_of.is_none());
-    let rank = |a: &&&Assessed| (!works(a), goodness(a.judgement.state), a.credential.owner, a.credential.id.clone());
-    first.min_by_key(rank).or_else(|| best.min_by_key(rank)).map(|a| a.credential.id.clone())
+    let rank = |a: &Assessed| (!works(a), goodness(a.judgement.state), a.credential.owner);
+    let better =
+        |a: &&&Assessed, b: &&&Assessed| rank(a).cmp(&rank(b)).then_with(|| a.credential.id.cmp(&b.credential.id));
+    first.min_by(better).or_else(|| best.min_by(better)).map(|a| a.credential.id.clone())
 }
 
 /// Best first.

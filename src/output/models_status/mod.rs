@@ -12,6 +12,7 @@ pub mod text;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::rc::Rc;
 
 pub use model::*;
 pub use rows::{Row, rows};
@@ -131,7 +132,7 @@ fn auth(input: &Input<'_>) -> Auth {
     };
     let with_oauth = providers.iter().filter(|p| counted(p) > 0);
     let labels: BTreeSet<&str> = input.rows.iter().map(|row| row.label.as_str()).collect();
-    let mut healths: Vec<ProfileHealth> = Vec::with_capacity(view.profiles.len());
+    let mut healths: Vec<Rc<ProfileHealth>> = Vec::with_capacity(view.profiles.len());
     for shown in &view.profiles {
         let provider = view.providers[shown.provider].id.as_str();
         // OpenSoul 0.2 loses a provider that is spelled with blanks around it.
@@ -139,7 +140,7 @@ fn auth(input: &Input<'_>) -> Auth {
         if input.compat && !labels.contains(name) {
             continue;
         }
-        healths.push(health(input, shown, name, assessed.get(shown.profile.id.as_str()).copied()));
+        healths.push(Rc::new(health(input, shown, name, assessed.get(shown.profile.id.as_str()).copied())));
     }
     healths.sort_by(|a, b| {
         let providers = if a.provider == b.provider {
@@ -279,7 +280,7 @@ fn choice(input: &Input<'_>, row: &Row, besides: Besides<'_>) -> (Option<Chosen>
     }
 }
 
-fn rollups(input: &Input<'_>, healths: &[ProfileHealth]) -> Vec<ProviderHealth> {
+fn rollups(input: &Input<'_>, healths: &[Rc<ProfileHealth>]) -> Vec<ProviderHealth> {
     let mut out: Vec<ProviderHealth> = input
         .rows
         .iter()
@@ -294,7 +295,7 @@ fn rollups(input: &Input<'_>, healths: &[ProfileHealth]) -> Vec<ProviderHealth> 
     let at: HashMap<String, usize> = out.iter().enumerate().map(|(n, p)| (p.provider.clone(), n)).collect();
     for health in healths {
         if let Some(n) = at.get(&health.provider) {
-            out[*n].profiles.push(health.clone());
+            out[*n].profiles.push(Rc::clone(health));
         }
     }
     for provider in &mut out {
@@ -308,7 +309,7 @@ fn rollups(input: &Input<'_>, healths: &[ProfileHealth]) -> Vec<ProviderHealth> 
     out
 }
 
-fn rollup(profiles: &[ProfileHealth]) -> &'static str {
+fn rollup(profiles: &[Rc<ProfileHealth>]) -> &'static str {
     let expirable = || profiles.iter().filter(|p| p.r#type != "api_key");
     if profiles.is_empty() {
         "missing"

@@ -1,5 +1,7 @@
 //! The document itself. Field order is that of the original; what it does not have stands after what it has.
 
+use std::rc::Rc;
+
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
@@ -193,13 +195,19 @@ pub struct Unusable {
     pub remaining_ms: Number,
 }
 
+/// Profiles stand in two places of the document, and in memory once.
+fn each<S: Serializer>(profiles: &[Rc<ProfileHealth>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(profiles.iter().map(AsRef::as_ref))
+}
+
 /// `auth.oauth`
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
 pub struct OauthBlock {
     pub warn_after_ms: u64,
-    pub profiles: Vec<ProfileHealth>,
+    #[serde(serialize_with = "each")]
+    pub profiles: Vec<Rc<ProfileHealth>>,
     pub providers: Vec<ProviderHealth>,
 }
 
@@ -241,7 +249,8 @@ pub struct ProfileHealth {
 pub struct ProviderHealth {
     pub provider: String,
     pub status: &'static str,
-    pub profiles: Vec<ProfileHealth>,
+    #[serde(serialize_with = "each")]
+    pub profiles: Vec<Rc<ProfileHealth>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]

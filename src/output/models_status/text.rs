@@ -93,7 +93,7 @@ fn mark(state: Option<State>) -> &'static str {
 }
 
 fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
-    let mut profiles: Vec<&ProfileHealth> = status.auth.oauth.profiles.iter().collect();
+    let mut profiles: Vec<&ProfileHealth> = status.auth.oauth.profiles.iter().map(AsRef::as_ref).collect();
     if profiles.is_empty() {
         return;
     }
