@@ -1,6 +1,6 @@
 //! Reading other people's files: bounded, never blocking, and with words for whatever is in the way. Never writes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -32,11 +32,11 @@ pub struct Trouble {
 /// Login files have a few kilobytes; what is larger than this is something else.
 pub const LIMIT: u64 = 8 << 20;
 
-/// Reads a whole file; `None` if there is none.
+/// What is known of a file that could be read; `None` if there is none.
 ///
 /// # Errors
-/// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
-pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
+/// What is in the way: no permission on the way, a directory, a loop of links, a pipe.
+pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
     let metadata = match std::fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
@@ -52,11 +52,20 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
     if !metadata.is_file() {
         return Err(unreadable("is not a regular file"));
     }
+    Ok(Some(metadata))
+}
+
+/// Reads a whole file; `None` if there is none.
+///
+/// # Errors
+/// What is in the way: see [`regular`]; no permission, too large, not text.
+pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
+    let Some(metadata) = regular(path)? else { return Ok(None) };
     let too_large = || unreadable(&format!("is larger than {} MiB, which no owner writes", limit >> 20));
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let file = open(path).map_err(|error| in_the_way(&error))?;
+    let file = reading(path)?;
     // One allocation of the final size: growing would leave copies of secrets behind.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
@@ -86,6 +95,14 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
 pub fn open(path: &Path) -> std::io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// The same with words for what is in the way.
+///
+/// # Errors
+/// No permission, mostly.
+pub fn reading(path: &Path) -> Result<File, Trouble> {
+    open(path).map_err(|error| in_the_way(&error))
 }
 
 /// A file's text where nothing but its text matters: empty for whatever is in the way (which somebody else reports).

@@ -131,7 +131,7 @@ fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (O
         Ok(Some(contents)) => contents.text,
         Err(trouble) => {
             let mut finding = trouble.finding(path, "make it a readable file of this user");
-            finding.id = "config.unreadable".to_owned();
+            finding.id = if trouble.unparsable { config_document::INVALID } else { "config.unreadable" }.to_owned();
             finding.severity = Severity::Critical;
             finding.message = format!("the gateway's config {}", trouble.why);
             return (None, vec![finding]);
