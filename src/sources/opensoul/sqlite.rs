@@ -57,7 +57,12 @@ fn rows(path: &Path, store: &str, state: &str) -> Result<Rows, Trouble> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri(path, immutable), flags).map_err(|error| explain(&error))?;
     let _ = connection.busy_timeout(std::time::Duration::from_millis(500));
-    Ok(Rows { store: one(&connection, store)?, state: one(&connection, state)?, stale })
+    let rows = Rows { store: one(&connection, store)?, state: one(&connection, state)?, stale };
+    if stale && rows.store.is_none() {
+        let why = "was not closed and its index (-shm) is gone: what it holds is in its log (-wal), which only the gateway completes";
+        return Err(unreadable(why));
+    }
+    Ok(rows)
 }
 
 fn one(connection: &Connection, sql: &str) -> Result<Option<Zeroizing<String>>, Trouble> {
@@ -94,6 +99,7 @@ fn explain(error: &rusqlite::Error) -> Trouble {
         }
         Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => unreadable("is locked"),
         Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied) => unreadable("cannot be opened"),
-        _ => unreadable("cannot be read as a store"),
+        Some(rusqlite::ErrorCode::SystemIoFailure) => unreadable("cannot be read: input/output error"),
+        _ => Trouble { unparsable: true, why: "is a database, but not laid out as a store".to_owned(), at: None },
     }
 }

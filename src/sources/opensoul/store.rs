@@ -93,7 +93,11 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
             Ok(_) => {}
             Err(trouble) => {
                 out.store_path = path;
-                whole(out, &trouble, "check the file and its owner, or restore it from a backup");
+                whole(
+                    out,
+                    &trouble,
+                    "Check the file and its owner, start the gateway once, or restore it from a backup.",
+                );
                 return true;
             }
         }

@@ -244,6 +244,32 @@ fn a_database_in_use_is_read_with_its_newest_changes() {
 }
 
 #[test]
+fn a_database_whose_log_was_left_alone_is_not_empty() {
+    let home = Home::new();
+    let open = shared_store(&home, true);
+    let other = Home::new();
+    for suffix in ["", "-wal"] {
+        let name = format!(".openclaw/state/openclaw.sqlite{suffix}");
+        other.write(&name, std::fs::read(home.path(&name)).unwrap());
+    }
+    drop(open);
+    let harvest = other.read(&OpenSoul);
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert_eq!((finding.id.as_str(), finding.severity), (STORE_UNREADABLE, Severity::Critical));
+    assert!(finding.message.contains("-wal") && !harvest.reports[0].up);
+}
+
+#[test]
+fn a_file_in_place_of_the_state_directory_is_said() {
+    let mut home = Home::new();
+    home.write("file", "x");
+    home.env.set("OPENSOUL_STATE_DIR", "~/file");
+    let harvest = home.read(&OpenSoul);
+    assert_eq!(harvest.findings[0].message, "the gateway's state directory is a file");
+    assert!(!harvest.reports[0].up);
+}
+
+#[test]
 fn files_of_the_json_era_beside_a_database_are_said_once_and_safely() {
     let home = Home::new();
     drop(shared_store(&home, false));
