@@ -191,7 +191,7 @@ fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
     let place = format!("--provider {} --profile-id {}{agent}", shell_word(provider), shell_word(&profile.id));
     match profile.kind {
         ProfileType::Token if provider == "anthropic" => {
-            format!("claude setup-token, then opensoul models auth paste-token {place}")
+            format!("claude setup-token && opensoul models auth paste-token {place}")
         }
         ProfileType::Token => format!("opensoul models auth paste-token {place}"),
         ProfileType::Oauth => format!("opensoul models auth login --provider {}", shell_word(provider)),
