@@ -1,6 +1,6 @@
 //! Reading other people's files: bounded, never blocking, and with words for whatever is in the way. Never writes.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -31,6 +31,29 @@ pub struct Trouble {
 
 /// Login files have a few kilobytes; what is larger than this is something else.
 pub const LIMIT: u64 = 8 << 20;
+
+/// What is known of a file that could be read; `None` if there is none.
+///
+/// # Errors
+/// What is in the way: no permission on the way, a directory, a loop of links, a pipe.
+pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unreadable("is a link to nothing")),
+        // A file where a directory of the path should be: whatever it is, our file is not there.
+        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(in_the_way(&error)),
+    };
+    if metadata.is_dir() {
+        return Err(unreadable("is a directory, not a file"));
+    }
+    // Pipes and devices could block or never end.
+    if !metadata.is_file() {
+        return Err(unreadable("is not a regular file"));
+    }
+    Ok(Some(metadata))
+}
 
 /// Reads a whole file; `None` if there is none.
 ///
@@ -74,26 +97,12 @@ fn not_text(bytes: &[u8]) -> Option<(usize, usize)> {
 type Bytes = (Zeroizing<Vec<u8>>, Option<Time>);
 
 fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unreadable("is a link to nothing")),
-        // A file where a directory of the path should be: whatever it is, our file is not there.
-        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
-        Err(error) => return Err(in_the_way(&error)),
-    };
-    if metadata.is_dir() {
-        return Err(unreadable("is a directory, not a file"));
-    }
-    // Pipes and devices could block or never end.
-    if !metadata.is_file() {
-        return Err(unreadable("is not a regular file"));
-    }
+    let Some(metadata) = regular(path)? else { return Ok(None) };
     let too_large = || unreadable(&format!("is larger than {} MiB, which no owner writes", limit >> 20));
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let file = open(path).map_err(|error| in_the_way(&error))?;
+    let file = reading(path)?;
     // One allocation of the final size: growing would leave copies of secrets behind.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
     let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
@@ -111,6 +120,14 @@ fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
 pub fn open(path: &Path) -> std::io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
     OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// The same with words for what is in the way.
+///
+/// # Errors
+/// No permission, mostly.
+pub fn reading(path: &Path) -> Result<File, Trouble> {
+    open(path).map_err(|error| in_the_way(&error))
 }
 
 /// A file's text where nothing but its text matters: empty for whatever is in the way (which somebody else reports).

@@ -9,6 +9,7 @@ use super::Context;
 use super::args::{Doctor, SeverityArg};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
+use crate::config;
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{Environment, Finding, FingerprintKey, Place, Severity, Snapshot, Time};
 use crate::formats::gateway_view::GatewayView;
@@ -137,7 +138,9 @@ pub fn run(
     let text = if args.json {
         output::doctor::json(&report).map_err(|error| Failure::new(FailureKind::Bug, error.to_string()))?
     } else {
-        output::doctor::text(&report, sink.width, Some(&env.home()))
+        let zone = config::local_zone(env);
+        let local = |at: Time| at.with_timezone(&zone).format("%Y-%m-%d %H:%M").to_string();
+        output::doctor::text(&report, sink.width, Some(&env.home()), &local)
     };
     match sink.out.write_all(text.as_bytes()).and_then(|()| sink.out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -40,10 +40,16 @@ pub struct Context {
 /// The whole program.
 #[must_use]
 pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
-    let env: Environment = vars
+    let mut env: Environment = vars
         .into_iter()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
         .collect();
+    // As the gateways do: without HOME, the home directory of the user's account.
+    if env.get("HOME").is_none()
+        && let Some(home) = std::env::home_dir().filter(|home| home.is_absolute())
+    {
+        env.set("HOME", home.to_string_lossy());
+    }
     match run(&argv, env) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if plugin::asked(&argv) => ExitCode::from(plugin::unknown(&failure.message, &argv)),
@@ -101,7 +107,11 @@ fn usage(error: &clap::Error, plugin: bool) -> Outcome {
         let first = text.lines().next().unwrap_or_default();
         return Err(Failure::new(FailureKind::Usage, first.trim_start_matches("error: ")));
     }
-    let _ = error.print();
+    if let Err(error) = error.print()
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        return Err(Failure::new(FailureKind::Io, format!("cannot write the help: {error}")));
+    }
     if error.use_stderr() { Err(Failure::new(FailureKind::Usage, "")) } else { Ok(0) }
 }
 

@@ -26,7 +26,10 @@ pub fn load(path: Option<&Path>, env: &Environment) -> Result<Config, Vec<Proble
     let mut problems = Vec::new();
     let text = match read(&asked.config, &mut problems) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !named => {
+        // A link to nothing was meant to be one.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound && !named && asked.config.symlink_metadata().is_err() =>
+        {
             return super::read("", None, env, zone).0.map(|(config, _)| config).ok_or_else(Vec::new);
         }
         Err(error) => {

@@ -19,6 +19,7 @@ pub(super) const CHECKS: &[Check] = &[
         by: By::Source,
     },
     Check { id: "store.stale", about: "databases that were not closed", by: By::Source },
+    Check { id: "dotenv.passed-over", about: "lines of .env files that set nothing", by: By::Source },
     Check { id: "env.login-shell", about: "the login shell that the gateway asks for keys", by: By::Source },
     // By the command itself, which reads our own files before anything else.
     Check { id: "own.config-invalid", about: "monitor.toml", by: By::Source },

@@ -36,6 +36,9 @@ impl ProfileType {
     }
 }
 
+/// What a gateway puts in place of tokens that it is renewing, or could not renew.
+pub const FENCE: &str = "openclaw-oauth-refresh-fence:";
+
 /// `expires` as it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expires {
@@ -52,6 +55,19 @@ pub enum Expires {
 }
 
 impl Expires {
+    /// What is wrong with it, as the rest of a sentence.
+    #[must_use]
+    pub fn oddity(&self) -> Option<String> {
+        match self {
+            Self::Absent | Self::Null => None,
+            Self::Text(_) => Some("is a string instead of a number of milliseconds".to_owned()),
+            Self::Wrong(kind) => Some(format!("is {kind} instead of a number of milliseconds")),
+            Self::Number(n) if *n <= 0.0 => Some("is zero or negative, which is no date".to_owned()),
+            Self::Number(n) if (1e9..1e11).contains(n) => Some("is in seconds where milliseconds belong".to_owned()),
+            Self::Number(n) => (!(1e11..=8.64e15).contains(n)).then(|| "cannot be a date".to_owned()),
+        }
+    }
+
     /// The number, if it is one that the gateway takes for a date: finite and positive.
     #[must_use]
     pub fn as_date(&self) -> Option<f64> {
@@ -472,6 +488,12 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
         damage = Some("there is no `token`".to_owned());
     }
     let expires = read_expires(value.get("expires"));
+    // With a mark of its own in place of the tokens, the gateway writes a date that means nothing.
+    let fenced = secret.as_ref().is_some_and(|secret| secret.expose().starts_with(FENCE));
+    if let Some(what) = expires.oddity().filter(|_| kind != ProfileType::ApiKey && !fenced) {
+        let fix = "correct it to the end in milliseconds since 1970, or remove it if there is no end";
+        parsed.report(&["profiles", id, "expires"], format!("profile \"{id}\": `expires` {what}"), fix);
+    }
     parsed.store.profiles.push(Profile {
         id: id.to_owned(),
         provider: provider.to_owned(),

@@ -20,10 +20,13 @@ pub struct Document {
     pub root: Node,
 }
 
+/// Finding id of a config that the gateway would refuse.
+pub const INVALID: &str = "config.invalid";
+
 /// A problem that makes the gateway refuse its config.
 #[must_use]
 pub fn problem(place: Place, message: impl Into<String>, fix: impl Into<String>) -> Finding {
-    Finding::new("config.invalid", Severity::Critical, message, fix).at(place)
+    Finding::new(INVALID, Severity::Critical, message, fix).at(place)
 }
 
 /// Parses a config and resolves `$include`.

@@ -20,8 +20,14 @@ pub struct Assignment {
 /// between files). Lines that are no assignment are passed over.
 #[must_use]
 pub fn parse(text: &str) -> Vec<Assignment> {
+    scan(text).0
+}
+
+/// The same, with the lines (from 1) that are passed over although they are neither blank nor a comment.
+#[must_use]
+pub fn scan(text: &str) -> (Vec<Assignment>, Vec<usize>) {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
-    let mut found = Vec::new();
+    let (mut found, mut skipped) = (Vec::new(), Vec::new());
     let (mut line_start, mut counted, mut line) = (0, 0, 1);
     while line_start <= text.len() {
         let mut next = line_start;
@@ -30,13 +36,20 @@ pub fn parse(text: &str) -> Vec<Assignment> {
             counted = hit.name_at;
             found.push(Assignment { name: hit.name.to_owned(), value: unquote(hit.value), line });
             next = hit.end;
+        } else {
+            let rest = trim(text[line_start..].split('\n').next().unwrap_or_default());
+            if !rest.is_empty() && !rest.starts_with('#') {
+                line += text[counted..line_start].matches('\n').count();
+                counted = line_start;
+                skipped.push(line);
+            }
         }
         match text[next..].find('\n') {
             Some(at) => line_start = next + at + 1,
             None => break,
         }
     }
-    found
+    (found, skipped)
 }
 
 struct Hit<'a> {

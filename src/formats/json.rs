@@ -54,6 +54,9 @@ pub fn parse(text: &str) -> Result<Json<'_>, Broken> {
         let message = match error.classify() {
             serde_json::error::Category::Eof => "ends in the middle (truncated?)",
             _ if error.to_string().starts_with("recursion limit") => "is nested too deeply",
+            _ if error.to_string().starts_with("number out of range") => {
+                "has a number here that is too large to be one"
+            }
             _ if text.contains('\0') => "is not JSON (binary data)",
             _ => "is not valid JSON here",
         };

@@ -6,6 +6,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::wording::{is_command, localised};
 use crate::domain::{Finding, Severity, Time};
 
 /// Everything that either view needs.
@@ -89,7 +90,7 @@ pub fn json(report: &Report<'_>) -> serde_json::Result<String> {
 /// For people: grouped by area, the worst area first. With styles; who writes it to something else than a terminal strips
 /// them. `home` is shortened to `~`.
 #[must_use]
-pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>) -> String {
+pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) -> String {
     let width = width.clamp(24, 120);
     let mut areas: Vec<(&str, Vec<&Finding>)> = Vec::new();
     for finding in report.shown() {
@@ -104,7 +105,7 @@ pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>) -> String {
         let bold = Style::new().bold();
         out.push_str(&format!("{bold}{area}{bold:#}\n"));
         for finding in findings {
-            one(&mut out, finding, width, home);
+            one(&mut out, finding, width, home, local);
         }
         out.push('\n');
     }
@@ -117,10 +118,10 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
 }
 
-fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>) {
+fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) {
     let style = style_of(finding.severity);
     out.push_str(&format!("  {style}{}{style:#}  {}\n", finding.severity, finding.id));
-    out.push_str(&wrapped(&clean(&finding.message), width, 4));
+    out.push_str(&wrapped(&clean(&shortened(&localised(&finding.message, local), home)), width, 4));
     let place = finding.place.to_string();
     if !place.is_empty() {
         let dim = Style::new().dimmed();
@@ -132,39 +133,6 @@ fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>) {
     } else {
         out.push_str(&wrapped(&format!("Fix: {}", clean(&finding.fix)), width, 4));
     }
-}
-
-/// Programs that a fix may begin with.
-const PROGRAMS: [&str; 24] = [
-    "opensoul",
-    "openclaw",
-    "clawdbot",
-    "moltbot",
-    "systemctl",
-    "sudo",
-    "loginctl",
-    "launchctl",
-    "chmod",
-    "chown",
-    "mv",
-    "rm",
-    "cp",
-    "export",
-    "(umask",
-    "claude",
-    "codex",
-    "gemini",
-    "gh",
-    "gcloud",
-    "aws",
-    "qwen",
-    "opencode",
-    "kimi",
-];
-
-/// A command stays on one line, so that it can be copied whole; a sentence is wrapped.
-fn is_command(fix: &str) -> bool {
-    fix.split_whitespace().next().is_some_and(|first| PROGRAMS.contains(&first))
 }
 
 fn style_of(severity: Severity) -> Style {
@@ -275,16 +243,20 @@ mod tests {
         }
     }
 
+    fn utc(time: Time) -> String {
+        time.format("%Y-%m-%d %H:%M UTC").to_string()
+    }
+
     #[test]
     fn as_text() {
         let findings = findings();
         insta::assert_snapshot!(
             "doctor_80",
-            anstream::adapter::strip_str(&text(&report(&findings), 80, Some(Path::new("/home/ann")))).to_string()
+            anstream::adapter::strip_str(&text(&report(&findings), 80, Some(Path::new("/home/ann")), &utc)).to_string()
         );
         insta::assert_snapshot!(
             "doctor_40",
-            anstream::adapter::strip_str(&text(&report(&findings), 40, None)).to_string()
+            anstream::adapter::strip_str(&text(&report(&findings), 40, None, &utc)).to_string()
         );
     }
 
@@ -298,7 +270,7 @@ mod tests {
     fn prose_keeps_to_the_width() {
         let findings = findings();
         let text =
-            anstream::adapter::strip_str(&text(&report(&findings), 40, Some(Path::new("/home/ann")))).to_string();
+            anstream::adapter::strip_str(&text(&report(&findings), 40, Some(Path::new("/home/ann")), &utc)).to_string();
         let long =
             text.lines().filter(|line| !line.contains("Run: ") && !line.contains('/') && line.chars().count() > 40);
         assert_eq!(long.collect::<Vec<_>>(), [] as [&str; 0]);
@@ -308,19 +280,19 @@ mod tests {
     fn foreign_text_cannot_steer_a_terminal() {
         let bad = "a\u{1b}]0;x\u{7}b\u{9b}31m\rc";
         let findings = [Finding::new("a.b", Severity::Info, bad, bad).at(Place::file(bad).key(bad))];
-        let text = anstream::adapter::strip_str(&text(&report(&findings), 80, None)).to_string();
+        let text = anstream::adapter::strip_str(&text(&report(&findings), 80, None, &utc)).to_string();
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
         assert!(text.contains("a?]0;x?b?31m c"), "{text:?}");
     }
 
     #[test]
     fn all_is_well_says_what_was_checked() {
-        let text = text(&report(&[]), 80, None);
+        let text = text(&report(&[]), 80, None, &utc);
         assert_eq!(text, "Nothing wrong found on here. 3 checks looked at: gateway, store.\n");
         let findings = findings();
         let mut report = report(&findings);
         report.severity_min = Severity::Critical;
-        let text = anstream::adapter::strip_str(&super::text(&report, 200, None)).to_string();
+        let text = anstream::adapter::strip_str(&super::text(&report, 200, None, &utc)).to_string();
         assert!(
             text.ends_with(
                 "1 finding on here: 1 critical. Not shown: 2 below critical. 3 checks looked at: gateway, store.\n"
@@ -329,7 +301,8 @@ mod tests {
         );
         report.findings = &findings[2..];
         assert!(
-            super::text(&report, 80, None).starts_with("Nothing wrong found on here. Not shown: 1 below critical.")
+            super::text(&report, 80, None, &utc)
+                .starts_with("Nothing wrong found on here. Not shown: 1 below critical.")
         );
     }
 }

@@ -5,3 +5,4 @@ pub mod doctor;
 pub mod models_status;
 pub mod remaining;
 pub mod status;
+pub mod wording;

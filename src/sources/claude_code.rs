@@ -42,7 +42,9 @@ impl Source for ClaudeCode {
             Ok(None) => true,
             Ok(Some(contents)) => match json::object(&contents.text) {
                 Ok(object) => {
+                    let said = harvest.findings.len();
                     place.login(object, contents.modified, scene, harvest);
+                    json::place(&mut harvest.findings[said..], &place.path, &contents.text);
                     true
                 }
                 Err(trouble) => place.broken(&trouble, contents.modified, harvest),

@@ -127,7 +127,7 @@ fn odd_dates_are_said() {
         assert_eq!(harvest.findings.len(), findings, "{value}");
         if let Some(finding) = harvest.findings.first() {
             let place = home.relative(&finding.place.to_string());
-            assert_eq!(place, format!("~/{PLACE} claudeAiOauth.refreshTokenExpiresAt"));
+            assert_eq!(place, format!("~/{PLACE}:1:106 claudeAiOauth.refreshTokenExpiresAt"));
         }
     }
 }

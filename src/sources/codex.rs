@@ -47,7 +47,11 @@ impl Source for Codex {
             match files::read(&place.path, LIMIT) {
                 Ok(None) => continue,
                 Ok(Some(contents)) => match json::object(&contents.text) {
-                    Ok(object) => place.logins(object, contents.modified, scene, harvest),
+                    Ok(object) => {
+                        let said = harvest.findings.len();
+                        place.logins(object, contents.modified, scene, harvest);
+                        json::place(&mut harvest.findings[said..], &place.path, &contents.text);
+                    }
                     Err(trouble) => up = place.broken(&trouble, contents.modified, harvest),
                 },
                 Err(trouble) => up = place.broken(&trouble, None, harvest),

@@ -2,11 +2,11 @@
 //! the working directory. Only names that stand for providers are taken from any of them (DESIGN §5.9).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::variables::{self, Place};
 use super::{Harvest, Scene, Source};
-use crate::domain::SourceReport;
+use crate::domain::{self, Finding, Severity, SourceReport};
 use crate::files::{self, LIMIT};
 use crate::formats::{dotenv, provider_env};
 
@@ -35,7 +35,9 @@ impl Source for Dotenv {
                     harvest.findings.extend(trouble.map(|trouble| trouble.finding(path, &fix)));
                     let prefix = format!("dotenv:{}#", path.display());
                     let place = Place { source: self.name(), prefix, path: Some(path), modified: contents.modified };
-                    harvest.found.extend(variables(&contents.text, &place, scene));
+                    let (assignments, skipped) = dotenv::scan(&contents.text);
+                    harvest.found.extend(variables(assignments, &place, scene));
+                    harvest.findings.extend(passed_over(&skipped, path));
                 }
                 Err(trouble) => {
                     up = false;
@@ -48,9 +50,22 @@ impl Source for Dotenv {
     }
 }
 
-fn variables(text: &str, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
+/// Lines that set nothing, mostly for want of a `=`. One finding for a file; what is in the lines is never repeated.
+fn passed_over(lines: &[usize], path: &Path) -> Option<Finding> {
+    const MANY: usize = 5;
+    let first = lines.first()?;
+    let list: Vec<String> = lines.iter().take(MANY).map(ToString::to_string).collect();
+    let more = if lines.len() > MANY { format!(" and {} more", lines.len() - MANY) } else { String::new() };
+    let which = if lines.len() == 1 { "line" } else { "lines" };
+    let message = format!("{which} {}{more} set nothing, and every reader passes over them", list.join(", "));
+    let fix = "Write NAME=value, or make it a comment with #.";
+    let place = domain::Place::file(path).at(*first, 1);
+    Some(Finding::new("dotenv.passed-over", Severity::Warning, message, fix).at(place))
+}
+
+fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
     let mut last: BTreeMap<String, Vec<dotenv::Assignment>> = BTreeMap::new();
-    for assignment in dotenv::parse(text) {
+    for assignment in assignments {
         // A replaced byte is not part of the value that was meant, so nothing is known of it.
         if provider_env::provider_of(&assignment.name).is_some() && !assignment.value.contains('\u{fffd}') {
             last.entry(assignment.name.clone()).or_default().push(assignment);
@@ -113,6 +128,17 @@ mod tests {
 
         home.cwd = None;
         assert_eq!(home.read(&Dotenv).found.len(), 2, "the monitor has no working directory");
+    }
+
+    #[test]
+    fn lines_that_set_nothing_are_said() {
+        let home = Home::new();
+        home.write(".opensoul/.env", "# comment\n\nOPENAI_API_KEY sk-canary\nA=\"x\ny\"\nsource other\n");
+        let harvest = home.read(&Dotenv);
+        let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+        assert_eq!(finding.message, "lines 3, 6 set nothing, and every reader passes over them");
+        assert_eq!((finding.place.line, finding.id.as_str()), (Some(3), "dotenv.passed-over"));
+        assert!(!format!("{finding:?}").contains("canary"));
     }
 
     #[test]

@@ -104,6 +104,17 @@ impl<'a> Dates<'a> {
     }
 }
 
+/// Gives findings about keys of one file their line and column there.
+pub fn place(findings: &mut [Finding], path: &Path, text: &str) {
+    for finding in findings.iter_mut().filter(|f| f.place.path.as_deref() == Some(path) && f.place.line.is_none()) {
+        let Some(key) = finding.place.key.clone() else { continue };
+        let keys: Vec<&str> = key.split('.').collect();
+        if let Some((line, column)) = crate::formats::json::locate(text, &keys) {
+            finding.place = finding.place.clone().at(line, column);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

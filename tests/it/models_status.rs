@@ -326,3 +326,12 @@ fn a_shared_key_that_cannot_be_had_is_said() {
     let doctor = home.run(&["doctor", "--json", "--only", "own.config-invalid"]);
     assert!(doctor.code == 1 && doctor.out.contains("[identity] key"), "{}", doctor.out);
 }
+
+#[test]
+fn a_link_to_no_configuration_is_said() {
+    let home = Home::profiles("", "");
+    std::fs::create_dir_all(home.0.path().join(".config/opensoul")).unwrap();
+    std::os::unix::fs::symlink("/nowhere/x", home.0.path().join(".config/opensoul/monitor.toml")).unwrap();
+    let answer = home.run(&["status"]);
+    assert!(answer.code == 78 && answer.err.contains("monitor.toml"), "{} {}", answer.code, answer.err);
+}

@@ -189,11 +189,11 @@ async fn no_key_in_any_log() {
     // For the whole test binary: scoped ones miss events whose call sites other threads saw first.
     tracing::subscriber::set_global_default(subscriber).expect("this is the only test that looks at the log");
     let fake = FakeProvider::start().await;
-    let keys = ["gsk_good-CANARY7351", "gsk_wrong-CANARY7351", "gsk_moved-CANARY7351"];
+    let keys = ["gsk_good-CANARY7351q", "gsk_wrong-CANARY7351q", "gsk_moved-CANARY7351q"];
     let results = ask(keys.map(|key| target("groq", key, &fake.url())).into(), &settings()).await;
     assert_eq!(results.len(), 3);
-    assert!(results.iter().all(|result| !format!("{:?}", result.verdict).contains("7351")));
+    assert!(results.iter().all(|result| !format!("{:?}", result.verdict).contains("7351q")));
     let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
     assert!(log.contains("probed"), "the log is not looked at");
-    assert!(!log.contains("CANARY") && !log.contains("7351"), "{log}");
+    assert!(!log.contains("CANARY") && !log.contains("7351q"), "{log}");
 }

@@ -250,9 +250,7 @@ fn choice(input: &Input<'_>, row: &Row, besides: Besides<'_>) -> (Option<Chosen>
             let aside = shown.usage.and_then(|u| u.unusable_until()).filter(|until| input.now_ms < *until);
             let from = view.provider(&row.id).map_or("", |p| basis(p.basis));
             let why = match aside {
-                Some(_) => format!(
-                    "the first that its gateway has not set aside would be used; all are, so the one that returns first ({from})"
-                ),
+                Some(_) => format!("the gateway has set all of them aside, and this one returns first ({from})"),
                 None => format!("first in the order ({from})"),
             };
             (chosen("profile", Some(shown.profile.id.clone()), None), why)

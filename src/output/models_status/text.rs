@@ -8,6 +8,7 @@ use super::{ModelsStatus, ProfileHealth, Provider, Unusable, short};
 use crate::domain::{State, Time};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
 use crate::output::remaining::remaining;
+use crate::output::wording::{is_command, localised};
 
 /// How wide, and how an instant is written in the reader's zone.
 pub struct Page<'a> {
@@ -114,11 +115,13 @@ fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
         let mark = if fine && set_aside.is_some() { "! " } else { mark(profile.state) };
         entry(out, mark, &profile.label, &line, page);
         if !fine {
-            for reason in &profile.why {
-                wrapped(out, "     ", reason, page.width);
+            // The line has said when it ends.
+            let said = |line: &&String| line.starts_with("it ends ") || line.starts_with("it ended ");
+            for reason in profile.why.iter().filter(|line| !(profile.ends.is_some() && said(line))) {
+                wrapped(out, "     ", &localised(reason, page.local), page.width);
             }
             if let Some(fix) = &profile.remedy {
-                wrapped(out, "     fix: ", fix, page.width);
+                advice(out, fix, page);
             }
         }
     }
@@ -202,7 +205,7 @@ fn problems(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
             _ => String::new(),
         };
         wrapped(out, &format!("  {mark}  "), &format!("{place}{}", finding.message), page.width);
-        wrapped(out, "     fix: ", &finding.fix, page.width);
+        advice(out, &finding.fix, page);
     }
 }
 
@@ -215,6 +218,15 @@ fn probes(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     for probed in &probes.results {
         let text = format!("{}: {}", probed.status, probed.error.as_deref().unwrap_or("no answer"));
         entry(out, "! ", &format!("{} {}", probed.provider, probed.label), &text, page);
+    }
+}
+
+/// A command stays on one line, so that it can be copied whole.
+fn advice(out: &mut String, fix: &str, page: &Page<'_>) {
+    if is_command(fix) {
+        let _ = writeln!(out, "     run: {fix}");
+    } else {
+        wrapped(out, "     fix: ", fix, page.width);
     }
 }
 

@@ -11,9 +11,11 @@ use chrono_tz::Tz;
 use super::lines::{clean, columns, relative, shortened, wrap};
 use super::{Overall, overall};
 use crate::domain::{
-    Assessed, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, State, Time,
+    Assessed, BenchKind, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, State,
+    Time,
 };
 use crate::engine::check::{self, CheckScope};
+use crate::output::wording::{is_command, localised};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +57,11 @@ impl Page<'_> {
         time.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M").to_string()
     }
 
+    /// A line with paths and instants as the reader writes them.
+    fn read(&self, line: &str) -> String {
+        localised(&shortened(line, self.options.home), &|time| self.absolute(time))
+    }
+
     fn head(&self, out: &mut String) {
         let (word, style) = match overall(self.snapshot) {
             Overall::Ok => ("OK", colour(AnsiColor::Green)),
@@ -66,7 +73,7 @@ impl Page<'_> {
         out.push_str(&format!("{style}{word}{style:#}  {}  {now}\n", clean(&self.snapshot.host)));
         let found = !self.snapshot.providers.is_empty();
         for reason in check::exit_code(self.snapshot, CheckScope::InUse).reasons.iter().filter(|_| found) {
-            wrap(out, &shortened(reason, self.options.home), self.options.width, 2);
+            wrap(out, &self.read(reason), self.options.width, 2);
         }
         if let Some(problem) = &self.snapshot.clock_problem {
             wrap(out, &format!("No date can be judged: {problem}."), self.options.width, 2);
@@ -138,9 +145,10 @@ impl Page<'_> {
         if self.options.width >= TABLE && size <= column && column + 20 + columns(&when) <= self.options.width {
             out.push_str(&format!("  {id}{}  {state}{when}\n", " ".repeat(column - size)));
         } else {
-            out.push_str(&format!("  {id}\n    {}", state.trim_end()));
-            if self.options.width >= 20 + columns(&when) {
-                out.push_str(&format!("{pad}{when}\n"));
+            out.push_str(&format!("  {id}\n    {style}{word}{style:#}"));
+            let apart = if when.is_empty() { "" } else { "  " };
+            if self.options.width >= 6 + columns(word) + columns(&when) {
+                out.push_str(&format!("{apart}{when}\n"));
             } else {
                 out.push('\n');
                 wrap(out, &when, self.options.width, 4);
@@ -149,8 +157,13 @@ impl Page<'_> {
         if assessed.copy_of.is_some() || judgement.severity == Severity::None {
             return;
         }
-        for line in &judgement.because {
-            wrap(out, &shortened(line, self.options.home), self.options.width, 4);
+        // The row has said when it ends and that it is unused.
+        let said = |line: &&String| {
+            let ends = line.starts_with("it ends ") || line.starts_with("it ended ");
+            (ends && judgement.expires.is_some()) || *line == "nothing uses it"
+        };
+        for line in judgement.because.iter().filter(|line| !said(line)) {
+            wrap(out, &self.read(line), self.options.width, 4);
         }
         if let Some(fix) = judgement.fix.as_deref().filter(|_| judgement.severity > Severity::Info) {
             self.fix(out, fix);
@@ -160,8 +173,8 @@ impl Page<'_> {
     /// A sentence is wrapped; a command stays on one line, so that it can be copied whole.
     fn fix(&self, out: &mut String, fix: &str) {
         let fix = clean(&shortened(fix, self.options.home));
-        if fix.chars().next().is_some_and(char::is_uppercase) {
-            wrap(out, &fix, self.options.width, 4);
+        if !is_command(&fix) {
+            wrap(out, &format!("Fix: {fix}"), self.options.width, 4);
         } else {
             let cyan = colour(AnsiColor::Cyan);
             out.push_str(&format!("    Run: {cyan}{fix}{cyan:#}\n"));
@@ -171,12 +184,21 @@ impl Page<'_> {
     fn when(&self, assessed: &Assessed) -> String {
         let (judgement, credential) = (&assessed.judgement, &assessed.credential);
         let now = self.snapshot.taken_at;
+        let bench = credential.bench.as_ref().filter(|bench| bench.until > now);
         let mut text = match (judgement.expires, credential.renewal) {
             (Some(end), _) => format!("{} ({})", relative(end, now), self.absolute(end)),
             (None, Renewal::Auto) if judgement.state == State::Ok => "renews itself".to_owned(),
             (None, _) if matches!(judgement.state, State::Static) => "no expiry known".to_owned(),
             _ => String::new(),
         };
+        if let Some(bench) = bench {
+            let reason = bench.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+            let kind = match bench.kind {
+                BenchKind::Cooldown => "resting",
+                BenchKind::Disabled => "disabled",
+            };
+            text = format!("{kind}{} until {}", clean(&reason), self.absolute(bench.until));
+        }
         if let Some(original) = &assessed.copy_of {
             text = format!("copy of {}", clean(original.as_str()));
         } else if !judgement.in_use {
@@ -190,7 +212,7 @@ impl Page<'_> {
         for finding in self.snapshot.findings.iter().filter(|finding| told(finding.severity)) {
             let style = state_style(State::Unknown, finding.severity);
             out.push_str(&format!("{style}{}{style:#}  {}\n", finding.severity, clean(&finding.id)));
-            wrap(out, &shortened(&finding.message, self.options.home), self.options.width, 4);
+            wrap(out, &self.read(&finding.message), self.options.width, 4);
             let place = shortened(&finding.place.to_string(), self.options.home);
             if !place.is_empty() {
                 out.push_str(&format!("    {}\n", clean(&place)));

@@ -7,7 +7,7 @@ use crate::domain::{
     Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, CredentialId, FingerprintKey, Kind, Origin,
     Owner, Renewal, Secret, Selection, Time,
 };
-use crate::formats::auth_store::{Expires, Profile, ProfileType, Usage};
+use crate::formats::auth_store::{Expires, FENCE, Profile, ProfileType, Usage};
 use crate::formats::eligibility::{Shown, can_refresh};
 use crate::formats::installation::{AgentStore, EnvKey, Installation, Layer};
 use crate::sources::{Found, decoded, shell_word};
@@ -63,8 +63,6 @@ fn end(profile: &Profile, sqlite: bool, notes: &mut Vec<String>) -> End {
         },
     }
 }
-
-const FENCE: &str = "openclaw-oauth-refresh-fence:";
 
 fn condition(profile: &Profile) -> Condition {
     if let Some(why) = &profile.damage {
@@ -193,7 +191,7 @@ fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
     let place = format!("--provider {} --profile-id {}{agent}", shell_word(provider), shell_word(&profile.id));
     match profile.kind {
         ProfileType::Token if provider == "anthropic" => {
-            format!("claude setup-token, then opensoul models auth paste-token {place}")
+            format!("claude setup-token && opensoul models auth paste-token {place}")
         }
         ProfileType::Token => format!("opensoul models auth paste-token {place}"),
         ProfileType::Oauth => format!("opensoul models auth login --provider {}", shell_word(provider)),

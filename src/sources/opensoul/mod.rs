@@ -126,12 +126,21 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
 /// Reads the config, applies what it sets to the environment, and says everything that the gateway would refuse.
 fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (Option<GatewayConfig>, Vec<Finding>) {
     let path = &home.config_path;
+    if home.state_dir.exists() && !home.state_dir.is_dir() {
+        let fix = "Correct OPENSOUL_STATE_DIR (or OPENCLAW_STATE_DIR), or move the file away.";
+        let message = "the gateway's state directory is a file";
+        let finding = Finding::new("config.unreadable", Severity::Critical, message, fix);
+        return (None, vec![finding.at(Place::file(&home.state_dir))]);
+    }
     let text = match files::read(path, files::LIMIT) {
         Ok(None) => return (None, Vec::new()),
         Ok(Some(contents)) => contents.text,
         Err(trouble) => {
             let mut finding = trouble.finding(path, "make it a readable file of this user");
             finding.id = "config.unreadable".to_owned();
+            if trouble.unparsable {
+                finding.id = config_document::INVALID.to_owned();
+            }
             finding.severity = Severity::Critical;
             finding.message = format!("the gateway's config {}", trouble.why);
             return (None, vec![finding]);

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use zeroize::Zeroizing;
 
+use crate::files::{self, Trouble};
+
 /// Rows hold JSON; larger ones than the limit of JSON stores are refused.
 const MAX_ROW: usize = super::store::LIMIT as usize;
+
+/// Every database begins with a header of this many bytes.
+const HEADER: u64 = 100;
 
 /// The two documents of a store.
 #[derive(Default)]
@@ -23,8 +28,8 @@ pub struct Rows {
 /// An agent's own store.
 ///
 /// # Errors
-/// Why it cannot be read.
-pub fn agent(path: &Path) -> Result<Rows, String> {
+/// What is in the way.
+pub fn agent(path: &Path) -> Result<Rows, Trouble> {
     let row = |table: &str, column: &str| format!("SELECT {column} FROM {table} ORDER BY updated_at DESC LIMIT 1");
     rows(path, &row("auth_profile_store", "store_json"), &row("auth_profile_state", "state_json"))
 }
@@ -32,17 +37,19 @@ pub fn agent(path: &Path) -> Result<Rows, String> {
 /// The store that all agents share.
 ///
 /// # Errors
-/// Why it cannot be read.
-pub fn shared(path: &Path) -> Result<Rows, String> {
+/// What is in the way.
+pub fn shared(path: &Path) -> Result<Rows, Trouble> {
     let row = |key: &str| format!("SELECT value_json FROM config_machine_state WHERE state_key = '{key}'");
     rows(path, &row("authProfiles.store"), &row("authProfiles.state"))
 }
 
-fn rows(path: &Path, store: &str, state: &str) -> Result<Rows, String> {
-    let metadata = path.metadata().map_err(|error| format!("cannot be read ({})", error.kind()))?;
-    if !metadata.is_file() {
-        return Err("is not a regular file".to_owned());
+fn rows(path: &Path, store: &str, state: &str) -> Result<Rows, Trouble> {
+    let Some(metadata) = files::regular(path)? else { return Ok(Rows::default()) };
+    // The library would make an empty database of it, and lose the permission that is missing.
+    if metadata.len() < HEADER {
+        return Err(Trouble { unparsable: true, why: "is empty or cut off, not a database".to_owned(), at: None });
     }
+    files::reading(path)?;
     let beside = |suffix: &str| PathBuf::from(format!("{}{suffix}", path.display())).metadata().ok();
     let pending = beside("-wal").is_some_and(|wal| wal.len() > 0);
     let stale = pending && beside("-shm").is_none();
@@ -50,13 +57,18 @@ fn rows(path: &Path, store: &str, state: &str) -> Result<Rows, String> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(uri(path, immutable), flags).map_err(|error| explain(&error))?;
     let _ = connection.busy_timeout(std::time::Duration::from_millis(500));
-    Ok(Rows { store: one(&connection, store)?, state: one(&connection, state)?, stale })
+    let rows = Rows { store: one(&connection, store)?, state: one(&connection, state)?, stale };
+    if stale && rows.store.is_none() {
+        let why = "was not closed and its index (-shm) is gone: what it holds is in its log (-wal), which only the gateway completes";
+        return Err(unreadable(why));
+    }
+    Ok(rows)
 }
 
-fn one(connection: &Connection, sql: &str) -> Result<Option<Zeroizing<String>>, String> {
+fn one(connection: &Connection, sql: &str) -> Result<Option<Zeroizing<String>>, Trouble> {
     let text = connection.query_row(sql, [], |row| row.get::<_, String>(0)).optional();
     match text {
-        Ok(Some(text)) if text.len() > MAX_ROW => Err("holds a store larger than any gateway writes".to_owned()),
+        Ok(Some(text)) if text.len() > MAX_ROW => Err(unreadable("holds a store larger than any gateway writes")),
         Ok(text) => Ok(text.map(Zeroizing::new)),
         // Not a store of this kind: another use of the same file.
         Err(rusqlite::Error::SqliteFailure(_, Some(message))) if message.starts_with("no such table") => Ok(None),
@@ -76,13 +88,18 @@ fn uri(path: &Path, immutable: bool) -> String {
     out
 }
 
-fn explain(error: &rusqlite::Error) -> String {
+fn unreadable(why: &str) -> Trouble {
+    Trouble { unparsable: false, why: why.to_owned(), at: None }
+}
+
+fn explain(error: &rusqlite::Error) -> Trouble {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt) => {
-            "is not a database, or a damaged one".to_owned()
+            Trouble { unparsable: true, why: "is not a database, or a damaged one".to_owned(), at: None }
         }
-        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => "is locked".to_owned(),
-        Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied) => "cannot be opened".to_owned(),
-        _ => "cannot be read as a store".to_owned(),
+        Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => unreadable("is locked"),
+        Some(rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied) => unreadable("cannot be opened"),
+        Some(rusqlite::ErrorCode::SystemIoFailure) => unreadable("cannot be read: input/output error"),
+        _ => Trouble { unparsable: true, why: "is a database, but not laid out as a store".to_owned(), at: None },
     }
 }

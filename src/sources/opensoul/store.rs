@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::sqlite;
 use crate::domain::{Environment, Finding, Place, Severity, Time};
-use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+use crate::engine::check::STORE_UNPARSABLE;
 use crate::files;
 use crate::formats::auth_store::{self, AuthStore, Damage};
 use crate::formats::installation::{AgentStore, Trouble};
-use crate::formats::json::Broken;
+use crate::formats::json::{self, Broken};
 use crate::sources::shell_word;
 
 /// A JSON store larger than this is not read: ten thousand profiles have three megabytes.
@@ -67,7 +67,7 @@ pub fn read(agent: &str, agent_dir: PathBuf, place: &Shared<'_>, main: Option<&A
 /// True if this agent's store is in SQLite.
 fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
     let own = out.agent_dir.join("openclaw-agent.sqlite");
-    type Reader = fn(&Path) -> Result<sqlite::Rows, String>;
+    type Reader = fn(&Path) -> Result<sqlite::Rows, files::Trouble>;
     let shared = main.then_some((place.shared.clone(), sqlite::shared as Reader));
     for (path, reader) in shared.into_iter().chain([(own, sqlite::agent as Reader)]) {
         if path.symlink_metadata().is_err() {
@@ -91,13 +91,13 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
                 return true;
             }
             Ok(_) => {}
-            Err(why) => {
-                out.store_path.clone_from(&path);
-                out.trouble = Some(Trouble::Unreadable);
-                let message = format!("the credential store {why}");
-                let fix = "check the file and its owner, or let the gateway repair it: openclaw doctor";
-                let finding = Finding::new(STORE_UNREADABLE, Severity::Critical, message, fix);
-                out.findings.push(finding.at(Place::file(path)));
+            Err(trouble) => {
+                out.store_path = path;
+                whole(
+                    out,
+                    &trouble,
+                    "Check the file and its owner, start the gateway once, or restore it from a backup.",
+                );
                 return true;
             }
         }
@@ -135,15 +135,20 @@ fn from_json(out: &mut AgentStore) -> bool {
             take(out, &contents.text)
         }
         Err(trouble) => {
-            out.trouble = Some(if trouble.unparsable { Trouble::Unparsable } else { Trouble::Unreadable });
             let fix = "make it a readable file of this user, or move it away and enter the credentials again";
-            let mut finding = trouble.finding(&out.store_path, fix);
-            finding.severity = Severity::Critical;
-            finding.message = format!("the credential store {}", trouble.why);
-            out.findings.push(finding);
+            whole(out, &trouble, fix);
             false
         }
     }
+}
+
+/// The whole store is lost.
+fn whole(out: &mut AgentStore, trouble: &files::Trouble, fix: &str) {
+    out.trouble = Some(if trouble.unparsable { Trouble::Unparsable } else { Trouble::Unreadable });
+    let mut finding = trouble.finding(&out.store_path, fix);
+    finding.severity = Severity::Critical;
+    finding.message = format!("the credential store {}", trouble.why);
+    out.findings.push(finding);
 }
 
 fn take(out: &mut AgentStore, text: &str) -> bool {
@@ -243,8 +248,16 @@ fn mirror(out: &mut AgentStore, place: &Shared<'_>) {
         let path = place.env.home().join(relative);
         let text: Zeroizing<String> = match files::read(&path, LIMIT) {
             Ok(Some(contents)) => contents.text,
-            _ => continue,
+            Ok(None) => continue,
+            Err(trouble) => {
+                out.findings.push(side_file(&path, &trouble.why, trouble.at));
+                continue;
+            }
         };
+        if let Err(broken) = json::parse(&text) {
+            out.findings.push(side_file(&path, &broken.message, Some((broken.line, broken.column))));
+            continue;
+        }
         if auth_store::mirror_login(&mut out.store, id, provider, &text, place.now.timestamp_millis() as f64) {
             out.imported.insert(id.to_owned(), path);
         }

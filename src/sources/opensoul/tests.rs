@@ -244,6 +244,32 @@ fn a_database_in_use_is_read_with_its_newest_changes() {
 }
 
 #[test]
+fn a_database_whose_log_was_left_alone_is_not_empty() {
+    let home = Home::new();
+    let open = shared_store(&home, true);
+    let other = Home::new();
+    for suffix in ["", "-wal"] {
+        let name = format!(".openclaw/state/openclaw.sqlite{suffix}");
+        other.write(&name, std::fs::read(home.path(&name)).unwrap());
+    }
+    drop(open);
+    let harvest = other.read(&OpenSoul);
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert_eq!((finding.id.as_str(), finding.severity), (STORE_UNREADABLE, Severity::Critical));
+    assert!(finding.message.contains("-wal") && !harvest.reports[0].up);
+}
+
+#[test]
+fn a_file_in_place_of_the_state_directory_is_said() {
+    let mut home = Home::new();
+    home.write("file", "x");
+    home.env.set("OPENSOUL_STATE_DIR", "~/file");
+    let harvest = home.read(&OpenSoul);
+    assert_eq!(harvest.findings[0].message, "the gateway's state directory is a file");
+    assert!(!harvest.reports[0].up);
+}
+
+#[test]
 fn files_of_the_json_era_beside_a_database_are_said_once_and_safely() {
     let home = Home::new();
     drop(shared_store(&home, false));
@@ -289,11 +315,68 @@ fn damage_of_the_split_off_state_is_placed_there() {
 
 #[test]
 fn a_file_that_is_no_database_is_said() {
+    let place = ".openclaw/state/openclaw.sqlite";
+    let said = |home: &Home| {
+        let harvest = home.read(&OpenSoul);
+        assert!(harvest.found.is_empty());
+        harvest.findings.into_iter().next().map(|f| (f.id, f.message)).unwrap()
+    };
+    for (content, what) in [
+        (
+            "not a database at all, but long enough to look like one, if a file has the size of a header, which is a hundred",
+            "damaged",
+        ),
+        ("", "empty"),
+    ] {
+        let home = Home::new();
+        home.write(place, content);
+        let (id, message) = said(&home);
+        assert!(id == STORE_UNPARSABLE && message.contains(what), "{id} {message}");
+    }
     let home = Home::new();
-    home.write(".openclaw/state/openclaw.sqlite", "not a database at all, but long enough to look like one");
-    let harvest = home.read(&OpenSoul);
-    assert_eq!(harvest.findings[0].id, STORE_UNREADABLE);
-    assert!(harvest.found.is_empty());
+    std::fs::create_dir_all(home.path(".openclaw/state")).unwrap();
+    std::os::unix::fs::symlink(home.path(place), home.path(place)).unwrap();
+    assert_eq!(
+        said(&home),
+        (STORE_UNREADABLE.to_owned(), "the credential store is a loop of symbolic links".to_owned())
+    );
+}
+
+#[test]
+fn an_odd_expiry_has_a_place() {
+    for value in ["\"1790000000000\"", "1790000000", "0", "-5", "true", "1e300"] {
+        let home = Home::new();
+        let store = format!(
+            "{{\"profiles\":{{\n\"p:x\":{{\"type\":\"token\",\"provider\":\"p\",\"token\":\"t\",\n\"expires\":{value}}}}}}}"
+        );
+        home.write(STORE, store);
+        let harvest = home.read(&OpenSoul);
+        let [finding] = harvest.findings.as_slice() else { panic!("{value}: {:?}", harvest.findings) };
+        assert!(
+            finding.place.to_string().ends_with("auth-profiles.json:3:11 profiles.p:x.expires"),
+            "{}",
+            finding.place
+        );
+        assert_eq!(harvest.found.len(), 1, "{value}");
+    }
+}
+
+#[test]
+fn a_config_that_is_no_text_is_invalid_and_not_unreadable() {
+    let home = Home::new();
+    home.write(".opensoul/opensoul.json", b"{\n\xff}");
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert_eq!(finding.id, "config.invalid");
+    assert!(finding.place.to_string().ends_with(":2:1"), "{}", finding.place);
+}
+
+#[test]
+fn a_damaged_login_that_the_gateway_mirrors_is_said() {
+    let home = Home::new();
+    home.write(".qwen/oauth_creds.json", "{\"access_token\":");
+    let finding = home.read(&OpenSoul).findings.remove(0);
+    assert_eq!(finding.id, "store.damaged-side-file");
+    assert!(finding.place.to_string().contains(".qwen/oauth_creds.json:1:"), "{}", finding.place);
 }
 
 #[test]
