@@ -58,7 +58,8 @@ fn homes() {
 
 #[test]
 fn api_key_and_other_modes() {
-    let table: [(&str, &[(&str, &str, Kind, Renewal)]); 5] = [
+    type Expected = (&'static str, &'static str, Kind, Renewal);
+    let table: [(&str, &[Expected]); 5] = [
         (
             r#"{"auth_mode":"ApiKey","OPENAI_API_KEY":"sk-proj-x","tokens":null}"#,
             &[("codex:OPENAI_API_KEY", "openai", Kind::ApiKey, Renewal::None)],

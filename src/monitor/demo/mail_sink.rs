@@ -138,7 +138,8 @@ fn decode(subject: &str) -> String {
             .and_then(|text| STANDARD.decode(text).ok())
             .and_then(|bytes| String::from_utf8(bytes).ok());
         // White space between two encoded words is not part of the text.
-        if !out.is_empty() && !(after_encoded && encoded.is_some()) {
+        let between = after_encoded && encoded.is_some();
+        if !out.is_empty() && !between {
             out.push(' ');
         }
         after_encoded = encoded.is_some();
