@@ -109,7 +109,7 @@ fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, S
     if works().next().is_none() {
         let unseen = members.iter().all(|a| matches!(a.judgement.state, State::Unreadable | State::Unknown));
         let states: Vec<String> =
-            members.iter().map(|a| format!("{} is {}", a.credential.id, a.judgement.state)).collect();
+            members.iter().map(|a| format!("{} is {}", a.credential.id, why_not(a, now))).collect();
         let answer = if unseen { Answer::Unseen } else { Answer::Dead };
         return Some((answer, format!("{name}: nothing usable: {}", states.join(", "))));
     }
@@ -118,6 +118,18 @@ fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, S
     let end = last.judgement.expires.filter(|end| *end <= now + SOON && last.judgement.state == State::Expiring)?;
     let end = end.format("%Y-%m-%d %H:%M UTC");
     Some((Answer::Soon, format!("{name}: the last usable credential, {}, ends {end}", last.credential.id)))
+}
+
+/// What keeps a credential from being of use: its state, or its gateway.
+fn why_not(assessed: &Assessed, now: Time) -> String {
+    let bench = assessed.credential.bench.as_ref().filter(|bench| bench.until > now);
+    match bench {
+        Some(bench) if assessed.judgement.state.is_usable() => {
+            format!("set aside by its gateway until {}", bench.until.format("%Y-%m-%d %H:%M UTC"))
+        }
+        _ if assessed.judgement.state.is_usable() => "not taken by its gateway".to_owned(),
+        _ => assessed.judgement.state.to_string(),
+    }
 }
 
 /// The rule of OpenSoul 0.2: any expired or missing token or login is 1, any that ends within 24 hours is 2.

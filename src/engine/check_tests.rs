@@ -105,3 +105,13 @@ fn the_whole_store_as_opensoul_0_2_did() {
     assert_eq!(code(vec![stored("a"), ends(stored("b"), 3)]), 2);
     assert_eq!(code(vec![]), 1);
 }
+
+#[test]
+fn a_key_that_its_gateway_has_set_aside_is_not_blamed() {
+    let until = now() + Span::hours(3);
+    let bench = Bench { kind: BenchKind::Disabled, until, reason: Some("billing".into()) };
+    let observation = observe(vec![Credential { bench: Some(bench), ..stored("a") }]);
+    let reasons = exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse).reasons;
+    let want = format!("set aside by its gateway until {}", until.format("%Y-%m-%d %H:%M UTC"));
+    assert!(reasons.iter().any(|reason| reason.ends_with(&want)), "{reasons:?}");
+}

@@ -32,12 +32,13 @@ impl Source for Dotenv {
             match files::read_lines(path, LIMIT) {
                 Ok(None) => {}
                 Ok(Some((contents, trouble))) => {
-                    harvest.findings.extend(trouble.map(|trouble| trouble.finding(path, &fix)));
                     let prefix = format!("dotenv:{}#", path.display());
                     let place = Place { source: self.name(), prefix, path: Some(path), modified: contents.modified };
                     let (assignments, skipped) = dotenv::scan(&contents.text);
                     harvest.found.extend(variables(assignments, &place, scene));
-                    harvest.findings.extend(passed_over(&skipped, path));
+                    // Bytes that are no text are mostly why a line sets nothing: said once.
+                    let odd = trouble.map(|trouble| trouble.finding(path, &fix));
+                    harvest.findings.extend(odd.or_else(|| passed_over(&skipped, path)));
                 }
                 Err(trouble) => {
                     up = false;
@@ -60,7 +61,7 @@ fn passed_over(lines: &[usize], path: &Path) -> Option<Finding> {
     let message = format!("{which} {}{more} set nothing, and every reader passes over them", list.join(", "));
     let fix = "Write NAME=value, or make it a comment with #.";
     let place = domain::Place::file(path).at(*first, 1);
-    Some(Finding::new("dotenv.passed-over", Severity::Warning, message, fix).at(place))
+    Some(Finding::new("dotenv.passed-over", Severity::Info, message, fix).at(place))
 }
 
 fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
