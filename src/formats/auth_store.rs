@@ -491,7 +491,7 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
     // With a mark of its own in place of the tokens, the gateway writes a date that means nothing.
     let fenced = secret.as_ref().is_some_and(|secret| secret.expose().starts_with(FENCE));
     if let Some(what) = expires.oddity().filter(|_| kind != ProfileType::ApiKey && !fenced) {
-        let fix = "correct it to the end in milliseconds since 1970, or remove it if there is no end";
+        let fix = "correct it to the end in milliseconds of Unix time, or remove it if there is no end";
         parsed.report(&["profiles", id, "expires"], format!("profile \"{id}\": `expires` {what}"), fix);
     }
     parsed.store.profiles.push(Profile {

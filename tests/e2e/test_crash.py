@@ -58,9 +58,9 @@ def test_abort_at(machine, mail_server, hook, point, first):
     machine.once()
     assert {k: len(v) for k, v in told(hook.accepted()).items()} == {"anthropic:k000": 1}
     assert len({m["Message-ID"] for m in mail.accepted()}) == 1
-    # Only a crash after the bytes went out may show itself as a second copy.
+    # Only a crash after the bytes went out may show itself as a second copy; the other receiver's may be out at any of these.
     copies = len(hook.accepted()) + len(mail.accepted())
-    assert copies <= 4 if point in ("after-send", "before-mark") else copies == 2
+    assert copies <= 4 if point in ("after-send", "before-mark", "after-mark") else copies == 2
 
 
 def test_the_daemon_goes_on_where_it_was_killed(machine, hook):
