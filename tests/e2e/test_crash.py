@@ -60,7 +60,9 @@ def test_abort_at(machine, mail_server, hook, point, first):
     assert len({m["Message-ID"] for m in mail.accepted()}) == 1
     # Only a crash after the bytes went out may show itself as a second copy; the other receiver's may be out at any of these.
     copies = len(hook.accepted()) + len(mail.accepted())
-    assert copies <= 4 if point in ("after-send", "before-mark", "after-mark") else copies == 2
+    # What is marked never is: after a mark at most one of the two messages can come again.
+    most = {"after-send": 4, "before-mark": 4, "after-mark": 3}.get(point, 2)
+    assert 2 <= copies <= most
 
 
 def test_the_daemon_goes_on_where_it_was_killed(machine, hook):
