@@ -61,6 +61,19 @@ impl Node {
         }
     }
 
+    /// As a plain JSON value, without places. A number that JSON cannot hold becomes `null`.
+    #[must_use]
+    pub fn into_json(self) -> serde_json::Value {
+        match self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => value.into(),
+            Value::Number(number) => number.into(),
+            Value::String(text) => text.into(),
+            Value::Array(items) => items.into_iter().map(Self::into_json).collect(),
+            Value::Object(entries) => entries.into_iter().map(|(key, node)| (key, node.into_json())).collect(),
+        }
+    }
+
     /// The text of a string.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

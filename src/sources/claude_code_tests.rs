@@ -2,7 +2,7 @@
 
 use super::super::testing::{Home, now};
 use super::*;
-use crate::domain::Span;
+use crate::domain::{Clocks, Credential, Owner, Renewal, Span, Time};
 
 const PLACE: &str = ".claude/.credentials.json";
 
@@ -83,8 +83,8 @@ fn conditions_of_a_login() {
         (of(r#"{"accessToken":"  ","expiresAt":0}"#), Condition::Blanked),
         (of(r#"{"scopes":[]}"#), Condition::Absent("the login has no accessToken".to_owned())),
         (of(r#"{"accessToken":"","refreshToken":"r"}"#), Condition::Present),
-        (of(r#"{"accessToken":7,"refreshToken":"r"}"#), damaged("accessToken is not a text")),
-        (of(r#"{"accessToken":"a","refreshToken":[]}"#), damaged("refreshToken is not a text")),
+        (of(r#"{"accessToken":7,"refreshToken":"r"}"#), damaged("claudeAiOauth.accessToken is not a text")),
+        (of(r#"{"accessToken":"a","refreshToken":[]}"#), damaged("claudeAiOauth.refreshToken is not a text")),
         (of(r#""text""#), damaged("claudeAiOauth is not an object")),
     ];
     for (text, condition) in table {

@@ -2,7 +2,7 @@
 
 use super::super::testing::{Home, jwt, now};
 use super::*;
-use crate::domain::{Basis, Span};
+use crate::domain::{Basis, Credential, Renewal, Span, Time};
 
 const PLACE: &str = ".codex/auth.json";
 
@@ -36,7 +36,7 @@ fn the_documented_shape() {
     assert_eq!(credential.account.as_deref(), Some("me@x.org"));
     assert_eq!(credential.fix, "codex login");
     assert!(credential.notes.is_empty() && harvest.findings.is_empty());
-    assert_eq!(harvest.reports[0].looked, [home.path(PLACE), home.path(".config/codex/auth.json")]);
+    assert_eq!(harvest.reports[0].looked, [home.path(PLACE)]);
 }
 
 #[test]

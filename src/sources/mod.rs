@@ -9,6 +9,7 @@ pub mod declared;
 pub mod dotenv;
 pub mod env;
 mod json;
+mod login;
 pub mod opensoul;
 #[cfg(test)]
 mod testing;
@@ -64,6 +65,22 @@ pub struct Harvest {
     pub demand: Demand,
     /// The gateways themselves, for `gateway` and `doctor`.
     pub installations: Vec<Installation>,
+}
+
+impl Harvest {
+    /// Notes that `source` looked at one more place.
+    fn report(&mut self, source: &str, place: PathBuf, up: bool, credentials: usize) {
+        match self.reports.iter_mut().find(|report| report.source == source) {
+            Some(report) => {
+                report.looked.push(place);
+                report.up &= up;
+                report.credentials += credentials;
+            }
+            None => {
+                self.reports.push(SourceReport { source: source.to_owned(), looked: vec![place], up, credentials });
+            }
+        }
+    }
 }
 
 /// An owner of credentials.

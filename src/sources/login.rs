@@ -1,0 +1,314 @@
+//! The file in which a tool keeps a login or a key: what dozens of tools have in common, so that each of their files here says
+//! only where its tool keeps it and what its fields are called.
+//!
+//! Reads once, says what is broken and where, and builds credentials with everything that follows from the file alone. Never
+//! writes, never runs the tool.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use zeroize::Zeroizing;
+
+use super::json::{self, Dates, Field};
+use super::{Found, Harvest, Scene};
+use crate::domain::{
+    Activity, Clocks, Condition, Credential, CredentialId, Finding, Kind, Origin, Owner, Place, Renewal, Secret,
+    Selection, Severity, Time,
+};
+use crate::files::{self, LIMIT, Trouble};
+use crate::formats::dates::{Date, Unit};
+use crate::formats::{ini, json5, jwt, yaml};
+
+/// How a file is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "the tools that write the other formats are being added")]
+pub(super) enum Format {
+    /// JSON.
+    Json,
+    /// JSON with comments and trailing commas.
+    Json5,
+    /// YAML.
+    Yaml,
+    /// TOML.
+    Toml,
+    /// Sections of `name = value`; each section becomes an object.
+    Ini,
+}
+
+/// One file of one tool.
+pub(super) struct LoginFile {
+    source: &'static str,
+    provider: &'static str,
+    path: PathBuf,
+    fix: String,
+    /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
+    settings: bool,
+    modified: Option<Time>,
+    alive: Option<Time>,
+    text: Zeroizing<String>,
+    up: bool,
+    before: (usize, usize),
+}
+
+/// What an OAuth login's fields are called.
+pub(super) struct Shape {
+    /// The access token.
+    pub access: &'static str,
+    /// The refresh token.
+    pub refresh: &'static str,
+    /// When the access token ends, and the unit; `None`: it says so itself (JWT).
+    pub expires: Option<(&'static str, Unit)>,
+}
+
+impl LoginFile {
+    /// The file of `source` at `path`; `provider` and `fix` (the command that logs in again) hold for what is in it.
+    pub fn new(source: &'static str, provider: &'static str, path: PathBuf, fix: impl Into<String>) -> Self {
+        let fix = fix.into();
+        let text = Zeroizing::default();
+        Self {
+            source,
+            provider,
+            path,
+            fix,
+            settings: false,
+            modified: None,
+            alive: None,
+            text,
+            up: true,
+            before: (0, 0),
+        }
+    }
+
+    /// A file of settings that may hold keys among other things.
+    pub fn settings(mut self) -> Self {
+        self.settings = true;
+        self
+    }
+
+    /// Files and directories that the tool changes whenever it is used: signs that it is alive.
+    pub fn alive(mut self, signs: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.alive = signs.into_iter().filter_map(|sign| files::modified(&sign)).max();
+        self
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether there is such a file, readable or not.
+    pub fn exists(&self) -> bool {
+        self.path.symlink_metadata().is_ok()
+    }
+
+    /// Reads the file as one object; `None` if it is not there or broken (which is then said). Call [`Self::close`] at the end
+    /// in every case.
+    pub fn open(&mut self, format: Format, harvest: &mut Harvest) -> Option<Map<String, Value>> {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        let trouble = match files::read(&self.path, LIMIT) {
+            Ok(None) => return None,
+            Ok(Some(contents)) => {
+                self.modified = contents.modified;
+                self.text = contents.text;
+                match parse(&self.text, format) {
+                    Ok(object) => return Some(object),
+                    Err(trouble) => trouble,
+                }
+            }
+            Err(trouble) => trouble,
+        };
+        self.up = false;
+        harvest.findings.push(trouble.finding(&self.path, &self.fix));
+        if !self.settings {
+            // The file is there, so there was a login: it is shown as one that cannot be judged.
+            let why = format!("{} {}", self.path.display(), trouble.why);
+            let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
+            harvest.found.push(self.found("default", self.provider, Kind::Oauth, condition));
+        }
+        None
+    }
+
+    /// Files the report, and gives what was said about keys of this file their line and column.
+    pub fn close(self, harvest: &mut Harvest) {
+        let (found, findings) = self.before;
+        if self.up && matches!(self.text.trim_start().chars().next(), Some('{' | '\u{feff}')) {
+            json::place(&mut harvest.findings[findings..], &self.path, &self.text);
+        }
+        let credentials = harvest.found.len() - found;
+        harvest.report(self.source, self.path, self.up, credentials);
+    }
+
+    /// An OAuth login in `object`, which stands at `prefix` in the file (empty for the file itself).
+    pub fn oauth(
+        &self,
+        profile: &str,
+        provider: &str,
+        object: &mut Map<String, Value>,
+        (shape, prefix): (&Shape, &str),
+        scene: &Scene<'_>,
+        harvest: &mut Harvest,
+    ) -> Found {
+        let access = json::secret(object, shape.access);
+        let refresh = json::secret(object, shape.refresh);
+        let key = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        let mistyped = |name: &str| Condition::Damaged(format!("{} is not a text", key(name)));
+        let condition = match (&access, &refresh) {
+            (Field::Mistyped, _) => mistyped(shape.access),
+            (_, Field::Mistyped) => mistyped(shape.refresh),
+            (Field::Absent, Field::Absent) => Condition::Absent(format!("the login has no {}", shape.access)),
+            (Field::Text(_), _) | (_, Field::Text(_)) => Condition::Present,
+            _ => Condition::Blanked,
+        };
+        let mut found = self.found(profile, provider, Kind::Oauth, condition);
+        let credential = &mut found.credential;
+        match &credential.condition {
+            Condition::Damaged(what) => {
+                let place = if prefix.is_empty() { shape.access } else { prefix };
+                harvest.findings.push(self.damaged(place, what));
+            }
+            Condition::Present => {
+                credential.clocks.access_expires = match shape.expires {
+                    Some((name, unit)) => self.date(object, (name, unit), prefix, &mut credential.notes, harvest),
+                    None => match &access {
+                        Field::Text(token) => decoded_end(token, &mut credential.notes),
+                        _ => None,
+                    },
+                };
+                if !matches!(refresh, Field::Text(_)) {
+                    credential.renewal = Renewal::Manual;
+                    credential.notes.push("there is no refresh token: only a new login helps when it ends".to_owned());
+                }
+            }
+            _ => {}
+        }
+        let (access, refresh) = (access.secret(), refresh.secret());
+        credential.fingerprint = access.as_ref().and_then(|secret| scene.key.fingerprint(secret));
+        credential.refresh_fingerprint = refresh.as_ref().and_then(|secret| scene.key.fingerprint(secret));
+        found.secret = access;
+        found
+    }
+
+    /// A key, or a token that nobody renews by itself. One that is a JWT says itself when it ends.
+    pub fn key(&self, profile: &str, provider: &str, kind: Kind, key: Secret, scene: &Scene<'_>) -> Found {
+        let mut found = self.found(profile, provider, kind, Condition::Present);
+        let credential = &mut found.credential;
+        credential.renewal = if kind == Kind::ApiKey { Renewal::None } else { Renewal::Manual };
+        if let Some(claims) = jwt::claims(&key) {
+            super::decoded(credential, &claims);
+        }
+        credential.fingerprint = scene.key.fingerprint(&key);
+        found.secret = Some(key);
+        found
+    }
+
+    /// The key in a field of `object`, as [`Self::key`]; `None` if there is none. One that is no text is said.
+    pub fn key_in(
+        &self,
+        (profile, provider, kind): (&str, &str, Kind),
+        object: &mut Map<String, Value>,
+        (name, prefix): (&str, &str),
+        scene: &Scene<'_>,
+        harvest: &mut Harvest,
+    ) -> Option<Found> {
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}.{name}") };
+        match json::secret(object, name) {
+            Field::Text(secret) => Some(self.key(profile, provider, kind, secret, scene)),
+            Field::Blank => Some(self.found(profile, provider, kind, Condition::Blanked)),
+            Field::Absent => None,
+            Field::Mistyped => {
+                let what = format!("{key} is not a text");
+                harvest.findings.push(self.damaged(&key, &what));
+                Some(self.found(profile, provider, kind, Condition::Damaged(what)))
+            }
+        }
+    }
+
+    /// The date in a field of `object`, which stands at `prefix`; what is odd about it is noted and said.
+    pub fn date(
+        &self,
+        object: &Map<String, Value>,
+        (name, unit): (&str, Unit),
+        prefix: &str,
+        notes: &mut Vec<String>,
+        harvest: &mut Harvest,
+    ) -> Option<Time> {
+        let mut dates = Dates::of(object, &self.path, prefix);
+        let date = dates.take(name, unit);
+        notes.append(&mut dates.notes);
+        harvest.findings.append(&mut dates.findings);
+        date
+    }
+
+    /// A finding about something in this file that cannot be what it should be.
+    pub fn damaged(&self, key: &str, what: &str) -> Finding {
+        Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", self.path.display()), &self.fix)
+            .at(Place::file(&self.path).key(key))
+    }
+
+    /// A credential of this file, without secret and dates.
+    pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
+        let credential = Credential {
+            id: CredentialId(format!("{}:{profile}", self.source)),
+            provider: provider.to_owned(),
+            profile: profile.to_owned(),
+            kind,
+            agent: None,
+            origin: Origin { source: self.source.to_owned(), path: Some(self.path.clone()), modified: self.modified },
+            owner: Owner::Tool,
+            renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
+            condition,
+            clocks: Clocks::default(),
+            account: None,
+            fingerprint: None,
+            refresh_fingerprint: None,
+            selection: Selection::NotApplicable,
+            bench: None,
+            activity: Activity { owner_changed: self.alive.max(self.modified), ..Activity::default() },
+            declared_in_use: None,
+            fix: self.fix.clone(),
+            notes: Vec::new(),
+        };
+        Found { credential, secret: None }
+    }
+}
+
+/// The end of an access token that is a JWT; what is odd about it is noted.
+fn decoded_end(token: &Secret, notes: &mut Vec<String>) -> Option<Time> {
+    let Some(claims) = jwt::claims(token) else {
+        notes.push("the access token is no JWT: its end is not known".to_owned());
+        return None;
+    };
+    match &claims.expires {
+        Date::Absent | Date::Blank => notes.push("the access token does not say when it ends".to_owned()),
+        date => notes.extend(date.remark().map(|odd| format!("exp of the access token {odd}"))),
+    }
+    claims.expires.at()
+}
+
+fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
+    let broken = |why: &str, at| Trouble { unparsable: true, why: why.to_owned(), at };
+    let object = |value: Value, name: &str| match value {
+        Value::Object(object) => Ok(object),
+        _ => Err(broken(&format!("is {name}, but not a table of names"), Some((1, 1)))),
+    };
+    match format {
+        Format::Json => json::object(text),
+        Format::Json5 => json5::Files::default()
+            .parse(Path::new(""), text.to_owned())
+            .map_err(|error| broken("is not JSON with comments", Some((error.line, error.column))))
+            .and_then(|node| object(node.into_json(), "JSON")),
+        Format::Yaml => yaml::parse(text)
+            .map_err(|error| broken(&format!("is not YAML: {}", error.why), Some((error.line, error.column))))
+            .and_then(|value| match value {
+                // An empty file, or one of nothing but comments.
+                Value::Null => Ok(Map::new()),
+                value => object(value, "YAML"),
+            }),
+        Format::Toml => toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            broken("is not TOML", Some((line, before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1)))
+        }),
+        Format::Ini => Ok(ini::parse(text)),
+    }
+}
