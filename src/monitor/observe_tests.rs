@@ -41,6 +41,7 @@ impl Home {
             program: Program::default(),
             remembered,
             key: &self.key,
+            keep_secrets: true,
             now: now(),
         })
     }
