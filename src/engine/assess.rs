@@ -12,7 +12,7 @@ mod overdue;
 mod providers;
 mod state;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -159,7 +159,7 @@ impl<'a> Shared<'a> {
             let refresh = credential.refresh_fingerprint.filter(|_| end.grant.is_some());
             for fingerprint in [credential.fingerprint, refresh].into_iter().flatten() {
                 let soonest = shared.dates.entry((fingerprint, &credential.provider)).or_insert((end, &credential.id));
-                if end.at < soonest.0.at {
+                if (end.is_assumed(), end.at) < (soonest.0.is_assumed(), soonest.0.at) {
                     *soonest = (end, &credential.id);
                 }
             }

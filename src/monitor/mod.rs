@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod demo;
 pub mod desk;
 pub mod ground;
+pub mod known;
 pub mod logs;
 pub mod machine;
 pub mod observe;

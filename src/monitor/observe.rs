@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::known::Beyond;
 use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Secret, Snapshot, Span,
-    Time, Verdict,
+    Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Secret, Snapshot, Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
@@ -50,6 +50,8 @@ pub struct Observed {
     pub installations: Vec<Installation>,
     /// The look at the running one.
     pub gateway: GatewayView,
+    /// Which key the fingerprints were made with ([`FingerprintKey::id`]).
+    pub key: i64,
 }
 
 /// Looks, judges and checks.
@@ -84,19 +86,22 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         now: look.now,
         key: look.key,
     };
-    let Harvest { found, findings, reports, demand, installations } = sources::harvest(&scene);
+    let Harvest { found, mut findings, reports, demand, installations } = sources::harvest(&scene);
     let view = see_gateway(&installations);
 
+    let beyond = Beyond { config: look.config, remembered: look.remembered, key: look.key };
     let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
     for Found { mut credential, secret } in found {
         if let Some(secret) = secret {
-            assume(&mut credential, &secret, look.remembered);
+            beyond.assume(&mut credential, &secret);
             secrets.insert(credential.id.clone(), secret);
         }
         credentials.push(credential);
     }
     credentials.extend(variables::of_the_gateway(&view));
     variables::as_the_gateway_reads_them(&mut credentials, &demand);
+    // Before generations are compared: those of earlier cycles knew of it too.
+    findings.extend(beyond.correct(&mut credentials));
     for credential in &mut credentials {
         begun(credential, look.remembered);
     }
@@ -138,7 +143,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         }
     }
     worst_first(&mut snapshot.findings);
-    Observed { snapshot, secrets, installations, gateway: view }
+    Observed { snapshot, secrets, installations, gateway: view, key: look.key.id() }
 }
 
 /// The verdicts that count, each for the generation that is there now.
@@ -159,24 +164,6 @@ fn begun(credential: &mut Credential, known: &Remembered) {
     let previous = known.generations.get(&credential.id).map(String::as_str);
     if credential.clocks.issued.is_none() && previous == Some(&generation::generation(credential, previous)) {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
-    }
-}
-
-/// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
-const SETUP_TOKEN: &str = "sk-ant-oat01-";
-const SETUP_TOKEN_LIFE: Span = Span::days(365);
-
-/// A setup-token without a date gets the usual one from the day on which our ledger first saw it.
-fn assume(credential: &mut Credential, secret: &Secret, known: &Remembered) {
-    let clocks = &mut credential.clocks;
-    let dated = clocks.grant_expires.is_some() || clocks.access_expires.is_some();
-    if dated || credential.kind != Kind::Token || !secret.expose().starts_with(SETUP_TOKEN) {
-        return;
-    }
-    let first = credential.fingerprint.and_then(|fingerprint| known.first_seen.get(&fingerprint.to_hex()));
-    if let Some(first) = first {
-        clocks.grant_expires = Some(*first + SETUP_TOKEN_LIFE);
-        clocks.grant_basis = Some(Basis::Assumed);
     }
 }
 

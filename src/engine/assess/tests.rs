@@ -459,6 +459,18 @@ fn places_of_one_secret_share_dates_and_answers() {
 }
 
 #[test]
+fn what_one_place_knows_counts_before_what_is_assumed_of_another() {
+    let same = |id| Credential { fingerprint: fingerprint("same"), ..stored(id) };
+    let assumed = |id| grant(same(id), days(2), Basis::Assumed);
+    let judged = judge(observe(vec![assumed("a"), grant(same("b"), days(300), Basis::Declared), assumed("c")]));
+    for one in &judged.credentials {
+        assert_eq!((one.judgement.expires, one.judgement.state), (days(300), State::Ok), "{}", one.credential.id);
+    }
+    let alone = judge(observe(vec![assumed("a"), assumed("c")]));
+    is(alone.credentials.iter().find(|a| a.copy_of.is_none()).unwrap(), State::Expiring, Severity::Warning);
+}
+
+#[test]
 fn generations() {
     let key = |c: &Credential, previous: Option<&str>| generation::generation(c, previous);
     let a = stored("a");
