@@ -42,7 +42,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     credentials.sort_by(|one, other| one.id.cmp(&other.id));
     let canonical = copies::canonical(&credentials, &previous);
     let shared = Shared::collect(&credentials, &verdicts);
-    let readings: Vec<Reading> = credentials
+    let mut readings: Vec<Reading> = credentials
         .iter()
         .map(|credential| {
             let facts = Facts {
@@ -56,6 +56,10 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             state::read(credential, &facts)
         })
         .collect();
+    for (mirror, login) in copies::mirrors(&credentials) {
+        // Its gateway copies the login again before it uses this one.
+        readings[mirror] = readings[login].clone();
+    }
     let used = in_use::in_use(&credentials, &demand, now);
     let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
 

@@ -137,7 +137,13 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         stored: Default::default(),
     };
     let checked = doctor::run(&context, &Filter::for_monitor());
-    for finding in checked {
+    let remembered = look.remembered;
+    let backwards = if remembered.key == Some(look.key.id()) {
+        doctor::copies::went_backwards(&snapshot, &remembered.refresh_tokens)
+    } else {
+        Vec::new()
+    };
+    for finding in checked.into_iter().chain(backwards) {
         if !snapshot.findings.contains(&finding) {
             snapshot.findings.push(finding);
         }

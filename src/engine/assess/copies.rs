@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::generation;
-use crate::domain::{Credential, CredentialId, Fingerprint};
+use crate::domain::{Credential, CredentialId, Fingerprint, Kind, Owner};
 
 /// For each credential the index of the canonical one of its group; its own index if it is canonical.
 ///
@@ -16,6 +16,9 @@ pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<Credenti
             let other = *first.entry((fingerprint, &credential.provider)).or_insert(index);
             groups.join(index, other);
         }
+    }
+    for (mirror, login) in mirrors(credentials) {
+        groups.join(mirror, login);
     }
     let rank = |index: usize| {
         let credential = &credentials[index];
@@ -31,6 +34,43 @@ pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<Credenti
         }
     }
     (0..credentials.len()).map(|index| best[groups.root(index)]).collect()
+}
+
+/// Profiles that a gateway copies from a tool's login again and again, and the tool: what stands there is a snapshot, and the
+/// login is judged at its owner. OpenSoul itself copies only the first two; what it has of the others is its own.
+const MIRRORS: [(&str, &str, bool); 4] = [
+    ("qwen-portal:qwen-cli", "qwen-code", true),
+    ("minimax-portal:minimax-cli", "minimax", true),
+    ("anthropic:claude-cli", "claude-code", false),
+    ("openai-codex:codex-cli", "codex", false),
+];
+
+/// Each profile that is a copy by its name, with the login that it is a copy of.
+pub(super) fn mirrors(credentials: &[Credential]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let owner = |(index, mirror)| Some((index, mirrored(mirror, credentials)?));
+    credentials.iter().enumerate().filter_map(owner)
+}
+
+/// The login that a profile is a copy of by its name, although its tokens are older ones by now.
+fn mirrored(mirror: &Credential, credentials: &[Credential]) -> Option<usize> {
+    if mirror.owner != Owner::GatewayStore {
+        return None;
+    }
+    let (_, tool, everywhere) = MIRRORS.into_iter().find(|(profile, ..)| *profile == mirror.profile)?;
+    if !everywhere && mirror.origin.source == "opensoul" {
+        return None;
+    }
+    let accounts_differ = |login: &Credential| match (&mirror.account, &login.account) {
+        (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
+        _ => false,
+    };
+    credentials.iter().position(|login| {
+        login.owner == Owner::Tool
+            && login.origin.source == tool
+            && login.provider == mirror.provider
+            && login.kind == Kind::Oauth
+            && !accounts_differ(login)
+    })
 }
 
 /// Disjoint sets with path halving.

@@ -21,6 +21,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// What one credential says for itself.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub state: State,
     /// How bad it is if everything depends on it.

@@ -430,6 +430,31 @@ fn copies_have_one_voice() {
 }
 
 #[test]
+fn a_mirror_is_judged_at_its_owner() {
+    let mirror = |family: &str, profile: &str| Credential {
+        profile: profile.to_owned(),
+        origin: Origin { source: family.to_owned(), ..stored("m").origin },
+        account: Some("Me@x.org".to_owned()),
+        ..ends(stored("mirror"), days(-1))
+    };
+    let owner = |account: &str| Credential { account: Some(account.to_owned()), ..login("tool") };
+    let copied = |mirror: Credential, owner: Credential| {
+        let judged = judge(observe(vec![mirror, owner]));
+        let mirror = judged.credentials.iter().find(|a| a.credential.id == "mirror".into()).unwrap();
+        (mirror.copy_of.is_some(), mirror.judgement.severity)
+    };
+    let cli = "anthropic:claude-cli";
+    assert_eq!(
+        copied(mirror("openclaw", cli), owner("me@x.org")),
+        (true, Severity::None),
+        "a stale snapshot alarms nobody"
+    );
+    assert_eq!(copied(mirror("opensoul", cli), owner("me@x.org")), (false, Severity::Critical), "copies nothing");
+    assert_eq!(copied(mirror("openclaw", "anthropic:work"), owner("me@x.org")).0, false);
+    assert_eq!(copied(mirror("openclaw", cli), owner("you@x.org")).0, false, "another account");
+}
+
+#[test]
 fn a_canonical_place_stays_canonical_until_it_is_gone() {
     let same = |id| Credential { fingerprint: fingerprint("same"), ..stored(id) };
     let mut observation = observe(vec![same("a"), same("b"), same("c")]);
