@@ -5,6 +5,7 @@ use crate::config::{Config, Declared};
 use crate::domain::{
     Basis, Condition, Credential, Finding, FingerprintKey, Kind, Place, Renewal, Secret, Severity, Span, Time,
 };
+use crate::output::explain::DECLARED_END;
 use crate::store::Remembered;
 
 /// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
@@ -107,7 +108,7 @@ impl Beyond<'_> {
         if credential.renewal == Renewal::None {
             credential.renewal = Renewal::Manual;
         }
-        credential.notes.push("its end was declared in monitor.toml".to_owned());
+        credential.notes.push(DECLARED_END.to_owned());
     }
 
     /// When the secret that is there now came, if that was after the declaration. Only a ledger that is older than the

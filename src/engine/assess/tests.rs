@@ -441,15 +441,16 @@ fn a_mirror_is_judged_at_its_owner() {
     let copied = |mirror: Credential, owner: Credential| {
         let judged = judge(observe(vec![mirror, owner]));
         let mirror = judged.credentials.iter().find(|a| a.credential.id == "mirror".into()).unwrap();
-        (mirror.copy_of.is_some(), mirror.judgement.severity)
+        (mirror.copy_of.is_some(), mirror.judgement.state, mirror.judgement.severity)
     };
     let cli = "anthropic:claude-cli";
     assert_eq!(
         copied(mirror("openclaw", cli), owner("me@x.org")),
-        (true, Severity::None),
+        (true, State::Ok, Severity::None),
         "a stale snapshot alarms nobody"
     );
-    assert_eq!(copied(mirror("opensoul", cli), owner("me@x.org")), (false, Severity::Critical), "copies nothing");
+    let own = (false, State::Expired, Severity::Critical);
+    assert_eq!(copied(mirror("opensoul", cli), owner("me@x.org")), own, "copies nothing");
     assert_eq!(copied(mirror("openclaw", "anthropic:work"), owner("me@x.org")).0, false);
     assert_eq!(copied(mirror("openclaw", cli), owner("you@x.org")).0, false, "another account");
 }
