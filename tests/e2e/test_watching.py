@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import threading
 import time
 
@@ -87,6 +88,34 @@ def test_a_file_that_is_written_all_the_time_costs_a_few_cycles(machine):
     machine.write(STORE, c.store(anthropic__work=c.token(40 * c.DAY)))
     seen = lambda: "opensoul:main/anthropic:work" in {x["id"] for x in daemon.status()["credentials"]}
     until(seen, SOON, lambda: f"another store beside it:\n{daemon.log}")
+
+
+def test_a_database_that_its_gateway_keeps_open(machine):
+    """Its log is never closed, and whoever reads it opens it: writes are seen, our own looks are not."""
+    path = machine.home / ".openclaw/agents/main/agent/openclaw-agent.sqlite"
+    path.parent.mkdir(parents=True, mode=0o700)
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode=wal")
+    database.execute("CREATE TABLE auth_profile_store(store_key TEXT PRIMARY KEY, store_json TEXT, updated_at INTEGER)")
+    database.execute("CREATE TABLE auth_profile_state(store_key TEXT PRIMARY KEY, state_json TEXT, updated_at INTEGER)")
+
+    def store(name):
+        profiles = json.dumps(c.store(**{f"anthropic__{name}": c.token(40 * c.DAY)}))
+        database.execute("INSERT OR REPLACE INTO auth_profile_store VALUES('default', ?, 0)", (profiles,))
+        database.commit()
+
+    store("one")
+    path.chmod(0o600)
+    daemon = watching(machine)
+    names = lambda: {x["id"] for x in daemon.status()["credentials"]}
+    assert "openclaw:main/anthropic:one" in names()
+    quiet = cycles(daemon)
+    began = time.monotonic()
+    until(lambda: time.monotonic() - began > 4, 10)
+    assert cycles(daemon) - quiet <= 1, "looking is no change"
+    store("two")
+    until(lambda: "openclaw:main/anthropic:two" in names(), SOON, lambda: f"a write to an open database:\n{daemon.log}")
+    database.close()
 
 
 def test_a_mounted_secret_is_switched(machine):

@@ -15,7 +15,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 
 use super::pace::Pace;
-use super::plan::{Names, plan};
+use super::plan::{Names, What, plan};
 use super::{Changed, Wanted};
 use crate::clock::{Clock, SystemClock};
 use crate::domain::{Span, Time};
@@ -106,8 +106,12 @@ impl Eye {
             let Some(entry) = self.watched.get(&event.wd()) else { continue };
             match event.file_name().map(|name| OsStr::from_bytes(name.to_bytes())) {
                 Some(name) => {
-                    let written = (flags - ReadFlags::ISDIR) == ReadFlags::MODIFY;
-                    if entry.names.matters(name, written) {
+                    let what = match flags - ReadFlags::ISDIR {
+                        ReadFlags::MODIFY => What::Write,
+                        ReadFlags::CLOSE_WRITE | ReadFlags::ATTRIB => What::Touch,
+                        _ => What::Other,
+                    };
+                    if entry.names.matters(name, what) {
                         happened((entry.dir.clone(), name.to_owned()));
                     }
                 }

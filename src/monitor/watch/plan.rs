@@ -13,6 +13,17 @@ const LINKS: usize = 40;
 /// Databases are written through another file, which stays open.
 const DATABASES: [&str; 4] = ["sqlite", "sqlite3", "db", "vscdb"];
 
+/// What happened to a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// Something was written, and its writer may go on.
+    Write,
+    /// A writer closed it, or it got another owner or mode.
+    Touch,
+    /// It appeared, vanished or was replaced.
+    Other,
+}
+
 /// What matters in one directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Names {
@@ -25,11 +36,13 @@ pub(super) struct Names {
 }
 
 impl Names {
-    pub(super) fn matters(&self, name: &OsStr, written: bool) -> bool {
-        if self.open.contains(name) {
-            return true;
+    pub(super) fn matters(&self, name: &OsStr, what: What) -> bool {
+        match what {
+            What::Write => self.open.contains(name),
+            // Whoever only reads a database opens its log for writing all the same (and as root sets its owner); so do we.
+            What::Touch => !self.open.contains(name) && (self.all || self.some.contains(name)),
+            What::Other => self.all || self.some.contains(name) || self.open.contains(name),
         }
-        !written && (self.all || self.some.contains(name))
     }
 
     pub(super) fn join(&mut self, other: &Self) {
@@ -155,9 +168,10 @@ mod tests {
     #[test]
     fn names_that_matter() {
         let names = Names { all: false, some: ["a".into()].into(), open: ["a-wal".into()].into() };
-        let matters = |name: &str, written| names.matters(OsStr::new(name), written);
-        assert!(matters("a", false) && !matters("a", true), "a write is not the end of writing");
-        assert!(matters("a-wal", true) && matters("a-wal", false));
-        assert!(!matters("b", false));
+        let matters =
+            |name: &str| [What::Write, What::Touch, What::Other].map(|what| names.matters(OsStr::new(name), what));
+        assert_eq!(matters("a"), [false, true, true], "a write is not the end of writing");
+        assert_eq!(matters("a-wal"), [true, false, true], "readers close it, too");
+        assert_eq!(matters("b"), [false, false, false]);
     }
 }
