@@ -5,9 +5,11 @@
 //! time. Nothing is polled. What the system does not report (network file systems, more directories than may be watched, other
 //! systems than Linux and Android) is seen by the schedule.
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod pace;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod plan;
-#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+#[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,9 @@
 //! `credentials explain`: every fact about one credential, where it comes from and how old it is, the rule that led to its
 //! state, what would change it, and what to run. Pure; never a secret, whose only trace is whether there is one.
 
+mod facts;
+mod rules;
+
 use std::path::Path;
 
 use anstyle::Style;
@@ -10,16 +13,12 @@ use serde::Serialize;
 
 use super::status::lines::{clean, relative, shortened, wrap};
 use super::wording::{is_command, localised};
-use crate::domain::{
-    Assessed, Basis, BenchKind, Condition, Credential, Finding, Renewal, Selection, Severity, Snapshot, Span, State,
-    Time, Verdict, VerdictKind,
-};
+use crate::domain::{Assessed, Finding, Severity, Snapshot, State, Time};
+use facts::facts;
+use rules::{Rule, changes, rule};
 
 /// The note of a credential whose end a person declared.
 pub const DECLARED_END: &str = "its end was declared in monitor.toml";
-
-/// How long a conclusive answer counts (DESIGN §7).
-const ANSWER_COUNTS: Span = Span::hours(24);
 
 /// What it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,13 +78,6 @@ struct Document<'a> {
     history: Vec<PastEntry>,
 }
 
-/// The rule that decided (DESIGN §7, *precedence*).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Rule {
-    id: &'static str,
-    text: &'static str,
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct FactEntry {
@@ -109,17 +101,6 @@ struct PastEntry {
     at: String,
     state: &'static str,
     severity: &'static str,
-}
-
-/// One fact. Instants in `value` are in UTC, as in all lines that travel.
-struct Fact {
-    name: &'static str,
-    value: String,
-    /// The value is an instant, too.
-    instant: Option<Time>,
-    from: String,
-    /// Since when it is known, if that is not just now.
-    since: Since,
 }
 
 /// The document of `credentials explain --json`.
@@ -246,240 +227,6 @@ fn rfc3339(time: Time) -> String {
 
 fn when(time: Time) -> String {
     time.format("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-/// Which rule decided, in the order in which they are asked.
-fn rule(assessed: &Assessed, snapshot: &Snapshot) -> Rule {
-    let (credential, state) = (&assessed.credential, assessed.judgement.state);
-    let answered =
-        |kinds: &[VerdictKind]| assessed.verdict.as_ref().is_some_and(|verdict| kinds.contains(&verdict.kind));
-    let assumed = credential.clocks.grant_basis == Some(Basis::Assumed);
-    let (id, text) = match (state, &credential.condition) {
-        (State::Missing, _) => ("secret.absent", "without a secret nothing works"),
-        (State::Unreadable, _) => ("secret.unreadable", "what cannot be read is neither well nor ended"),
-        (State::Unknown, Condition::Damaged(_)) => ("secret.damaged", "what means nothing is not guessed at"),
-        (State::Unknown, _) if snapshot.clock_problem.is_some() => ("clock", "a wrong clock judges no date"),
-        (State::Unknown, _) => ("unknown", "nothing is known that would decide"),
-        (State::Rejected | State::Billing | State::Forbidden | State::Limited | State::Retired, _) => {
-            ("provider", "what the provider said last counts, for a day")
-        }
-        (State::Expired, _) if answered(&[VerdictKind::Expired]) => {
-            ("provider", "what the provider said last counts, for a day")
-        }
-        (State::Expired, _) => ("end.passed", "its date has passed, and nobody renews it by itself"),
-        (State::RefreshOverdue, _) => {
-            ("renewal.overdue", "its owner was active after it should have renewed it, and did not")
-        }
-        (State::Expiring, _) if assumed => ("end.assumed", "an assumed end is a warning and never more"),
-        (State::Expiring, _) => ("end.near", "its end is inside the warning band of [thresholds]"),
-        (State::Ok, _) if credential.renewal == Renewal::Auto => {
-            ("renewal.auto", "its owner renews it when it is used: a passed access token alone is no problem")
-        }
-        (State::Ok, _) => ("end.far", "its end is beyond the warning band of [thresholds]"),
-        (State::Static, _) => ("end.none", "no end is known: it works until somebody says otherwise"),
-    };
-    Rule { id, text }
-}
-
-fn facts(subject: &Subject<'_>) -> Vec<Fact> {
-    let assessed = subject.assessed;
-    let (credential, judgement) = (&assessed.credential, &assessed.judgement);
-    let source = source(credential);
-    let changed = credential.origin.modified.map(|at| ("changed", at));
-    let mut facts = Vec::new();
-    let mut add = |name, value: String, from: &str, since| {
-        facts.push(Fact { name, value, instant: None, from: from.to_owned(), since });
-    };
-    match &credential.origin.path {
-        Some(path) => add("place", path.display().to_string(), "read just now", changed),
-        None => add("place", credential.origin.source.clone(), "read just now", None),
-    }
-    add("secret", condition(credential), &source, changed);
-    add("kind", format!("{}, renewal {}", credential.kind.word(), credential.renewal.word()), &source, changed);
-    if let Some(account) = &credential.account {
-        add("account", account.clone(), "its owner's files", None);
-    }
-    let order = "its order, read just now";
-    match &credential.selection {
-        Selection::NotApplicable => {}
-        Selection::Eligible(0) => add("gateway", "would use it first".to_owned(), order, None),
-        Selection::Eligible(n) => add("gateway", format!("number {} in its order", n + 1), order, None),
-        Selection::Excluded(why) => add("gateway", format!("does not use it: {why}"), order, None),
-    }
-    if let Some(bench) = &credential.bench {
-        let what = match bench.kind {
-            BenchKind::Cooldown => "rests it",
-            BenchKind::Disabled => "has disabled it",
-        };
-        let reason = bench.reason.as_deref().unwrap_or("no reason given");
-        add("gateway", format!("{what} until {} ({reason})", when(bench.until)), &source, changed);
-    }
-    if let Some(declared) = credential.declared_in_use {
-        let value = if declared { "in use" } else { "not in use" };
-        add("declared", value.to_owned(), "monitor.toml", None);
-    }
-    let compared = "the same login or secret, compared by keyed hash";
-    if let Some(original) = &assessed.copy_of {
-        add("copy of", original.to_string(), compared, None);
-    }
-    if !assessed.copies.is_empty() {
-        let ids: Vec<&str> = assessed.copies.iter().map(|id| id.as_str()).collect();
-        add("copies", ids.join(", "), compared, None);
-    }
-    match &assessed.verdict {
-        Some(verdict) => add("answer", answer(verdict), &credential.provider, Some(("asked", verdict.at))),
-        None => add("answer", "none is remembered".to_owned(), &credential.provider, None),
-    }
-    facts.extend(dates(subject, &source));
-    let bands = [("warning from", judgement.warn_at), ("critical from", judgement.critical_at)];
-    for (name, at) in bands {
-        facts.extend(at.map(|at| instant(name, at, "[thresholds] and what is known of its lifetime", None)));
-    }
-    facts
-}
-
-/// Since when something is known, and by what.
-type Since = Option<(&'static str, Time)>;
-
-fn instant(name: &'static str, at: Time, from: &str, since: Since) -> Fact {
-    Fact { name, value: String::new(), instant: Some(at), from: from.to_owned(), since }
-}
-
-fn dates(subject: &Subject<'_>, source: &str) -> Vec<Fact> {
-    let credential = &subject.assessed.credential;
-    let (clocks, activity) = (&credential.clocks, &credential.activity);
-    let changed = credential.origin.modified.map(|at| ("changed", at));
-    let asked = subject.assessed.verdict.as_ref().map(|verdict| ("asked", verdict.at));
-    let assumed = clocks.grant_basis == Some(Basis::Assumed);
-    let by_hand = credential.notes.iter().any(|note| note == DECLARED_END);
-    let (grant_from, grant_since) = match clocks.grant_basis {
-        Some(Basis::Assumed) => {
-            ("assumed; neither a file nor the provider says so", subject.first_seen.map(|at| ("first seen", at)))
-        }
-        Some(Basis::Decoded) => ("written in the token itself", changed),
-        Some(Basis::Server) => ("the provider", asked),
-        Some(Basis::Declared) | None if by_hand => ("declared in monitor.toml", None),
-        Some(Basis::Declared) | None => (source, changed),
-    };
-    let rows = [
-        ("access token ends", clocks.access_expires, source, changed),
-        ("renewal due", clocks.refresh_due, source, changed),
-        ("login or key ends", clocks.grant_expires, grant_from, grant_since),
-        (
-            "issued",
-            clocks.issued.filter(|_| !assumed),
-            "its owner, monitor.toml, or a renewal that was witnessed",
-            None,
-        ),
-        ("last renewed", clocks.last_renewed, source, changed),
-        ("last used", activity.last_used, source, changed),
-        ("last failure", activity.last_failure, source, changed),
-        ("owner's files changed", activity.owner_changed, "the file system", None),
-        ("secret first seen", subject.first_seen, "the monitor's ledger", None),
-    ];
-    let mut facts: Vec<Fact> =
-        rows.into_iter().filter_map(|(name, at, from, since)| Some(instant(name, at?, from, since))).collect();
-    let own = clocks.grant_expires.or(clocks.access_expires.filter(|_| credential.renewal != Renewal::Auto));
-    if let Some(at) = subject.assessed.judgement.expires.filter(|at| own.is_none_or(|own| own != *at)) {
-        facts.push(instant("date that counts", at, "a place that holds the same login or secret", None));
-    }
-    facts
-}
-
-fn source(credential: &Credential) -> String {
-    match &credential.origin.path {
-        Some(path) => {
-            path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
-        }
-        None => match credential.origin.source.as_str() {
-            "declared" => "monitor.toml".to_owned(),
-            "env" => "this environment".to_owned(),
-            other => other.to_owned(),
-        },
-    }
-}
-
-fn condition(credential: &Credential) -> String {
-    match &credential.condition {
-        Condition::Present if credential.fingerprint.is_none() => "not here, only declared".to_owned(),
-        Condition::Present if credential.refresh_fingerprint.is_some() => "there, with a refresh token".to_owned(),
-        Condition::Present => "there".to_owned(),
-        Condition::Blanked => "emptied by its owner (logged out)".to_owned(),
-        Condition::Absent(what) => format!("absent: {what}"),
-        Condition::Unresolved(what) => format!("elsewhere, and not found there: {what}"),
-        Condition::Unreadable(why) => format!("cannot be read: {why}"),
-        Condition::Damaged(what) => format!("cannot be judged: {what}"),
-    }
-}
-
-fn answer(verdict: &Verdict) -> String {
-    let word = verdict.kind.word().replace('_', " ");
-    if verdict.detail.is_empty() { word } else { format!("{word}: {}", verdict.detail) }
-}
-
-/// What would make the judgement another one.
-fn changes(subject: &Subject<'_>) -> Vec<String> {
-    let Subject { snapshot, assessed, .. } = *subject;
-    let (credential, judgement) = (&assessed.credential, &assessed.judgement);
-    let (id, now) = (&credential.id, snapshot.taken_at);
-    let mut lines = Vec::new();
-    if let Some(original) = &assessed.copy_of {
-        lines
-            .push(format!("whatever changes {original}, which stands for it: opensoul credentials explain {original}"));
-    }
-    let assumed = credential.clocks.grant_basis == Some(Basis::Assumed);
-    if matches!(judgement.state, State::Ok | State::Static | State::Expiring | State::Limited) {
-        let steps = [
-            (judgement.warn_at, "a warning"),
-            (judgement.critical_at.filter(|_| !assumed), "critical if nothing else is left"),
-        ];
-        for (at, what) in steps {
-            lines.extend(at.filter(|at| *at > now).map(|at| format!("time: from {} it is {what}", when(at))));
-        }
-        lines.extend(
-            judgement.expires.filter(|at| *at > now && !assumed).map(|at| format!("time: {} it ends", when(at))),
-        );
-    }
-    lines.extend(of_state(assessed, snapshot));
-    if assumed || judgement.state == State::Static {
-        lines.push(format!("its real end, if you know it: opensoul credentials declare --for '{id}' --expires DATE"));
-    }
-    if let Some(bench) = credential.bench.as_ref().filter(|bench| bench.until > now) {
-        lines.push(format!("time: {} its gateway tries it again", when(bench.until)));
-    }
-    if !judgement.in_use {
-        lines.push(format!(
-            "use: a configured model of {}, activity of its tool, or in_use = true in a [[declared]] for it",
-            credential.provider
-        ));
-    } else if judgement.severity > Severity::None {
-        lines.push("being unused: it would then be worth knowing, and alert nobody".to_owned());
-    }
-    if assessed.verdict.is_none() && credential.condition == Condition::Present && credential.fingerprint.is_some() {
-        lines.push("an answer of the provider: opensoul status --probe".to_owned());
-    }
-    lines
-}
-
-fn of_state(assessed: &Assessed, snapshot: &Snapshot) -> Option<String> {
-    let credential = &assessed.credential;
-    Some(match assessed.judgement.state {
-        State::Ok if credential.renewal == Renewal::Auto => {
-            "a refused renewal, or signs that it was used after its access token ended and was not renewed".to_owned()
-        }
-        State::Ok | State::Static | State::Expiring => "a refusal by the provider".to_owned(),
-        State::Expired => "a new login or key with a later end, or a provider that accepts it all the same".to_owned(),
-        State::RefreshOverdue => "a renewal by its owner".to_owned(),
-        State::Missing => "a new login or key in its place".to_owned(),
-        State::Unreadable => "being readable".to_owned(),
-        State::Unknown if snapshot.clock_problem.is_some() => "a clock that is right".to_owned(),
-        State::Unknown => "an entry that means something".to_owned(),
-        State::Rejected | State::Billing | State::Forbidden | State::Limited | State::Retired => {
-            let until = assessed.verdict.as_ref().map(|verdict| when(verdict.at + ANSWER_COUNTS));
-            let until = until.map(|until| format!(", or time: after {until} this answer does not count any more"));
-            format!("a new secret, or another answer{}", until.unwrap_or_default())
-        }
-    })
 }
 
 /// Findings that name it, or are about its very place.

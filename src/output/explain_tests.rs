@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::domain::{
-    Activity, Bench, Clocks, Finding, Fingerprint, FingerprintKey, Kind, Origin, Place, Secret, Verdict,
+    Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, Finding, Fingerprint, FingerprintKey, Kind,
+    Origin, Place, Secret, Span, Verdict, VerdictKind,
 };
 use crate::engine::assess::assess;
 use crate::engine::assess::tests::{login, observe, stored};

@@ -47,12 +47,13 @@ const MIRRORS: [(&str, &str, bool); 4] = [
 
 /// Each profile that is a copy by its name, with the login that it is a copy of.
 pub(super) fn mirrors(credentials: &[Credential]) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let owner = |(index, mirror)| Some((index, mirrored(mirror, credentials)?));
-    credentials.iter().enumerate().filter_map(owner)
+    let tools = |(_, login): &(usize, &Credential)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
+    let logins: Vec<(usize, &Credential)> = credentials.iter().enumerate().filter(tools).collect();
+    credentials.iter().enumerate().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
 }
 
 /// The login that a profile is a copy of by its name, although its tokens are older ones by now.
-fn mirrored(mirror: &Credential, credentials: &[Credential]) -> Option<usize> {
+fn mirrored(mirror: &Credential, logins: &[(usize, &Credential)]) -> Option<usize> {
     if mirror.owner != Owner::GatewayStore {
         return None;
     }
@@ -64,13 +65,10 @@ fn mirrored(mirror: &Credential, credentials: &[Credential]) -> Option<usize> {
         (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
         _ => false,
     };
-    credentials.iter().position(|login| {
-        login.owner == Owner::Tool
-            && login.origin.source == tool
-            && login.provider == mirror.provider
-            && login.kind == Kind::Oauth
-            && !accounts_differ(login)
-    })
+    let is_it = |login: &Credential| {
+        login.origin.source == tool && login.provider == mirror.provider && !accounts_differ(login)
+    };
+    logins.iter().find(|(_, login)| is_it(login)).map(|(index, _)| *index)
 }
 
 /// Disjoint sets with path halving.

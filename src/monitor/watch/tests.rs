@@ -1,4 +1,5 @@
 //! Against the real file system.
+#![cfg(any(target_os = "linux", target_os = "android"))]
 
 use std::path::Path;
 use std::time::Duration;
