@@ -97,6 +97,7 @@ fn conditions_and_dates() {
             Condition::Unresolved(_) => "unresolved",
             Condition::Unreadable(_) => "unreadable",
             Condition::Damaged(_) => "damaged",
+            Condition::Retired(_) => "retired",
         };
         let clocks = &credential.clocks;
         let got = (word, credential.renewal, clocks.access_expires.is_some(), clocks.grant_expires.is_some());
