@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{Date, Unit};
-use crate::formats::{ini, json5, jwt, yaml};
+use crate::formats::{dotenv, ini, json5, jwt, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) enum Format {
     Toml,
     /// Sections of `name = value`; each section becomes an object.
     Ini,
+    /// Lines of `NAME=value`; of two with one name the last counts.
+    Dotenv,
 }
 
 /// One file of one tool.
@@ -94,6 +96,11 @@ impl LoginFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// When it was last changed; known once it is open.
+    pub fn modified(&self) -> Option<Time> {
+        self.modified
     }
 
     /// Whether there is such a file, readable or not.
@@ -310,5 +317,9 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             broken("is not TOML", Some((line, before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1)))
         }),
         Format::Ini => Ok(ini::parse(text)),
+        Format::Dotenv => {
+            let assignments = dotenv::parse(text).into_iter();
+            Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
+        }
     }
 }

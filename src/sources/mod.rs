@@ -3,11 +3,13 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+mod bases;
 pub mod claude_code;
 pub mod codex;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
+pub mod gemini;
 mod json;
 mod login;
 pub mod opensoul;
@@ -50,6 +52,15 @@ pub struct Found {
     pub credential: Credential,
     /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
     pub secret: Option<Secret>,
+}
+
+impl Found {
+    /// Shown and never used: whoever would ask with this secret would ask at the wrong place, and `why` says so.
+    fn unasked(mut self, why: impl Into<String>) -> Self {
+        self.secret = None;
+        self.credential.notes.push(why.into());
+        self
+    }
 }
 
 /// What all sources found together.
@@ -98,6 +109,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(gemini::Gemini),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
