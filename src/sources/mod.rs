@@ -6,6 +6,7 @@
 mod bases;
 pub mod claude_code;
 pub mod codex;
+pub mod copilot;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
@@ -109,6 +110,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(copilot::Copilot),
+        Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
