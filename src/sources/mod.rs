@@ -11,6 +11,7 @@ pub mod declared;
 pub mod dotenv;
 pub mod env;
 pub mod gemini;
+pub mod gh;
 mod json;
 mod login;
 pub mod opensoul;
@@ -113,6 +114,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(copilot::Copilot),
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
+        Box::new(gh::Gh),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
