@@ -14,7 +14,9 @@ pub mod gemini;
 pub mod gh;
 mod json;
 mod login;
+pub mod opencode;
 pub mod opensoul;
+mod reference;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -115,6 +117,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
         Box::new(gh::Gh),
+        Box::new(opencode::Opencode),
+        Box::new(opencode::Kilo),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
