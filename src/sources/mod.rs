@@ -16,6 +16,7 @@ mod json;
 mod login;
 pub mod opencode;
 pub mod opensoul;
+pub mod pi;
 mod reference;
 #[cfg(test)]
 mod testing;
@@ -119,6 +120,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(gh::Gh),
         Box::new(opencode::Opencode),
         Box::new(opencode::Kilo),
+        Box::new(pi::Pi),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
