@@ -43,6 +43,8 @@ pub(super) struct LoginFile {
     provider: &'static str,
     path: PathBuf,
     fix: String,
+    /// What it is called when it is broken.
+    profile: String,
     /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
     settings: bool,
     modified: Option<Time>,
@@ -72,6 +74,7 @@ impl LoginFile {
             provider,
             path,
             fix,
+            profile: "default".to_owned(),
             settings: false,
             modified: None,
             alive: None,
@@ -87,6 +90,12 @@ impl LoginFile {
         self
     }
 
+    /// One of several files of its tool: a broken one is shown under this name.
+    pub fn profile(mut self, profile: &str) -> Self {
+        profile.clone_into(&mut self.profile);
+        self
+    }
+
     /// Files and directories that the tool changes whenever it is used: signs that it is alive.
     pub fn alive(mut self, signs: impl IntoIterator<Item = PathBuf>) -> Self {
         self.alive = signs.into_iter().filter_map(|sign| files::modified(&sign)).max();
@@ -96,11 +105,6 @@ impl LoginFile {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// When it was last changed; known once it is open.
-    pub fn modified(&self) -> Option<Time> {
-        self.modified
     }
 
     /// Whether there is such a file, readable or not.
@@ -130,7 +134,7 @@ impl LoginFile {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);
             let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
-            harvest.found.push(self.found("default", self.provider, Kind::Oauth, condition));
+            harvest.found.push(self.found(&self.profile, self.provider, Kind::Oauth, condition));
         }
         None
     }

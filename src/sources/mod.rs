@@ -3,6 +3,7 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod antigravity;
 mod bases;
 pub mod claude_code;
 pub mod codex;
@@ -114,6 +115,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(antigravity::Antigravity),
         Box::new(copilot::Copilot),
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
