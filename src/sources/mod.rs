@@ -6,6 +6,7 @@
 pub mod antigravity;
 mod bases;
 pub mod claude_code;
+pub mod codebuff;
 pub mod codex;
 pub mod copilot;
 pub mod declared;
@@ -116,6 +117,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
         Box::new(antigravity::Antigravity),
+        Box::new(codebuff::Codebuff),
         Box::new(copilot::Copilot),
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
