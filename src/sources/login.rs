@@ -4,6 +4,7 @@
 //! Reads once, says what is broken and where, and builds credentials with everything that follows from the file alone. Never
 //! writes, never runs the tool.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -326,4 +327,23 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
         }
     }
+}
+
+/// The `.json` files of a directory in which `source` keeps one login each, in the order of their names.
+pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harvest) -> Vec<PathBuf> {
+    /// More than anybody has logins.
+    const MANY: usize = 500;
+    let (mut paths, up): (Vec<PathBuf>, bool) = match std::fs::read_dir(dir) {
+        Ok(entries) => (entries.flatten().take(MANY).map(|entry| entry.path()).collect(), true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => (Vec::new(), true),
+        Err(_) => (Vec::new(), false),
+    };
+    if !up {
+        let why = "cannot be listed, so nobody knows what is in it".to_owned();
+        harvest.findings.push(Trouble { unparsable: false, why, at: None }.finding(dir, fix));
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    harvest.report(source, dir.to_owned(), up, 0);
+    paths
 }

@@ -19,7 +19,9 @@ mod login;
 pub mod opencode;
 pub mod opensoul;
 pub mod pi;
+pub mod qwen;
 mod reference;
+mod retired;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -125,6 +127,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opencode::Opencode),
         Box::new(opencode::Kilo),
         Box::new(pi::Pi),
+        Box::new(qwen::Qwen),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
@@ -137,6 +140,9 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     let mut harvest = Harvest::default();
     for source in all() {
         source.read(scene, &mut harvest);
+    }
+    for found in &mut harvest.found {
+        retired::mark(found, scene.now);
     }
     harvest
 }
