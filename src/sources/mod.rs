@@ -14,6 +14,7 @@ pub mod dotenv;
 pub mod env;
 pub mod gemini;
 pub mod gh;
+pub mod iflow;
 mod json;
 mod login;
 pub mod opencode;
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
         Box::new(gh::Gh),
+        Box::new(iflow::Iflow),
         Box::new(opencode::Opencode),
         Box::new(opencode::Kilo),
         Box::new(pi::Pi),
