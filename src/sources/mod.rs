@@ -16,6 +16,7 @@ pub mod gemini;
 pub mod gh;
 pub mod iflow;
 mod json;
+pub mod kimi;
 mod login;
 pub mod opencode;
 pub mod opensoul;
@@ -126,6 +127,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(gemini::Gemini),
         Box::new(gh::Gh),
         Box::new(iflow::Iflow),
+        Box::new(kimi::KimiCli),
+        Box::new(kimi::KimiCode),
         Box::new(opencode::Opencode),
         Box::new(opencode::Kilo),
         Box::new(pi::Pi),

@@ -212,7 +212,7 @@ pub(super) fn elsewhere(found: Found, beside: &Map<String, Value>) -> Found {
 }
 
 /// The host of an address, with or without `https://` and a path.
-fn host(url: &str) -> &str {
+pub(super) fn host(url: &str) -> &str {
     let bare = url.split_once("://").map_or(url, |(_, bare)| bare);
     let authority = bare.split(['/', '?', '#']).next().unwrap_or_default();
     // A password in an address is not for people's eyes.
