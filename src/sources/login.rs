@@ -41,7 +41,7 @@ pub(super) enum Format {
 /// One file of one tool.
 pub(super) struct LoginFile {
     source: &'static str,
-    provider: &'static str,
+    provider: String,
     path: PathBuf,
     fix: String,
     /// What it is called when it is broken.
@@ -67,8 +67,8 @@ pub(super) struct Shape {
 
 impl LoginFile {
     /// The file of `source` at `path`; `provider` and `fix` (the command that logs in again) hold for what is in it.
-    pub fn new(source: &'static str, provider: &'static str, path: PathBuf, fix: impl Into<String>) -> Self {
-        let fix = fix.into();
+    pub fn new(source: &'static str, provider: impl Into<String>, path: PathBuf, fix: impl Into<String>) -> Self {
+        let (provider, fix) = (provider.into(), fix.into());
         let text = Zeroizing::default();
         Self {
             source,
@@ -135,7 +135,7 @@ impl LoginFile {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);
             let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
-            harvest.found.push(self.found(&self.profile, self.provider, Kind::Oauth, condition));
+            harvest.found.push(self.found(&self.profile, &self.provider, Kind::Oauth, condition));
         }
         None
     }

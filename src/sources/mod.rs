@@ -14,6 +14,7 @@ pub mod dotenv;
 pub mod env;
 pub mod gemini;
 pub mod gh;
+pub mod hermes;
 pub mod iflow;
 mod json;
 pub mod kimi;
@@ -126,6 +127,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(copilot::CopilotCli),
         Box::new(gemini::Gemini),
         Box::new(gh::Gh),
+        Box::new(hermes::Hermes),
         Box::new(iflow::Iflow),
         Box::new(kimi::KimiCli),
         Box::new(kimi::KimiCode),
