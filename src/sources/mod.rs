@@ -18,6 +18,7 @@ pub mod hermes;
 pub mod iflow;
 mod json;
 pub mod kimi;
+pub mod llxprt;
 mod login;
 pub mod opencode;
 pub mod opensoul;
@@ -131,6 +132,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(iflow::Iflow),
         Box::new(kimi::KimiCli),
         Box::new(kimi::KimiCode),
+        Box::new(llxprt::Llxprt),
         Box::new(opencode::Opencode),
         Box::new(opencode::Kilo),
         Box::new(pi::Pi),
