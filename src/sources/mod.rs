@@ -6,6 +6,7 @@
 pub mod antigravity;
 mod bases;
 pub mod claude_code;
+pub mod cliproxyapi;
 pub mod codebuff;
 pub mod codex;
 pub mod copilot;
