@@ -121,7 +121,7 @@ fn logins(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, h
         let (Some(host_of), Some(login)) = (field("host"), field("login")) else { continue };
         let key = format!("{host_of}:{login}");
         if !shown.contains(&key) {
-            let why = format!("is kept in the keyring (service copilot-cli, account {key})");
+            let why = format!("it is kept in the keyring (service copilot-cli, account {key})");
             harvest.found.push(in_keyring(file, (&key, PROVIDER), login, why));
             shown.push(key);
         }

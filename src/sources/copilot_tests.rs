@@ -105,7 +105,7 @@ fn the_command_line() {
     assert_eq!((found[1].account.as_deref(), &found[1].condition), (Some("octo"), &Condition::Present));
     assert_eq!(found[1].fix, "Run `copilot`, then /login.");
     assert!(harvest.found[0].secret.is_none() && harvest.found[1].secret.is_some());
-    let keyring = "is kept in the keyring (service copilot-cli, account https://github.com:two)";
+    let keyring = "it is kept in the keyring (service copilot-cli, account https://github.com:two)";
     assert_eq!(found[2].condition, Condition::Unreadable(keyring.to_owned()));
     assert!(found[2].origin.path.is_none() && found[1].notes.is_empty());
 

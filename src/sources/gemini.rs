@@ -87,9 +87,9 @@ fn hidden(file: &LoginFile, dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest
     let encrypted = dir.join("gemini-credentials.json");
     let forced = scene.env.get("GEMINI_FORCE_ENCRYPTED_FILE_STORAGE") == Some("true");
     let why = if encrypted.symlink_metadata().is_ok() {
-        format!("is encrypted by Gemini CLI, in {}", encrypted.display())
+        format!("it is encrypted by Gemini CLI, in {}", encrypted.display())
     } else if forced && active(dir).is_some() {
-        "is kept in the keyring (service gemini-cli-oauth, account main-account)".to_owned()
+        "it is kept in the keyring (service gemini-cli-oauth, account main-account)".to_owned()
     } else {
         return;
     };

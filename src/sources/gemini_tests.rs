@@ -123,7 +123,7 @@ fn what_cannot_be_read_is_said() {
     };
     assert!(says(&home).contains("service gemini-cli-oauth"));
     home.write(".gemini/gemini-credentials.json", "c2VjcmV0");
-    assert_eq!(says(&home), "is encrypted by Gemini CLI, in ~/.gemini/gemini-credentials.json");
+    assert_eq!(says(&home), "it is encrypted by Gemini CLI, in ~/.gemini/gemini-credentials.json");
     home.write(PLACE, creds("1799582400000"));
     assert_eq!(only(&home, &Gemini).0.condition, Condition::Present, "a login that can be read goes first");
 }

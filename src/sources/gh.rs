@@ -80,7 +80,7 @@ fn logins(file: &LoginFile, host: &str, mut entry: Map<String, Value>, scene: &S
                 plain(Condition::Damaged(what))
             }
             Field::Absent => {
-                let why = format!("is kept in the keyring (service gh:{host}, account {user})");
+                let why = format!("it is kept in the keyring (service gh:{host}, account {user})");
                 in_keyring(file, (&profile, PROVIDER), &user, why)
             }
         };

@@ -2,7 +2,7 @@
 
 use super::super::testing::{Home, breaks, credentials, only};
 use super::*;
-use crate::domain::Renewal;
+use crate::domain::{Renewal, Time};
 
 const PLACE: &str = ".config/gh/hosts.yml";
 
@@ -45,8 +45,9 @@ fn places_and_the_environment() {
 
 #[test]
 fn shapes_of_an_entry() {
-    let keyring =
-        |user: &str| Condition::Unreadable(format!("is kept in the keyring (service gh:github.com, account {user})"));
+    let keyring = |user: &str| {
+        Condition::Unreadable(format!("it is kept in the keyring (service gh:github.com, account {user})"))
+    };
     let damaged = |what: &str| Condition::Damaged(what.to_owned());
     let table = [
         ("github.com: {user: o, users: {o: {}}}", "gh:github.com/o", keyring("o")),
@@ -80,4 +81,16 @@ fn shapes_of_an_entry() {
 #[test]
 fn broken_files() {
     breaks(&Gh, PLACE, true);
+}
+
+#[test]
+fn the_tools_own_traces_say_that_it_is_used() {
+    let home = Home::new();
+    home.write(PLACE, "github.com: {user: o, oauth_token: x}");
+    let old = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000);
+    std::fs::File::options().append(true).open(home.path(PLACE)).unwrap().set_modified(old).unwrap();
+    let changed = |home: &Home| only(home, &Gh).0.activity.owner_changed.unwrap();
+    assert_eq!(changed(&home), Time::from(old));
+    home.write(".local/state/gh/state.yml", "");
+    assert!(changed(&home) > Time::from(old));
 }

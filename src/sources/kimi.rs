@@ -109,7 +109,7 @@ fn settings(
             let login = account.rsplit('/').next().unwrap_or(account);
             // The file goes first, as for its owner, who moves logins there.
             if !logins.iter().any(|file| file == login) {
-                let why = format!("is kept in the keyring (service kimi-code, account {account})");
+                let why = format!("it is kept in the keyring (service kimi-code, account {account})");
                 let mut found = file.found(login, PROVIDER, Kind::Oauth, Condition::Unreadable(why));
                 found.credential.origin.path = None;
                 harvest.found.push(found);

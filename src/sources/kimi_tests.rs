@@ -82,7 +82,7 @@ api_key = 5
         assert_eq!(found.secret.is_some(), *id == "kimi:config/cn", "{id}");
     }
     let hidden = found.iter().find(|credential| credential.id.as_str() == "kimi:kimi-code").unwrap();
-    let why = "is kept in the keyring (service kimi-code, account oauth/kimi-code)";
+    let why = "it is kept in the keyring (service kimi-code, account oauth/kimi-code)";
     assert_eq!((&hidden.condition, hidden.origin.path.is_none()), (&Condition::Unreadable(why.to_owned()), true));
     assert_eq!(harvest.findings.len(), 1);
 

@@ -4,6 +4,7 @@
 //! Reads once, says what is broken and where, and builds credentials with everything that follows from the file alone. Never
 //! writes, never runs the tool.
 
+use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,9 @@ pub(super) struct LoginFile {
     /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
     settings: bool,
     modified: Option<Time>,
-    alive: Option<Time>,
+    signs: Vec<PathBuf>,
+    /// The newest of the signs; looked at only when there is a credential, since most tools are not installed.
+    alive: OnceCell<Option<Time>>,
     text: Zeroizing<String>,
     up: bool,
     before: (usize, usize),
@@ -78,7 +81,8 @@ impl LoginFile {
             profile: "default".to_owned(),
             settings: false,
             modified: None,
-            alive: None,
+            signs: Vec::new(),
+            alive: OnceCell::new(),
             text,
             up: true,
             before: (0, 0),
@@ -99,7 +103,7 @@ impl LoginFile {
 
     /// Files and directories that the tool changes whenever it is used: signs that it is alive.
     pub fn alive(mut self, signs: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.alive = signs.into_iter().filter_map(|sign| files::modified(&sign)).max();
+        self.signs = signs.into_iter().collect();
         self
     }
 
@@ -259,6 +263,7 @@ impl LoginFile {
 
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
+        let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
         let credential = Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
@@ -275,7 +280,7 @@ impl LoginFile {
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
             bench: None,
-            activity: Activity { owner_changed: self.alive.max(self.modified), ..Activity::default() },
+            activity: Activity { owner_changed: alive.max(self.modified), ..Activity::default() },
             declared_in_use: None,
             fix: self.fix.clone(),
             notes: Vec::new(),

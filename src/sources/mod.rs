@@ -124,6 +124,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
         Box::new(antigravity::Antigravity),
+        Box::new(cliproxyapi::CliProxyApi),
         Box::new(codebuff::Codebuff),
         Box::new(copilot::Copilot),
         Box::new(copilot::CopilotCli),
@@ -177,5 +178,31 @@ fn shell_word(text: &str) -> Cow<'_, str> {
         Cow::Borrowed(text)
     } else {
         Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::testing::Home;
+
+    #[test]
+    fn every_source_is_listed_once_under_its_own_name() {
+        let sources = super::all();
+        let names: BTreeSet<&str> = sources.iter().map(|source| source.name()).collect();
+        assert_eq!(names.len(), sources.len());
+        // Each file of this directory that is a source is in the list.
+        let text = include_str!("mod.rs");
+        for module in text.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+            assert!(text.contains(&format!("Box::new({module}::")), "{module}");
+        }
+    }
+
+    #[test]
+    fn an_empty_home_has_nothing_and_nothing_to_say() {
+        let harvest = Home::new().everything();
+        assert!(harvest.found.is_empty() && harvest.findings.is_empty());
+        assert!(harvest.reports.iter().all(|report| report.up && report.credentials == 0));
     }
 }

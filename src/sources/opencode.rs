@@ -239,11 +239,14 @@ fn settings(
         let prefix = format!("provider.{name}.options");
         let found = match json::text(&options, &["apiKey"]).and_then(reference::in_braces) {
             Some(reference) => reference::follow(&reference, file, of, scene),
-            None => file.key_in(of, &mut options, ("apiKey", &prefix), scene, harvest),
+            None => file.key_in(of, &mut options, ("apiKey", &prefix), scene, harvest).map(|mut found| {
+                let place = file.path().display();
+                found.credential.fix = format!("Make a new key at {provider}, then set it in {place}.");
+                found
+            }),
         };
         // An empty text means "none": people leave it for servers that ask for no key.
-        if let Some(mut found) = found.filter(|found| found.credential.condition != Condition::Blanked) {
-            found.credential.fix = format!("Make a new key at {provider}, then set it in {}.", file.path().display());
+        if let Some(found) = found.filter(|found| found.credential.condition != Condition::Blanked) {
             harvest.found.push(elsewhere(found, &options));
             named.push(profile);
         }

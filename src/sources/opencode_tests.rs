@@ -133,6 +133,11 @@ fn keys_in_the_settings() {
         assert_eq!(found.credential.id.as_str(), format!("opencode:config/{name}"));
         assert_eq!((&found.credential.condition, found.secret.is_some()), (&condition, asked), "{name}");
         assert!(found.credential.fix.contains(".config/opencode/opencode.json"), "{}", found.credential.fix);
+        let elsewhere = ["cohere", "deepseek", "groq", "mistral", "venice", "xai"].contains(&name);
+        assert_eq!(
+            found.credential.origin.path.as_deref() != Some(&*home.path(CONFIG)),
+            elsewhere || name == "anthropic"
+        );
     }
     assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "other", "of two files the first counts");
     assert_eq!(harvest.found[8].secret.as_ref().unwrap().expose(), "xai-x");

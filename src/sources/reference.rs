@@ -3,6 +3,8 @@
 //! Variables are looked up where our environment is the tool's (interactive commands), files are read, commands never run: they
 //! may ask a person, spend money or do anything else.
 
+use std::path::PathBuf;
+
 use super::login::LoginFile;
 use super::{Found, Scene};
 use crate::domain::{Condition, Kind, Secret};
@@ -68,51 +70,50 @@ pub(super) fn follow(
     (profile, provider, kind): (&str, &str, Kind),
     scene: &Scene<'_>,
 ) -> Option<Found> {
-    let without = |condition| {
+    // The secret is not in this file: no permission on it would help, or protect anything.
+    let without = |condition, at: Option<PathBuf>| {
         let mut found = file.found(profile, provider, kind, condition);
-        // What would help is not in this file.
-        found.credential.origin.path = None;
+        found.credential.origin.path = at;
         found
     };
-    let unreadable = |why: &str| without(Condition::Unreadable(why.to_owned()));
-    Some(match reference {
-        Reference::Command => unreadable("it comes from a command, which is never run here"),
-        Reference::Mixed => unreadable("it is put together from several references"),
+    let with = |secret: String, note: String, at: Option<PathBuf>| {
+        let mut found = file.key(profile, provider, kind, Secret::new(secret), scene);
+        found.credential.origin.path = at;
+        found.credential.notes.push(note);
+        found
+    };
+    let unreadable = |why: &str| without(Condition::Unreadable(why.to_owned()), None);
+    let named = || format!("as {} says", file.path().display());
+    let (mut found, fix) = match reference {
+        Reference::Command => return Some(unreadable("it comes from a command, which is never run here")),
+        Reference::Mixed => return Some(unreadable("it is put together from several references")),
         Reference::Env(_) if !scene.env_is_source => return None,
-        Reference::Env(name) => match scene.env.get(name) {
-            Some(value) => {
-                let mut found = file.key(profile, provider, kind, Secret::new(value.to_owned()), scene);
-                found.credential.notes.push(format!("its value is that of {name} in the environment"));
-                found
-            }
-            None => file.found(profile, provider, kind, Condition::Unresolved(format!("{name} is not set here"))),
-        },
+        Reference::Env(name) => {
+            let fix = format!("Set {name} in the environment, {}.", named());
+            let found = match scene.env.get(name) {
+                Some(value) => with(value.to_owned(), format!("its value is that of {name} in the environment"), None),
+                None => without(Condition::Unresolved(format!("{name} is not set here")), None),
+            };
+            (found, fix)
+        }
         Reference::File(path) => {
             let path = scene.env.expand(path);
             let path = file.path().parent().map_or_else(|| path.clone(), |dir| dir.join(&path));
-            match files::read(&path, LIMIT) {
-                Ok(Some(contents)) if !contents.text.trim().is_empty() => {
-                    let secret = Secret::new(contents.text.trim().to_owned());
-                    let mut found = file.key(profile, provider, kind, secret, scene);
-                    found.credential.notes.push(format!("its value is in {}", path.display()));
-                    found
+            let shown = path.display().to_string();
+            let unresolved = |why: &str| without(Condition::Unresolved(format!("{shown} {why}")), None);
+            let found = match files::read(&path, LIMIT) {
+                Ok(Some(contents)) if contents.text.trim().is_empty() => unresolved("is empty"),
+                Ok(Some(contents)) => {
+                    with(contents.text.trim().to_owned(), format!("its value is in {shown}"), Some(path.clone()))
                 }
-                Ok(Some(_)) => {
-                    let what = format!("{} is empty", path.display());
-                    file.found(profile, provider, kind, Condition::Unresolved(what))
-                }
-                Ok(None) => {
-                    let what = format!("{} is not there", path.display());
-                    file.found(profile, provider, kind, Condition::Unresolved(what))
-                }
-                Err(trouble) => {
-                    let mut found = without(Condition::Unreadable(format!("{} {}", path.display(), trouble.why)));
-                    found.credential.origin.path = Some(path);
-                    found
-                }
-            }
+                Ok(None) => unresolved("is not there"),
+                Err(trouble) => without(Condition::Unreadable(format!("{shown} {}", trouble.why)), Some(path.clone())),
+            };
+            (found, format!("Write a new key to {shown}, {}.", named()))
         }
-    })
+    };
+    found.credential.fix = fix;
+    Some(found)
 }
 
 #[cfg(test)]

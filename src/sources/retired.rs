@@ -34,7 +34,7 @@ const TABLE: &[Ended] = &[
         kinds: &[Kind::Oauth, Kind::ApiKey],
         since: (2026, 6, 1),
         why: "iFlow's users report that it stopped in June 2026",
-        fix: "Choose another provider, and remove ~/.iflow.",
+        fix: "Choose another provider.",
         reported: true,
     },
 ];

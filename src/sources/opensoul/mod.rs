@@ -40,8 +40,16 @@ impl Source for OpenSoul {
         for installation in &installations {
             let before = harvest.found.len();
             let config = installation.config.as_ref().unwrap_or(&none);
+            let there = installation.state_dir.symlink_metadata().is_ok();
             for agent in &installation.agents {
-                harvest.found.extend(own_credentials(installation, agent, config, scene));
+                let own = own_credentials(installation, agent, config, scene).into_iter().map(|mut found| {
+                    // A gateway would mirror it; where none was ever installed nobody uses it from here.
+                    if !there {
+                        found.credential.declared_in_use = Some(false);
+                    }
+                    found
+                });
+                harvest.found.extend(own);
                 harvest.findings.extend(agent.findings.iter().cloned());
             }
             harvest.found.extend(config_credentials(installation, config, scene.key));
