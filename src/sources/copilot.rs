@@ -67,9 +67,14 @@ fn app(file: &LoginFile, key: &str, entry: Value, scene: &Scene<'_>, harvest: &m
     harvest.found.push(at_host(found, host));
 }
 
-/// A token is for its own host only, and github.com is the one that is asked.
-pub(super) fn at_host(found: Found, host: &str) -> Found {
-    if host == "github.com" { found } else { found.unasked(format!("it is for {host}, which is not asked")) }
+/// A token is for its own host only, and github.com is the one that is asked. One for a company's host does not stand in for
+/// it either, so it counts as another provider's.
+pub(super) fn at_host(mut found: Found, host: &str) -> Found {
+    if host == "github.com" {
+        return found;
+    }
+    found.credential.provider.push_str("-enterprise");
+    found.unasked(format!("it is for {host}, which is not asked"))
 }
 
 impl Source for CopilotCli {

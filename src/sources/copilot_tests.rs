@@ -21,10 +21,9 @@ fn apps_of_the_editors() {
     let found = credentials(&harvest);
     let ids: Vec<&str> = found.iter().map(|credential| credential.id.as_str()).collect();
     assert_eq!(ids, ["copilot:corp.ghe.com:Iv1.b5", "copilot:github.com:Iv1.b507a08c87ecfe98", "copilot:github.com"]);
-    assert!(found.iter().all(|credential| {
-        (credential.kind, credential.renewal, credential.provider.as_str())
-            == (Kind::Token, Renewal::Manual, "github-copilot")
-    }));
+    assert!(found.iter().all(|credential| (credential.kind, credential.renewal) == (Kind::Token, Renewal::Manual)));
+    let providers: Vec<&str> = found.iter().map(|credential| credential.provider.as_str()).collect();
+    assert_eq!(providers, ["github-copilot-enterprise", "github-copilot", "github-copilot"]);
     assert_eq!(found[1].account.as_deref(), Some("octo"));
     assert_eq!(found[1].fingerprint, found[2].fingerprint, "the older file holds a copy");
     assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "ghu_x");

@@ -19,6 +19,7 @@ fn several_hosts_and_users() {
     assert_eq!(ids, ["gh:ghe.example.com/me", "gh:github.com/octo", "gh:github.com/two"]);
     let [corp, octo, two] = found.as_slice() else { panic!() };
     assert_eq!((octo.kind, octo.renewal, octo.provider.as_str()), (Kind::Token, Renewal::Manual, "github"));
+    assert_eq!(corp.provider, "github-enterprise", "it does not stand in for github.com");
     assert_eq!((octo.account.as_deref(), octo.fix.as_str()), (Some("octo"), "gh auth login --hostname github.com"));
     assert_eq!((octo.declared_in_use, two.declared_in_use, corp.declared_in_use), (None, Some(false), None));
     assert!(two.notes[0].contains("another user") && octo.notes.is_empty());
