@@ -153,11 +153,16 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     for source in all() {
         source.read(scene, &mut harvest);
     }
-    for found in &mut harvest.found {
-        retired::mark(found, scene.now);
-    }
+    retire(&mut harvest.found, scene.now);
     distinct(&mut harvest.found);
     harvest
+}
+
+/// Marks what belongs to services that have ended ([`Condition::Retired`](crate::domain::Condition::Retired)).
+pub fn retire(found: &mut [Found], now: Time) {
+    for found in found {
+        retired::mark(found, now);
+    }
 }
 
 /// Two entries that their owner gave one name (in an older and a newer file) are still two.
