@@ -1,8 +1,6 @@
 //! `credentials`: the list, and everything about one.
 
-use std::io::Write;
 
-use anstream::{AutoStream, ColorChoice};
 
 use super::Context;
 use super::args::CredentialsCommand;
@@ -29,7 +27,7 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             } else {
                 credentials::text(&snapshot, width(&reading))
             };
-            print(&out)?;
+            print::text(&out)?;
         }
         CredentialsCommand::Explain { id, json } => {
             let snapshot = reading.observe(context.program.clone()).snapshot;
@@ -49,7 +47,7 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             } else {
                 explain::text(&subject, &options)
             };
-            print(&out)?;
+            print::text(&out)?;
         }
     }
     Ok(0)
@@ -106,19 +104,4 @@ fn bug(error: serde_json::Error) -> Failure {
 fn width(reading: &Reading) -> usize {
     let columns = reading.env.get("COLUMNS").and_then(|columns| columns.parse().ok());
     terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(80)
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    let plain = match AutoStream::choice(&out) {
-        ColorChoice::Never => Some(anstream::adapter::strip_str(text).to_string()),
-        _ => None,
-    };
-    match out.write_all(plain.as_deref().unwrap_or(text).as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the report: {error}")))
-        }
-        _ => Ok(()),
-    }
 }

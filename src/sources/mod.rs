@@ -3,19 +3,36 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod antigravity;
+mod bases;
 pub mod claude_code;
+pub mod cliproxyapi;
+pub mod codebuff;
 pub mod codex;
+pub mod copilot;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
+pub mod gemini;
+pub mod gh;
+pub mod hermes;
+pub mod iflow;
 mod json;
+pub mod kimi;
+pub mod llxprt;
 mod login;
+pub mod opencode;
 pub mod opensoul;
+pub mod pi;
+pub mod qwen;
+mod reference;
+mod retired;
 #[cfg(test)]
 mod testing;
 mod variables;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
@@ -50,6 +67,15 @@ pub struct Found {
     pub credential: Credential,
     /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
     pub secret: Option<Secret>,
+}
+
+impl Found {
+    /// Shown and never used: whoever would ask with this secret would ask at the wrong place, and `why` says so.
+    fn unasked(mut self, why: impl Into<String>) -> Self {
+        self.secret = None;
+        self.credential.notes.push(why.into());
+        self
+    }
 }
 
 /// What all sources found together.
@@ -98,6 +124,22 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(antigravity::Antigravity),
+        Box::new(cliproxyapi::CliProxyApi),
+        Box::new(codebuff::Codebuff),
+        Box::new(copilot::Copilot),
+        Box::new(copilot::CopilotCli),
+        Box::new(gemini::Gemini),
+        Box::new(gh::Gh),
+        Box::new(hermes::Hermes),
+        Box::new(iflow::Iflow),
+        Box::new(kimi::KimiCli),
+        Box::new(kimi::KimiCode),
+        Box::new(llxprt::Llxprt),
+        Box::new(opencode::Opencode),
+        Box::new(opencode::Kilo),
+        Box::new(pi::Pi),
+        Box::new(qwen::Qwen),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
@@ -111,7 +153,30 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     for source in all() {
         source.read(scene, &mut harvest);
     }
+    retire(&mut harvest.found, scene.now);
+    distinct(&mut harvest.found);
     harvest
+}
+
+/// Marks what belongs to services that have ended ([`Condition::Retired`](crate::domain::Condition::Retired)).
+pub fn retire(found: &mut [Found], now: Time) {
+    for found in found {
+        retired::mark(found, now);
+    }
+}
+
+/// Two entries that their owner gave one name (in an older and a newer file) are still two.
+fn distinct(found: &mut [Found]) {
+    let mut seen = HashSet::new();
+    for found in found {
+        let id = &mut found.credential.id;
+        let name = id.0.clone();
+        let mut more = 2;
+        while !seen.insert(id.0.clone()) {
+            id.0 = format!("{name}#{more}");
+            more += 1;
+        }
+    }
 }
 
 /// A bearer token that says itself when it ends: nobody renews that one, a person replaces it.
@@ -136,3 +201,6 @@ fn shell_word(text: &str) -> Cow<'_, str> {
         Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
 }
+
+#[cfg(test)]
+mod tests;
