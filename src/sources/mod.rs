@@ -6,6 +6,7 @@
 pub mod amp;
 pub mod claude_code;
 pub mod codex;
+pub mod crush;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
@@ -102,6 +103,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
         Box::new(amp::Amp),
+        Box::new(crush::Crush),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
