@@ -163,6 +163,11 @@ impl LoginFile {
         harvest.report(self.source, self.path, self.up, credentials);
     }
 
+    /// Files the report of a file that was only looked for, and not opened.
+    pub fn close_unread(self, harvest: &mut Harvest, credentials: usize) {
+        harvest.report(self.source, self.path, true, credentials);
+    }
+
     /// An OAuth login in `object`, which stands at `prefix` in the file (empty for the file itself).
     pub fn oauth(
         &self,

@@ -10,6 +10,7 @@ pub mod crush;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
+pub mod goose;
 mod json;
 mod login;
 pub mod opensoul;
@@ -104,6 +105,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(codex::Codex),
         Box::new(amp::Amp),
         Box::new(crush::Crush),
+        Box::new(goose::Goose),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
