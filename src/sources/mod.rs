@@ -11,6 +11,7 @@ pub mod declared;
 pub mod dotenv;
 pub mod env;
 pub mod goose;
+pub mod grok;
 mod json;
 mod login;
 pub mod opensoul;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(amp::Amp),
         Box::new(crush::Crush),
         Box::new(goose::Goose),
+        Box::new(grok::Grok),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
