@@ -10,6 +10,7 @@ pub mod crush;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
+pub mod factory;
 pub mod goose;
 pub mod grok;
 mod json;
@@ -106,6 +107,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(codex::Codex),
         Box::new(amp::Amp),
         Box::new(crush::Crush),
+        Box::new(factory::Factory),
         Box::new(goose::Goose),
         Box::new(grok::Grok),
         Box::new(env::Env),
