@@ -73,7 +73,13 @@ fn its_own_directories() {
     home.write("d/crush.json", r#"{"providers":{"openai":{"api_key":"sk-1"}}}"#);
     home.write("c/crush.json", "{}");
     home.write(DATA, "not looked at");
-    assert_eq!(only(&home).fix, format!("Make a new key at openai, then set providers.openai.api_key in {}.", home.path("d/crush.json").display()));
+    assert_eq!(
+        only(&home).fix,
+        format!(
+            "Make a new key at openai, then set providers.openai.api_key in {}.",
+            home.path("d/crush.json").display()
+        )
+    );
 }
 
 #[test]

@@ -101,6 +101,11 @@ impl LoginFile {
         &self.path
     }
 
+    /// The provider of what is in it.
+    pub fn provider(&self) -> &'static str {
+        self.provider
+    }
+
     /// Whether there is such a file, readable or not.
     pub fn exists(&self) -> bool {
         self.path.symlink_metadata().is_ok()

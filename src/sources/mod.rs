@@ -7,6 +7,7 @@ pub mod amp;
 pub mod claude_code;
 pub mod codex;
 pub mod crush;
+pub mod cursor;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
@@ -107,6 +108,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(codex::Codex),
         Box::new(amp::Amp),
         Box::new(crush::Crush),
+        Box::new(cursor::CursorApp),
+        Box::new(cursor::CursorCli),
         Box::new(factory::Factory),
         Box::new(goose::Goose),
         Box::new(grok::Grok),

@@ -73,6 +73,10 @@ mod tests {
         for text in ["$(cat key)", "`cat key`", "${A:-$(x)}"] {
             assert_eq!(shell(text), command, "{text}");
         }
-        assert_eq!(shell("$gsk_secret"), not_set("the variable it names"), "a key where a name belongs is not repeated");
+        assert_eq!(
+            shell("$gsk_secret"),
+            not_set("the variable it names"),
+            "a key where a name belongs is not repeated"
+        );
     }
 }

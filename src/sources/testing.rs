@@ -1,5 +1,6 @@
 //! A throw-away home for the tests of sources.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
@@ -49,6 +50,22 @@ impl Home {
         text.replace(self.dir.path().to_str().unwrap(), "~")
     }
 
+    /// Every file and directory with its content, to show that reading changes nothing.
+    pub fn tree(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let mut out = BTreeMap::new();
+        let mut open = vec![self.dir.path().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                out.insert(path.clone(), std::fs::read(&path).ok());
+                if path.is_dir() {
+                    open.push(path);
+                }
+            }
+        }
+        out
+    }
+
     pub fn read(&self, source: &dyn Source) -> Harvest {
         let scene = Scene {
             env: &self.env,
@@ -64,6 +81,27 @@ impl Home {
         source.read(&scene, &mut harvest);
         harvest
     }
+}
+
+/// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what
+/// comes back is open.
+pub(super) fn database(
+    home: &Home,
+    place: &str,
+    wal: bool,
+    schema: &str,
+    (table, rows): (&str, &[(&str, &str)]),
+) -> rusqlite::Connection {
+    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
+    let db = rusqlite::Connection::open(home.path(place)).unwrap();
+    if wal {
+        db.execute_batch("PRAGMA journal_mode=WAL").unwrap();
+    }
+    db.execute_batch(schema).unwrap();
+    for (key, value) in rows {
+        db.execute(&format!("INSERT INTO {table} VALUES (?1, ?2)"), [key, value]).unwrap();
+    }
+    db
 }
 
 /// Breaks the file at `place` in every way that does not depend on what it should hold, and by each of `contents` (in which
