@@ -15,6 +15,7 @@ pub mod factory;
 pub mod goose;
 pub mod grok;
 mod json;
+pub mod kiro;
 mod login;
 pub mod opensoul;
 mod reference;
@@ -113,6 +114,9 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(factory::Factory),
         Box::new(goose::Goose),
         Box::new(grok::Grok),
+        Box::new(kiro::AmazonQ),
+        Box::new(kiro::KiroCli),
+        Box::new(kiro::KiroIde),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
