@@ -9,6 +9,7 @@ pub mod codex;
 pub mod crush;
 pub mod cursor;
 pub mod declared;
+pub mod devin;
 pub mod dotenv;
 pub mod env;
 pub mod factory;
@@ -111,6 +112,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(crush::Crush),
         Box::new(cursor::CursorApp),
         Box::new(cursor::CursorCli),
+        Box::new(devin::Devin),
+        Box::new(devin::Windsurf),
         Box::new(factory::Factory),
         Box::new(goose::Goose),
         Box::new(grok::Grok),
