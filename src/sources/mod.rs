@@ -15,6 +15,7 @@ pub mod env;
 pub mod factory;
 pub mod goose;
 pub mod grok;
+pub mod huggingface;
 mod json;
 pub mod kiro;
 mod login;
@@ -117,6 +118,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(factory::Factory),
         Box::new(goose::Goose),
         Box::new(grok::Grok),
+        Box::new(huggingface::HuggingFace),
         Box::new(kiro::AmazonQ),
         Box::new(kiro::KiroCli),
         Box::new(kiro::KiroIde),
