@@ -3,6 +3,7 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod aider;
 pub mod amp;
 pub mod claude_code;
 pub mod codex;
@@ -109,6 +110,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(aider::Aider),
         Box::new(amp::Amp),
         Box::new(crush::Crush),
         Box::new(cursor::CursorApp),
