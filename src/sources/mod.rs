@@ -19,6 +19,7 @@ pub mod grok;
 pub mod huggingface;
 mod json;
 pub mod kiro;
+pub mod llm;
 mod login;
 pub mod opensoul;
 mod reference;
@@ -124,6 +125,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(kiro::AmazonQ),
         Box::new(kiro::KiroCli),
         Box::new(kiro::KiroIde),
+        Box::new(llm::Llm),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
