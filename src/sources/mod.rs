@@ -21,6 +21,7 @@ mod json;
 pub mod kiro;
 pub mod llm;
 mod login;
+pub mod ollama;
 pub mod opensoul;
 mod reference;
 mod sqlite;
@@ -126,6 +127,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(kiro::KiroCli),
         Box::new(kiro::KiroIde),
         Box::new(llm::Llm),
+        Box::new(ollama::Ollama),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
