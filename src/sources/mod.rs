@@ -7,6 +7,7 @@ pub mod aider;
 pub mod amp;
 pub mod claude_code;
 pub mod codex;
+pub mod continue_dev;
 pub mod crush;
 pub mod cursor;
 pub mod declared;
@@ -21,6 +22,7 @@ mod json;
 pub mod kiro;
 pub mod llm;
 mod login;
+mod models;
 pub mod ollama;
 pub mod opensoul;
 mod reference;
@@ -50,6 +52,8 @@ pub struct Scene<'a> {
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.
     pub dotenv: &'a [PathBuf],
+    /// Settings of LiteLLM proxies from `monitor.toml`.
+    pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
     /// The instant of this observation.
@@ -114,6 +118,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(codex::Codex),
         Box::new(aider::Aider),
         Box::new(amp::Amp),
+        Box::new(continue_dev::Continue),
         Box::new(crush::Crush),
         Box::new(cursor::CursorApp),
         Box::new(cursor::CursorCli),
