@@ -20,6 +20,7 @@ pub mod grok;
 pub mod huggingface;
 mod json;
 pub mod kiro;
+pub mod litellm;
 pub mod llm;
 mod login;
 mod models;
@@ -131,6 +132,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(kiro::AmazonQ),
         Box::new(kiro::KiroCli),
         Box::new(kiro::KiroIde),
+        Box::new(litellm::LiteLlm),
         Box::new(llm::Llm),
         Box::new(ollama::Ollama),
         Box::new(env::Env),
