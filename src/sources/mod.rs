@@ -6,6 +6,7 @@
 pub mod aider;
 pub mod amp;
 pub mod claude_code;
+pub mod cline;
 pub mod codex;
 pub mod continue_dev;
 pub mod crush;
@@ -119,6 +120,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(codex::Codex),
         Box::new(aider::Aider),
         Box::new(amp::Amp),
+        Box::new(cline::Cline),
         Box::new(continue_dev::Continue),
         Box::new(crush::Crush),
         Box::new(cursor::CursorApp),
