@@ -29,24 +29,20 @@ impl Source for CursorCli {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let home = scene.env.home().join(".cursor");
         let own_dir = scene.env.get("CURSOR_CONFIG_DIR").map(|dir| scene.env.expand(dir));
-        let config = own_dir.clone().unwrap_or_else(|| home.clone()).join("cli-config.json");
-        let mut looked = vec![super::config_home(scene.env).join("cursor/auth.json"), home.join("auth.json")];
-        looked.extend(own_dir.map(|dir| dir.join("auth.json")));
+        let usual = [super::config_home(scene.env).join("cursor"), home.clone()];
+        let dirs: Vec<PathBuf> = own_dir.into_iter().chain(usual).collect();
+        let first = |name: &str| dirs.iter().map(|dir| dir.join(name)).find(|path| path.symlink_metadata().is_ok());
+        let place = |name: &str| first(name).unwrap_or_else(|| dirs[0].join(name));
         let fix = "cursor-agent login";
         let before = harvest.found.len();
-        for path in looked {
-            let mut file = LoginFile::new(CLI, PROVIDER, path, fix).alive([home.join("chats"), home.join("projects")]);
-            let there = file.exists();
-            if let Some(mut object) = file.open(Format::Json, harvest) {
-                let found = file.oauth("default", PROVIDER, &mut object, (&SHAPE, ""), scene, harvest);
-                harvest.found.push(found);
-            }
-            file.close(harvest);
-            if there {
-                break;
-            }
+        let signs = ["chats", "projects"].map(|name| home.join(name));
+        let mut file = LoginFile::new(CLI, PROVIDER, place("auth.json"), fix).alive(signs);
+        if let Some(mut object) = file.open(Format::Json, harvest) {
+            let found = file.oauth("default", PROVIDER, &mut object, (&SHAPE, ""), scene, harvest);
+            harvest.found.push(found);
         }
-        let mut file = LoginFile::new(CLI, PROVIDER, config, fix).settings();
+        file.close(harvest);
+        let mut file = LoginFile::new(CLI, PROVIDER, place("cli-config.json"), fix).settings();
         if let Some(mut object) = file.open(Format::Json, harvest)
             && let Some(Value::Object(mut account)) = object.remove("authInfo")
         {

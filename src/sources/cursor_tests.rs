@@ -36,6 +36,20 @@ fn the_command_lines_file() {
 }
 
 #[test]
+fn its_own_directory_comes_first() {
+    let mut home = Home::new();
+    home.env.set("CURSOR_CONFIG_DIR", "~/own");
+    home.write(AUTH, login());
+    assert_eq!(home.read(&CursorCli).found[0].credential.origin.path, Some(home.path(AUTH)));
+    home.write("own/auth.json", login());
+    let harvest = home.read(&CursorCli);
+    assert_eq!(
+        (harvest.found.len(), harvest.found[0].credential.origin.path.clone()),
+        (1, Some(home.path("own/auth.json")))
+    );
+}
+
+#[test]
 fn an_account_with_and_without_its_tokens() {
     let home = Home::new();
     home.write(CONFIG, format!(r#"{{"authInfo":{{"email":"me@x.org",{}}}"#, &login()[1..]));

@@ -149,7 +149,14 @@ impl LoginFile {
     /// Says that the file is there and of no use.
     pub fn broken(&mut self, trouble: &Trouble, harvest: &mut Harvest) {
         self.up = false;
-        harvest.findings.push(trouble.finding(&self.path, &self.fix));
+        // No login mends what a person wrote.
+        let path = self.path.display();
+        let fix = match (self.settings, trouble.unparsable) {
+            (false, _) => self.fix.clone(),
+            (true, true) => format!("Correct {path}."),
+            (true, false) => format!("Make {path} readable for this user."),
+        };
+        harvest.findings.push(trouble.finding(&self.path, &fix));
         if !self.settings {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);

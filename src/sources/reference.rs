@@ -11,24 +11,21 @@ pub(super) fn variable(name: &str, env: &Environment) -> Result<Secret, String> 
     }
 }
 
+const COMMAND: &str = "a command would give it; commands are never run here";
+const COMPOSED: &str = "it is put together by a shell; only $NAME and ${NAME} are looked up here";
+
 /// What a shell would make of `text`, as far as that is one variable or no variable at all.
 pub(super) fn shell(text: &str, env: &Environment) -> Result<Secret, String> {
     let text = text.trim();
     if text.contains("$(") || text.contains('`') {
-        return Err("a command would give it; commands are never run here".to_owned());
+        return Err(COMMAND.to_owned());
     }
     match text.strip_prefix('$') {
         Some(rest) => {
             let name = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest);
-            if is_name(name) {
-                variable(name, env)
-            } else {
-                Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned())
-            }
+            if is_name(name) { variable(name, env) } else { Err(COMPOSED.to_owned()) }
         }
-        None if text.contains('$') => {
-            Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned())
-        }
+        None if text.contains('$') => Err(COMPOSED.to_owned()),
         None => Ok(Secret::new(text.to_owned())),
     }
 }
@@ -53,6 +50,17 @@ pub(super) fn named(name: &str) -> String {
 mod tests {
     use super::*;
 
+    proptest::proptest! {
+        #[test]
+        fn nothing_but_a_name_is_repeated(text in "[$({})`:a-zA-Z0-9_ -]{0,40}") {
+            if let Err(why) = shell(&text, &Environment::default()) {
+                let name = why.strip_prefix("the variable ").and_then(|why| why.strip_suffix(" is not set in this environment"));
+                let plain = |name: &str| name == "it names" || name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+                assert!(name.map_or(why == COMPOSED || why == COMMAND, plain), "{text}: {why}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_looked_up_and_what_is_not() {
         let mut env = Environment::default();
@@ -60,8 +68,7 @@ mod tests {
         env.set("BLANK", " ");
         let shell = |text: &str| shell(text, &env).map(|secret| secret.expose().to_owned());
         let not_set = |what: &str| Err(format!("{what} is not set in this environment"));
-        let composed = Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned());
-        let command = Err("a command would give it; commands are never run here".to_owned());
+        let (composed, command) = (Err(COMPOSED.to_owned()), Err(COMMAND.to_owned()));
         assert_eq!(shell("$OPENAI_API_KEY"), Ok("sk-1".to_owned()));
         assert_eq!(shell(" ${OPENAI_API_KEY} "), Ok("sk-1".to_owned()));
         assert_eq!(shell("sk-2"), Ok("sk-2".to_owned()));
