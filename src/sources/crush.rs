@@ -91,8 +91,10 @@ fn provider(
                     file.found(id, &provider, Kind::ApiKey, Condition::Damaged(what))
                 }
             };
-            found.credential.fix =
-                format!("Make a new key at {provider}, then set {prefix}.api_key in {}.", file.path().display());
+            if !matches!(found.credential.condition, Condition::Unresolved(_)) {
+                let path = file.path().display();
+                found.credential.fix = format!("Make a new key at {provider}, then set {prefix}.api_key in {path}.");
+            }
             found
         }
     };

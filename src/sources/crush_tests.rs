@@ -61,6 +61,7 @@ fn a_login_and_keys() {
         other => panic!("{other:?}"),
     };
     assert!(why(4).contains("never run") && why(5).contains("GONE"), "{} {}", why(4), why(5));
+    assert!(harvest.found[5].credential.fix.starts_with("Set it where its tool starts"));
     assert!(harvest.findings.is_empty() && harvest.reports[0].up);
     assert_eq!(harvest.reports[0].looked.len(), 3);
 }

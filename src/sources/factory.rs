@@ -78,10 +78,9 @@ fn sealed(file: &LoginFile, keyring: bool) -> Found {
     };
     let mut found = file.sealed("default", NAME, why);
     let credential = &mut found.credential;
-    // It is written anew with each renewal, so this is all that is known of its health, and nobody is alarmed by it.
+    // It is written anew with each renewal: this is all that is known of its health.
     credential.clocks.last_renewed = files::modified(file.path());
     credential.activity.owner_changed = credential.activity.owner_changed.max(credential.clocks.last_renewed);
-    credential.declared_in_use = Some(false);
     credential.fix = "Set FACTORY_API_KEY, which can be watched, or watch this login in droid.".to_owned();
     found
 }

@@ -129,6 +129,7 @@ mod tests {
             found.into_iter().next().map(|found| {
                 let Condition::Unreadable(why) = &found.credential.condition else { panic!() };
                 assert!(why.contains("service goose") && found.credential.origin.path.is_none());
+                assert_eq!(found.credential.declared_in_use, Some(false), "nobody is alarmed by it");
                 found.credential.provider
             })
         };

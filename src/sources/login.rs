@@ -22,7 +22,6 @@ use crate::formats::{dotenv, ini, json5, jwt, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the tools that write the other formats are being added")]
 pub(super) enum Format {
     /// JSON.
     Json,
@@ -294,16 +293,20 @@ impl LoginFile {
             Err(why) => {
                 let mut found = self.found(profile, provider, kind, Condition::Unresolved(why));
                 found.credential.declared_in_use = Some(false);
+                found.credential.fix =
+                    format!("Set it where its tool starts; {} says how it is called.", self.path.display());
                 found
             }
         }
     }
 
     /// A login that exists and that only its tool can open (a keyring, its own encryption); `why` follows "it cannot be read:".
+    /// It is shown and alarms nobody: it may well be fine, and nothing that a person does would end the alarm.
     pub fn sealed(&self, profile: &str, provider: &str, why: impl Into<String>) -> Found {
         let mut found = self.found(profile, provider, Kind::Oauth, Condition::Unreadable(why.into()));
         // Not the file is unreadable, but what it stands for.
         found.credential.origin.path = None;
+        found.credential.declared_in_use = Some(false);
         found
     }
 

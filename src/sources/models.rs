@@ -83,7 +83,9 @@ pub(super) fn credentials(file: &LoginFile, models: Vec<Model>, fix: &str, scene
             found.credential.id = CredentialId(format!("{id}#{number}"));
             number += 1;
         }
-        found.credential.fix = fix.to_owned();
+        if found.secret.is_some() {
+            found.credential.fix = fix.to_owned();
+        }
         made.push((found, Vec::new()));
     }
     harvest.found.extend(made.into_iter().map(|(mut found, others)| {
