@@ -60,10 +60,13 @@ pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
 /// # Errors
 /// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
-    let Some((bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
-    match not_text(&bytes) {
-        Some(at) => Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some(at) }),
-        None => Ok(Some(contents(&bytes, modified))),
+    let Some((mut bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Some(Contents { text: Zeroizing::new(text), modified })),
+        Err(error) => {
+            let bytes = Zeroizing::new(error.into_bytes());
+            Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: not_text(&bytes) })
+        }
     }
 }
 
@@ -79,11 +82,8 @@ pub fn read_lines(path: &Path, limit: u64) -> Result<Option<(Contents, Option<Tr
         why: "has bytes that are not text (not UTF-8); the other lines count".to_owned(),
         at: Some(at),
     });
-    Ok(Some((contents(&bytes, modified), trouble)))
-}
-
-fn contents(bytes: &[u8], modified: Option<Time>) -> Contents {
-    Contents { text: Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()), modified }
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Some((Contents { text, modified }, trouble)))
 }
 
 /// Line and column, from 1, of the first byte that is no text.

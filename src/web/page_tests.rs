@@ -71,7 +71,7 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         snapshot: Arc::new(snapshot),
         standing: Standing::default(),
         metrics: "opensoul_x 1\n".into(),
-        zone: Tz::Asia__Shanghai,
+        zone: "Asia/Shanghai".parse().unwrap(),
         home: "/home/me".into(),
         notes: vec![],
     }
