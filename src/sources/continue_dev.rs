@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::login::{Format, LoginFile};
 use super::models::{self, Model};
-use super::{Harvest, Scene, Source, reference};
+use super::{Harvest, Scene, Source};
 use crate::domain::Secret;
 
 /// See the module.
@@ -87,10 +87,10 @@ fn look_up(key: Secret, secrets: &Map<String, Value>, scene: &Scene<'_>) -> Resu
     };
     match secrets.get(name).and_then(Value::as_str).filter(|value| !value.trim().is_empty()) {
         Some(value) => Ok(Secret::new(value.to_owned())),
-        None => reference::variable(name, scene.env).map_err(|_| {
+        None => models::variable(name, scene.env).map_err(|_| {
             format!(
                 "{} is neither in .env nor in this environment; Continue may keep it in its account",
-                reference::named(name)
+                models::named(name)
             )
         }),
     }

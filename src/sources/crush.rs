@@ -1,7 +1,8 @@
 //! Crush's keys and logins: `providers` in `crush.json`, one in the data directory (what it writes itself), one in the
 //! settings directory (what people write) and the system's.
 //!
-//! What stands further up wins, provider by provider, as in Crush. `$NAME` is looked up, `$(command)` is never run.
+//! What stands further up wins, provider by provider, as in Crush. `$NAME` is looked up, `$(command)` is never run. What Crush
+//! takes from the environment is the environment's: in the monitor, whose environment is another, it is not shown here.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,10 +11,9 @@ use serde_json::{Map, Value};
 
 use super::json::{self, Field};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source, reference};
+use super::{Found, Harvest, Scene, Source, models, reference};
 use crate::domain::{Condition, Kind};
 use crate::formats::dates::Unit;
-use crate::formats::provider_id;
 
 /// See the module.
 pub struct Crush;
@@ -67,8 +67,7 @@ fn provider(
     scene: &Scene<'_>,
     harvest: &mut Harvest,
 ) -> Option<Found> {
-    let base_url = entry.get("base_url").and_then(Value::as_str).and_then(provider_id::of_url);
-    let provider = base_url.unwrap_or_else(|| provider_id::of_tool(id));
+    let provider = models::provider(id, entry.get("base_url").and_then(Value::as_str));
     let prefix = format!("providers.{id}");
     let mut found = match entry.remove("oauth") {
         // `api_key` then mirrors the access token.
@@ -76,32 +75,45 @@ fn provider(
             let place = format!("{prefix}.oauth");
             file.oauth(id, &provider, &mut login, (&SHAPE, &place), scene, harvest)
         }
-        _ => {
-            let mut found = match json::secret(&mut entry, "api_key") {
-                Field::Absent => return None,
-                Field::Text(text) => {
-                    let key = reference::shell(text.expose(), scene.env);
-                    file.referred((id, &provider, Kind::ApiKey), key, scene)
-                }
-                // A provider without a key is switched off, not logged out.
-                Field::Blank => return None,
-                Field::Mistyped => {
-                    let what = format!("{prefix}.api_key is not a text");
-                    harvest.findings.push(file.damaged(&format!("{prefix}.api_key"), &what));
-                    file.found(id, &provider, Kind::ApiKey, Condition::Damaged(what))
-                }
-            };
-            if !matches!(found.credential.condition, Condition::Unresolved(_)) {
-                let path = file.path().display();
-                found.credential.fix = format!("Make a new key at {provider}, then set {prefix}.api_key in {path}.");
-            }
-            found
-        }
+        _ => key(file, (id, &provider, Kind::ApiKey), &mut entry, scene, harvest)?,
     };
     if entry.get("disable").and_then(Value::as_bool) == Some(true) {
         found.credential.declared_in_use = Some(false);
         found.credential.notes.push("its provider is switched off (disable)".to_owned());
     }
+    Some(found)
+}
+
+fn key(
+    file: &LoginFile,
+    what: (&str, &str, Kind),
+    entry: &mut Map<String, Value>,
+    scene: &Scene<'_>,
+    harvest: &mut Harvest,
+) -> Option<Found> {
+    let (id, provider, _) = what;
+    let field = format!("providers.{id}.api_key");
+    let mut found = match json::secret(entry, "api_key") {
+        // A provider without a key is switched off, not logged out.
+        Field::Absent | Field::Blank => return None,
+        Field::Mistyped => {
+            let odd = format!("{field} is not a text");
+            harvest.findings.push(file.damaged(&field, &odd));
+            file.found(id, provider, Kind::ApiKey, Condition::Damaged(odd))
+        }
+        Field::Text(text) => match reference::in_shell(text.expose()) {
+            None => file.key(id, provider, Kind::ApiKey, text, scene),
+            Some(reference) => {
+                let mut found = reference::follow(&reference, file, what, scene)?;
+                // Crush passes over a provider whose key it does not find: nobody misses it.
+                if found.secret.is_none() {
+                    found.credential.declared_in_use = Some(false);
+                }
+                return Some(found);
+            }
+        },
+    };
+    found.credential.fix = format!("Make a new key at {provider}, then set {field} in {}.", file.path().display());
     Some(found)
 }
 

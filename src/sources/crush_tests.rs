@@ -56,14 +56,19 @@ fn a_login_and_keys() {
     let login = &harvest.found[0].credential;
     assert_eq!((login.renewal, login.clocks.access_expires), (Renewal::Auto, Some(end)));
     assert_eq!((login.fix.as_str(), login.notes.as_slice()), ("crush login", [].as_slice()));
-    let why = |at: usize| match &harvest.found[at].credential.condition {
-        Condition::Unresolved(why) => why.clone(),
-        other => panic!("{other:?}"),
-    };
-    assert!(why(4).contains("never run") && why(5).contains("GONE"), "{} {}", why(4), why(5));
-    assert!(harvest.found[5].credential.fix.starts_with("Set it where its tool starts"));
+    assert!(matches!(&harvest.found[4].credential.condition, Condition::Unreadable(why) if why.contains("never run")));
+    assert!(matches!(&harvest.found[5].credential.condition, Condition::Unresolved(why) if why.contains("GONE")));
+    assert!(harvest.found[5].credential.fix.starts_with("Set GONE in the environment"));
     assert!(harvest.findings.is_empty() && harvest.reports[0].up);
     assert_eq!(harvest.reports[0].looked.len(), 3);
+
+    home.env_is_source = false;
+    let ids: Vec<_> = home.read(&Crush).found.iter().map(|found| found.credential.id.0.clone()).collect();
+    assert_eq!(
+        ids,
+        ["crush:copilot", "crush:openai", "crush:anthropic", "crush:vertexai"],
+        "whose environment it is, is not known"
+    );
 }
 
 #[test]

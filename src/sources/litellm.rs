@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::login::{Format, LoginFile};
 use super::models::{self, Model};
-use super::{Harvest, Scene, Source, reference};
+use super::{Harvest, Scene, Source};
 use crate::domain::Secret;
 use crate::files;
 use crate::formats::provider_env;
@@ -53,7 +53,7 @@ fn read(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, har
         Some(name) => match own_env.get(name).and_then(Value::as_str).filter(|value| !value.starts_with("os.environ/"))
         {
             Some(value) if !value.trim().is_empty() => Ok(Secret::new(value.to_owned())),
-            _ => reference::variable(name, scene.env)
+            _ => models::variable(name, scene.env)
                 .map_err(|why| format!("{why}; the proxy's own environment may have it")),
         },
     };

@@ -33,7 +33,7 @@ pub(super) enum Format {
     Toml,
     /// Sections of `name = value`; each section becomes an object.
     Ini,
-    /// `NAME=value`; of two with one name the last counts.
+    /// Lines of `NAME=value`; of two with one name the last counts.
     Dotenv,
     /// A secret and nothing else: a text under the name `""`.
     Bare,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::json::{self, Field};
 use super::login::LoginFile;
 use super::{Found, Harvest, Scene};
-use crate::domain::{CredentialId, Kind, Secret};
+use crate::domain::{CredentialId, Environment, Kind, Secret};
 use crate::formats::provider_id;
 
 /// A model's name, its provider and its key, or why there is none.
@@ -31,6 +31,24 @@ pub(super) fn text(
             harvest.findings.push(file.damaged(&format!("{place}.{name}"), &what));
             None
         }
+    }
+}
+
+/// The value of a variable, or why there is none.
+pub(super) fn variable(name: &str, env: &Environment) -> Result<Secret, String> {
+    match env.get(name) {
+        Some(value) => Ok(Secret::new(value.to_owned())),
+        None => Err(format!("{} is not set in this environment", named(name))),
+    }
+}
+
+/// `the variable NAME`, if that looks like a name and like nothing else: people also write keys where names belong.
+pub(super) fn named(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    if !name.is_empty() && name.len() <= 64 && name.bytes().all(plain) {
+        format!("the variable {name}")
+    } else {
+        "the variable it names".to_owned()
     }
 }
 
@@ -102,6 +120,22 @@ pub(super) fn credentials(file: &LoginFile, models: Vec<Model>, fix: &str, scene
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_where_a_name_belongs_is_not_repeated() {
+        let mut env = Environment::default();
+        env.set("BLANK", " ");
+        env.set("MY_KEY", " k ");
+        assert_eq!(variable("MY_KEY", &env).map(|key| key.expose().to_owned()), Ok("k".to_owned()));
+        for (name, said) in [
+            ("BLANK", "the variable BLANK"),
+            ("gsk_secret", "the variable it names"),
+            ("sk-ant", "the variable it names"),
+        ] {
+            let why = variable(name, &env).err();
+            assert_eq!(why, Some(format!("{said} is not set in this environment")), "{name}");
+        }
+    }
 
     #[test]
     fn whose_key_it_is() {
