@@ -101,7 +101,7 @@ impl LoginFile {
     }
 
     /// The provider of what is in it.
-    pub fn provider(&self) -> &'static str {
+    pub fn provider(&self) -> &str {
         self.provider
     }
 
