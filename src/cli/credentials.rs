@@ -1,12 +1,10 @@
 //! `credentials`: the list, and everything about one.
 
-
-
-use super::Context;
 use super::args::CredentialsCommand;
 use super::credentials_declare;
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
+use super::{Context, print};
 use crate::config;
 use crate::domain::{Assessed, Snapshot};
 use crate::output::{credentials, explain};

@@ -183,6 +183,8 @@ pub struct Sources {
     pub env: bool,
     /// `.env` files to read.
     pub dotenv: Vec<PathBuf>,
+    /// Settings of LiteLLM proxies to read.
+    pub litellm: Vec<PathBuf>,
 }
 
 /// `[[declared]]`

@@ -62,9 +62,12 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
 pub(super) fn sources(root: &mut Table<'_>, context: &Context<'_>) -> Sources {
     let Some(mut table) = root.table("sources") else { return Sources::default() };
     let env = table.flag("env").unwrap_or(false);
-    let dotenv = table.texts("dotenv").unwrap_or_default().iter().map(|path| context.path(path.value)).collect();
+    let mut paths = |name| -> Vec<_> {
+        table.texts(name).unwrap_or_default().iter().map(|path| context.path(path.value)).collect()
+    };
+    let (dotenv, litellm) = (paths("dotenv"), paths("litellm"));
     table.finish();
-    Sources { env, dotenv }
+    Sources { env, dotenv, litellm }
 }
 
 /// `[[declared]]`

@@ -19,6 +19,11 @@ pub(super) fn state(env: &Environment) -> PathBuf {
     base(env, "XDG_STATE_HOME", ".local/state")
 }
 
+/// `$XDG_CACHE_HOME`, else `~/.cache`.
+pub(super) fn cache(env: &Environment) -> PathBuf {
+    base(env, "XDG_CACHE_HOME", ".cache")
+}
+
 /// The specification says that a relative path in the variable is to be ignored.
 fn base(env: &Environment, name: &str, default: &str) -> PathBuf {
     let named = env.get(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::json::{self, Dates, Field};
+use super::sqlite::{self, Database};
 use super::{Found, Harvest, Scene};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Finding, Kind, Origin, Owner, Place, Renewal, Secret,
@@ -23,7 +24,6 @@ use crate::formats::{dotenv, ini, json5, jwt, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the tools that write the other formats are being added")]
 pub(super) enum Format {
     /// JSON.
     Json,
@@ -37,6 +37,8 @@ pub(super) enum Format {
     Ini,
     /// Lines of `NAME=value`; of two with one name the last counts.
     Dotenv,
+    /// A secret and nothing else: a text under the name `""`.
+    Bare,
 }
 
 /// One file of one tool.
@@ -112,6 +114,11 @@ impl LoginFile {
         &self.path
     }
 
+    /// The provider of what is in it.
+    pub fn provider(&self) -> &str {
+        &self.provider
+    }
+
     /// Whether there is such a file, readable or not.
     pub fn exists(&self) -> bool {
         self.path.symlink_metadata().is_ok()
@@ -133,15 +140,42 @@ impl LoginFile {
             }
             Err(trouble) => trouble,
         };
+        self.broken(&trouble, harvest);
+        None
+    }
+
+    /// The same for a database.
+    pub fn open_database(&mut self, harvest: &mut Harvest) -> Option<Database> {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        match sqlite::open(&self.path) {
+            Ok(database) => {
+                self.modified = database.as_ref().and_then(|database| database.modified);
+                database
+            }
+            Err(trouble) => {
+                self.broken(&trouble, harvest);
+                None
+            }
+        }
+    }
+
+    /// Says that the file is there and of no use.
+    pub fn broken(&mut self, trouble: &Trouble, harvest: &mut Harvest) {
         self.up = false;
-        harvest.findings.push(trouble.finding(&self.path, &self.fix));
+        // No login mends what a person wrote.
+        let path = self.path.display();
+        let fix = match (self.settings, trouble.unparsable) {
+            (false, _) => self.fix.clone(),
+            (true, true) => format!("Correct {path}."),
+            (true, false) => format!("Make {path} readable for this user."),
+        };
+        harvest.findings.push(trouble.finding(&self.path, &fix));
         if !self.settings {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);
             let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
             harvest.found.push(self.found(&self.profile, &self.provider, Kind::Oauth, condition));
         }
-        None
     }
 
     /// Files the report, and gives what was said about keys of this file their line and column.
@@ -152,6 +186,11 @@ impl LoginFile {
         }
         let credentials = harvest.found.len() - found;
         harvest.report(self.source, self.path, self.up, credentials);
+    }
+
+    /// Files the report of a file that was only looked for, and not opened.
+    pub fn close_unread(self, harvest: &mut Harvest, credentials: usize) {
+        harvest.report(self.source, self.path, true, credentials);
     }
 
     /// An OAuth login in `object`, which stands at `prefix` in the file (empty for the file itself).
@@ -255,6 +294,36 @@ impl LoginFile {
         date
     }
 
+    /// The key that settings hold, or name (`$NAME`) and keep elsewhere: `key` says why there is none here. A name that leads
+    /// nowhere may well lead somewhere in the tool's own environment, so it is shown and nobody is alarmed.
+    pub fn referred(
+        &self,
+        (profile, provider, kind): (&str, &str, Kind),
+        key: Result<Secret, String>,
+        scene: &Scene<'_>,
+    ) -> Found {
+        match key {
+            Ok(key) => self.key(profile, provider, kind, key, scene),
+            Err(why) => {
+                let mut found = self.found(profile, provider, kind, Condition::Unresolved(why));
+                found.credential.declared_in_use = Some(false);
+                found.credential.fix =
+                    format!("Set it where its tool starts; {} says how it is called.", self.path.display());
+                found
+            }
+        }
+    }
+
+    /// A login that exists and that only its tool can open (a keyring, its own encryption); `why` follows "it cannot be read:".
+    /// It is shown and alarms nobody: it may well be fine, and nothing that a person does would end the alarm.
+    pub fn sealed(&self, profile: &str, provider: &str, why: impl Into<String>) -> Found {
+        let mut found = self.found(profile, provider, Kind::Oauth, Condition::Unreadable(why.into()));
+        // Not the file is unreadable, but what it stands for.
+        found.credential.origin.path = None;
+        found.credential.declared_in_use = Some(false);
+        found
+    }
+
     /// A finding about something in this file that cannot be what it should be.
     pub fn damaged(&self, key: &str, what: &str) -> Finding {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", self.path.display()), &self.fix)
@@ -331,6 +400,7 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             let assignments = dotenv::parse(text).into_iter();
             Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
         }
+        Format::Bare => Ok(Map::from_iter([(String::new(), Value::String(text.trim().to_owned()))])),
     }
 }
 

@@ -3,30 +3,47 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod aider;
+pub mod amp;
 pub mod antigravity;
 mod bases;
 pub mod claude_code;
+pub mod cline;
 pub mod cliproxyapi;
 pub mod codebuff;
 pub mod codex;
+pub mod continue_dev;
 pub mod copilot;
+pub mod crush;
+pub mod cursor;
 pub mod declared;
+pub mod devin;
 pub mod dotenv;
 pub mod env;
+pub mod factory;
 pub mod gemini;
 pub mod gh;
+pub mod goose;
+pub mod grok;
 pub mod hermes;
+pub mod huggingface;
 pub mod iflow;
 mod json;
 pub mod kimi;
+pub mod kiro;
+pub mod litellm;
+pub mod llm;
 pub mod llxprt;
 mod login;
+mod models;
+pub mod ollama;
 pub mod opencode;
 pub mod opensoul;
 pub mod pi;
 pub mod qwen;
 mod reference;
 mod retired;
+mod sqlite;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -53,6 +70,8 @@ pub struct Scene<'a> {
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.
     pub dotenv: &'a [PathBuf],
+    /// Settings of LiteLLM proxies from `monitor.toml`.
+    pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
     /// The instant of this observation.
@@ -140,6 +159,25 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opencode::Kilo),
         Box::new(pi::Pi),
         Box::new(qwen::Qwen),
+        Box::new(aider::Aider),
+        Box::new(amp::Amp),
+        Box::new(cline::Cline),
+        Box::new(continue_dev::Continue),
+        Box::new(crush::Crush),
+        Box::new(cursor::CursorApp),
+        Box::new(cursor::CursorCli),
+        Box::new(devin::Devin),
+        Box::new(devin::Windsurf),
+        Box::new(factory::Factory),
+        Box::new(goose::Goose),
+        Box::new(grok::Grok),
+        Box::new(huggingface::HuggingFace),
+        Box::new(kiro::AmazonQ),
+        Box::new(kiro::KiroCli),
+        Box::new(kiro::KiroIde),
+        Box::new(litellm::LiteLlm),
+        Box::new(llm::Llm),
+        Box::new(ollama::Ollama),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
@@ -167,6 +205,10 @@ pub fn retire(found: &mut [Found], now: Time) {
 
 /// Two entries that their owner gave one name (in an older and a newer file) are still two.
 fn distinct(found: &mut [Found]) {
+    let mut ids = HashSet::with_capacity(found.len());
+    if found.iter().all(|found| ids.insert(found.credential.id.as_str())) {
+        return;
+    }
     let mut seen = HashSet::new();
     for found in found {
         let id = &mut found.credential.id;

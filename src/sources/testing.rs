@@ -1,5 +1,6 @@
 //! A throw-away home for the tests of sources.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
@@ -14,6 +15,7 @@ pub(super) struct Home {
     pub env_is_source: bool,
     pub cwd: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
+    pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
 }
 
@@ -31,7 +33,7 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
-        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), declared: Vec::new() }
+        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), litellm: Vec::new(), declared: Vec::new() }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -47,6 +49,22 @@ impl Home {
     /// A text with the home directory written `~`.
     pub fn relative(&self, text: &str) -> String {
         text.replace(self.dir.path().to_str().unwrap(), "~")
+    }
+
+    /// Every file and directory with its content, to show that reading changes nothing.
+    pub fn tree(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let mut out = BTreeMap::new();
+        let mut open = vec![self.dir.path().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                out.insert(path.clone(), std::fs::read(&path).ok());
+                if path.is_dir() {
+                    open.push(path);
+                }
+            }
+        }
+        out
     }
 
     pub fn read(&self, source: &dyn Source) -> Harvest {
@@ -69,6 +87,7 @@ impl Home {
             preferred: None,
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
+            litellm: &self.litellm,
             declared: &self.declared,
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
@@ -76,45 +95,13 @@ impl Home {
     }
 }
 
-/// Every way in which a whole file of a tool breaks: one finding, at its place, without a word of what is in it; a report that
-/// is not up; and a credential that cannot be judged, if `shown` (a file of settings shows none).
+/// Breaks the file at `place`, which holds JSON, YAML or TOML, in every way.
 #[track_caller]
 pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
-    type Make = fn(&Home, &str);
-    let table: [(&str, Make, &str); 8] = [
-        ("truncated", |home, place| home.write(place, "{\"a\": {\n \"secret\": \"sec"), "store.unparsable"),
-        ("a word", |home, place| home.write(place, "[secret"), "store.unparsable"),
-        ("no object", |home, place| home.write(place, "[\"secret\"]"), "store.unparsable"),
-        ("binary", |home, place| home.write(place, [b'{', 0xff, 0]), "store.unparsable"),
-        ("huge", |home, place| home.write(place, vec![b' '; 9 << 20]), "store.unreadable"),
-        ("directory", |home, place| std::fs::create_dir_all(home.path(place)).unwrap(), "store.unreadable"),
-        ("loop of links", |home, place| link(home, place, place), "store.unreadable"),
-        ("link to nothing", |home, place| link(home, "nowhere", place), "store.unreadable"),
-    ];
-    for (name, make, id) in table {
-        // A list in brackets is a heading there.
-        if name == "no object" && place.ends_with(".toml") {
-            continue;
-        }
-        let home = Home::new();
-        make(&home, place);
-        let harvest = home.read(source);
-        let [finding] = harvest.findings.as_slice() else { panic!("{name}: {:?}", harvest.findings) };
-        assert_eq!(finding.id, id, "{name}");
-        assert_eq!(finding.place.path, Some(home.path(place)), "{name}");
-        assert!(!finding.message.contains("secret") && !finding.fix.is_empty(), "{name}: {finding:?}");
-        assert_eq!(harvest.found.len(), usize::from(shown), "{name}");
-        assert!(!harvest.reports[0].up, "{name}");
-        for found in &harvest.found {
-            let condition = &found.credential.condition;
-            assert!(matches!(condition, Condition::Damaged(_) | Condition::Unreadable(_)), "{name}: {condition:?}");
-        }
-    }
-}
-
-fn link(home: &Home, to: &str, place: &str) {
-    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(home.path(to), home.path(place)).unwrap();
+    let contents = ["{\"a\": {\n \"secret\": \"tell-nobody", "[tell-nobody", "[\"tell-nobody\"]"];
+    // A list in brackets is a heading in TOML.
+    let contents = if place.ends_with(".toml") { &contents[..2] } else { &contents };
+    every_broken_file(source, place, contents, shown);
 }
 
 /// The facts alone, in the order in which they were found.
@@ -128,4 +115,78 @@ pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
     let harvest = home.read(source);
     assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
     (harvest.found[0].credential.clone(), harvest)
+}
+
+/// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what
+/// comes back is open.
+pub(super) fn database(
+    home: &Home,
+    place: &str,
+    wal: bool,
+    schema: &str,
+    (table, rows): (&str, &[(&str, &str)]),
+) -> rusqlite::Connection {
+    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
+    let db = rusqlite::Connection::open(home.path(place)).unwrap();
+    if wal {
+        db.execute_batch("PRAGMA journal_mode=WAL").unwrap();
+    }
+    db.execute_batch(schema).unwrap();
+    for (key, value) in rows {
+        db.execute(&format!("INSERT INTO {table} VALUES (?1, ?2)"), [key, value]).unwrap();
+    }
+    db
+}
+
+/// Breaks the file at `place` in every way that does not depend on what it should hold, and by each of `contents` (in which
+/// the text `tell-nobody` must never come back). Shows that each is one finding at that file and a report that is not up, and
+/// (`shown`) one credential that cannot be judged, or none where nothing is lost with the file.
+pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&str], shown: bool) {
+    type Make<'a> = Box<dyn Fn(&Home) + 'a>;
+    let mut ways: Vec<(String, Make<'_>)> = vec![
+        ("not UTF-8".to_owned(), Box::new(|home| home.write(place, b"tell-nobody \xff\xfe"))),
+        ("huge".to_owned(), Box::new(|home| home.write(place, vec![b' '; 9 << 20]))),
+        ("a directory".to_owned(), Box::new(|home| std::fs::create_dir_all(home.path(place)).unwrap())),
+        (
+            "a loop of links".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                std::os::unix::fs::symlink(home.path(place), home.path(place)).unwrap();
+            }),
+        ),
+        (
+            "a link to nothing".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                std::os::unix::fs::symlink(home.path("nowhere"), home.path(place)).unwrap();
+            }),
+        ),
+        (
+            "a pipe".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, home.path(place), kind, 0o600.into(), 0).unwrap();
+            }),
+        ),
+    ];
+    for text in contents {
+        ways.push((format!("{text:?}"), Box::new(move |home| home.write(place, text))));
+    }
+    for (way, make) in ways {
+        let home = Home::new();
+        make(&home);
+        let harvest = home.read(source);
+        let [finding] = harvest.findings.as_slice() else { panic!("{place}, {way}: {:?}", harvest.findings) };
+        assert!(["store.unparsable", "store.unreadable"].contains(&finding.id.as_str()), "{way}: {finding:?}");
+        assert_eq!(finding.place.path, Some(home.path(place)), "{way}");
+        let said = format!("{finding:?}{:?}", harvest.found.iter().map(|found| &found.credential).collect::<Vec<_>>());
+        assert!(!said.contains("tell-nobody") && !finding.fix.is_empty(), "{way}: {said}");
+        assert!(harvest.reports.iter().any(|report| !report.up), "{way}");
+        assert_eq!(harvest.found.len(), usize::from(shown), "{place}, {way}");
+        for found in &harvest.found {
+            let expected = matches!(found.credential.condition, Condition::Unreadable(_) | Condition::Damaged(_));
+            assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
+        }
+    }
 }

@@ -142,6 +142,7 @@ fn condition(credential: &Credential) -> String {
         Condition::Unresolved(what) => format!("elsewhere, and not found there: {what}"),
         Condition::Unreadable(why) => format!("cannot be read: {why}"),
         Condition::Damaged(what) => format!("cannot be judged: {what}"),
+        Condition::Retired(why) => format!("of no use any more: {why}"),
     }
 }
 
