@@ -275,8 +275,8 @@ fn ask(
     let timeout = Duration::from_secs_f64((block.options.timeout_ms.0 / 1000.0).clamp(0.001, 600.0));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
     let concurrency = block.options.concurrency.0.clamp(1.0, 64.0) as usize;
-    let settings = Settings { timeout, concurrency, providers: config.providers.clone(), ..Settings::default() };
-    let asker = Asker { clients: &clients, clock: &clock, settings, env };
+    let settings = Settings { timeout, concurrency, ..Settings::of(config) };
+    let asker = Asker { clients: &clients, clock: &clock, settings, env, models: BTreeMap::new() };
     let ids: Vec<CredentialId> = wanted.iter().flatten().cloned().collect();
     let gateways = std::slice::from_ref(installation);
     let answers = monitor_run::runtime()?.block_on(asker.ask(snapshot, secrets, gateways, &ids));
@@ -345,6 +345,7 @@ fn judge(
     let observation = Observation {
         host: String::new(),
         verdicts: observe::verdicts(&credentials, &memory.remembered, scene.now),
+        allowances: observe::allowances(&credentials, &memory.remembered),
         credentials,
         previous: memory.remembered.generations.clone(),
         demand: Demand { models_configured, providers: in_use.collect() },

@@ -108,8 +108,8 @@ impl Reading {
     pub fn probe(&mut self, program: &Program) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let clients = Clients::new(&self.env);
-        let settings = Settings { providers: self.config.providers.clone(), ..Settings::default() };
-        let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env };
+        let settings = Settings::of(&self.config);
+        let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env, models: Default::default() };
         let seen = self.observe(program.clone());
         let wanted: Vec<CredentialId> = seen.snapshot.credentials.iter().map(|one| one.credential.id.clone()).collect();
         let again = async || Ok::<_, Infallible>(self.observe(program.clone()));

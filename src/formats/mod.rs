@@ -16,4 +16,5 @@ pub mod jwt;
 pub mod model_ref;
 pub mod provider_env;
 pub mod provider_id;
+pub mod provider_row;
 pub mod systemd_unit;

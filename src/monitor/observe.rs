@@ -8,7 +8,7 @@ use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Secret, Snapshot, Span,
+    Allowance, Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Renewal, Secret, Snapshot, Span,
     Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
@@ -100,6 +100,10 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     for credential in &mut credentials {
         begun(credential, look.remembered);
     }
+    let allowances = allowances(&credentials, look.remembered);
+    for credential in &mut credentials {
+        ends_by_the_providers_word(credential, &allowances);
+    }
     let witnesses = Witnesses {
         built: clock_trust::built(),
         last_persisted: look.remembered.last_time,
@@ -108,6 +112,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let observation = Observation {
         host: look.config.identity.host.clone().unwrap_or_else(host_name),
         verdicts: verdicts(&credentials, look.remembered, look.now),
+        allowances,
         credentials,
         previous: look.remembered.generations.clone(),
         demand,
@@ -152,6 +157,31 @@ pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BT
         Some((credential.id.clone(), counting?.clone()))
     };
     credentials.iter().filter_map(one).collect()
+}
+
+/// What providers said besides yes or no, each for the generation that is there now.
+#[must_use]
+pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
+    let one = |credential: &Credential| {
+        let (about, allowance) = known.allowances.get(&credential.id)?;
+        let previous = known.generations.get(&credential.id).map(String::as_str);
+        let word = generation::generation(credential, previous);
+        let same = *about == word || *about == generation::of_copy(&word);
+        same.then(|| (credential.id.clone(), allowance.clone()))
+    };
+    credentials.iter().filter_map(one).collect()
+}
+
+/// The provider's own date for a key goes before what somebody declared or assumed; what is written in a token itself holds
+/// too, so then the sooner one counts. Logins that their owner renews have dates of their own.
+fn ends_by_the_providers_word(credential: &mut Credential, known: &BTreeMap<CredentialId, Allowance>) {
+    let said = known.get(&credential.id).and_then(|allowance| allowance.expires);
+    let Some(said) = said.filter(|_| credential.renewal != Renewal::Auto) else { return };
+    let clocks = &mut credential.clocks;
+    let decoded = clocks.grant_expires.filter(|_| clocks.grant_basis == Some(Basis::Decoded));
+    if decoded.is_none_or(|decoded| said < decoded) {
+        (clocks.grant_expires, clocks.grant_basis) = (Some(said), Some(Basis::Server));
+    }
 }
 
 /// A login whose beginning was witnessed has a known lifetime from then on.

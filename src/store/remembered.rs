@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
-use crate::domain::{CredentialId, Incident, Time};
+use super::{ProbeRecord, Reader, Store, StoreError, StoredVerdict, allowance, incidents, instant, ledger};
+use crate::domain::{Allowance, CredentialId, Incident, Time};
 use crate::engine::clock_trust::ProviderDate;
 
 /// What earlier cycles know. Empty where there is no `state.db`.
@@ -17,6 +17,8 @@ pub struct Remembered {
     pub begun: BTreeMap<CredentialId, Time>,
     /// The last answers of probes.
     pub verdicts: BTreeMap<CredentialId, StoredVerdict>,
+    /// What providers said besides yes or no, with the generation that it is about.
+    pub allowances: BTreeMap<CredentialId, (String, Allowance)>,
     /// When each secret was first seen, by the hexadecimal form of its fingerprint.
     pub first_seen: BTreeMap<String, Time>,
     /// Incidents, open and over-but-not-told.
@@ -25,6 +27,14 @@ pub struct Remembered {
     pub last_time: Option<Time>,
     /// What a provider's clock showed a moment ago; known only to whoever asked, never stored.
     pub provider_date: Option<ProviderDate>,
+}
+
+impl Remembered {
+    /// Takes in a new answer.
+    pub fn learn(&mut self, answer: &ProbeRecord) {
+        self.verdicts.entry(answer.credential.clone()).or_default().learn(answer);
+        allowance::learn(&mut self.allowances, answer);
+    }
 }
 
 impl Reader {
@@ -64,6 +74,7 @@ fn read(db: &Connection) -> Result<Remembered, StoreError> {
         .map(|(id, at)| (id, instant(at)))
         .collect(),
         verdicts: ledger::verdicts(db)?,
+        allowances: allowance::all(db)?,
         first_seen: by_name(db, "SELECT fingerprint, at FROM first_seen")?,
         incidents: incidents::all(db)?,
         last_time: ledger::last_time(db)?,
