@@ -108,7 +108,8 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
             table.text(name).map(|text| text.value.trim().to_owned()).filter(|text: &String| !text.is_empty())
         };
         let (name, renew) = (words(&mut table, "name"), words(&mut table, "renew"));
-        let compatible = table.value("compatible").and_then(|value| word(&value, "\"openai\", \"anthropic\" or \"google\""));
+        let compatible =
+            table.value("compatible").and_then(|value| word(&value, "\"openai\", \"anthropic\" or \"google\""));
         let status_page = table.text("status_page").and_then(|text| match values::http_url(text.value, false) {
             Ok(url) => Some(StatusPage { url: url.into(), format: PageFormat::Statuspage, component: None }),
             Err((what, fix)) => {
@@ -119,7 +120,11 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
         let probe = table.table("probe").map(probe);
         if (probe.is_some() || compatible.is_some()) && table.value("base_url").is_none() {
             let place = table.place.clone();
-            table.problem(place, "`base_url` is missing", "write for example base_url = \"https://llm.example.org/v1\"");
+            table.problem(
+                place,
+                "`base_url` is missing",
+                "write for example base_url = \"https://llm.example.org/v1\"",
+            );
         }
         table.finish();
         let provider = Provider { base_url, insecure, name, compatible, renew, status_page, probe };
@@ -152,8 +157,16 @@ fn probe(mut table: Table<'_>) -> Probe {
     read(&mut table, "alive", "a list of texts", &mut out.alive);
     read(&mut table, "statuses", "a table such as { \"498\" = \"revoked\" }", &mut out.statuses);
     out.says = list::<Says>(&mut table, "says", "tables such as { text = \"key expired\", verdict = \"expired\" }");
-    out.dead = list::<Dead>(&mut table, "dead", "tables such as { at = \"/ok\", is = false, verdict = \"rejected\", says = \"refused\" }");
-    out.quota = list::<QuotaAt>(&mut table, "quota", "tables such as { window = \"month\", used = \"/used\", limit = \"/limit\" }");
+    out.dead = list::<Dead>(
+        &mut table,
+        "dead",
+        "tables such as { at = \"/ok\", is = false, verdict = \"rejected\", says = \"refused\" }",
+    );
+    out.quota = list::<QuotaAt>(
+        &mut table,
+        "quota",
+        "tables such as { window = \"month\", used = \"/used\", limit = \"/limit\" }",
+    );
     out.expiry = text(&mut table, "expiry");
     out.expiry_header = text(&mut table, "expiry_header").map(|name| name.to_lowercase());
     let mut balance: Option<BalanceAt> = None;
@@ -207,9 +220,7 @@ fn form_of<T: DeserializeOwned>(value: &Value<'_>) -> Option<T> {
 fn json(value: &DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::from(text.as_ref()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(Json::Null, Json::from)
-        }
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).map_or(Json::Null, Json::from),
         DeValue::Float(number) => number.as_str().parse::<f64>().map_or(Json::Null, Json::from),
         DeValue::Boolean(flag) => Json::from(*flag),
         DeValue::Datetime(date) => Json::from(date.to_string()),

@@ -300,12 +300,21 @@ impl Probe {
         if let Auth::Header(name, scheme) = &self.auth {
             let scheme_ok = scheme.as_ref().is_none_or(|scheme| scheme.bytes().all(|b| b.is_ascii_graphic()));
             if !is_header(name) || !scheme_ok {
-                say("auth", "is not the name of a header", "write \"bearer\", \"x-api-key\" or \"authorization: Token\"");
+                say(
+                    "auth",
+                    "is not the name of a header",
+                    "write \"bearer\", \"x-api-key\" or \"authorization: Token\"",
+                );
             }
         }
         for (name, value) in &self.headers {
-            if !is_header(name) || name.contains("authorization") || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-                say("headers", "has a header that cannot be sent", "use lower-case names and plain values; the key has its own place");
+            if !is_header(name) || name.contains("authorization") || !value.bytes().all(|b| (b' '..=b'~').contains(&b))
+            {
+                say(
+                    "headers",
+                    "has a header that cannot be sent",
+                    "use lower-case names and plain values; the key has its own place",
+                );
             }
         }
         if self.method == Method::Get && self.body.is_some() {
@@ -318,20 +327,36 @@ impl Probe {
             say("kinds", "names no kind of credential", "write for example [\"api_key\"]");
         }
         if self.expect.is_empty() {
-            say("expect", "is missing: an answer of any shape would be believed", "name a field of the genuine answer, such as [\"/data\"]");
+            say(
+                "expect",
+                "is missing: an answer of any shape would be believed",
+                "name a field of the genuine answer, such as [\"/data\"]",
+            );
         }
         if !self.pointers().all(|pointer| pointer.starts_with('/')) {
-            say("expect", "a place in the answer is not written as a JSON pointer", "begin it with a slash: \"/data/balance\"");
+            say(
+                "expect",
+                "a place in the answer is not written as a JSON pointer",
+                "begin it with a slash: \"/data/balance\"",
+            );
         }
         for dead in &self.dead {
             let set = [dead.is.is_some(), dead.is_not.is_some(), dead.at_most.is_some()];
             if set.iter().filter(|set| **set).count() != 1 || dead.verdict == VerdictKind::Accepted {
-                say("dead", "needs exactly one of `is`, `is_not` and `at_most`, and a verdict that is not accepted", "correct it");
+                say(
+                    "dead",
+                    "needs exactly one of `is`, `is_not` and `at_most`, and a verdict that is not accepted",
+                    "correct it",
+                );
             }
         }
         for text in self.alive.iter().chain(self.says.iter().map(|says| &says.text)) {
             if text.len() < 6 || *text != text.to_lowercase() {
-                say("says", "has a text that is too short or not in lower case", "write at least six characters, in lower case");
+                say(
+                    "says",
+                    "has a text that is too short or not in lower case",
+                    "write at least six characters, in lower case",
+                );
             }
         }
         if self.says.iter().any(|says| says.verdict == VerdictKind::Accepted) {
@@ -350,10 +375,10 @@ impl Probe {
     }
 
     fn pointers(&self) -> impl Iterator<Item = &String> {
-        let balance = self.balance.iter().flat_map(|at| std::iter::once(&at.amount).chain(&at.used).chain(&at.currency_at));
-        let quota = self.quota.iter().flat_map(|at| {
-            at.used.iter().chain(&at.remaining).chain(&at.limit).chain(&at.resets)
-        });
+        let balance =
+            self.balance.iter().flat_map(|at| std::iter::once(&at.amount).chain(&at.used).chain(&at.currency_at));
+        let quota =
+            self.quota.iter().flat_map(|at| at.used.iter().chain(&at.remaining).chain(&at.limit).chain(&at.resets));
         let dead = self.dead.iter().map(|dead| &dead.at);
         self.expect.iter().chain(&self.expiry).chain(dead).chain(balance).chain(quota)
     }

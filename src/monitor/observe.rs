@@ -8,8 +8,8 @@ use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Allowance, Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Renewal, Secret, Snapshot, Span,
-    Time, Verdict,
+    Allowance, Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Renewal,
+    Secret, Snapshot, Span, Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};

@@ -78,10 +78,10 @@ pub async fn round(
     let remembered = monitor.desk.with(|store| store.remembered()).await??;
     let again = || look(monitor, config, remembered.clone(), monitor.clock.now());
     let seen = again().await?;
-    let asker =
-        Asker { clients, clock: &monitor.clock, settings: Settings::of(config), env, models: BTreeMap::new() };
+    let asker = Asker { clients, clock: &monitor.clock, settings: Settings::of(config), env, models: BTreeMap::new() };
     let now = monitor.clock.now();
-    let due = |one: &&Assessed| is_due_now(one, remembered.verdicts.get(&one.credential.id), config.probing.per_day, now);
+    let due =
+        |one: &&Assessed| is_due_now(one, remembered.verdicts.get(&one.credential.id), config.probing.per_day, now);
     let wanted: Vec<CredentialId> =
         seen.snapshot.credentials.iter().filter(due).map(|one| one.credential.id.clone()).collect();
     let answers = asker.ask_twice(seen, &wanted, again, patience).await?;

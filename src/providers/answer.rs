@@ -71,7 +71,10 @@ pub(super) fn haystack(answer: &Answer, json: Option<&Value>) -> String {
 /// The sentence meant for people, and the code beside it.
 pub(super) fn message(body: &Value) -> Option<String> {
     let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let sentence = ["/error/message", "/error", "/message", "/detail/message", "/detail", "/msg", "/base_resp/status_msg"].into_iter().find_map(text);
+    let sentence =
+        ["/error/message", "/error", "/message", "/detail/message", "/detail", "/msg", "/base_resp/status_msg"]
+            .into_iter()
+            .find_map(text);
     let code = ["/error/code", "/error/type", "/error/status", "/code", "/type"].into_iter().find_map(text);
     match (code, sentence) {
         (Some(code), Some(sentence)) if code != sentence => Some(format!("{code}: {sentence}")),
@@ -137,12 +140,15 @@ pub(super) fn skew(answer: &Answer, now: Time) -> Option<Span> {
 }
 
 /// Seconds, or milliseconds, or a date; read by the provider's own clock if that says otherwise than ours.
-pub(super) fn retry_after(answer: &Answer, now: Time) -> Option<Span> {
+pub(super) fn retry_after(answer: &Answer, json: Option<&Value>, now: Time) -> Option<Span> {
     let millis = answer.header("retry-after-ms").and_then(|text| text.parse::<f64>().ok()).map(|millis| millis / 1e3);
     let after = answer.header("retry-after");
     let seconds =
         millis.or_else(|| after?.parse::<f64>().ok()).filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
-    let span = match seconds {
+    // Bots are told in the body.
+    let told = |body: &Value| number(body.pointer("/parameters/retry_after").or_else(|| body.get("retry_after"))?);
+    let in_body = || json.filter(|_| answer.status == 429).and_then(told).filter(|seconds| *seconds >= 0.0);
+    let span = match seconds.or_else(in_body) {
         #[expect(clippy::cast_possible_truncation, reason = "bounded by RETRY_MAX")]
         Some(seconds) => Span::seconds(seconds.ceil().min(86_400.0) as i64),
         None => {

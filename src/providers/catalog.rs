@@ -70,7 +70,10 @@ impl Catalog {
         static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
             let parse = |text| toml::from_str::<File>(text).expect("a test parses the embedded catalog").provider;
             let shapes = toml::from_str(include_str!("catalog/shapes.toml"));
-            Catalog::new(FILES.into_iter().flat_map(parse).collect(), shapes.expect("a test parses the embedded shapes"))
+            Catalog::new(
+                FILES.into_iter().flat_map(parse).collect(),
+                shapes.expect("a test parses the embedded shapes"),
+            )
         });
         &CATALOG
     }
@@ -111,7 +114,8 @@ impl Catalog {
         undocumented: bool,
     ) -> Result<(&Provider, &Probe), Unasked> {
         let row = self.provider(provider);
-        let row = row.ok_or_else(|| Unasked::NoWay("no free, documented way to ask this provider is known".to_owned()))?;
+        let row =
+            row.ok_or_else(|| Unasked::NoWay("no free, documented way to ask this provider is known".to_owned()))?;
         if let Some(why) = &row.unverifiable {
             return Err(Unasked::NoWay(why.clone()));
         }
@@ -174,7 +178,8 @@ impl Provider {
     /// The probe for a secret of this kind that begins so. Undocumented ones tell more, so they go first where they are
     /// allowed.
     fn choose(&self, kind: Kind, text: &str, undocumented: bool) -> Result<&Probe, Unasked> {
-        let begins = |probe: &Probe| probe.prefixes.iter().filter(|prefix| text.starts_with(*prefix)).map(String::len).max();
+        let begins =
+            |probe: &Probe| probe.prefixes.iter().filter(|prefix| text.starts_with(*prefix)).map(String::len).max();
         let longest = self.probes.iter().filter_map(begins).max();
         // Where a probe is made for secrets that begin so, the general ones cannot judge them.
         let made_for_it = |probe: &&Probe| match longest {
@@ -189,7 +194,8 @@ impl Provider {
             (_, Some(probe)) if undocumented => Ok(probe),
             (Some(probe), _) => Ok(probe),
             (None, Some(_)) => Err(Unasked::Undocumented(
-                "the only free way to ask is undocumented; [probe] undocumented = true in monitor.toml allows it".to_owned(),
+                "the only free way to ask is undocumented; [probe] undocumented = true in monitor.toml allows it"
+                    .to_owned(),
             )),
             (None, None) => Err(Unasked::NoWay(self.probes.first().map_or_else(String::new, |p| p.otherwise.clone()))),
         }

@@ -40,8 +40,7 @@ pub struct Reading {
 }
 
 /// Texts of 401 and 403 that only a genuine key gets: it may not ask *this*, and works elsewhere.
-const ALIVE: [&str; 4] =
-    ["missing scopes", "missing_scope", "does not meet scope requirement", "insufficient_scope"];
+const ALIVE: [&str; 4] = ["missing scopes", "missing_scope", "does not meet scope requirement", "insufficient_scope"];
 
 /// Texts of refusals, lower-case, first match wins: the more particular before the more general.
 const TEXTS: &[(VerdictKind, &[&str])] = &[
@@ -140,7 +139,11 @@ const TEXTS: &[(VerdictKind, &[&str])] = &[
 #[must_use]
 pub fn classify(answer: &Answer, probe: &Probe, secret: &Secret, now: Time) -> Reading {
     let json = json(answer);
-    let mut facts = Facts { retry_after: retry_after(answer, now), clock_skew: skew(answer, now), ..Facts::default() };
+    let mut facts = Facts {
+        retry_after: retry_after(answer, json.as_ref(), now),
+        clock_skew: skew(answer, now),
+        ..Facts::default()
+    };
     let (kind, say) = if is_html(answer) {
         html(answer.status)
     } else if !answer.complete && answer.status < 500 {
@@ -262,7 +265,8 @@ fn success(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, fact
     }
     let full = |at: &&QuotaAt| at.blocks && facts.quota.iter().any(|q| q.window == at.window && q.used_ratio >= 1.0);
     if let Some(window) = probe.quota.iter().find(full).map(|at| &at.window) {
-        facts.limited_until = facts.quota.iter().find(|quota| quota.window == *window).and_then(|quota| quota.resets_at);
+        facts.limited_until =
+            facts.quota.iter().find(|quota| quota.window == *window).and_then(|quota| quota.resets_at);
         return (VerdictKind::Limited, format!("it works, and its {window} quota is used up"));
     }
     match facts.expires {
@@ -325,7 +329,10 @@ fn refusal(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, fact
         return (VerdictKind::Accepted, "genuine, with too few scopes to be asked more".to_owned());
     }
     // A code of the provider's own is clearer than any status; its other conditions are about successes.
-    let by_code = json.and_then(|body| probe.dead.iter().find(|dead| dead.is.is_some() && applies(dead, body)));
+    let client = (400..500).contains(&status);
+    let by_code = json
+        .filter(|_| client)
+        .and_then(|body| probe.dead.iter().find(|dead| dead.is.is_some() && applies(dead, body)));
     if let Some(dead) = by_code {
         if dead.verdict == VerdictKind::Limited {
             facts.limited_until = resets(answer, json, now);
@@ -336,7 +343,7 @@ fn refusal(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, fact
     // 429 says nothing about the key unless the body speaks of money or of a window that is used up.
     let credible = |kind: &VerdictKind| match status {
         429 => matches!(kind, VerdictKind::Billing | VerdictKind::Limited | VerdictKind::ProviderDown),
-        _ => (400..500).contains(&status),
+        _ => client,
     };
     if let Some(kind) = spoken(&text, probe).or_else(by_status).filter(credible) {
         if kind == VerdictKind::Limited {

@@ -89,7 +89,15 @@ impl Settings {
     pub fn of(config: &Config) -> Self {
         let config::Probing { concurrency, per_host, timeout, undocumented, status_pages, .. } = config.probing;
         let pages = status_pages.then(Arc::default);
-        Self { concurrency, per_host, timeout, undocumented, pages, providers: config.providers.clone(), ..Self::default() }
+        Self {
+            concurrency,
+            per_host,
+            timeout,
+            undocumented,
+            pages,
+            providers: config.providers.clone(),
+            ..Self::default()
+        }
     }
 }
 
@@ -181,11 +189,7 @@ struct Done {
 }
 
 /// What the status pages of the providers in trouble say, by URL.
-async fn look_at_pages(
-    done: &[(Vec<usize>, Done)],
-    settings: &Settings,
-    clients: &Clients,
-) -> BTreeMap<String, Page> {
+async fn look_at_pages(done: &[(Vec<usize>, Done)], settings: &Settings, clients: &Clients) -> BTreeMap<String, Page> {
     let mut found = BTreeMap::new();
     let Some(pages) = &settings.pages else { return found };
     // If nobody answers, a status page does not either.

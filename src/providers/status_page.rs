@@ -82,14 +82,17 @@ fn statuspage(page: &StatusPage, body: &Value) -> Option<Vec<String>> {
     let parts: Vec<Value> = list("components").into_iter().filter(|part| wanted(&text(part, "name"))).collect();
     // A component that is not there any more says nothing; then the whole page counts.
     let whole = page.component.is_none() || parts.is_empty();
-    let broken = parts.iter().filter(|part| !matches!(text(part, "status").as_str(), "operational" | "under_maintenance" | ""));
+    let broken =
+        parts.iter().filter(|part| !matches!(text(part, "status").as_str(), "operational" | "under_maintenance" | ""));
     let mut lines: Vec<String> =
         broken.map(|part| format!("{}: {}", text(part, "name"), text(part, "status").replace('_', " "))).collect();
     if whole && lines.is_empty() && indicator != "none" {
         lines.push(body.pointer("/status/description").and_then(Value::as_str).unwrap_or(indicator).to_owned());
     }
     if !lines.is_empty() {
-        let open = list("incidents").into_iter().find(|one| !matches!(text(one, "status").as_str(), "resolved" | "postmortem"));
+        let open = list("incidents")
+            .into_iter()
+            .find(|one| !matches!(text(one, "status").as_str(), "resolved" | "postmortem"));
         lines.extend(open.map(|one| text(&one, "name")).filter(|name| !name.is_empty()));
     }
     Some(lines)
@@ -130,15 +133,30 @@ mod tests {
         let trouble = |text: &str| Page::Trouble(text.to_owned());
         use PageFormat::*;
         for (format, component, body, expected) in [
-            (Statuspage, Some("api"), parts("major_outage", "operational"), trouble("API: major outage; Elevated errors")),
+            (
+                Statuspage,
+                Some("api"),
+                parts("major_outage", "operational"),
+                trouble("API: major outage; Elevated errors"),
+            ),
             (Statuspage, Some("api"), parts("operational", "major_outage"), Page::Fine),
-            (Statuspage, Some("gone"), parts("operational", "operational"), trouble("Partial System Outage; Elevated errors")),
+            (
+                Statuspage,
+                Some("gone"),
+                parts("operational", "operational"),
+                trouble("Partial System Outage; Elevated errors"),
+            ),
             (Statuspage, None, json!({"status": {"indicator": "none"}}), Page::Fine),
             (Statuspage, None, json!({"status": 3}), Page::Silent),
             (BetterStack, None, json!({"data": {"attributes": {"aggregate_state": "operational"}}}), Page::Fine),
             (BetterStack, None, json!({"data": {"attributes": {"aggregate_state": "downtime"}}}), trouble("downtime")),
             (Instatus, None, json!({"page": {"status": "UP"}}), Page::Fine),
-            (Instatus, None, json!({"page": {"status": "HASISSUES"}, "activeIncidents": [{"name": "Slow"}]}), trouble("Slow")),
+            (
+                Instatus,
+                None,
+                json!({"page": {"status": "HASISSUES"}, "activeIncidents": [{"name": "Slow"}]}),
+                trouble("Slow"),
+            ),
             (Instatus, None, json!([]), Page::Silent),
         ] {
             assert_eq!(read(&page(format, component), &body), expected, "{format:?} {component:?} {body}");

@@ -28,8 +28,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot, Time,
-    Verdict,
+    Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot,
+    Time, Verdict,
 };
 use crate::engine::incidents::{Decision, Standing};
 

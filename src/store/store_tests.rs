@@ -582,8 +582,13 @@ fn a_conclusive_verdict_counts_for_a_day_and_its_generation() {
     let snapshot = snapshot(vec![answered(ok(LOGIN), VerdictKind::Accepted, start())]);
     let say = |store: &mut Store, generation: &str, kind, at| {
         let verdict = Verdict { kind, at, detail: "said".to_owned() };
-        let probe =
-            ProbeRecord { credential: LOGIN.into(), generation: generation.to_owned(), verdict, not_before: None, allowance: Allowance::default() };
+        let probe = ProbeRecord {
+            credential: LOGIN.into(),
+            generation: generation.to_owned(),
+            verdict,
+            not_before: None,
+            allowance: Allowance::default(),
+        };
         let record = CycleRecord { snapshot: &snapshot, verdicts: &[probe], runs: &["probe"], now: at };
         store.commit_cycle(&record, |_| Decision::default()).unwrap();
     };

@@ -186,7 +186,8 @@ fn balance(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condit
         format!("{:.2} {}", balance.amount, balance.currency.as_deref().unwrap_or_default()).trim_end().to_owned()
     });
     let day = |time: Time| time.format("%Y-%m-%d").to_string();
-    let latest = runway.latest.map_or_else(|| "may be never".to_owned(), |latest| format!("at the latest {}", day(latest)));
+    let latest =
+        runway.latest.map_or_else(|| "may be never".to_owned(), |latest| format!("at the latest {}", day(latest)));
     Some(Condition {
         provider: Some(credential.provider.clone()),
         severity: if now >= critical_at && last { Severity::Critical } else { Severity::Warning },

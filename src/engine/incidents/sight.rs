@@ -7,8 +7,8 @@ use crate::domain::{
 };
 
 use super::conditions::{
-    BALANCE, BILLING, Condition, FINDING, FORBIDDEN, GATEWAY, GONE, LIMITED, MISSING, OVERDUE, REJECTED, RETIRED, UNREADABLE,
-    comes_from_dates,
+    BALANCE, BILLING, Condition, FINDING, FORBIDDEN, GATEWAY, GONE, LIMITED, MISSING, OVERDUE, REJECTED, RETIRED,
+    UNREADABLE, comes_from_dates,
 };
 use super::life;
 use super::presence::Presence;

@@ -167,7 +167,11 @@ impl<'a> Document<'a> {
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
             },
-            credentials: snapshot.credentials.iter().map(|assessed| credential(assessed, snapshot.taken_at, path)).collect(),
+            credentials: snapshot
+                .credentials
+                .iter()
+                .map(|assessed| credential(assessed, snapshot.taken_at, path))
+                .collect(),
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),
