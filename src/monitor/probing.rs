@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::{
-    Allowance, Assessed, Condition, CredentialId, Environment, Owner, Renewal, Secret, Snapshot, Time, Verdict,
+    Allowance, Assessed, Condition, CredentialId, Environment, Kind, Owner, Renewal, Secret, Snapshot, Time, Verdict,
     VerdictKind,
 };
 use crate::engine::clock_trust::ProviderDate;
@@ -18,6 +18,7 @@ use crate::formats::gateway_config::ModelProvider;
 use crate::formats::installation::Installation;
 use crate::formats::provider_row::Shape;
 use crate::net::Clients;
+use crate::providers::route::can_be_paid;
 use crate::providers::{
     Asked, Catalog, Facts, Pace, Probed, Settings, Target, confirmation_delay, is_due, needs_confirmation, probe,
 };
@@ -117,6 +118,22 @@ impl Asker<'_> {
             answers.extend(again);
         }
         Ok(collect(answers, &seen.snapshot, self.clock.now()))
+    }
+
+    /// Which credentials would be asked about for a token, and with which model.
+    #[must_use]
+    pub fn paid_questions(&self, snapshot: &Snapshot) -> Vec<(CredentialId, String)> {
+        let question = |one: &Assessed| {
+            let credential = &one.credential;
+            let model = self.models.get(&credential.provider)?;
+            let entry = self.settings.providers.get(&credential.provider);
+            let asked = one.copy_of.is_none()
+                && credential.condition == Condition::Present
+                && matches!(credential.kind, Kind::ApiKey | Kind::Token)
+                && can_be_paid(&credential.provider, entry);
+            asked.then(|| (credential.id.clone(), model.clone()))
+        };
+        snapshot.credentials.iter().filter_map(question).collect()
     }
 
     /// One question about each of `wanted` that may be asked about. Takes their secrets out of `secrets`.

@@ -111,8 +111,41 @@ async fn no_key_goes_where_its_user_does_not_send_it() {
         ".opensoul/opensoul.json",
         r#"{"models":{"providers":{"openai":{"baseUrl":"https://proxy.example.org/v1","models":[]}}}}"#,
     );
-    let (_, seen) = home.ask().await;
+    let (answers, seen) = home.ask().await;
     assert_eq!((seen[0].1, seen[1].1), (State::Rejected, State::Static));
+    let openai = answers.records.iter().find(|one| one.credential.as_str().ends_with("openai:default")).unwrap();
+    assert!(openai.verdict.detail.contains("models.providers.openai.baseUrl"), "{}", openai.verdict.detail);
     let config = config::load(None, &home.env).map_err(|problems| config::report(&problems)).unwrap();
     assert!(config.probe.is_some());
+}
+
+#[tokio::test]
+async fn a_server_in_the_gateways_config_is_asked_with_its_own_key_only() {
+    let home = Home::new("key-good-0000000000001", "key-good-0000000000002").await;
+    let base = home.provider.url();
+    home.write(
+        ".opensoul/opensoul.json",
+        &format!(
+            r#"{{"models":{{"providers":{{
+                "my-proxy":{{"baseUrl":"{base}/v1","api":"openai-completions","apiKey":"own-good-000001","models":[]}},
+                "my-other":{{"baseUrl":"{base}","api":"anthropic-messages","apiKey":"own-wrong-00001","models":[]}},
+                "openai":{{"baseUrl":"{base}/v1","api":"openai-completions","models":[]}}}}}}}}"#
+        ),
+    );
+    let (answers, _) = home.ask().await;
+    let of =
+        |id: &str| answers.records.iter().find(|one| one.credential.as_str().contains(id)).unwrap().verdict.clone();
+    assert_eq!(
+        of("models.providers.my-proxy").kind,
+        VerdictKind::Accepted,
+        "{}",
+        of("models.providers.my-proxy").detail
+    );
+    assert_eq!(of("models.providers.my-other").kind, VerdictKind::Rejected);
+    // The profile's key is not that server's.
+    assert_eq!(of("openai:default").kind, VerdictKind::Unverifiable);
+    let keys: Vec<_> = home.provider.seen().into_iter().map(|asked| (asked.path, asked.key)).collect();
+    assert!(keys.contains(&("/v1/models".into(), "own-good-000001".into())), "{keys:?}");
+    assert!(keys.contains(&("/v1/models?limit=1".into(), "own-wrong-00001".into())), "{keys:?}");
+    assert!(keys.iter().all(|(_, key)| key != "key-good-0000000000002"), "{keys:?}");
 }
