@@ -243,28 +243,10 @@ enum Place {
 
 fn place(one: &Assessed, installations: &[Installation], env: &Environment) -> Place {
     let credential = &one.credential;
+    let in_config = credential.id.as_str().contains(":config#models.providers.");
     match credential.owner {
-        Owner::GatewayStore => {
-            let gateways = installations.iter().filter(|gateway| gateway.family.word() == credential.origin.source);
-            let entries = gateways.filter_map(|gateway| gateway.config.as_ref()?.provider(&credential.provider));
-            let elsewhere = |entry: &&ModelProvider| {
-                entry.base_url.as_ref().is_some_and(|base| !is_own_host(&credential.provider, base))
-            };
-            let Some((entry, base)) = entries.filter(elsewhere).find_map(|e| Some((e, e.base_url.as_ref()?))) else {
-                return Place::Own;
-            };
-            // The key in that entry is that server's, and so is one of a provider that nobody else knows.
-            let its_own = credential.id.as_str().ends_with(&format!(":config#models.providers.{}", entry.id));
-            if its_own || Catalog::get().provider(&credential.provider).is_none() {
-                Place::At(base.clone(), shape(entry.api.as_deref()))
-            } else {
-                Place::Nowhere(format!(
-                    "its gateway sends it to another server (models.providers.{}.baseUrl), where only that entry's own key \
-                     goes",
-                    entry.id
-                ))
-            }
-        }
+        Owner::Environment if in_config => in_the_gateways_config(one, installations),
+        Owner::GatewayStore => in_the_gateways_config(one, installations),
         Owner::Environment => {
             let Some((stem, beside)) = stem_of(&credential.profile, credential.origin.path.as_deref()) else {
                 return Place::Own;
@@ -286,6 +268,29 @@ fn place(one: &Assessed, installations: &[Installation], env: &Environment) -> P
             }
         }
         Owner::Tool | Owner::Declared => Place::Own,
+    }
+}
+
+/// Where the gateway sends what it keeps.
+fn in_the_gateways_config(one: &Assessed, installations: &[Installation]) -> Place {
+    let credential = &one.credential;
+    let gateways = installations.iter().filter(|gateway| gateway.family.word() == credential.origin.source);
+    let entries = gateways.filter_map(|gateway| gateway.config.as_ref()?.provider(&credential.provider));
+    let elsewhere =
+        |entry: &&ModelProvider| entry.base_url.as_ref().is_some_and(|base| !is_own_host(&credential.provider, base));
+    let Some((entry, base)) = entries.filter(elsewhere).find_map(|e| Some((e, e.base_url.as_ref()?))) else {
+        return Place::Own;
+    };
+    // The key in that entry is that server's, and so is one of a provider that nobody else knows.
+    let its_own = credential.id.as_str().ends_with(&format!(":config#models.providers.{}", entry.id));
+    if its_own || Catalog::get().provider(&credential.provider).is_none() {
+        Place::At(base.clone(), shape(entry.api.as_deref()))
+    } else {
+        Place::Nowhere(format!(
+            "its gateway sends it to another server (models.providers.{}.baseUrl), where only that entry's own key \
+             goes",
+            entry.id
+        ))
     }
 }
 
