@@ -124,6 +124,7 @@ pub async fn probe(
 ) -> Vec<Probed> {
     let mut results: Vec<Probed> = Vec::with_capacity(targets.len());
     let mut jobs: Vec<Job> = Vec::new();
+    let mut by_url: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (index, target) in targets.into_iter().enumerate() {
         // Overwritten by the answer; stands if no question may be put, or if the task that puts it dies.
         let mut detail = "the probe failed inside opensoul: please report this".to_owned();
@@ -131,10 +132,13 @@ pub async fn probe(
             Err(why) => detail = why,
             Ok(route) => {
                 let secret = target.secret.expose().trim();
-                let same = |job: &&mut Job| job.route.ask.url == route.ask.url && job.secret.expose() == secret;
-                match jobs.iter_mut().find(same) {
-                    Some(job) => job.targets.push(index),
-                    None => jobs.push(Job { targets: vec![index], route, secret: Secret::new(secret.to_owned()) }),
+                let same_url = by_url.entry(route.ask.url.to_string()).or_default();
+                match same_url.iter().find(|job| jobs[**job].secret.expose() == secret) {
+                    Some(job) => jobs[*job].targets.push(index),
+                    None => {
+                        same_url.push(jobs.len());
+                        jobs.push(Job { targets: vec![index], route, secret: Secret::new(secret.to_owned()) });
+                    }
                 }
             }
         }
@@ -232,21 +236,41 @@ struct Run {
     open: Mutex<BTreeMap<String, Arc<OnceCell<Option<bool>>>>>,
 }
 
+/// So many times more questions wait for a turn than may be put: memory does not grow with their number.
+const WINDOW: usize = 4;
+
+/// The hosts take turns, so that the questions to a slow one do not fill all places.
+fn in_turns(jobs: Vec<Job>) -> impl Iterator<Item = Job> {
+    let mut count: BTreeMap<String, usize> = BTreeMap::new();
+    let mut numbered: Vec<(usize, Job)> = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let turn = count.entry(job.route.ask.host().to_owned()).or_default();
+        numbered.push((*turn, job));
+        *turn += 1;
+    }
+    numbered.sort_by_key(|(turn, _)| *turn);
+    numbered.into_iter().map(|(_, job)| job)
+}
+
 async fn run(jobs: Vec<Job>, settings: &Settings, clock: &Arc<dyn Clock>) -> Vec<(Vec<usize>, Done)> {
     let requests = jobs.iter().flat_map(|job| std::iter::once(&job.route.ask).chain(&job.route.other));
     let gates = Gates::new(requests.map(Request::host), settings.concurrency, settings.per_host);
     let run = Arc::new(Run { gates, clock: clock.clone(), timeout: settings.timeout, open: Mutex::default() });
     let (total, finished) = (jobs.len(), AtomicUsize::new(0));
+    let mut waiting = in_turns(jobs);
     let mut tasks = JoinSet::new();
-    for job in jobs {
-        let run = run.clone();
-        tasks.spawn(async move {
-            let done = run.work(&job).await;
-            (job.targets, done)
-        });
-    }
     let mut all = Vec::with_capacity(total);
-    while let Some(done) = tasks.join_next().await {
+    loop {
+        while tasks.len() < settings.concurrency.max(1) * WINDOW
+            && let Some(job) = waiting.next()
+        {
+            let run = run.clone();
+            tasks.spawn(async move {
+                let done = run.work(&job).await;
+                (job.targets, done)
+            });
+        }
+        let Some(done) = tasks.join_next().await else { break };
         if let Some(watcher) = &settings.watcher.0 {
             watcher(finished.fetch_add(1, Ordering::Relaxed) + 1, total);
         }
