@@ -366,10 +366,14 @@ fn judge(
         }
         credentials.push(credential);
     }
+    let allowances = observe::allowances(&credentials, &memory.remembered);
+    for credential in &mut credentials {
+        observe::ends_by_the_providers_word(credential, &allowances);
+    }
     let observation = Observation {
         host: String::new(),
         verdicts: observe::verdicts(&credentials, &memory.remembered, scene.now),
-        allowances: observe::allowances(&credentials, &memory.remembered),
+        allowances,
         credentials,
         previous: memory.remembered.generations.clone(),
         demand: Demand { models_configured, providers: in_use.collect() },

@@ -41,6 +41,8 @@ pub struct Provider {
     pub compatible: Option<Shape>,
     /// How a paid question is put, where it is not put as the shape does.
     pub paid: Option<Paid>,
+    /// Its service has ended: since when, and what is in its place. Nobody is asked.
+    pub retired: Option<String>,
     /// Why there is no probe.
     pub unverifiable: Option<String>,
     /// Ways to ask, for different kinds of credential.

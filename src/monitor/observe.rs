@@ -176,7 +176,7 @@ pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<Cr
 
 /// The provider's own date for a key goes before what somebody declared or assumed; what is written in a token itself holds
 /// too, so then the sooner one counts. Logins that their owner renews have dates of their own.
-fn ends_by_the_providers_word(credential: &mut Credential, known: &BTreeMap<CredentialId, Allowance>) {
+pub fn ends_by_the_providers_word(credential: &mut Credential, known: &BTreeMap<CredentialId, Allowance>) {
     let said = known.get(&credential.id).and_then(|allowance| allowance.expires);
     let Some(said) = said.filter(|_| credential.renewal != Renewal::Auto) else { return };
     let clocks = &mut credential.clocks;

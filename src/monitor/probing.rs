@@ -105,8 +105,11 @@ impl Asker<'_> {
         patience: Duration,
     ) -> Result<Answers, E> {
         let mut answers = self.ask(&seen.snapshot, &mut seen.secrets, &seen.installations, wanted).await;
-        let doubtful: Vec<CredentialId> =
-            answers.iter().filter(|one| needs_confirmation(&one.verdict)).map(|one| one.id.clone()).collect();
+        let doubtful: Vec<CredentialId> = answers
+            .iter()
+            .filter(|one| one.latency.is_some() && needs_confirmation(&one.verdict))
+            .map(|one| one.id.clone())
+            .collect();
         let now = self.clock.now();
         if let Some(wait) = doubtful.iter().map(|id| confirmation_delay(id, now)).max() {
             tokio::time::sleep(wait.min(patience)).await;

@@ -116,7 +116,7 @@ impl Catalog {
         let row = self.provider(provider);
         let row =
             row.ok_or_else(|| Unasked::NoWay("no free, documented way to ask this provider is known".to_owned()))?;
-        if let Some(why) = &row.unverifiable {
+        if let Some(why) = row.unverifiable.as_ref().or(row.retired.as_ref()) {
             return Err(Unasked::NoWay(why.clone()));
         }
         self.may_go(row, secret)?;

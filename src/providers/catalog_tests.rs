@@ -42,7 +42,8 @@ fn the_catalog_is_sound() {
             assert!(prefixes.insert(prefix), "two providers claim {prefix}");
             assert!(prefix.len() >= 3, "{prefix} is too common");
         }
-        assert!(row.probes.is_empty() == row.unverifiable.is_some(), "{id}: a probe or a reason, not both");
+        let reasons = usize::from(row.unverifiable.is_some()) + usize::from(row.retired.is_some());
+        assert_eq!(usize::from(!row.probes.is_empty()) + reasons, 1, "{id}: a probe or one reason");
         assert!(!row.name.is_empty() && !row.renew.is_empty(), "{id}");
         assert!(row.docs.starts_with("https://"), "{id}: where is that documented?");
         for base in row.regions.values() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::task::JoinSet;
 
-use super::catalog::StatusPage;
+use super::catalog::{Catalog, StatusPage};
 use super::classify::{Facts, classify, unanswered};
 use super::gates::{Gates, Reached};
 use super::request::Request;
@@ -128,7 +128,10 @@ pub async fn probe(
     for (index, target) in targets.into_iter().enumerate() {
         // Overwritten by the answer; stands if no question may be put, or if the task that puts it dies.
         let mut detail = "the probe failed inside opensoul: please report this".to_owned();
+        let mut kind = VerdictKind::Unverifiable;
+        let retired = Catalog::get().provider(&target.provider).and_then(|row| row.retired.as_ref());
         match plan(&target, settings, clients) {
+            Err(_) if let Some(why) = retired => (kind, detail) = (VerdictKind::Retired, why.clone()),
             Err(why) => detail = why,
             Ok(route) => {
                 let secret = target.secret.expose().trim();
@@ -142,7 +145,7 @@ pub async fn probe(
                 }
             }
         }
-        let verdict = Verdict { kind: VerdictKind::Unverifiable, at: clock.now(), detail };
+        let verdict = Verdict { kind, at: clock.now(), detail };
         results.push(Probed { id: target.id, verdict, facts: Facts::default(), latency: None });
     }
     let done = run(jobs, settings, clock).await;

@@ -127,6 +127,14 @@ async fn a_silent_host_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_service_that_has_ended_is_retired_and_nobody_is_asked() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
+    let results = probe(vec![target("qwen-portal")], &Settings::default(), &clients(), &clock).await;
+    assert_eq!((results[0].verdict.kind, results[0].latency), (VerdictKind::Retired, None));
+    assert!(results[0].verdict.detail.contains("2026-04-15"));
+}
+
+#[tokio::test]
 async fn every_target_has_an_answer_even_without_a_request() {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
     let results =
