@@ -20,12 +20,8 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Plain http beyond loopback is allowed for it.
     pub insecure: bool,
-    /// Its name for people.
-    pub name: Option<String>,
     /// Whose requests it understands.
     pub compatible: Option<Shape>,
-    /// What a person does to get a new credential.
-    pub renew: Option<String>,
     /// Where it says how it is.
     pub status_page: Option<StatusPage>,
     /// How it is asked.
@@ -104,10 +100,6 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
                 None
             }
         });
-        let words = |table: &mut Table<'_>, name| {
-            table.text(name).map(|text| text.value.trim().to_owned()).filter(|text: &String| !text.is_empty())
-        };
-        let (name, renew) = (words(&mut table, "name"), words(&mut table, "renew"));
         let compatible =
             table.value("compatible").and_then(|value| word(&value, "\"openai\", \"anthropic\" or \"google\""));
         let status_page = table.text("status_page").and_then(|text| match values::http_url(text.value, false) {
@@ -127,7 +119,7 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
             );
         }
         table.finish();
-        let provider = Provider { base_url, insecure, name, compatible, renew, status_page, probe };
+        let provider = Provider { base_url, insecure, compatible, status_page, probe };
         found.insert(entry.name.to_owned(), provider);
     }
     found

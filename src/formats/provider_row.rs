@@ -120,6 +120,8 @@ pub struct Probe {
     pub otherwise: String,
     /// JSON pointers that a genuine success has.
     pub expect: Vec<String>,
+    /// What a success does not prove, for people.
+    pub leaves_open: Option<String>,
     /// The same request without a key is sent once, to see whether the answer proves anything at all: for servers whose
     /// rules nobody knows.
     #[serde(default)]

@@ -226,3 +226,52 @@ fn undocumented_ways_need_permission() {
     };
     assert!(statuses("cfut_abc") == 0 && statuses("abcdef") > 0);
 }
+
+/// The table of docs/providers.md, from the rows.
+fn table() -> String {
+    let mut out = String::from("| provider | id | variables | asked with | tells also |\n|---|---|---|---|---|\n");
+    let mut rows: Vec<&Provider> = Catalog::get().rows().collect();
+    rows.sort_by_key(|row| &row.id);
+    for row in rows {
+        let code = |list: &[String]| list.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" ");
+        let ask = |probe: &Probe| {
+            let method = format!("{:?}", probe.method).to_uppercase();
+            let place = probe.base_url.as_deref().unwrap_or("your `base_url`, ");
+            let how = if probe.documented { "" } else { " (undocumented)" };
+            format!("{method} {place}{}{how}", probe.path)
+        };
+        let mut asked: Vec<String> = row.probes.iter().map(ask).collect();
+        asked.dedup();
+        let asked = match (&row.unverifiable, &row.retired) {
+            (Some(why), _) => format!("not asked: {why}"),
+            (None, Some(why)) => format!("retired: {why}"),
+            (None, None) => asked.join("<br>"),
+        };
+        let has = |test: fn(&Probe) -> bool| row.probes.iter().any(test);
+        let tells: Vec<&str> = [
+            ("expiry", has(|probe| probe.expiry.is_some() || probe.expiry_header.is_some())),
+            ("balance", has(|probe| probe.balance.is_some())),
+            ("quota", has(|probe| !probe.quota.is_empty())),
+        ]
+        .into_iter()
+        .filter_map(|(word, there)| there.then_some(word))
+        .collect();
+        let aliases = std::iter::once(row.id.clone()).chain(row.aliases.iter().cloned()).collect::<Vec<_>>();
+        let cells = [format!("[{}]({})", row.name, row.docs), code(&aliases), code(&row.env), asked, tells.join(", ")];
+        out.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    out
+}
+
+#[test]
+fn the_documented_table_is_that_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, _) = text.split_once("| provider | id |").expect("docs/providers.md has the table at its end");
+    let fresh = format!("{head}{}", table());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, fresh).unwrap();
+    } else {
+        assert!(text == fresh, "docs/providers.md is not up to date: UPDATE_DOCS=1 cargo test --lib documented_table");
+    }
+}

@@ -269,10 +269,9 @@ fn success(answer: &Answer, json: Option<&Value>, probe: &Probe, now: Time, fact
             facts.quota.iter().find(|quota| quota.window == *window).and_then(|quota| quota.resets_at);
         return (VerdictKind::Limited, format!("it works, and its {window} quota is used up"));
     }
-    match facts.expires {
-        Some(end) => (VerdictKind::Accepted, format!("accepted; it ends on {}", end.format("%Y-%m-%d"))),
-        None => (VerdictKind::Accepted, "accepted".to_owned()),
-    }
+    let ends = facts.expires.map(|end| format!("; it ends on {}", end.format("%Y-%m-%d"))).unwrap_or_default();
+    let open = probe.leaves_open.as_ref().map(|open| format!("; not proved: {open}")).unwrap_or_default();
+    (VerdictKind::Accepted, format!("accepted{ends}{open}"))
 }
 
 /// A 200 that is not the documented answer: some servers put their refusals there. Only clear words count, and only where
