@@ -238,3 +238,17 @@ async fn what_a_provider_says_besides_is_shown() {
         assert!(metrics.lines().any(|found| sorted(found) == sorted(line)), "{line}\n{metrics}");
     }
 }
+
+#[tokio::test]
+async fn an_address_from_an_environment_is_never_used() {
+    let home = Home::new("key-good-0000000000001", "key-good-0000000000002").await;
+    std::fs::remove_dir_all(home.dir.path().join(".opensoul")).unwrap();
+    home.write(".config/opensoul/monitor.toml", "");
+    let vars = [("OPENAI_API_KEY", "key-good-1"), ("OPENAI_BASE_URL", "https://proxy.example.org/v1")];
+    let out = program(&home, &["status", "--probe", "--json"], &vars).await;
+    let document: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let verdict = &document["credentials"][0]["verdict"];
+    assert_eq!(verdict["kind"], "unverifiable", "{document}");
+    let detail = verdict["detail"].as_str().unwrap();
+    assert!(detail.contains("OPENAI_BASE_URL") && !detail.contains("proxy.example.org"), "{detail}");
+}

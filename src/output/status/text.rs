@@ -210,16 +210,24 @@ impl Page<'_> {
         text
     }
 
-    /// How old the provider's yes is, and what is left; what is wrong has lines of its own.
+    /// How old the provider's yes is, and what is left, or why there is none; what is wrong has lines of its own.
     fn proof(&self, assessed: &Assessed) -> Option<String> {
-        let verdict = assessed.verdict.as_ref().filter(|verdict| verdict.kind == VerdictKind::Accepted)?;
+        let verdict = assessed.verdict.as_ref()?;
+        let word = match verdict.kind {
+            VerdictKind::Accepted => "accepted",
+            VerdictKind::Throttled => "asked too often",
+            VerdictKind::ProviderDown => "provider in trouble",
+            VerdictKind::Network => "provider not reached",
+            VerdictKind::Unverifiable => return Some("not proved".to_owned()),
+            _ => return None,
+        };
         let now = self.snapshot.taken_at;
         let age = if now - verdict.at < Span::minutes(1) { "now".to_owned() } else { relative(verdict.at, now) };
         let left = assessed.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref()).map(|balance| {
             let unit = balance.currency.as_deref().unwrap_or_default();
             clean(format!(", {:.2} {unit}", balance.amount).trim_end())
         });
-        Some(format!("accepted {age}{}", left.unwrap_or_default()))
+        Some(format!("{word} {age}{}", left.unwrap_or_default()))
     }
 
     fn findings(&self, out: &mut String) {
