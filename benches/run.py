@@ -6,6 +6,7 @@ it in the same minute, so that a slow or busy machine slows both. Exit 1 if one 
 """
 
 import argparse
+import asyncio
 import http.client
 import json
 import os
@@ -17,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 DAY = 86_400_000
@@ -223,6 +225,85 @@ def big_scrape(bench):
         daemon.close()
 
 
+class SlowProvider:
+    """Answers each question after 100 ms: yes to whoever has a key, no to whoever has none. On many addresses of loopback, so
+    that each is a host of its own."""
+
+    HOSTS, DELAY = 64, 0.1
+
+    def __init__(self):
+        self.ready = threading.Event()
+        self.questions = 0
+        threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True).start()
+        if not self.ready.wait(10):
+            raise RuntimeError("the fake provider does not get ready")
+
+    async def serve(self):
+        server = await asyncio.start_server(self.talk, "127.0.0.1", 0, backlog=512)
+        self.port = server.sockets[0].getsockname()[1]
+        for n in range(2, self.HOSTS + 1):
+            await asyncio.start_server(self.talk, f"127.0.0.{n}", self.port, backlog=512)
+        self.ready.set()
+        await server.serve_forever()
+
+    async def talk(self, reader, writer):
+        good = b'{"object":"list","data":[{"id":"m"}]}'
+        bad = b'{"error":{"message":"no key","code":"invalid_api_key"}}'
+        try:
+            while True:
+                request = await reader.readuntil(b"\r\n\r\n")
+                await asyncio.sleep(self.DELAY)
+                self.questions += 1
+                status, body = (b"200 OK", good) if b"\nauthorization:" in request.lower() else (b"401 Unauthorized", bad)
+                writer.write(b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body))
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+def many_probes(bench):
+    """1,000 questions at concurrency 64 against 100 ms: ideally 1.6 s. What reading and showing takes is not theirs."""
+    provider = SlowProvider()
+
+    def home(name, count):
+        home, env = bench.home(name)
+        folder = home / ".opensoul/agents/main/agent"
+        folder.mkdir(parents=True, mode=0o700)
+        profiles = {f"p{n % provider.HOSTS}:{n}": {"provider": f"p{n % provider.HOSTS}", "type": "api_key", "key": f"key-of-a-bench-{n:020}"} for n in range(count)}
+        store = folder / "auth-profiles.json"
+        store.write_text(json.dumps({"version": 1, "profiles": profiles}))
+        store.chmod(0o600)
+        config = home / ".config/opensoul/monitor.toml"
+        config.parent.mkdir(parents=True, mode=0o700)
+        text = "[probe]\nconcurrency = 64\nper_host = 2\n"
+        for n in range(provider.HOSTS):
+            text += f'[providers.p{n}]\nbase_url = "http://127.0.0.{n + 1}:{provider.port}"\ncompatible = "openai"\n'
+        config.write_text(text)
+        config.chmod(0o600)
+        return env
+
+    env = home("probes", 1000)
+    asking, looking = [str(bench.program), "status", "--probe", "--json"], [str(bench.program), "status", "--json"]
+    told = json.loads(subprocess.run(asking, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
+    kinds = [one["verdict"]["kind"] for one in told["credentials"]]
+    assert kinds == ["accepted"] * 1000, f"not all were accepted: {set(kinds)}"
+    with_probes, without = in_turns(5, (asking, env), (looking, env))
+    # Each address is asked once without a key too.
+    ideal = (1000 + provider.HOSTS) / 64 * provider.DELAY
+    took = (with_probes - without) / 1000
+    bench.row("1,000 probes at 100 ms, 64 at once", took, 1.2 * ideal, "s", f"ideal {ideal:.2f} s; status alone {without:.0f} ms")
+    if os.path.exists("/usr/bin/time"):
+        few = home("few-probes", 100)
+        # What the credentials themselves take is there without questions too.
+        least = lambda argv, env: min(peak(argv, env) for _ in range(3))
+        more = (least(asking, env) - least(looking, env)) - (least(asking, few) - least(looking, few))
+        bench.row("… memory for 900 more questions", more / MIB, 4, "MiB", "peak of 1,000 less peak of 100")
+    else:
+        bench.not_measured("… memory for 900 more questions", "Debian package `time` is not there")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, type=pathlib.Path)
@@ -232,7 +313,7 @@ def main():
         bench = Bench(asked.program.resolve(), pathlib.Path(root))
         bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
         bench.idle_seconds = asked.idle_seconds
-        for part in (small_store, big_store, many_agents, big_scrape, idle_daemon):
+        for part in (small_store, big_store, many_agents, many_probes, big_scrape, idle_daemon):
             try:
                 part(bench)
             except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:

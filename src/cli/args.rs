@@ -106,7 +106,7 @@ pub struct ModelsStatus {
     /// What the exit code of --check means
     #[arg(long, value_enum, default_value_t = ExitCodes::Guide)]
     pub exit_codes: ExitCodes,
-    /// Say for every credential whether it would be asked, and why not
+    /// Ask the providers: documented requests that cost nothing
     #[arg(long)]
     pub probe: bool,
     /// Only this provider
@@ -124,6 +124,9 @@ pub struct ModelsStatus {
     /// Longest answer [default: 8]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub probe_max_tokens: Option<String>,
+    /// Ask with a request of one token where a model is configured; shows the cost first
+    #[arg(long)]
+    pub probe_paid: bool,
 }
 
 /// What `--check` judges.
@@ -160,6 +163,9 @@ pub struct Status {
     /// Ask the providers first: documented requests that cost nothing
     #[arg(long)]
     pub probe: bool,
+    /// The same with requests of one token where a model is configured; shows the cost first
+    #[arg(long)]
+    pub probe_paid: bool,
 }
 
 /// `credentials …`

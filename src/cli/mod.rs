@@ -1,6 +1,7 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
 pub mod args;
+mod asking;
 mod check_config;
 pub mod completions;
 mod credentials;

@@ -33,7 +33,7 @@ use crate::store::Remembered;
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
-use super::{Context, monitor_run, print};
+use super::{Context, asking, monitor_run, print};
 
 /// Runs `models` and `models status`.
 pub fn run(models: Models, context: &Context) -> Outcome {
@@ -91,7 +91,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             return Ok(0);
         }
     }
-    let (snapshot, mut secrets) = judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe);
+    let (snapshot, mut secrets) = judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe || args.probe_paid);
     let snapshot = ManuallyDrop::new(snapshot);
     let check = exit_code(&snapshot, CheckScope::InUse);
     let home = context.env.home();
@@ -117,9 +117,11 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             status.config_path = home.config_path.display().to_string();
         }
     }
-    if args.probe {
+    if args.probe || args.probe_paid {
         let mut block = probes::plan(&input, options, now.timestamp_millis());
-        ask(&mut block, &snapshot, &mut secrets, &installation, &context.env, &memory.config)?;
+        let place =
+            Place { installation: &installation, env: &context.env, config: &memory.config, paid: args.probe_paid };
+        ask(&mut block, &snapshot, &mut secrets, &place)?;
         status.auth.probes = Some(block);
     }
     show(args, &status, &snapshot, &context.env, now)?;
@@ -169,7 +171,7 @@ fn options(args: &Args) -> Result<probes::Options, Failure> {
     if args.json && args.plain {
         return Err(Failure::new(FailureKind::Usage, "choose either --json or --plain, not both"));
     }
-    if args.plain && args.probe {
+    if args.plain && (args.probe || args.probe_paid) {
         return Err(Failure::new(FailureKind::Usage, "--probe cannot be used with --plain"));
     }
     let number = |flag: &str, text: &Option<String>, default: f64| match text.as_deref().map(trim) {
@@ -245,15 +247,22 @@ impl Memory {
     }
 }
 
+/// Whose credentials are asked about, and how.
+struct Place<'a> {
+    installation: &'a Installation,
+    env: &'a Environment,
+    config: &'a Config,
+    paid: bool,
+}
+
 /// Asks the providers about the targets of the block that may be asked about, and writes the answers into it.
 fn ask(
     block: &mut probes::Probes,
     snapshot: &Snapshot,
     secrets: &mut BTreeMap<CredentialId, Secret>,
-    installation: &Installation,
-    env: &Environment,
-    config: &Config,
+    place: &Place<'_>,
 ) -> Result<(), Failure> {
+    let Place { installation, env, config, paid } = *place;
     let of = |target: &probes::Probed| {
         let provider = target.ask.as_ref()?;
         let mut those = snapshot.credentials.iter().filter(|one| one.credential.provider == *provider);
@@ -272,8 +281,14 @@ fn ask(
     let timeout = Duration::from_secs_f64((block.options.timeout_ms.0 / 1000.0).clamp(0.001, 600.0));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
     let concurrency = block.options.concurrency.0.clamp(1.0, 64.0) as usize;
-    let settings = Settings { timeout, concurrency, providers: config.providers.clone(), ..Settings::default() };
-    let asker = Asker { clients: &clients, clock: &clock, settings, env };
+    let settings = Settings { timeout, concurrency, paid, watcher: asking::watcher(), ..Settings::of(config) };
+    let models = if paid { models_of(block) } else { BTreeMap::new() };
+    let asker = Asker { clients: &clients, clock: &clock, settings, env, models };
+    if paid {
+        let mut questions = asker.paid_questions(snapshot);
+        questions.retain(|(id, _)| wanted.iter().flatten().any(|wanted| wanted == id));
+        asking::consent(&questions)?;
+    }
     let ids: Vec<CredentialId> = wanted.iter().flatten().cloned().collect();
     let gateways = std::slice::from_ref(installation);
     let answers = monitor_run::runtime()?.block_on(asker.ask(snapshot, secrets, gateways, &ids));
@@ -289,6 +304,15 @@ fn ask(
     block.finished_at = clock.now().timestamp_millis();
     block.duration_ms = block.finished_at - block.started_at;
     Ok(())
+}
+
+/// The model that the block names for each provider, without the provider's name.
+fn models_of(block: &probes::Probes) -> BTreeMap<String, String> {
+    let named = block.results.iter().filter_map(|target| {
+        let (_, model) = target.model.as_deref()?.split_once('/')?;
+        Some((target.ask.clone()?, model.to_owned()))
+    });
+    named.collect()
 }
 
 /// The gateway's own warning, for models that are neither `provider/model` nor an alias.
@@ -342,10 +366,15 @@ fn judge(
         }
         credential
     };
-    let credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let allowances = observe::allowances(&credentials, &memory.remembered);
+    for credential in &mut credentials {
+        observe::ends_by_the_providers_word(credential, &allowances);
+    }
     let observation = Observation {
         host: String::new(),
         verdicts: observe::verdicts(&credentials, &memory.remembered, scene.now),
+        allowances,
         credentials,
         previous: memory.remembered.generations.clone(),
         demand: Demand { models_configured, providers: in_use.collect() },

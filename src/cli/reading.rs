@@ -1,13 +1,14 @@
 //! What every command that only looks starts with: our configuration, what the monitor remembers (read-only, and only if it
 //! is there), one observation.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::Failure;
-use super::{Context, monitor_run};
+use super::{Context, asking, monitor_run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Location, Problem};
 use crate::doctor::Program;
@@ -106,16 +107,20 @@ impl Reading {
     }
 
     /// Asks the providers about everything found, for the next [`Reading::observe`]; nothing of it is stored. A refusal is heard
-    /// a second time, which takes up to 10 s.
+    /// a second time, which takes up to 10 s. With `paid`, for one token where a model is configured; the cost is shown first.
     ///
     /// # Errors
-    /// If there is no runtime.
-    pub fn probe(&mut self, program: &Program) -> Result<(), Failure> {
+    /// If there is no runtime, or the person does not want to pay.
+    pub fn probe(&mut self, program: &Program, paid: bool) -> Result<(), Failure> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let clients = Clients::new(&self.env);
-        let settings = Settings { providers: self.config.providers.clone(), ..Settings::default() };
-        let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env };
         let seen = self.look(program.clone(), true);
+        let settings = Settings { paid, watcher: asking::watcher(), ..Settings::of(&self.config) };
+        let models = if paid { asking::models(&seen.installations) } else { BTreeMap::new() };
+        let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env, models };
+        if paid {
+            asking::consent(&asker.paid_questions(&seen.snapshot))?;
+        }
         let wanted: Vec<CredentialId> = seen.snapshot.credentials.iter().map(|one| one.credential.id.clone()).collect();
         let again = async || Ok::<_, Infallible>(self.look(program.clone(), true));
         let Ok(answers) = monitor_run::runtime()?.block_on(asker.ask_twice(seen, &wanted, again, PATIENCE));

@@ -31,8 +31,8 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
     if let Some(problem) = &reading.store_problem {
         anstream::eprintln!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
     }
-    if args.probe {
-        reading.probe(&context.program)?;
+    if args.probe || args.probe_paid {
+        reading.probe(&context.program, args.probe_paid)?;
     }
     if let Some(problem) = &reading.key_problem {
         anstream::eprintln!("opensoul: {problem}; going on without it");

@@ -7,6 +7,7 @@ pub mod edit;
 mod load;
 mod locate;
 mod problem;
+mod providers;
 mod receivers;
 mod secret_ref;
 mod sections;
@@ -28,6 +29,7 @@ use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
 pub use problem::{Problem, report};
+pub use providers::{Probing, Provider};
 pub use secret_ref::{resolve, resolve_maybe};
 
 /// What `monitor init` writes: every key with its default, commented out.
@@ -88,7 +90,8 @@ fn validate<'a>(
         path: path.map(Path::to_path_buf),
         sources: sections::sources(root, context),
         declared: sections::declared(root, status.zone),
-        providers: sections::providers(root),
+        providers: providers::providers(root),
+        probing: providers::probing(root),
         web: sections::web(root, context),
         export_emails: sections::export_emails(root),
         history: sections::history(root),
@@ -140,6 +143,8 @@ pub struct Config {
     pub declared: Vec<Declared>,
     /// `[providers.<id>]`
     pub providers: BTreeMap<String, Provider>,
+    /// `[probe]`
+    pub probing: Probing,
     /// `[thresholds]`
     pub thresholds: Thresholds,
     /// `[[receivers]]`
@@ -208,17 +213,6 @@ pub struct Declared {
     pub fix: Option<String>,
     /// A remark.
     pub note: Option<String>,
-}
-
-/// `[providers.<id>]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Provider {
-    /// This provider's probes go there instead.
-    pub base_url: Option<String>,
-    /// Plain http beyond loopback is allowed for it.
-    pub insecure: bool,
-    /// Keys and tokens of it that show no end are to be replaced after this long.
-    pub max_age: Option<crate::domain::Span>,
 }
 
 /// `[[receivers]]`

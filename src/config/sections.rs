@@ -1,20 +1,20 @@
 //! The sections of `monitor.toml` one by one, except receivers and routes: tree → validated values. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
-use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
+use super::{Context, Declared, History, Identity, Listen, Sources, Web, values};
 use crate::domain::{CredentialId, Place, Span, Time};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 10] =
-    ["probe", "escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
+const NOT_YET: [&str; 9] =
+    ["escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -162,27 +162,6 @@ fn moment(table: &mut Table<'_>, name: &'static str, zone: Zone) -> Option<At<Ti
     found.map(|value_at| At { value: value_at, place: value.place })
 }
 
-/// `[providers.<id>]`
-pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
-    let Some(all) = root.table("providers") else { return BTreeMap::new() };
-    let mut found = BTreeMap::new();
-    for entry in all.entries() {
-        let Some(mut table) = entry.table() else { continue };
-        let insecure = table.flag("insecure").unwrap_or(false);
-        let base_url = table.text("base_url").and_then(|text| match values::http_url(text.value, insecure) {
-            Ok(_) => Some(text.value.trim().trim_end_matches('/').to_owned()),
-            Err((what, fix)) => {
-                table.problem(text.place, what, fix);
-                None
-            }
-        });
-        let max_age = max_age(&mut table);
-        table.finish();
-        found.insert(entry.name.to_owned(), Provider { base_url, insecure, max_age });
-    }
-    found
-}
-
 /// `[thresholds]`, with the reminders.
 pub(super) fn thresholds(root: &mut Table<'_>, alerts: &mut AlertPolicy) -> Thresholds {
     let mut out = Thresholds::default();
@@ -220,7 +199,8 @@ fn span(table: &mut Table<'_>, name: &'static str, into: &mut Span) {
     }
 }
 
-fn max_age(table: &mut Table<'_>) -> Option<Span> {
+/// `max_age` of `[thresholds]` and of a provider.
+pub(super) fn max_age(table: &mut Table<'_>) -> Option<Span> {
     let text = table.text("max_age")?;
     let found = values::duration(text.value);
     if found.is_none() && text.value.trim() != "off" {

@@ -127,6 +127,37 @@ fn each_problem_has_its_place_and_remedy() {
         ("", "[schedule]\nstatus = '99 * * * *'", "nor a cron pattern"),
         ("", "[schedule]\nzone = 'Asia/Shangai'", "did you mean \"Asia/Shanghai\"?"),
         ("", "schedule = 1", "m.toml:1:1 schedule: expected a table"),
+        ("", "[probe]\nundocumentd = true", "probe.undocumentd: unknown key — did you mean `undocumented`?"),
+        ("", "[probe]\nconcurrency = 65", "probe.concurrency: is out of range"),
+        ("", "[probe]\ntimeout = '1h'", "probe.timeout: is not a span of time up to ten minutes"),
+        ("", "[probe]\npaid = true", "a schedule never spends anything"),
+        ("", "[providers.x]\ncompatible = 'openai'", "providers.x: `base_url` is missing"),
+        ("", "[providers.x]\nbase_url = 'https://x.org'\ncompatible = 'opnai'", "providers.x.compatible: is none of"),
+        (
+            "",
+            "[providers.x]\nbase_url = 'https://x.org'\n[providers.x.probe]\n",
+            "providers.x.probe: `path` is missing",
+        ),
+        (
+            "",
+            "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a'}",
+            "an answer of any shape would be believed",
+        ),
+        (
+            "",
+            "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['data']}",
+            "not written as a JSON pointer",
+        ),
+        (
+            "",
+            "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],says=[{txt='expired'}]}",
+            "probe.says[1]: cannot be read",
+        ),
+        (
+            "",
+            "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],auth='x y'}",
+            "is not the name of a header",
+        ),
         ("", "[quiet_hours]\n", "quiet_hours: is not supported by this version"),
         ("", "[[escalation]]\n", "escalation: is not supported by this version"),
         ("", "[declared]\nname='x'", "write [[declared]] with two brackets"),
@@ -343,4 +374,24 @@ proptest! {
             prop_assert!(problems.iter().all(|p| p.place.line.is_some() && !p.fix.is_empty()));
         }
     }
+}
+
+#[test]
+fn providers_and_probing() {
+    let config = good(
+        "[probe]\nundocumented = true\nconcurrency = 64\nper_host = 4\ntimeout = '3s'\nper_day = 10\nstatus_pages = false\n\
+         [providers.mine]\nbase_url = 'https://x.org/v1/'\ncompatible = 'anthropic'\n\
+         [providers.other]\nbase_url = 'https://y.org'\n\
+         probe = { path = '/me', method = 'post', auth = 'authorization: Token', expect = ['/ok'], \
+         kinds = ['oauth'], statuses = { 498 = 'revoked' }, dead = [{ at = '/ok', is = false, verdict = 'rejected', says = 'no' }] }",
+    );
+    let probing = &config.probing;
+    assert!(probing.undocumented && !probing.status_pages);
+    assert_eq!((probing.concurrency, probing.per_host, probing.per_day), (64, 4, 10));
+    assert_eq!(probing.timeout, std::time::Duration::from_secs(3));
+    assert_eq!(config.providers["mine"].base_url.as_deref(), Some("https://x.org/v1"));
+    let probe = config.providers["other"].probe.clone().unwrap();
+    assert!(probe.control && probe.documented && probe.dead.len() == 1 && probe.statuses.len() == 1);
+    assert_eq!(probe.kinds, [crate::domain::Kind::Oauth]);
+    assert_eq!(good("").probing, Probing::default());
 }

@@ -157,6 +157,7 @@ impl Scene {
             copies: Vec::new(),
             copy_of: None,
             verdict: None,
+            allowance: None,
         });
         self.snapshot.credentials.last_mut().expect("just added")
     }

@@ -4,6 +4,7 @@
 //! design: source, credential, copy, clocks, renewal, generation, verdict, state, severity, finding, snapshot, incident,
 //! notification, receiver.
 
+pub mod allowance;
 pub mod credential;
 pub mod delivery;
 pub mod environment;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod verdict;
 pub mod zone;
 
+pub use allowance::{Allowance, Balance, Quota, Runway};
 pub use credential::{
     Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, Kind, Origin, Owner, Renewal, Selection,
 };

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Credential, CredentialId, Finding, Judgement, State, Time, Verdict};
+use super::{Allowance, Credential, CredentialId, Finding, Judgement, State, Time, Verdict};
 
 /// A credential with what we make of it.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +17,8 @@ pub struct Assessed {
     pub copy_of: Option<CredentialId>,
     /// The last conclusive answer of the provider for this generation, else the last answer at all.
     pub verdict: Option<Verdict>,
+    /// What the provider said besides yes or no about this generation.
+    pub allowance: Option<Allowance>,
 }
 
 /// One provider, over all its credentials.

@@ -19,6 +19,7 @@ use std::collections::BTreeMap;
 
 use super::observation::Observation;
 use super::policy::Thresholds;
+use super::tiers;
 use crate::domain::{
     Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Renewal, Selection, Severity, Snapshot, Time,
     Verdict,
@@ -33,6 +34,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         host,
         mut credentials,
         verdicts,
+        mut allowances,
         previous,
         demand,
         gateway,
@@ -92,8 +94,13 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             let copy_of = (group != index).then(|| ids[&group].clone());
             let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
             let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
+            let mut allowance = allowances.remove(&credential.id);
+            if let Some(allowance) = &mut allowance {
+                let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
+                allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
+            }
             let copies = copies.remove(&index).unwrap_or_default();
-            Assessed { credential: Box::new(credential), judgement, copies, copy_of, verdict }
+            Assessed { credential: Box::new(credential), judgement, copies, copy_of, verdict, allowance }
         })
         .collect();
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);

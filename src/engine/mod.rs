@@ -26,4 +26,5 @@ pub mod order;
 pub mod policy;
 pub mod retry;
 pub mod routing;
+pub mod runway;
 pub mod tiers;

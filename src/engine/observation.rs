@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{Credential, CredentialId, Finding, Gateway, SourceReport, Verdict};
+use crate::domain::{Allowance, Credential, CredentialId, Finding, Gateway, SourceReport, Verdict};
 
 /// Which providers the configured models of the gateways need.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct Observation {
     /// The verdict that counts for each: the last conclusive one of the same generation if it is at most 24 h old, else
     /// the last inconclusive one.
     pub verdicts: BTreeMap<CredentialId, Verdict>,
+    /// What the provider said besides yes or no about the generation that is there.
+    pub allowances: BTreeMap<CredentialId, Allowance>,
     /// The generation that the last judgement gave each, from our ledger; empty without one. An `auto` credential keeps it
     /// while only its access token is renewed, and a copy is known by it.
     pub previous: BTreeMap<CredentialId, String>,

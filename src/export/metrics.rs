@@ -130,6 +130,24 @@ fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
             encode(out, [states]);
         }),
     ];
+    families.push(Box::new(move |out| {
+        let mut left = family(
+            "opensoul_balance",
+            "What is left behind a key, as its provider says, in its currency or unit.",
+            MetricType::GAUGE,
+        );
+        left.set_metric(canonical(all).filter_map(balance_series).collect());
+        encode(out, [left]);
+    }));
+    families.push(Box::new(move |out| {
+        let mut used = family(
+            "opensoul_quota_used_ratio",
+            "Used share of a window, as the provider says; 1 is all of it.",
+            MetricType::GAUGE,
+        );
+        used.set_metric(canonical(all).flat_map(quota_series).collect());
+        encode(out, [used]);
+    }));
     for (name, help, value) in VALUES {
         families.push(Box::new(move |out| {
             let mut values = family(name, help, MetricType::GAUGE);
@@ -150,7 +168,7 @@ fn canonical<'a>(all: &'a [Labelled<'a>]) -> impl Iterator<Item = &'a Labelled<'
 type Value = fn(&Assessed) -> Option<f64>;
 
 /// The gauges with one value per credential, or none where it is not known.
-const VALUES: [(&str, &str, Value); 10] = [
+const VALUES: [(&str, &str, Value); 11] = [
     (
         "opensoul_credential_expiration_timestamp_seconds",
         "The date that counts: the end of the grant if it is known, else of the access of what a person must renew.",
@@ -173,6 +191,11 @@ const VALUES: [(&str, &str, Value); 10] = [
     ("opensoul_credential_grant_expiration_timestamp_seconds", "When the login or key itself ends.", |a| {
         a.credential.clocks.grant_expires.map(seconds)
     }),
+    (
+        "opensoul_balance_exhaustion_timestamp_seconds",
+        "When the balance will be used up if it goes on as it did.",
+        |a| a.allowance.as_ref()?.runway.map(|runway| seconds(runway.ends)),
+    ),
     ("opensoul_credential_last_renewed_timestamp_seconds", "When its owner last renewed it.", |a| {
         a.credential.clocks.last_renewed.map(seconds)
     }),
@@ -200,6 +223,21 @@ fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
         labels.push(label("copy_of", all[at].labels[0].value()));
     }
     gauge(labels, 1.0)
+}
+
+fn balance_series(one: &Labelled<'_>) -> Option<Metric> {
+    let balance = one.assessed.allowance.as_ref()?.balance.as_ref()?;
+    let mut labels = one.labels.clone();
+    labels.push(label("currency", balance.currency.clone().unwrap_or_default()));
+    Some(gauge(labels, balance.amount))
+}
+
+fn quota_series<'a>(one: &'a Labelled<'a>) -> impl Iterator<Item = Metric> + 'a {
+    one.assessed.allowance.iter().flat_map(|allowance| &allowance.quota).map(|quota| {
+        let mut labels = one.labels.clone();
+        labels.push(label("window", quota.window.clone()));
+        gauge(labels, quota.used_ratio)
+    })
 }
 
 fn state_series<'a>(one: &'a Labelled<'a>) -> impl Iterator<Item = Metric> + 'a {

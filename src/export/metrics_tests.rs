@@ -48,6 +48,7 @@ fn credential(id: &str, state: State) -> Assessed {
         copies: vec![],
         copy_of: None,
         verdict: None,
+        allowance: None,
     }
 }
 

@@ -52,6 +52,8 @@ pub struct ModelProvider {
     pub id: String,
     /// `baseUrl`
     pub base_url: Option<String>,
+    /// `api`: whose requests it understands (`openai-completions`, `anthropic-messages`, …).
+    pub api: Option<String>,
     /// `apiKey`, trimmed; `None` if blank.
     pub api_key: Option<Secret>,
     /// `auth`
@@ -198,6 +200,7 @@ fn read_providers(root: &Node, config: &mut GatewayConfig) {
         config.providers.push(ModelProvider {
             id: id.clone(),
             base_url: text(entry.get("baseUrl")),
+            api: text(entry.get("api")),
             api_key: text(entry.get("apiKey")).map(Secret::new),
             auth: text(entry.get("auth")),
         });

@@ -17,5 +17,6 @@ pub mod jwt;
 pub mod model_ref;
 pub mod provider_env;
 pub mod provider_id;
+pub mod provider_row;
 pub mod systemd_unit;
 pub mod yaml;

@@ -1,7 +1,7 @@
 //! One observation: every source is read, the gateway looked at, all of it judged, and the checks run over the result.
 //! Shared by every command and by each cycle of the monitor; it reads only, and asks no provider.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::known::Beyond;
@@ -9,7 +9,8 @@ use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Secret, Snapshot, Time, Verdict,
+    Allowance, Assessed, Basis, Credential, CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState,
+    Renewal, Secret, Severity, Snapshot, Span, Time, Verdict, VerdictKind,
 };
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
@@ -111,6 +112,10 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     for credential in &mut credentials {
         begun(credential, look.remembered);
     }
+    let allowances = allowances(&credentials, look.remembered);
+    for credential in &mut credentials {
+        ends_by_the_providers_word(credential, &allowances);
+    }
     let witnesses = Witnesses {
         built: clock_trust::built(),
         last_persisted: look.remembered.last_time,
@@ -119,6 +124,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let observation = Observation {
         host: look.config.identity.host.clone().unwrap_or_else(host_name),
         verdicts: verdicts(&credentials, look.remembered, look.now),
+        allowances,
         credentials,
         previous: look.remembered.generations.clone(),
         demand,
@@ -149,6 +155,8 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     } else {
         Vec::new()
     };
+    let unreachable = own_network(&snapshot, look.remembered);
+    snapshot.findings.extend(unreachable);
     for finding in checked.into_iter().chain(backwards) {
         if !snapshot.findings.contains(&finding) {
             snapshot.findings.push(finding);
@@ -169,6 +177,66 @@ pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BT
         Some((credential.id.clone(), counting?.clone()))
     };
     credentials.iter().filter_map(one).collect()
+}
+
+/// What providers said besides yes or no, each for the generation that is there now.
+#[must_use]
+pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
+    let one = |credential: &Credential| {
+        let (about, allowance) = known.allowances.get(&credential.id)?;
+        let previous = known.generations.get(&credential.id).map(String::as_str);
+        let word = generation::generation(credential, previous);
+        let same = *about == word || *about == generation::of_copy(&word);
+        same.then(|| (credential.id.clone(), allowance.clone()))
+    };
+    credentials.iter().filter_map(one).collect()
+}
+
+/// The provider's own date for a key goes before what somebody declared or assumed; what is written in a token itself holds
+/// too, so then the sooner one counts. Logins that their owner renews have dates of their own.
+pub fn ends_by_the_providers_word(credential: &mut Credential, known: &BTreeMap<CredentialId, Allowance>) {
+    let said = known.get(&credential.id).and_then(|allowance| allowance.expires);
+    let Some(said) = said.filter(|_| credential.renewal != Renewal::Auto) else { return };
+    let clocks = &mut credential.clocks;
+    let decoded = clocks.grant_expires.filter(|_| clocks.grant_basis == Some(Basis::Decoded));
+    if decoded.is_none_or(|decoded| said < decoded) {
+        (clocks.grant_expires, clocks.grant_basis) = (Some(said), Some(Basis::Server));
+    }
+}
+
+/// The provider's last answer of any sort, and whose it is; none if it was never asked.
+fn last_answer<'a>(one: &'a Assessed, known: &'a Remembered) -> Option<(&'a String, &'a Verdict)> {
+    let stored = known.verdicts.get(&one.credential.id)?;
+    let answers = [&stored.conclusive, &stored.inconclusive];
+    let newest = answers.into_iter().flatten().map(|(_, verdict)| verdict).max_by_key(|verdict| verdict.at)?;
+    (newest.kind != VerdictKind::Unverifiable).then_some((&one.credential.provider, newest))
+}
+
+/// Answers of one round of probes are within this of each other.
+const ROUND: Span = Span::minutes(10);
+/// A round that is longer ago says nothing about the network now.
+const STALE: Span = Span::hours(2);
+
+/// In the last round of probes at least two providers were asked, and none was reached: that is this machine's own network,
+/// said once instead of once for each of them.
+fn own_network(snapshot: &Snapshot, known: &Remembered) -> Option<Finding> {
+    let answers: Vec<(&String, &Verdict)> =
+        snapshot.credentials.iter().filter_map(|one| last_answer(one, known)).collect();
+    let newest = answers.iter().map(|(_, verdict)| verdict.at).max()?;
+    let round = || answers.iter().filter(|(_, verdict)| newest - verdict.at <= ROUND);
+    let providers: BTreeSet<_> = round().map(|(provider, _)| provider).collect();
+    let none = round().all(|(_, verdict)| verdict.kind == VerdictKind::Network);
+    (none && providers.len() >= 2 && snapshot.taken_at - newest <= STALE).then(|| {
+        Finding::new(
+            "network.unreachable",
+            Severity::Warning,
+            format!(
+                "none of {} providers could be reached: this machine's own network, which says nothing about credentials",
+                providers.len()
+            ),
+            "check this machine's connection, name resolution and HTTPS_PROXY",
+        )
+    })
 }
 
 /// A login whose beginning was witnessed has a known lifetime from then on.

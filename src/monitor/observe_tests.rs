@@ -130,3 +130,50 @@ fn the_gateway_takes_the_first_name_and_only_those_it_knows() {
     assert_eq!(get("MINIMAX_API_KEY").credential.provider, "minimax-portal");
     assert!(!get("GROQ_API_KEY").judgement.in_use);
 }
+
+#[test]
+fn a_providers_date_and_balance_count_for_their_generation() {
+    let mut home = Home::new(&[]);
+    home.env.set("OPENROUTER_API_KEY", "sk-or-v1-x");
+    let first = home.observe(&Remembered::default(), true).snapshot.credentials.remove(0);
+    assert_eq!((first.judgement.state, first.allowance), (State::Static, None));
+    let end = now() + Span::days(2);
+    let balance = crate::domain::Balance { amount: 3.0, currency: Some("USD".into()) };
+    let allowance = Allowance { expires: Some(end), balance: Some(balance), ..Allowance::default() };
+    let knows = |generation: &str| Remembered {
+        allowances: [(first.credential.id.clone(), (generation.to_owned(), allowance.clone()))].into(),
+        ..Remembered::default()
+    };
+    let seen = home.observe(&knows(&first.judgement.generation), true).snapshot.credentials.remove(0);
+    assert_eq!(seen.judgement.state, State::Expiring);
+    assert_eq!(
+        (seen.credential.clocks.grant_expires, seen.credential.clocks.grant_basis),
+        (Some(end), Some(Basis::Server))
+    );
+    assert_eq!(seen.judgement.generation, first.judgement.generation, "a date is no new key");
+    assert_eq!(seen.allowance.unwrap().balance.unwrap().amount, 3.0);
+    let other = home.observe(&knows("another key"), true).snapshot.credentials.remove(0);
+    assert_eq!((other.judgement.state, other.allowance), (State::Static, None));
+}
+
+#[test]
+fn the_own_network_is_one_finding() {
+    let mut home = Home::new(&[]);
+    home.env.set("OPENROUTER_API_KEY", "sk-or-v1-x");
+    home.env.set("GROQ_API_KEY", "gsk_x");
+    let found = |kinds: [VerdictKind; 2], ago: Span| {
+        let mut remembered = Remembered::default();
+        for (id, kind) in ["env:OPENROUTER_API_KEY", "env:GROQ_API_KEY"].into_iter().zip(kinds) {
+            let verdict = Verdict { kind, at: now() - ago, detail: String::new() };
+            let stored = StoredVerdict { inconclusive: Some(("g".to_owned(), verdict)), ..StoredVerdict::default() };
+            remembered.verdicts.insert(id.into(), stored);
+        }
+        let findings = home.observe(&remembered, true).snapshot.findings;
+        findings.iter().filter(|finding| finding.id == "network.unreachable").count()
+    };
+    use VerdictKind::{Network, ProviderDown, Unverifiable};
+    assert_eq!(found([Network, Network], Span::minutes(30)), 1);
+    assert_eq!(found([Network, ProviderDown], Span::minutes(30)), 0);
+    assert_eq!(found([Network, Unverifiable], Span::minutes(30)), 0, "one party alone may be down");
+    assert_eq!(found([Network, Network], Span::hours(3)), 0);
+}

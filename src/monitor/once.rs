@@ -35,6 +35,9 @@ pub enum Once {
     },
 }
 
+/// Longest wait for the store to be closed.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// Runs one cycle within [`BUDGET`].
 ///
 /// # Errors
@@ -48,7 +51,7 @@ pub async fn once<E: Eyes + 'static>(
     let ground = Ground::open(env, named.as_deref(), false, clock.now())?;
     let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground)?);
     let Ground { config, lock: _lock, store, .. } = ground;
-    let (desk, _thread) =
+    let (desk, thread) =
         Desk::new(store).map_err(|source| StartError::System { what: "no thread for state.db", source })?;
     let monitor =
         Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
@@ -76,6 +79,10 @@ pub async fn once<E: Eyes + 'static>(
         Ok(result) => result?,
         Err(_) => return Ok(Once::OutOfTime { committed: committed.is_some() }),
     }
+    // The store is closed before we are gone: an end in the midst of that leaves a -wal without the index that readers need.
+    drop(monitor);
+    let closed = tokio::task::spawn_blocking(move || thread.join());
+    let _ = tokio::time::timeout(CLOSING, closed).await;
     Ok(committed.map_or(Once::OutOfTime { committed: false }, |committed| Once::Done(Box::new(committed))))
 }
 

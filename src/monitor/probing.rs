@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Assessed, Condition, CredentialId, Environment, Owner, Secret, Snapshot, Time};
+use crate::domain::{
+    Allowance, Assessed, Condition, CredentialId, Environment, Kind, Owner, Renewal, Secret, Snapshot, Time, Verdict,
+    VerdictKind,
+};
 use crate::engine::clock_trust::ProviderDate;
 use crate::files;
 use crate::formats::dotenv;
+use crate::formats::gateway_config::ModelProvider;
 use crate::formats::installation::Installation;
+use crate::formats::provider_row::Shape;
 use crate::net::Clients;
+use crate::providers::route::can_be_paid;
 use crate::providers::{
-    Asked, Catalog, Probed, Settings, Target, confirmation_delay, is_due, needs_confirmation, probe,
+    Asked, Catalog, Facts, Pace, Probed, Settings, Target, confirmation_delay, is_due, needs_confirmation, probe,
 };
 use crate::store::{ProbeRecord, Remembered, StoredVerdict};
 
@@ -35,7 +41,7 @@ impl Answers {
     /// Adds them to what earlier cycles know, for the judgement of this very cycle.
     pub fn teach(&self, remembered: &mut Remembered) {
         for record in &self.records {
-            remembered.verdicts.entry(record.credential.clone()).or_default().learn(record);
+            remembered.learn(record);
         }
     }
 
@@ -55,6 +61,8 @@ pub struct Asker<'a> {
     pub settings: Settings,
     /// For variables that name another place than the provider's own.
     pub env: &'a Environment,
+    /// The model that a paid question names, by provider; empty unless a person asked for paid ones.
+    pub models: BTreeMap<String, String>,
 }
 
 /// One round of the monitor: looks, and asks about what is due.
@@ -71,10 +79,10 @@ pub async fn round(
     let remembered = monitor.desk.with(|store| store.remembered()).await??;
     let again = || look(monitor, config, remembered.clone(), monitor.clock.now());
     let seen = again().await?;
-    let settings = Settings { providers: config.providers.clone(), ..Settings::default() };
-    let asker = Asker { clients, clock: &monitor.clock, settings, env };
+    let asker = Asker { clients, clock: &monitor.clock, settings: Settings::of(config), env, models: BTreeMap::new() };
     let now = monitor.clock.now();
-    let due = |one: &&Assessed| is_due_now(one, remembered.verdicts.get(&one.credential.id), now);
+    let due =
+        |one: &&Assessed| is_due_now(one, remembered.verdicts.get(&one.credential.id), config.probing.per_day, now);
     let wanted: Vec<CredentialId> =
         seen.snapshot.credentials.iter().filter(due).map(|one| one.credential.id.clone()).collect();
     let answers = asker.ask_twice(seen, &wanted, again, patience).await?;
@@ -97,8 +105,11 @@ impl Asker<'_> {
         patience: Duration,
     ) -> Result<Answers, E> {
         let mut answers = self.ask(&seen.snapshot, &mut seen.secrets, &seen.installations, wanted).await;
-        let doubtful: Vec<CredentialId> =
-            answers.iter().filter(|one| needs_confirmation(&one.verdict)).map(|one| one.id.clone()).collect();
+        let doubtful: Vec<CredentialId> = answers
+            .iter()
+            .filter(|one| one.latency.is_some() && needs_confirmation(&one.verdict))
+            .map(|one| one.id.clone())
+            .collect();
         let now = self.clock.now();
         if let Some(wait) = doubtful.iter().map(|id| confirmation_delay(id, now)).max() {
             tokio::time::sleep(wait.min(patience)).await;
@@ -112,6 +123,22 @@ impl Asker<'_> {
         Ok(collect(answers, &seen.snapshot, self.clock.now()))
     }
 
+    /// Which credentials would be asked about for a token, and with which model.
+    #[must_use]
+    pub fn paid_questions(&self, snapshot: &Snapshot) -> Vec<(CredentialId, String)> {
+        let question = |one: &Assessed| {
+            let credential = &one.credential;
+            let model = self.models.get(&credential.provider)?;
+            let entry = self.settings.providers.get(&credential.provider);
+            let asked = one.copy_of.is_none()
+                && credential.condition == Condition::Present
+                && matches!(credential.kind, Kind::ApiKey | Kind::Token)
+                && can_be_paid(&credential.provider, entry);
+            asked.then(|| (credential.id.clone(), model.clone()))
+        };
+        snapshot.credentials.iter().filter_map(question).collect()
+    }
+
     /// One question about each of `wanted` that may be asked about. Takes their secrets out of `secrets`.
     pub async fn ask(
         &self,
@@ -121,25 +148,43 @@ impl Asker<'_> {
         wanted: &[CredentialId],
     ) -> Vec<Probed> {
         let mut targets = Vec::new();
+        let mut unasked = Vec::new();
         let wanted: BTreeSet<&CredentialId> = wanted.iter().collect();
         for one in &snapshot.credentials {
             let credential = &one.credential;
             // The answer about one place of a secret is an answer about all its copies.
-            let may = wanted.contains(&credential.id)
-                && one.copy_of.is_none()
-                && credential.condition == Condition::Present
-                && !goes_elsewhere(one, installations, self.env);
-            if may && let Some(secret) = secrets.remove(&credential.id) {
+            if !wanted.contains(&credential.id) || one.copy_of.is_some() || credential.condition != Condition::Present {
+                continue;
+            }
+            let place = match lapsed(one, self.clock.now()) {
+                Some(why) => Place::Nowhere(why),
+                None => place(one, installations, self.env),
+            };
+            let (base_url, shape) = match place {
+                Place::Own => (None, None),
+                Place::At(base, shape) => (Some(base), shape),
+                Place::Nowhere(detail) => {
+                    let verdict = Verdict { kind: VerdictKind::Unverifiable, at: self.clock.now(), detail };
+                    let facts = Facts::default();
+                    unasked.push(Probed { id: credential.id.clone(), verdict, facts, latency: None });
+                    continue;
+                }
+            };
+            if let Some(secret) = secrets.remove(&credential.id) {
                 targets.push(Target {
                     id: credential.id.clone(),
                     provider: credential.provider.clone(),
                     kind: credential.kind,
                     secret,
-                    base_url: None,
+                    base_url,
+                    shape,
+                    model: self.models.get(&credential.provider).cloned(),
                 });
             }
         }
-        probe(targets, &self.settings, self.clients, self.clock).await
+        let mut answers = probe(targets, &self.settings, self.clients, self.clock).await;
+        answers.extend(unasked);
+        answers
     }
 }
 
@@ -158,41 +203,107 @@ pub fn collect(answers: Vec<Probed>, snapshot: &Snapshot, now: Time) -> Answers 
         .filter_map(|one| {
             let generation = (*generations.get(&one.id)?).clone();
             let not_before = one.latency.and_then(|_| Asked::new(one.verdict.at, &one.facts).not_before);
-            Some(ProbeRecord { credential: one.id, generation, verdict: one.verdict, not_before })
+            let Facts { expires, balance, quota, .. } = one.facts;
+            let allowance = Allowance { expires, balance, quota, at: Some(one.verdict.at), ..Allowance::default() };
+            Some(ProbeRecord { credential: one.id, generation, verdict: one.verdict, not_before, allowance })
         })
         .collect();
     Answers { records, provider_date, asked: true }
 }
 
-fn is_due_now(one: &Assessed, stored: Option<&StoredVerdict>, now: Time) -> bool {
-    let Some(row) = Catalog::get().provider(&one.credential.provider).and_then(|row| row.probe.as_ref()) else {
-        // No request comes of it, only the word that there is none.
-        return true;
+fn is_due_now(one: &Assessed, stored: Option<&StoredVerdict>, per_day: u32, now: Time) -> bool {
+    let Some(row) = Catalog::get().provider(&one.credential.provider).filter(|row| !row.probes.is_empty()) else {
+        // No request comes of it, only the word that there is none; or it is a server of one's own, asked as usual.
+        return is_due(&one.credential.id, Pace::new(None, per_day), last(stored).as_ref(), now);
     };
-    let last = stored.and_then(|stored| Some(Asked { at: stored.last_asked()?, not_before: stored.not_before }));
-    is_due(&one.credential.id, row, last.as_ref(), now)
+    let least = row.probes.iter().filter_map(|probe| probe.every_minutes).max();
+    is_due(&one.credential.id, Pace::new(least, per_day), last(stored).as_ref(), now)
 }
 
-/// Whether its user sends it to another place than the provider's own, where the provider's refusal would prove nothing
-/// and the key has no business (DESIGN §5.6).
-fn goes_elsewhere(one: &Assessed, installations: &[Installation], env: &Environment) -> bool {
+fn last(stored: Option<&StoredVerdict>) -> Option<Asked> {
+    let stored = stored?;
+    let at = stored.last_asked()?;
+    let twice = stored.conclusive.as_ref().is_some_and(|(_, verdict)| verdict.at == at && needs_confirmation(verdict));
+    Some(Asked { at, not_before: stored.not_before, twice })
+}
+
+/// A login whose access token has lapsed is renewed when it is used: a refusal of the old token would say nothing.
+fn lapsed(one: &Assessed, now: Time) -> Option<String> {
     let credential = &one.credential;
+    let lapsed = credential.renewal == Renewal::Auto && credential.clocks.access_expires.is_some_and(|at| at <= now);
+    lapsed.then(|| "its access token has lapsed, and only its owner may renew it: it does when it is used".to_owned())
+}
+
+/// Where a credential's user sends it.
+enum Place {
+    /// To its provider.
+    Own,
+    /// To this base URL, which the gateway's config file names for this very entry.
+    At(String, Option<Shape>),
+    /// Somewhere else, where the key has no business with us (DESIGN §5.6) and a refusal would prove nothing; the reason.
+    Nowhere(String),
+}
+
+fn place(one: &Assessed, installations: &[Installation], env: &Environment) -> Place {
+    let credential = &one.credential;
+    let in_config = credential.id.as_str().contains(":config#models.providers.");
     match credential.owner {
-        Owner::GatewayStore => installations
-            .iter()
-            .filter(|gateway| gateway.family.word() == credential.origin.source)
-            .filter_map(|gateway| gateway.config.as_ref()?.provider(&credential.provider)?.base_url.as_deref())
-            .any(|base| !is_own_host(&credential.provider, base)),
+        Owner::Environment if in_config => in_the_gateways_config(one, installations),
+        Owner::GatewayStore => in_the_gateways_config(one, installations),
         Owner::Environment => {
             let Some((stem, beside)) = stem_of(&credential.profile, credential.origin.path.as_deref()) else {
-                return false;
+                return Place::Own;
             };
             let names = ["BASE_URL", "API_BASE", "API_BASE_URL", "ENDPOINT"].map(|end| format!("{stem}_{end}"));
-            let in_file = beside.iter().filter(|one| names.contains(&one.name)).map(|one| one.value.as_str());
-            let set = names.iter().filter_map(|name| env.get(name)).chain(in_file);
-            set.map(str::trim).any(|base| !base.is_empty() && !is_own_host(&credential.provider, base))
+            let in_file = beside.iter().map(|one| (one.name.as_str(), one.value.as_str()));
+            let set = names.iter().filter_map(|name| Some((name.as_str(), env.get(name)?)));
+            let elsewhere = |(name, base): &(&str, &str)| {
+                let base = base.trim();
+                names.iter().any(|known| known == name) && !base.is_empty() && !is_own_host(&credential.provider, base)
+            };
+            match set.chain(in_file).find(elsewhere) {
+                Some((name, _)) => Place::Nowhere(format!(
+                    "{name} names another server, and a key goes to no address from an environment: write base_url into \
+                     [providers.{}] of monitor.toml",
+                    credential.provider
+                )),
+                None => Place::Own,
+            }
         }
-        Owner::Tool | Owner::Declared => false,
+        Owner::Tool | Owner::Declared => Place::Own,
+    }
+}
+
+/// Where the gateway sends what it keeps.
+fn in_the_gateways_config(one: &Assessed, installations: &[Installation]) -> Place {
+    let credential = &one.credential;
+    let gateways = installations.iter().filter(|gateway| gateway.family.word() == credential.origin.source);
+    let entries = gateways.filter_map(|gateway| gateway.config.as_ref()?.provider(&credential.provider));
+    let elsewhere =
+        |entry: &&ModelProvider| entry.base_url.as_ref().is_some_and(|base| !is_own_host(&credential.provider, base));
+    let Some((entry, base)) = entries.filter(elsewhere).find_map(|e| Some((e, e.base_url.as_ref()?))) else {
+        return Place::Own;
+    };
+    // The key in that entry is that server's, and so is one of a provider that nobody else knows.
+    let its_own = credential.id.as_str().ends_with(&format!(":config#models.providers.{}", entry.id));
+    if its_own || Catalog::get().provider(&credential.provider).is_none() {
+        Place::At(base.clone(), shape(entry.api.as_deref()))
+    } else {
+        Place::Nowhere(format!(
+            "its gateway sends it to another server (models.providers.{}.baseUrl), where only that entry's own key \
+             goes",
+            entry.id
+        ))
+    }
+}
+
+/// The gateway's words for whose requests a server understands.
+fn shape(api: Option<&str>) -> Option<Shape> {
+    match api? {
+        "openai-completions" | "openai-responses" => Some(Shape::Openai),
+        "anthropic-messages" => Some(Shape::Anthropic),
+        "google-generative-ai" => Some(Shape::Google),
+        _ => None,
     }
 }
 
@@ -206,6 +317,8 @@ fn stem_of(name: &str, file: Option<&std::path::Path>) -> Option<(String, Vec<do
 
 fn is_own_host(provider: &str, base: &str) -> bool {
     let host = |url: &str| reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
-    let row = Catalog::get().provider(provider).and_then(|row| row.probe.as_ref());
-    row.is_some_and(|row| host(&row.base_url) == host(base) && host(base).is_some())
+    let Some(row) = Catalog::get().provider(provider) else { return false };
+    let own = row.probes.iter().filter_map(|probe| probe.base_url.as_ref()).chain(row.regions.values());
+    let base = host(base);
+    base.is_some() && own.into_iter().any(|own| host(own) == base)
 }

@@ -1,7 +1,7 @@
 //! An answer, and what stands in it before anybody judges it: texts, dates, numbers. PURE; foreign data, so nothing here may
 //! fail otherwise than by finding nothing.
 
-use chrono::{DateTime, Datelike};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use serde_json::Value;
 
 use crate::domain::{Span, Time};
@@ -25,7 +25,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.trim())
     }
 }
@@ -34,10 +34,10 @@ pub(super) fn json(answer: &Answer) -> Option<Value> {
     let value: Value = serde_json::from_slice(&answer.body).ok()?;
     // Google wraps some errors in an array of one.
     let value = match value {
-        Value::Array(mut list) if list.len() == 1 => list.remove(0),
+        Value::Array(mut list) if list.len() == 1 && list[0].get("error").is_some() => list.remove(0),
         other => other,
     };
-    value.is_object().then_some(value)
+    (value.is_object() || value.is_array()).then_some(value)
 }
 
 pub(super) fn is_html(answer: &Answer) -> bool {
@@ -71,7 +71,10 @@ pub(super) fn haystack(answer: &Answer, json: Option<&Value>) -> String {
 /// The sentence meant for people, and the code beside it.
 pub(super) fn message(body: &Value) -> Option<String> {
     let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-    let sentence = ["/error/message", "/error", "/message", "/detail", "/msg"].into_iter().find_map(text);
+    let sentence =
+        ["/error/message", "/error", "/message", "/detail/message", "/detail", "/msg", "/base_resp/status_msg"]
+            .into_iter()
+            .find_map(text);
     let code = ["/error/code", "/error/type", "/error/status", "/code", "/type"].into_iter().find_map(text);
     match (code, sentence) {
         (Some(code), Some(sentence)) if code != sentence => Some(format!("{code}: {sentence}")),
@@ -84,10 +87,10 @@ pub(super) fn number(value: &Value) -> Option<f64> {
     number.is_finite().then_some(number)
 }
 
-/// RFC 3339, or a number of seconds, or (if too large for those) of milliseconds; only dates of our time.
+/// RFC 3339 or its looser kin (`2027-10-12 09:00:00 UTC`, a bare date: its first instant), or a number of seconds, or (if too large for those) of milliseconds; only dates of our time.
 pub(super) fn instant(value: &Value) -> Option<Time> {
     let time = match value.as_str() {
-        Some(text) if text.contains('-') => DateTime::parse_from_rfc3339(text.trim()).ok()?.to_utc(),
+        Some(text) if text.contains('-') => written(text.trim())?,
         _ => {
             let number = number(value)?;
             let seconds = if number >= 1e11 { number / 1e3 } else { number };
@@ -100,6 +103,20 @@ pub(super) fn instant(value: &Value) -> Option<Time> {
         }
     };
     plausible(time)
+}
+
+fn written(text: &str) -> Option<Time> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    let text = text.trim_end_matches(" UTC");
+    if let Ok(time) = DateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S %z") {
+        return Some(time.to_utc());
+    }
+    let local = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f"];
+    let local = local.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok());
+    let day = || NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
+    Some(local.or_else(day)?.and_utc())
 }
 
 /// Only dates of our time are dates; arithmetic on them cannot overflow.
@@ -123,12 +140,15 @@ pub(super) fn skew(answer: &Answer, now: Time) -> Option<Span> {
 }
 
 /// Seconds, or milliseconds, or a date; read by the provider's own clock if that says otherwise than ours.
-pub(super) fn retry_after(answer: &Answer, now: Time) -> Option<Span> {
+pub(super) fn retry_after(answer: &Answer, json: Option<&Value>, now: Time) -> Option<Span> {
     let millis = answer.header("retry-after-ms").and_then(|text| text.parse::<f64>().ok()).map(|millis| millis / 1e3);
     let after = answer.header("retry-after");
     let seconds =
         millis.or_else(|| after?.parse::<f64>().ok()).filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
-    let span = match seconds {
+    // Bots are told in the body.
+    let told = |body: &Value| number(body.pointer("/parameters/retry_after").or_else(|| body.get("retry_after"))?);
+    let in_body = || json.filter(|_| answer.status == 429).and_then(told).filter(|seconds| *seconds >= 0.0);
+    let span = match seconds.or_else(in_body) {
         #[expect(clippy::cast_possible_truncation, reason = "bounded by RETRY_MAX")]
         Some(seconds) => Span::seconds(seconds.ceil().min(86_400.0) as i64),
         None => {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::catalog::Probe;
 use super::classify::Facts;
 use crate::domain::{CredentialId, Span, Time, Verdict, VerdictKind};
 
@@ -20,19 +19,44 @@ pub struct Asked {
     pub at: Time,
     /// The provider does not want another one earlier (`Retry-After`).
     pub not_before: Option<Time>,
+    /// It was asked twice then: failures are heard a second time.
+    pub twice: bool,
+}
+
+/// How often a credential may be asked about.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    every: Span,
+    per_day: u32,
+}
+
+impl Pace {
+    /// From the provider's own least number of minutes, and the budget of a day.
+    #[must_use]
+    pub fn new(least_minutes: Option<u16>, per_day: u32) -> Self {
+        let every = least_minutes.map_or(EVERY, |minutes| EVERY.max(Span::minutes(minutes.into())));
+        Self { every, per_day: per_day.max(1) }
+    }
+
+    /// A day's budget is kept by spacing: what was asked twice waits twice as long.
+    fn after(self, last: &Asked) -> Span {
+        let cost = if last.twice { 2 } else { 1 };
+        let share = Span::seconds(86_400 * cost / i64::from(self.per_day));
+        self.every.max(share)
+    }
 }
 
 impl Asked {
     /// What to remember of a request that was answered (or not) at `at`.
     #[must_use]
     pub fn new(at: Time, facts: &Facts) -> Self {
-        Self { at, not_before: facts.retry_after.map(|after| at + after) }
+        Self { at, not_before: facts.retry_after.map(|after| at + after), twice: false }
     }
 }
 
 /// Whether a credential may be asked about now. Up to a fifth is added to the interval, so that a fleet spreads out.
 #[must_use]
-pub fn is_due(id: &CredentialId, probe: &Probe, last: Option<&Asked>, now: Time) -> bool {
+pub fn is_due(id: &CredentialId, pace: Pace, last: Option<&Asked>, now: Time) -> bool {
     let Some(last) = last else { return true };
     // Set back since: the memory is worthless, and waiting for it could take years.
     if last.at > now + EVERY {
@@ -41,7 +65,7 @@ pub fn is_due(id: &CredentialId, probe: &Probe, last: Option<&Asked>, now: Time)
     if last.not_before.is_some_and(|at| at > now && at < now + FAR) {
         return false;
     }
-    let every = probe.every_minutes.map_or(EVERY, |minutes| EVERY.max(Span::minutes(minutes.into())));
+    let every = pace.after(last);
     now >= last.at + every + jitter(id, last.at, every / 5)
 }
 
@@ -73,34 +97,43 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::providers::Catalog;
-
-    fn probe(id: &str) -> &'static Probe {
-        Catalog::get().provider(id).unwrap().probe.as_ref().unwrap()
+    fn pace(minutes: Option<u16>) -> Pace {
+        Pace::new(minutes, 96)
     }
 
     fn at(seconds: i64) -> Time {
         Time::from_timestamp(1_795_000_000 + seconds, 0).unwrap()
     }
 
-    fn due(row: &str, retry: Option<i64>, after: i64) -> bool {
+    fn due(minutes: Option<u16>, retry: Option<i64>, after: i64) -> bool {
         let facts = Facts { retry_after: retry.map(Span::seconds), ..Facts::default() };
-        is_due(&"env:X".into(), probe(row), Some(&Asked::new(at(0), &facts)), at(after))
+        is_due(&"env:X".into(), pace(minutes), Some(&Asked::new(at(0), &facts)), at(after))
     }
 
     #[test]
     fn at_most_one_in_a_quarter_of_an_hour() {
-        assert!(is_due(&"env:X".into(), probe("groq"), None, at(0)));
+        assert!(is_due(&"env:X".into(), pace(None), None, at(0)));
         for (after, expected) in [(0, false), (899, false), (1081, true), (86_400, true)] {
-            assert_eq!(due("groq", None, after), expected, "{after}");
+            assert_eq!(due(None, None, after), expected, "{after}");
         }
-        assert!(!due("huggingface", None, 3599));
-        assert!(due("huggingface", None, 4321));
-        assert!(!due("groq", Some(7200), 7199));
-        assert!(due("groq", Some(7200), 7201));
+        assert!(!due(Some(60), None, 3599));
+        assert!(due(Some(60), None, 4321));
+        assert!(!due(None, Some(7200), 7199));
+        assert!(due(None, Some(7200), 7201));
         // The clock was set back by a day: not silent for a day.
-        assert!(due("groq", None, -86_400));
-        assert!(due("groq", Some(60), -86_400));
+        assert!(due(None, None, -86_400));
+        assert!(due(None, Some(60), -86_400));
+    }
+
+    #[test]
+    fn a_days_budget_is_spread_over_the_day() {
+        let due = |per_day, twice, after| {
+            let last = Asked { at: at(0), not_before: None, twice };
+            is_due(&"env:X".into(), Pace::new(None, per_day), Some(&last), at(after))
+        };
+        assert!(!due(4, false, 6 * 3600 - 1) && due(4, false, 6 * 3600 * 6 / 5 + 1));
+        assert!(!due(4, true, 12 * 3600 - 1) && due(4, true, 12 * 3600 * 6 / 5 + 1));
+        assert!(!due(1_000, false, 899), "never more often than the least interval");
     }
 
     #[test]
@@ -130,9 +163,9 @@ mod tests {
         fn bounds(name in ".{0,20}", start in -4_000_000_000i64..4_000_000_000, after in 0i64..200_000) {
             let id = CredentialId::from(name.as_str());
             let start = Time::from_timestamp(start, 0).unwrap();
-            let last = Asked { at: start, not_before: None };
+            let last = Asked { at: start, not_before: None, twice: false };
             let now = start + Span::seconds(after);
-            let due = is_due(&id, probe("groq"), Some(&last), now);
+            let due = is_due(&id, pace(None), Some(&last), now);
             prop_assert!(!due || after >= 900);
             prop_assert!(due || after <= 1080);
             let delay = confirmation_delay(&id, start).as_millis();

@@ -1,227 +1,204 @@
-//! What is known about each provider: the rows of `catalog.toml`, and whether a given secret may be asked about at all.
+//! What is known about each provider: the rows of `catalog/*.toml`, those of `monitor.toml`, and whether a given secret may be
+//! asked about at all.
 //!
-//! Decides *whether* and *where*; makes no request and reads no answer.
+//! Decides *whether*, *how* and *where*; makes no request and reads no answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::domain::{Kind, Secret, VerdictKind};
-
-/// One row.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// Normalised provider id, as in `domain::Credential::provider`.
-    pub id: String,
-    /// Other ids of the same provider.
-    #[serde(default)]
-    pub aliases: Vec<String>,
-    /// Its name for people.
-    pub name: String,
-    /// Beginnings of keys that only this provider issues. A secret that begins so goes to nobody else.
-    #[serde(default)]
-    pub key_prefixes: Vec<String>,
-    /// Beginnings of secrets of this provider that its probe cannot judge, and why.
-    #[serde(default)]
-    pub refuses: BTreeMap<String, String>,
-    /// What a person does to get a new credential.
-    pub renew: String,
-    /// Machine-readable status page, if there is one.
-    pub status_page: Option<String>,
-    /// Why there is no probe.
-    pub unverifiable: Option<String>,
-    /// How to ask.
-    pub probe: Option<Probe>,
-}
-
-/// A free, documented, authenticated request and how its answer is read.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Probe {
-    /// The provider itself describes this request.
-    pub documented: bool,
-    /// `https`, no trailing slash; `[providers.<id>] base_url` takes its place.
-    pub base_url: String,
-    /// GET, or POST without a body.
-    pub method: Method,
-    /// Path and query after the base URL.
-    pub path: String,
-    /// Where the secret goes.
-    pub auth: Auth,
-    /// Further headers.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-    /// Kinds of credential that it can prove.
-    pub kinds: Vec<Kind>,
-    /// Why it cannot prove the others.
-    pub otherwise: String,
-    /// JSON pointers that a genuine success has.
-    pub expect: Vec<String>,
-    /// Successes that are none, in order of precedence.
-    #[serde(default)]
-    pub dead: Vec<Dead>,
-    /// Lower-case texts of a refusal (401, 403) that prove the key is genuine.
-    #[serde(default)]
-    pub alive: Vec<String>,
-    /// This provider's own texts, before the general ones.
-    #[serde(default)]
-    pub says: Vec<Says>,
-    /// This provider's own status codes, before the general ones.
-    #[serde(default)]
-    pub statuses: BTreeMap<String, VerdictKind>,
-    /// JSON pointer to the expiry of the key.
-    pub expiry: Option<String>,
-    /// Where the balance is.
-    pub balance: Option<BalanceAt>,
-    /// The row of the same provider that is asked when this one does not know the key.
-    pub other_region: Option<String>,
-    /// Least minutes between two probes of one credential, where 15 are too few.
-    pub every_minutes: Option<u16>,
-}
-
-/// Method of a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// GET
-    Get,
-    /// POST without a body
-    Post,
-}
-
-/// Header that carries the secret.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
-pub enum Auth {
-    /// `Authorization: Bearer …`
-    Bearer,
-    /// The secret alone, in this header.
-    Header(String),
-}
-
-impl From<String> for Auth {
-    fn from(text: String) -> Self {
-        if text == "bearer" { Self::Bearer } else { Self::Header(text) }
-    }
-}
-
-/// A field of a 200 that says the credential is of no use all the same. Exactly one condition is set.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Dead {
-    /// JSON pointer.
-    pub at: String,
-    /// It has this value …
-    pub is: Option<serde_json::Value>,
-    /// … or it is there and has another one …
-    pub is_not: Option<serde_json::Value>,
-    /// … or it is a number (also one in a string) not above this.
-    pub at_most: Option<f64>,
-    /// What that means.
-    pub verdict: VerdictKind,
-    /// The same for people.
-    pub says: String,
-}
-
-/// A text in an error answer and what it means.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Says {
-    /// Lower-case.
-    pub text: String,
-    /// What it means.
-    pub verdict: VerdictKind,
-}
-
-/// Where a balance is in an answer.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BalanceAt {
-    /// JSON pointer to a number, or a number in a string.
-    pub amount: String,
-    /// The currency, if it is always the same.
-    pub currency: Option<String>,
-    /// JSON pointer to the currency.
-    pub currency_at: Option<String>,
-}
+use crate::domain::{Kind, Secret};
+pub use crate::formats::provider_row::{
+    Auth, BalanceAt, Dead, Method, PageFormat, Paid, Probe, Provider, QuotaAt, Says, Shape, StatusPage,
+};
 
 /// All rows.
+#[derive(Debug)]
+pub struct Catalog {
+    rows: Vec<Provider>,
+    shapes: BTreeMap<Shape, ShapeRow>,
+    /// Row of each id and alias.
+    names: BTreeMap<String, usize>,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Catalog {
+struct File {
     provider: Vec<Provider>,
+}
+
+/// How servers of unknown make are asked.
+#[derive(Debug, Deserialize)]
+pub struct ShapeRow {
+    /// For free.
+    #[serde(flatten)]
+    pub probe: Probe,
+    /// For a token.
+    pub paid: Option<Paid>,
+}
+
+/// Why a credential is not asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unasked {
+    /// There is no way that may be taken; the text is for people.
+    NoWay(String),
+    /// There is one, and nobody has allowed it.
+    Undocumented(String),
+}
+
+impl Unasked {
+    /// For people; never quotes a secret.
+    #[must_use]
+    pub fn text(self) -> String {
+        match self {
+            Self::NoWay(text) | Self::Undocumented(text) => text,
+        }
+    }
 }
 
 impl Catalog {
     /// The embedded catalog; parsed when first used.
     #[must_use]
     pub fn get() -> &'static Self {
-        static CATALOG: LazyLock<Catalog> =
-            LazyLock::new(|| toml::from_str(include_str!("catalog.toml")).expect("a test parses the embedded catalog"));
+        const FILES: [&str; 4] = [
+            include_str!("catalog/vendors.toml"),
+            include_str!("catalog/china.toml"),
+            include_str!("catalog/hosts.toml"),
+            include_str!("catalog/tools.toml"),
+        ];
+        static CATALOG: LazyLock<Catalog> = LazyLock::new(|| {
+            let parse = |text| toml::from_str::<File>(text).expect("a test parses the embedded catalog").provider;
+            let shapes = toml::from_str(include_str!("catalog/shapes.toml"));
+            Catalog::new(
+                FILES.into_iter().flat_map(parse).collect(),
+                shapes.expect("a test parses the embedded shapes"),
+            )
+        });
         &CATALOG
+    }
+
+    fn new(rows: Vec<Provider>, shapes: BTreeMap<Shape, ShapeRow>) -> Self {
+        let names = |(index, row): (usize, &Provider)| {
+            std::iter::once(&row.id).chain(&row.aliases).map(move |name| (name.clone(), index)).collect::<Vec<_>>()
+        };
+        Self { names: rows.iter().enumerate().flat_map(names).collect(), rows, shapes }
     }
 
     /// Every row.
     pub fn rows(&self) -> impl Iterator<Item = &Provider> {
-        self.provider.iter()
+        self.rows.iter()
     }
 
     /// The row of a provider, by id or alias.
     #[must_use]
     pub fn provider(&self, id: &str) -> Option<&Provider> {
-        self.rows().find(|row| row.id == id || row.aliases.iter().any(|alias| alias == id))
+        self.names.get(id).map(|index| &self.rows[*index])
+    }
+
+    /// How servers are asked of which only that is known whose requests they understand.
+    #[must_use]
+    pub fn shape(&self, shape: Shape) -> &ShapeRow {
+        self.shapes.get(&shape).expect("a test looks for every shape")
     }
 
     /// Whether and how a secret may be asked about: the row with its probe, or the reason why not.
     ///
     /// # Errors
     /// The reason, for people; it never quotes the secret.
-    pub fn plan(&self, provider: &str, kind: Kind, secret: &Secret) -> Result<(&Provider, &Probe), String> {
-        let row = self.provider(provider).ok_or("no free, documented way to ask this provider is known")?;
-        let no_probe = || row.unverifiable.clone().unwrap_or_default();
-        let probe = row.probe.as_ref().ok_or_else(no_probe)?;
-        if !probe.documented {
-            return Err("the only free way to ask is undocumented".to_owned());
+    pub fn plan(
+        &self,
+        provider: &str,
+        kind: Kind,
+        secret: &Secret,
+        undocumented: bool,
+    ) -> Result<(&Provider, &Probe), Unasked> {
+        let row = self.provider(provider);
+        let row =
+            row.ok_or_else(|| Unasked::NoWay("no free, documented way to ask this provider is known".to_owned()))?;
+        if let Some(why) = row.unverifiable.as_ref().or(row.retired.as_ref()) {
+            return Err(Unasked::NoWay(why.clone()));
         }
-        let text = secret.expose().trim();
-        if text.is_empty() {
-            return Err("there is no secret to ask about".to_owned());
-        }
-        if !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(
-                "it contains characters that no key has: look for a line break or a typographic quote".to_owned()
-            );
-        }
+        self.may_go(row, secret)?;
+        Ok((row, row.choose(kind, secret.expose().trim(), undocumented)?))
+    }
+
+    /// Whether a secret may be put into a request to this provider at all.
+    ///
+    /// # Errors
+    /// The reason, for people; it never quotes the secret.
+    pub fn may_go(&self, row: &Provider, secret: &Secret) -> Result<(), Unasked> {
+        let text = sendable(secret)?;
         let refused = row.refuses.iter().filter(|(prefix, _)| text.starts_with(*prefix));
         if let Some((_, why)) = refused.max_by_key(|(prefix, _)| prefix.len()) {
-            return Err(why.clone());
+            return Err(Unasked::NoWay(why.clone()));
         }
-        let issuer = self.issuer(text);
-        if let Some(other) = issuer.filter(|other| other.id != row.id) {
-            return Err(format!("it looks like a key of {}, so it was not sent to {}", other.name, row.name));
+        match self.issuer(text).filter(|other| other.id != row.id && !shares_host(other, row)) {
+            Some(other) => Err(Unasked::NoWay(format!(
+                "it looks like a key of {}, so it was not sent to {}",
+                other.name, row.name
+            ))),
+            None => Ok(()),
         }
-        if !probe.kinds.contains(&kind) {
-            return Err(probe.otherwise.clone());
-        }
-        Ok((row, probe))
     }
 
     /// The provider whose keys alone begin like this.
-    fn issuer(&self, text: &str) -> Option<&Provider> {
+    #[must_use]
+    pub fn issuer(&self, text: &str) -> Option<&Provider> {
         let claims = self.rows().flat_map(|row| row.key_prefixes.iter().map(move |prefix| (prefix, row)));
         let longest = claims.filter(|(prefix, _)| text.starts_with(*prefix)).max_by_key(|(prefix, _)| prefix.len());
         longest.map(|(_, row)| row)
     }
 }
 
-impl Probe {
-    /// The host that its key belongs to.
-    #[must_use]
-    pub fn host(&self) -> &str {
-        let rest = self.base_url.strip_prefix("https://").unwrap_or(&self.base_url);
-        rest.split('/').next().unwrap_or(rest)
+/// The text of a secret, if it can stand in a request.
+///
+/// # Errors
+/// Why it cannot; never a part of it.
+pub fn sendable(secret: &Secret) -> Result<&str, Unasked> {
+    let text = secret.expose().trim();
+    if text.is_empty() {
+        return Err(Unasked::NoWay("there is no secret to ask about".to_owned()));
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        let why = "it contains characters that no key has: look for a line break or a typographic quote";
+        return Err(Unasked::NoWay(why.to_owned()));
+    }
+    Ok(text)
+}
+
+/// A key that goes to its issuer's own host is in good hands, whatever it is kept for.
+fn shares_host(one: &Provider, other: &Provider) -> bool {
+    let hosts = |row: &Provider| row.probes.iter().filter_map(|probe| probe.host().map(str::to_owned)).collect();
+    let (one, other): (BTreeSet<_>, BTreeSet<_>) = (hosts(one), hosts(other));
+    !other.is_empty() && other.is_subset(&one)
+}
+
+impl Provider {
+    /// The probe for a secret of this kind that begins so. Undocumented ones tell more, so they go first where they are
+    /// allowed.
+    fn choose(&self, kind: Kind, text: &str, undocumented: bool) -> Result<&Probe, Unasked> {
+        let begins =
+            |probe: &Probe| probe.prefixes.iter().filter(|prefix| text.starts_with(*prefix)).map(String::len).max();
+        let longest = self.probes.iter().filter_map(begins).max();
+        // Where a probe is made for secrets that begin so, the general ones cannot judge them.
+        let made_for_it = |probe: &&Probe| match longest {
+            Some(longest) => begins(probe) == Some(longest),
+            None => probe.prefixes.is_empty() || probe.kinds.contains(&Kind::Oauth) && kind == Kind::Oauth,
+        };
+        let fit: Vec<&Probe> =
+            self.probes.iter().filter(made_for_it).filter(|probe| probe.kinds.contains(&kind)).collect();
+        let documented = fit.iter().find(|probe| probe.documented);
+        let other = fit.iter().find(|probe| !probe.documented);
+        match (documented, other) {
+            (_, Some(probe)) if undocumented => Ok(probe),
+            (Some(probe), _) => Ok(probe),
+            (None, Some(_)) => Err(Unasked::Undocumented(
+                "the only free way to ask is undocumented; [probe] undocumented = true in monitor.toml allows it"
+                    .to_owned(),
+            )),
+            (None, None) => Err(Unasked::NoWay(self.probes.first().map_or_else(String::new, |p| p.otherwise.clone()))),
+        }
     }
 }
 

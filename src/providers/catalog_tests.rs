@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
+use crate::formats::provider_env;
 
 /// Lists that answer 200 to any key (facts: public-list traps), as host and the beginning of a path.
 const TRAPS: &[(&str, &str)] = &[
@@ -20,16 +21,11 @@ const TRAPS: &[(&str, &str)] = &[
 ];
 
 /// Endpoints of subscriptions that no provider documents: never asked by default.
-const UNDOCUMENTED: &[&str] = &[
-    "/api/oauth/usage",
-    "/api/oauth/profile",
-    "/backend-api/",
-    "/copilot_internal/",
-    "v1internal",
-    "/v1/me",
-    "/chat/completions",
-    "/messages",
-];
+const UNDOCUMENTED: &[&str] =
+    &["/api/oauth/usage", "/api/oauth/profile", "/backend-api/", "/copilot_internal/", "v1internal", "/v1/me"];
+
+/// Endpoints that cost something.
+const SPENDS: &[&str] = &["completions", "messages", "embeddings", "search", "generate", "responses"];
 
 #[test]
 fn the_catalog_is_sound() {
@@ -37,6 +33,7 @@ fn the_catalog_is_sound() {
     let mut ids = BTreeSet::new();
     let mut prefixes = BTreeSet::new();
     for row in catalog.rows() {
+        let id = &row.id;
         for id in std::iter::once(&row.id).chain(&row.aliases) {
             assert!(ids.insert(id), "{id} is there twice");
             assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b)), "{id}");
@@ -45,69 +42,121 @@ fn the_catalog_is_sound() {
             assert!(prefixes.insert(prefix), "two providers claim {prefix}");
             assert!(prefix.len() >= 3, "{prefix} is too common");
         }
-        assert!(row.probe.is_some() != row.unverifiable.is_some(), "{}: a probe or a reason, not both", row.id);
-        assert!(!row.name.is_empty() && !row.renew.is_empty(), "{}", row.id);
-        assert!(row.status_page.as_ref().is_none_or(|page| page.starts_with("https://")), "{}", row.id);
-        let Some(probe) = &row.probe else { continue };
-        let id = &row.id;
-        assert!(probe.documented, "{id}: only documented requests");
-        assert!(probe.base_url.starts_with("https://") && !probe.base_url.ends_with('/'), "{id}");
-        assert!(!probe.base_url.contains(['@', '?', '#']), "{id}");
-        assert!(probe.path.starts_with('/'), "{id}");
-        assert!(!probe.expect.is_empty(), "{id}: a 200 of any shape would be believed");
-        assert!(!probe.kinds.is_empty(), "{id}");
-        let url = format!("{}{}", probe.base_url, probe.path);
-        for (host, path) in TRAPS {
-            let trap = format!("https://{host}{path}");
-            assert!(!url.starts_with(&trap), "{id}: {url} is a public list");
+        let reasons = usize::from(row.unverifiable.is_some()) + usize::from(row.retired.is_some());
+        assert_eq!(usize::from(!row.probes.is_empty()) + reasons, 1, "{id}: a probe or one reason");
+        assert!(!row.name.is_empty() && !row.renew.is_empty(), "{id}");
+        assert!(row.docs.starts_with("https://"), "{id}: where is that documented?");
+        for base in row.regions.values() {
+            let local = base.starts_with("http://127.0.0.1:");
+            assert!((base.starts_with("https://") || local) && !base.ends_with('/'), "{id}: {base}");
         }
-        for part in UNDOCUMENTED {
-            assert!(
-                !probe
-                    .path
-                    .split('?')
-                    .next()
-                    .is_some_and(|path| path.ends_with(part) || part.ends_with('/') && path.contains(part)),
-                "{id}: {part}"
-            );
+        if let Some(page) = &row.status_page {
+            assert!(page.url.starts_with("https://"), "{id}");
+            assert!(page.component.as_ref().is_none_or(|part| *part == part.to_lowercase()), "{id}");
         }
-        if let Auth::Header(name) = &probe.auth {
-            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{id}");
+        let at_home = row.probes.iter().all(|probe| probe.base_url.is_none());
+        assert!(
+            row.compatible.is_none() || !row.regions.is_empty() || at_home,
+            "{id}: where would a paid question go?"
+        );
+        for probe in &row.probes {
+            sound(catalog, row, probe);
         }
-        let pointers = probe.expect.iter().chain(&probe.expiry).chain(probe.dead.iter().map(|dead| &dead.at));
-        let pointers =
-            pointers.chain(probe.balance.iter().flat_map(|at| std::iter::once(&at.amount).chain(&at.currency_at)));
-        for pointer in pointers {
-            assert!(pointer.starts_with('/'), "{id}: {pointer} is no JSON pointer");
+        // The general one and the one for a shape may not be confused.
+        let general = |documented| {
+            let probes = row.probes.iter().filter(|p| p.prefixes.is_empty() && p.documented == documented);
+            probes.flat_map(|p| &p.kinds).copied().collect::<Vec<_>>()
+        };
+        for documented in [true, false] {
+            let kinds = general(documented);
+            assert_eq!(kinds.len(), kinds.iter().collect::<BTreeSet<_>>().len(), "{id}: two probes for one kind");
         }
-        for dead in &probe.dead {
-            let set = [dead.is.is_some(), dead.is_not.is_some(), dead.at_most.is_some()];
-            assert_eq!(set.iter().filter(|set| **set).count(), 1, "{id}: {}", dead.at);
-            assert_ne!(dead.verdict, VerdictKind::Accepted, "{id}");
-        }
-        for text in probe.alive.iter().chain(probe.says.iter().map(|says| &says.text)) {
-            assert_eq!(*text, text.to_lowercase(), "{id}");
-            assert!(text.len() >= 6, "{id}: {text} is too common");
-        }
-        assert!(probe.says.iter().all(|says| says.verdict != VerdictKind::Accepted), "{id}: use `alive`");
-        for status in probe.statuses.keys() {
-            assert!(matches!(status.parse(), Ok(400..=499u16)), "{id}: {status}");
-        }
-        if let Some(other) = &probe.other_region {
-            let other = catalog
-                .provider(other)
-                .and_then(|row| row.probe.as_ref())
-                .expect("the other region is a row with a probe");
-            assert_eq!((&other.auth, &other.kinds), (&probe.auth, &probe.kinds), "{id}");
-        }
-        for name in probe.headers.keys() {
-            assert!(!name.contains("authorization"), "{id}");
+    }
+    assert!(catalog.rows().count() >= 100);
+    assert!(catalog.rows().filter(|row| row.probes.iter().any(|probe| probe.documented)).count() >= 40);
+}
+
+fn sound(catalog: &Catalog, row: &Provider, probe: &Probe) {
+    let id = &row.id;
+    assert_eq!(probe.unsound(), [], "{id}");
+    assert!(!probe.control, "{id}: what needs a control is not sure");
+    if let Some(base) = &probe.base_url {
+        assert!(base.starts_with("https://") && !base.ends_with('/') && !base.contains(['@', '?', '#']), "{id}");
+    }
+    let url = format!("{}{}", probe.base_url.as_deref().unwrap_or_default(), probe.path);
+    for (host, path) in TRAPS {
+        let trap = format!("https://{host}{path}");
+        assert!(!url.starts_with(&trap), "{id}: {url} is a public list");
+    }
+    let path = probe.path.split('?').next().unwrap_or_default();
+    for part in UNDOCUMENTED {
+        let found = path.ends_with(part) || part.ends_with('/') && path.contains(part);
+        assert!(!found || !probe.documented, "{id}: {part}");
+    }
+    for part in SPENDS {
+        assert!(!path.contains(part), "{id}: {part} costs something");
+    }
+    if let Some(other) = &probe.other_region {
+        let other = &catalog.provider(other).expect("the other region is a row").probes[0];
+        assert_eq!(
+            (&other.auth, &other.kinds, other.documented),
+            (&probe.auth, &probe.kinds, probe.documented),
+            "{id}"
+        );
+        assert_ne!(other.host(), probe.host(), "{id}");
+    }
+    assert!(probe.every_minutes.is_none_or(|minutes| minutes >= 15), "{id}");
+}
+
+#[test]
+fn variables_are_those_that_are_read() {
+    let catalog = Catalog::get();
+    let table: BTreeMap<&str, BTreeSet<&str>> =
+        provider_env::TABLE.iter().map(|row| (row.provider, row.names().collect())).collect();
+    for row in catalog.rows() {
+        let here: BTreeSet<&str> = row.env.iter().map(String::as_str).collect();
+        let read = table.get(row.id.as_str()).cloned().unwrap_or_default();
+        assert_eq!(here, read, "{}: formats/provider_env.rs says otherwise", row.id);
+    }
+    for provider in table.keys() {
+        let row = catalog.provider(provider);
+        assert!(row.is_none_or(|row| row.id == *provider), "{provider} is an alias here: use the same id");
+    }
+}
+
+#[test]
+fn shapes_are_sound() {
+    for shape in [Shape::Openai, Shape::Anthropic, Shape::Google] {
+        let row = Catalog::get().shape(shape);
+        assert_eq!(row.probe.unsound(), []);
+        assert!(row.probe.control, "{shape:?}: nobody knows whether that list is public");
+        assert!(row.probe.base_url.is_none());
+    }
+    for paid in Catalog::get().rows().filter_map(|row| row.paid.as_ref()).chain(
+        [Shape::Openai, Shape::Anthropic].into_iter().filter_map(|shape| Catalog::get().shape(shape).paid.as_ref()),
+    ) {
+        let body = paid.body.replace("{model}", "\"m\"");
+        let body: serde_json::Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["model"], "m");
+        let most = body.get("max_tokens").or(body.get("max_completion_tokens"));
+        assert_eq!(most, Some(&serde_json::Value::from(1)), "one token");
+    }
+}
+
+#[test]
+fn keys_of_known_shape_are_hidden_in_foreign_words() {
+    for row in Catalog::get().rows() {
+        for prefix in &row.key_prefixes {
+            let key = format!("{prefix}Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7Zq7");
+            let shown = crate::net::redact::words(&format!("key {key} is bad"), &[], 200);
+            assert!(!shown.contains("Zq7Zq7"), "{}: {shown}", row.id);
         }
     }
 }
 
 fn plan(provider: &str, kind: Kind, secret: &str) -> Result<String, String> {
-    Catalog::get().plan(provider, kind, &Secret::new(secret.to_owned())).map(|(row, _)| row.id.clone())
+    let planned = Catalog::get().plan(provider, kind, &Secret::new(secret.to_owned()), false);
+    planned.map(|(row, _)| row.id.clone()).map_err(Unasked::text)
 }
 
 #[test]
@@ -125,6 +174,7 @@ fn what_may_be_asked_about() {
         ("openai", Kind::ApiKey, anthropic, "looks like a key of Anthropic"),
         ("openai", Kind::ApiKey, "sk-or-v1-abc", "looks like a key of OpenRouter"),
         ("openai", Kind::ApiKey, "eyJhbGciOi.x.y", "ChatGPT login"),
+        ("google-gemini-cli", Kind::Oauth, "ya29.x", "undocumented"),
         ("deepseek", Kind::ApiKey, "gsk_abc", "looks like a key of Groq"),
         ("openai-codex", Kind::Oauth, "eyJ", "undocumented"),
         ("nvidia", Kind::ApiKey, "nvapi-1", "public"),
@@ -145,10 +195,83 @@ fn a_key_goes_to_its_own_provider_only() {
     let catalog = Catalog::get();
     for owner in catalog.rows() {
         for prefix in &owner.key_prefixes {
-            for other in catalog.rows().filter(|other| other.id != owner.id) {
+            for other in catalog.rows().filter(|other| other.id != owner.id && !shares_host(owner, other)) {
                 let secret = format!("{prefix}Zq7Zq7Zq7Zq7Zq7Zq7");
                 assert!(plan(&other.id, Kind::ApiKey, &secret).is_err(), "{prefix} would go to {}", other.id);
             }
         }
+    }
+}
+
+#[test]
+fn undocumented_ways_need_permission() {
+    let path = |provider: &str, kind, secret: &str, allowed| {
+        let planned = Catalog::get().plan(provider, kind, &Secret::new(secret.to_owned()), allowed);
+        planned.map(|(_, probe)| probe.path.clone()).map_err(|why| matches!(why, Unasked::Undocumented(_)))
+    };
+    let setup = "sk-ant-oat01-abcdefgh";
+    assert_eq!(path("anthropic", Kind::Token, setup, false), Err(true));
+    assert_eq!(path("anthropic", Kind::Token, setup, true).as_deref(), Ok("/api/oauth/usage"));
+    assert_eq!(path("anthropic", Kind::Oauth, "opaque", true).as_deref(), Ok("/api/oauth/usage"));
+    assert_eq!(path("anthropic", Kind::ApiKey, "sk-ant-api03-a", true).as_deref(), Ok("/v1/models?limit=1"));
+    assert_eq!(path("openai-codex", Kind::Oauth, "eyJx", true).as_deref(), Ok("/wham/usage"));
+    // GitHub tells for free that a token is genuine; whether there is a seat behind it only with permission.
+    assert_eq!(path("github-copilot", Kind::Token, "ghp_abc", false).as_deref(), Ok("/rate_limit"));
+    assert_eq!(path("github-copilot", Kind::Token, "gho_abc", true).as_deref(), Ok("/copilot_internal/user"));
+    // A token that says whose it is can be refused for good; the older ones cannot.
+    let statuses = |secret: &str| {
+        let planned =
+            Catalog::get().plan("cloudflare-workers-ai", Kind::ApiKey, &Secret::new(secret.to_owned()), false);
+        planned.map(|(_, probe)| probe.statuses.len()).unwrap()
+    };
+    assert!(statuses("cfut_abc") == 0 && statuses("abcdef") > 0);
+}
+
+/// The table of docs/providers.md, from the rows.
+fn table() -> String {
+    let mut out = String::from("| provider | id | variables | asked with | tells also |\n|---|---|---|---|---|\n");
+    let mut rows: Vec<&Provider> = Catalog::get().rows().collect();
+    rows.sort_by_key(|row| &row.id);
+    for row in rows {
+        let code = |list: &[String]| list.iter().map(|one| format!("`{one}`")).collect::<Vec<_>>().join(" ");
+        let ask = |probe: &Probe| {
+            let method = format!("{:?}", probe.method).to_uppercase();
+            let place = probe.base_url.as_deref().unwrap_or("your `base_url`, ");
+            let how = if probe.documented { "" } else { " (undocumented)" };
+            format!("{method} {place}{}{how}", probe.path)
+        };
+        let mut asked: Vec<String> = row.probes.iter().map(ask).collect();
+        asked.dedup();
+        let asked = match (&row.unverifiable, &row.retired) {
+            (Some(why), _) => format!("not asked: {why}"),
+            (None, Some(why)) => format!("retired: {why}"),
+            (None, None) => asked.join("<br>"),
+        };
+        let has = |test: fn(&Probe) -> bool| row.probes.iter().any(test);
+        let tells: Vec<&str> = [
+            ("expiry", has(|probe| probe.expiry.is_some() || probe.expiry_header.is_some())),
+            ("balance", has(|probe| probe.balance.is_some())),
+            ("quota", has(|probe| !probe.quota.is_empty())),
+        ]
+        .into_iter()
+        .filter_map(|(word, there)| there.then_some(word))
+        .collect();
+        let aliases = std::iter::once(row.id.clone()).chain(row.aliases.iter().cloned()).collect::<Vec<_>>();
+        let cells = [format!("[{}]({})", row.name, row.docs), code(&aliases), code(&row.env), asked, tells.join(", ")];
+        out.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    out
+}
+
+#[test]
+fn the_documented_table_is_that_of_the_code() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/providers.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (head, _) = text.split_once("| provider | id |").expect("docs/providers.md has the table at its end");
+    let fresh = format!("{head}{}", table());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, fresh).unwrap();
+    } else {
+        assert!(text == fresh, "docs/providers.md is not up to date: UPDATE_DOCS=1 cargo test --lib documented_table");
     }
 }

@@ -13,7 +13,7 @@ fn now() -> Time {
 }
 
 fn row(id: &str) -> &'static Probe {
-    Catalog::get().provider(id).unwrap().probe.as_ref().unwrap()
+    Catalog::get().provider(id).unwrap().probes.first().unwrap()
 }
 
 fn answer(status: u16, body: &str) -> Answer {
@@ -33,97 +33,121 @@ fn kind(id: &str, status: u16, body: &str) -> VerdictKind {
     read(id, status, body).verdict.kind
 }
 
-/// Row, what it answers to a genuine key, and status and body with which it answers a wrong one.
-const ROWS: &[(&str, &str, u16, &str)] = &[
-    (
-        "anthropic",
-        r#"{"data":[{"type":"model","id":"claude-sonnet-4-5","display_name":"Claude"}],"has_more":true,"first_id":"a","last_id":"a"}"#,
-        401,
-        r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"},"request_id":"req_011CXw8h8A796q3f74Ezmhav"}"#,
-    ),
-    (
-        "openai",
-        r#"{"object":"list","data":[{"id":"gpt-5","object":"model","created":1,"owned_by":"system"}]}"#,
-        401,
-        r#"{"error":{"message":"Incorrect API key provided: sk-test-***************b1a0. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
-    ),
-    (
-        "google",
-        r#"{"models":[{"name":"models/gemini-2.5-pro"}],"nextPageToken":"x"}"#,
-        400,
-        r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com","metadata":{"service":"generativelanguage.googleapis.com"}}]}}"#,
-    ),
-    (
-        "openrouter",
-        r#"{"data":{"label":"sk-or-v1-0e6...1c96","limit":100,"limit_remaining":74.5,"limit_reset":"monthly","usage":25.5,"is_free_tier":false,"expires_at":"2027-12-31T23:59:59Z"}}"#,
-        401,
-        r#"{"error":{"message":"User not found.","code":401}}"#,
-    ),
-    (
-        "groq",
-        r#"{"object":"list","data":[{"id":"llama-3.3-70b-versatile","object":"model"}]}"#,
-        401,
-        r#"{"error":{"message":"Invalid API Key","type":"invalid_request_error","code":"invalid_api_key"}}"#,
-    ),
-    (
-        "mistral",
-        r#"{"object":"list","data":[{"id":"mistral-large-latest","object":"model"}]}"#,
-        401,
-        r#"{"object":"error","message":"Unauthorized","type":"invalid_request_error","param":null,"code":null}"#,
-    ),
-    (
-        "xai",
-        r#"{"redacted_api_key":"xai-...b14o","name":"My API Key","acls":["api-key:model:*"],"team_id":"t","team_blocked":false,"api_key_blocked":false,"api_key_disabled":false}"#,
-        400,
-        r#"{"code":"Client specified an invalid argument","error":"Incorrect%20API%20key%20provided:%20sk***a0.%20You%20can%20obtain%20an%20API%20key%20from%20https://console.x.ai."}"#,
-    ),
-    (
-        "deepseek",
-        r#"{"is_available":true,"balance_infos":[{"currency":"CNY","total_balance":"110.00","granted_balance":"10.00","topped_up_balance":"100.00"}]}"#,
-        401,
-        r#"{"error":{"message":"Authentication Fails, Your api key: ****b1a0 is invalid","type":"authentication_error","param":null,"code":"invalid_request_error"}}"#,
-    ),
-    (
-        "moonshot",
-        r#"{"code":0,"data":{"available_balance":49.58894,"voucher_balance":46.58893,"cash_balance":3.00001},"scode":"0x0","status":true}"#,
-        401,
-        r#"{"error":{"message":"Invalid Authentication","type":"invalid_authentication_error"}}"#,
-    ),
-    (
-        "moonshot-cn",
-        r#"{"code":0,"data":{"available_balance":49.58894,"voucher_balance":46.58893,"cash_balance":3.00001},"scode":"0x0","status":true}"#,
-        401,
-        r#"{"error":{"message":"Invalid Authentication","type":"invalid_authentication_error"}}"#,
-    ),
-    ("cohere", r#"{"valid":true,"organization_id":"o","owner_id":"w"}"#, 401, r#"{"message":"invalid api token"}"#),
-    (
-        "huggingface",
-        r#"{"type":"user","name":"x","isPro":false,"auth":{"type":"access_token","accessToken":{"displayName":"ci","role":"read"},"expiresAt":"2027-01-01T00:00:00.000Z"}}"#,
-        401,
-        r#"{"error":"Invalid username or password."}"#,
-    ),
-    (
-        "vercel-ai-gateway",
-        r#"{"balance":"95.50","total_used":"4.50"}"#,
-        401,
-        r#"{"error":{"message":"Invalid API key","type":"authentication_error"}}"#,
-    ),
-];
+/// The recorded answers of every provider, and those that may come back from anywhere.
+#[derive(serde::Deserialize)]
+struct Table {
+    probe: Vec<Recorded>,
+}
+
+#[derive(serde::Deserialize)]
+struct Common {
+    answer: Vec<Sample>,
+}
+
+#[derive(serde::Deserialize)]
+struct Recorded {
+    provider: String,
+    asks: String,
+    secret: String,
+    answer: Vec<Sample>,
+}
+
+#[derive(serde::Deserialize)]
+struct Sample {
+    what: String,
+    status: u16,
+    body: String,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    verdict: VerdictKind,
+    expires: Option<Time>,
+    limited_until: Option<Time>,
+    retry_after: Option<i64>,
+    balance: Option<f64>,
+    currency: Option<String>,
+    #[serde(default)]
+    quota: std::collections::BTreeMap<String, f64>,
+}
+
+const TABLE: &str = include_str!("../../tests/fixtures/answers/providers.toml");
+const COMMON: &str = include_str!("../../tests/fixtures/answers/common.toml");
+
+fn probe_of(recorded: &Recorded) -> &'static Probe {
+    let row = Catalog::get().provider(&recorded.provider).expect("a row");
+    let path = recorded.asks.split(' ').nth(1).expect("method and path");
+    let made_for = |probe: &Probe| probe.prefixes.iter().any(|prefix| recorded.secret.starts_with(prefix));
+    let fits = |probe: &&Probe| probe.path == path && (probe.prefixes.is_empty() || made_for(probe));
+    // The more particular one, where two ask for the same.
+    let found = row.probes.iter().filter(fits).max_by_key(|probe| made_for(probe));
+    found.unwrap_or_else(|| panic!("{}: no probe asks {}", recorded.provider, recorded.asks))
+}
+
+/// The body of one recorded answer.
+fn recorded(provider: &str, what: &str) -> String {
+    let table: Table = toml::from_str(TABLE).unwrap();
+    let one = table.probe.into_iter().find(|one| one.provider == provider).expect("recorded");
+    one.answer.into_iter().find(|answer| answer.what == what).expect("recorded").body
+}
+
+fn reading(probe: &Probe, sample: &Sample) -> Reading {
+    let body = sample.body.replace("{key}", KEY);
+    let mut headers: Vec<_> = sample.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !sample.headers.contains_key("content-type") {
+        headers.push(("content-type".into(), "application/json".into()));
+    }
+    let answer = Answer { status: sample.status, headers, body: body.into_bytes(), complete: true };
+    classify(&answer, probe, &Secret::new(KEY.into()), now())
+}
 
 #[test]
-fn every_row_accepts_a_genuine_key_and_rejects_a_wrong_one() {
-    let asked: Vec<_> = Catalog::get().rows().filter(|row| row.probe.is_some()).map(|row| row.id.as_str()).collect();
-    let mut tried: Vec<_> = ROWS.iter().map(|(id, ..)| *id).collect();
-    tried.sort_unstable();
-    let mut sorted = asked.clone();
-    sorted.sort_unstable();
-    assert_eq!(sorted, tried, "every row with a probe needs a line in ROWS");
-    for (id, good, status, bad) in ROWS {
-        assert_eq!(kind(id, 200, good), VerdictKind::Accepted, "{id}");
-        assert_eq!(kind(id, *status, bad), VerdictKind::Rejected, "{id}");
-        // What any of them answers when its shape changes is not an acceptance.
-        for odd in ["{}", "[]", "", "null", "\"ok\"", r#"{"error":{"message":"something"}}"#] {
-            assert_eq!(kind(id, 200, odd), VerdictKind::Unverifiable, "{id} {odd}");
+fn every_probe_reads_its_providers_answers() {
+    let table: Table = toml::from_str(TABLE).unwrap();
+    let mut tried = std::collections::BTreeSet::new();
+    for recorded in &table.probe {
+        let probe = probe_of(recorded);
+        tried.insert((recorded.provider.clone(), probe.path.clone(), probe.prefixes.clone()));
+        for sample in &recorded.answer {
+            let Reading { verdict, facts } = reading(probe, sample);
+            let name = format!("{} {}: {}", recorded.provider, recorded.asks, sample.what);
+            assert_eq!(verdict.kind, sample.verdict, "{name}: {}", verdict.detail);
+            assert_eq!(facts.expires, sample.expires, "{name}");
+            if sample.limited_until.is_some() {
+                assert_eq!(facts.limited_until, sample.limited_until, "{name}");
+            }
+            assert_eq!(facts.retry_after, sample.retry_after.map(Span::seconds), "{name}");
+            let balance = facts.balance.as_ref();
+            match (balance.map(|b| b.amount), sample.balance) {
+                (Some(found), Some(expected)) => assert!((found - expected).abs() < 1e-6, "{name}: {found}"),
+                (found, expected) => assert_eq!(found, expected, "{name}"),
+            }
+            assert_eq!(balance.and_then(|b| b.currency.clone()), sample.currency, "{name}");
+            assert_eq!(facts.quota.len(), sample.quota.len(), "{name}: {:?}", facts.quota);
+            for quota in &facts.quota {
+                assert!((quota.used_ratio - sample.quota[&quota.window]).abs() < 1e-4, "{name}: {quota:?}");
+            }
+            assert!(!verdict.detail.contains(&KEY[KEY.len() - 6..]), "{name}: {}", verdict.detail);
+        }
+        let verdicts: Vec<_> = recorded.answer.iter().map(|sample| sample.verdict).collect();
+        assert!(verdicts.contains(&VerdictKind::Accepted) && verdicts.len() >= 2, "{}", recorded.provider);
+        assert!(recorded.answer.iter().any(|sample| sample.what.starts_with("wrong")), "{}", recorded.provider);
+    }
+    for row in Catalog::get().rows() {
+        for probe in &row.probes {
+            let one = (row.id.clone(), probe.path.clone(), probe.prefixes.clone());
+            assert!(tried.contains(&one), "{one:?} needs a table in tests/fixtures/answers/providers.toml");
+        }
+    }
+}
+
+#[test]
+fn every_probe_reads_what_comes_from_anywhere() {
+    let common: Common = toml::from_str(COMMON).unwrap();
+    for row in Catalog::get().rows() {
+        for probe in &row.probes {
+            for sample in &common.answer {
+                let verdict = reading(probe, sample).verdict;
+                assert_eq!(verdict.kind, sample.verdict, "{} {}: {}", row.id, sample.what, verdict.detail);
+            }
         }
     }
 }
@@ -395,13 +419,13 @@ fn a_success_may_be_dead() {
 
 #[test]
 fn what_an_answer_says_besides() {
-    let openrouter = read("openrouter", 200, ROWS[3].1);
+    let openrouter = read("openrouter", 200, &recorded("openrouter", "good"));
     assert_eq!(openrouter.facts.expires, Some("2027-12-31T23:59:59Z".parse().unwrap()));
     assert_eq!(openrouter.facts.balance, Some(Balance { amount: 74.5, currency: Some("USD".into()) }));
     assert_eq!(openrouter.verdict.detail, "200: accepted; it ends on 2027-12-31");
-    let deepseek = read("deepseek", 200, ROWS[7].1);
+    let deepseek = read("deepseek", 200, &recorded("deepseek", "good"));
     assert_eq!(deepseek.facts.balance, Some(Balance { amount: 110.0, currency: Some("CNY".into()) }));
-    let cn = read("moonshot-cn", 200, ROWS[9].1);
+    let cn = read("moonshot-cn", 200, &recorded("moonshot-cn", "good"));
     assert_eq!(cn.facts.balance, Some(Balance { amount: 49.58894, currency: Some("CNY".into()) }));
     let limited = read("openai", 429, r#"{"error":{"type":"usage_limit_reached","resets_at":1795392000}}"#);
     assert_eq!(limited.facts.limited_until, Time::from_timestamp(1_795_392_000, 0));
@@ -448,7 +472,7 @@ fn an_answer_that_was_cut_proves_nothing() {
     for (status, expected) in
         [(200, VerdictKind::Unverifiable), (401, VerdictKind::Unverifiable), (500, VerdictKind::ProviderDown)]
     {
-        let mut answer = answer(status, ROWS[1].1);
+        let mut answer = answer(status, &recorded("openai", "good"));
         answer.complete = false;
         assert_eq!(classify(&answer, row("openai"), &Secret::new(KEY.into()), now()).verdict.kind, expected);
     }
@@ -508,7 +532,7 @@ fn people_are_told_what_helps() {
         r#"{"error":{"type":"invalid_request_error","message":"This credential is only authorized for use with Claude Code and cannot be used for other API requests."}}"#,
     );
     assert!(restricted.verdict.detail.contains("use an Anthropic API key"), "{}", restricted.verdict.detail);
-    let wrong = read("openai", 401, ROWS[1].3);
+    let wrong = read("openai", 401, &recorded("openai", "wrong"));
     assert_eq!(
         wrong.verdict.detail,
         "401: the provider does not know it (\"invalid_api_key: Incorrect API key provided: … You can find your API key at https://platform.openai.com/account/api-keys\")"
@@ -554,7 +578,8 @@ fn words_of_the_probe() {
 }
 
 fn any_body() -> impl Strategy<Value = Vec<u8>> {
-    let real: Vec<&'static str> = ROWS.iter().flat_map(|(_, good, _, bad)| [*good, *bad]).collect();
+    let table: Table = toml::from_str(TABLE).unwrap();
+    let real: Vec<String> = table.probe.into_iter().flat_map(|one| one.answer).map(|answer| answer.body).collect();
     let texts: Vec<&'static str> = TEXTS.iter().flat_map(|(_, texts)| texts.iter().copied()).collect();
     prop_oneof![
         proptest::collection::vec(any::<u8>(), 0..300),
@@ -582,9 +607,9 @@ proptest! {
     ) {
         let headers = headers.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         let answer = Answer { status, headers, body, complete };
-        let alive = String::from_utf8_lossy(&answer.body).to_lowercase().contains("missing scopes");
-        for row in Catalog::get().rows() {
-            let Some(probe) = &row.probe else { continue };
+        let text = String::from_utf8_lossy(&answer.body).to_lowercase();
+        for probe in Catalog::get().rows().flat_map(|row| &row.probes) {
+            let alive = probe.alive.iter().map(String::as_str).chain(ALIVE).any(|alive| text.contains(alive));
             let reading = classify(&answer, probe, &Secret::new(KEY.into()), now());
             let verdict = reading.verdict;
             if verdict.kind == VerdictKind::Accepted {

@@ -17,7 +17,7 @@ impl Gates {
     /// Limits for these hosts.
     #[must_use]
     pub fn new<'a>(hosts: impl Iterator<Item = &'a str>, concurrency: usize, per_host: usize) -> Self {
-        let host = || Host { gate: Semaphore::new(per_host.clamp(1, 2)), silent: AtomicU32::new(0) };
+        let host = || Host { gate: Semaphore::new(per_host.clamp(1, 16)), silent: AtomicU32::new(0) };
         let hosts = hosts.map(|name| (name.to_owned(), host())).collect();
         Self { all: Semaphore::new(concurrency.clamp(1, 64)), hosts }
     }

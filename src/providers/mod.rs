@@ -4,7 +4,8 @@
 //! * [`budget`]: how often, and which verdicts must be heard twice.
 //! * [`catalog`]: what is known about each provider, and whether a secret may be asked about.
 //! * [`classify`]: what an answer proves.
-//! * [`mod@probe`]: asks about many credentials; [`gates`] says how many at a time, [`request`] makes one request.
+//! * [`mod@probe`]: asks about many credentials; [`gates`] says how many at a time, [`route`] where to, [`request`] makes one
+//!   request, [`status_page`] looks why a provider has trouble.
 //! * [`redact`]: a provider's words, fit to be shown.
 
 pub mod answer;
@@ -15,8 +16,10 @@ pub mod gates;
 pub mod probe;
 pub mod redact;
 pub mod request;
+pub mod route;
+pub mod status_page;
 
-pub use budget::{Asked, confirmation_delay, is_due, needs_confirmation};
+pub use budget::{Asked, Pace, confirmation_delay, is_due, needs_confirmation};
 pub use catalog::{Catalog, Provider};
-pub use classify::{Balance, Facts, probe_word};
-pub use probe::{Probed, Settings, Target, probe};
+pub use classify::{Facts, probe_word};
+pub use probe::{Probed, Settings, Target, Watcher, probe};

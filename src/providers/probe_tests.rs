@@ -4,6 +4,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 use super::*;
 use crate::clock::ManualClock;
 use crate::domain::Environment;
+use crate::providers::Catalog;
 
 fn clients() -> Arc<Clients> {
     Clients::new(&Environment::default())
@@ -16,6 +17,8 @@ fn target(provider: &str) -> Target {
         kind: Kind::ApiKey,
         secret: Secret::new("sk-0123456789".into()),
         base_url: None,
+        shape: None,
+        model: None,
     }
 }
 
@@ -28,7 +31,11 @@ fn settings(id: &str, base: &str) -> Settings {
 fn where_a_question_goes() {
     let to = |target: &Target, settings: &Settings| {
         let route = plan(target, settings, &clients()).unwrap();
-        (route.ask.url.to_string(), route.other.map(|other| other.url.to_string()), route.ask.probe.base_url.clone())
+        (
+            route.ask.url.to_string(),
+            route.other.map(|other| other.url.to_string()),
+            route.ask.probe.base_url.clone().unwrap_or_default(),
+        )
     };
     let own = to(&target("moonshot"), &Settings::default());
     assert_eq!(own.0, "https://api.moonshot.ai/v1/users/me/balance");
@@ -70,8 +77,8 @@ async fn region(status: u16, body: &str) -> (MockServer, Request) {
     let server = MockServer::start().await;
     let answer = ResponseTemplate::new(status).set_body_raw(body, "application/json");
     Mock::given(any()).respond_with(answer).mount(&server).await;
-    let probe = Catalog::get().provider("moonshot").unwrap().probe.as_ref().unwrap();
-    let request = Request::new(probe, &server.uri(), false, &clients()).unwrap();
+    let probe = Catalog::get().provider("moonshot").unwrap().probes[0].clone();
+    let request = Request::new(Arc::new(probe), &server.uri(), false, &clients()).unwrap();
     (server, request)
 }
 
@@ -92,7 +99,7 @@ async fn the_other_region_is_asked_only_about_keys_that_the_first_does_not_know(
         let (_kept, ask) = region(first.0, first.1).await;
         let (server, other) = region(second.0, second.1).await;
         let secret = Secret::new("sk-0123456789".into());
-        let jobs = vec![Job { targets: vec![0], route: Route { ask, other: Some(other) }, secret }];
+        let jobs = vec![Job { targets: vec![0], route: Route { ask, other: Some(other), page: None }, secret }];
         let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
         let done = run(jobs, &Settings::default(), &clock).await;
         assert_eq!(done[0].1.verdict.kind, expected, "{first:?} {second:?}");
@@ -117,6 +124,14 @@ async fn a_silent_host_is_given_up() {
     let asked = results.iter().filter(|result| result.latency.is_some()).count();
     // Two at a time; a third may have begun when only one of them had failed.
     assert!((2..=3).contains(&asked), "{asked}");
+}
+
+#[tokio::test]
+async fn a_service_that_has_ended_is_retired_and_nobody_is_asked() {
+    let clock: Arc<dyn Clock> = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
+    let results = probe(vec![target("qwen-portal")], &Settings::default(), &clients(), &clock).await;
+    assert_eq!((results[0].verdict.kind, results[0].latency), (VerdictKind::Retired, None));
+    assert!(results[0].verdict.detail.contains("2026-04-15"));
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 
 use std::error::Error;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::{Client, Url};
 use zeroize::Zeroizing;
 
@@ -21,8 +22,8 @@ const BODY_MAX: usize = 256 * 1024;
 /// A request, all but the secret.
 pub struct Request {
     /// How it is made and how its answer is read.
-    pub probe: &'static Probe,
-    /// Where to.
+    pub probe: Arc<Probe>,
+    /// Where to; `{key}` still stands where a key in the path goes.
     pub url: Url,
     client: Client,
 }
@@ -32,9 +33,17 @@ impl Request {
     ///
     /// # Errors
     /// Why nothing may be sent there; never a part of the URL.
-    pub fn new(probe: &'static Probe, base: &str, insecure: bool, clients: &Clients) -> Result<Self, String> {
+    pub fn new(probe: Arc<Probe>, base: &str, insecure: bool, clients: &Clients) -> Result<Self, String> {
         let url = address(base, &probe.path, insecure)?;
         Ok(Self { probe, client: clients.http(&url)?, url })
+    }
+
+    /// The same at another path of the same server.
+    #[must_use]
+    pub fn elsewhere(&self, probe: Probe) -> Option<Self> {
+        let base = self.url.as_str().strip_suffix(self.probe.path.as_str())?;
+        let url = Url::parse(&format!("{base}{}", probe.path)).ok()?;
+        Some(Self { probe: Arc::new(probe), url, client: self.client.clone() })
     }
 
     /// Its host.
@@ -43,32 +52,43 @@ impl Request {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Asks once.
+    /// Asks once; without a secret, to see whether the answer depends on one.
     ///
     /// # Errors
     /// There was no whole answer.
-    pub async fn ask(&self, secret: &Secret, timeout: Duration) -> Result<Answer, Failure> {
+    pub async fn ask(&self, secret: Option<&Secret>, timeout: Duration) -> Result<Answer, Failure> {
         let Self { probe, url, client } = self;
         let method = match probe.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
         };
-        let (name, value) = match &probe.auth {
-            Auth::Bearer => (AUTHORIZATION, Zeroizing::new(format!("Bearer {}", secret.expose()))),
-            Auth::Header(name) => {
-                let name = HeaderName::from_bytes(name.as_bytes()).expect("a test checks the catalog's header names");
-                (name, Zeroizing::new(secret.expose().to_owned()))
+        let mut url = url.clone();
+        let mut headers = Vec::new();
+        if let Some(secret) = secret {
+            match &probe.auth {
+                Auth::Bearer => headers.push((AUTHORIZATION, worded("Bearer", secret))),
+                Auth::Header(name, word) => {
+                    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Failure::Unsendable)?;
+                    let bare = || Zeroizing::new(secret.expose().to_owned());
+                    headers.push((name, word.as_ref().map_or_else(bare, |word| worded(word, secret))));
+                }
+                Auth::Path => url = in_path(&url, secret).ok_or(Failure::Unsendable)?,
             }
-        };
-        let mut value = HeaderValue::from_str(&value).expect("plan() lets only visible ASCII through");
-        value.set_sensitive(true);
-        let mut request =
-            client.request(method, url.clone()).timeout(timeout).header(ACCEPT, "application/json").header(name, value);
+        }
+        let mut request = client.request(method, url).timeout(timeout).header(ACCEPT, "application/json");
+        for (name, value) in headers {
+            let mut value = HeaderValue::from_str(&value).map_err(|_| Failure::Unsendable)?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
         for (name, value) in &probe.headers {
             request = request.header(name, value);
         }
         if probe.method == Method::Post {
-            request = request.body("");
+            if probe.body.is_some() {
+                request = request.header(CONTENT_TYPE, "application/json");
+            }
+            request = request.body(probe.body.clone().unwrap_or_default());
         }
         let mut response = request.send().await.map_err(|error| failure(&error))?;
         let headers = response.headers().iter();
@@ -86,6 +106,19 @@ impl Request {
         }
         Ok(answer)
     }
+}
+
+fn worded(word: &str, secret: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(format!("{word} {}", secret.expose()))
+}
+
+/// The URL with the key in its place; none if the key has a character that would change the path.
+fn in_path(url: &Url, secret: &Secret) -> Option<Url> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b":_-.".contains(&b);
+    let key = Some(secret.expose()).filter(|key| key.bytes().all(plain) && !key.contains(".."))?;
+    // The URL standard has written the braces as %7B and %7D.
+    let full = Zeroizing::new(url.as_str().replace("%7Bkey%7D", key).replace("{key}", key));
+    Url::parse(&full).ok()
 }
 
 /// The address of a probe, by the rules of [`net::address`]; a base URL has no query.

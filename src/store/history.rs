@@ -81,9 +81,14 @@ pub(super) fn prune(db: &Connection, keep: &History, now: Time) -> Result<(), St
     let raw = millis(now - Span::days(i64::from(keep.raw_days)));
     let daily = millis(now - Span::days(i64::from(keep.daily_days.max(keep.raw_days))));
     let ahead = millis(now + Span::days(1));
-    for table in ["change", "cycle"] {
+    for table in ["change", "cycle", "balance"] {
         db.execute(&format!("DELETE FROM {table} WHERE at < ?1 OR at > ?2"), params![daily, ahead])?;
     }
+    db.execute(
+        "DELETE FROM balance WHERE at < ?1 AND EXISTS (SELECT 1 FROM balance later
+           WHERE later.credential = balance.credential AND later.at > balance.at AND later.at / ?2 = balance.at / ?2)",
+        params![raw, DAY],
+    )?;
     db.execute(
         "DELETE FROM change WHERE at < ?1 AND EXISTS (SELECT 1 FROM change later
            WHERE later.credential = change.credential AND later.at > change.at AND later.at / ?2 = change.at / ?2)",
@@ -105,7 +110,7 @@ pub(super) fn shrink(db: &Connection, keep: &History) -> Result<(), StoreError> 
     let mut dropped = false;
     while used()? > limit {
         let mut gone = 0;
-        for table in ["change", "cycle"] {
+        for table in ["change", "cycle", "balance"] {
             gone += db.execute(
                 &format!(
                     "DELETE FROM {table} WHERE at <= (SELECT at FROM {table} ORDER BY at

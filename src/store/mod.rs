@@ -7,6 +7,7 @@
 //!
 //! No secret ever comes in here, only keyed hashes.
 
+mod allowance;
 mod disk;
 pub mod fault;
 mod history;
@@ -27,8 +28,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot, Time,
-    Verdict,
+    Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot,
+    Time, Verdict,
 };
 use crate::engine::incidents::{Decision, Standing};
 
@@ -91,7 +92,7 @@ pub struct CycleRecord<'a> {
 }
 
 /// One answer of one probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ProbeRecord {
     /// Which credential.
     pub credential: CredentialId,
@@ -101,6 +102,8 @@ pub struct ProbeRecord {
     pub verdict: Verdict,
     /// Not to be asked before, by the provider's own wish.
     pub not_before: Option<Time>,
+    /// What it said besides.
+    pub allowance: Allowance,
 }
 
 /// The one writer of `state.db`. Blocking: the monitor gives it a thread of its own.
@@ -182,6 +185,7 @@ impl Store {
             for probe in cycle.verdicts {
                 ledger::record_verdict(tx, probe)?;
             }
+            allowance::record(tx, cycle.verdicts)?;
             for name in cycle.runs {
                 ledger::set_last_run(tx, name, cycle.now)?;
             }

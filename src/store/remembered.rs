@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{HeldToken, Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
-use crate::domain::{Credential, CredentialId, FingerprintKey, Incident, Time};
+use super::{HeldToken, ProbeRecord, Reader, Store, StoreError, StoredVerdict, allowance, incidents, instant, ledger};
+use crate::domain::{Allowance, Credential, CredentialId, FingerprintKey, Incident, Time};
 use crate::engine::assess::generation;
 use crate::engine::clock_trust::ProviderDate;
 
@@ -18,6 +18,8 @@ pub struct Remembered {
     pub begun: BTreeMap<CredentialId, Time>,
     /// The last answers of probes.
     pub verdicts: BTreeMap<CredentialId, StoredVerdict>,
+    /// What providers said besides yes or no, with the generation that it is about.
+    pub allowances: BTreeMap<CredentialId, (String, Allowance)>,
     /// When each secret was first seen, by the hexadecimal form of its fingerprint.
     pub first_seen: BTreeMap<String, Time>,
     /// The refresh tokens that each place holds and has held, oldest first.
@@ -46,6 +48,12 @@ impl Remembered {
         }
         let before = self.generations.get(&credential.id)?;
         self.first_seen.get(generation::unmarked(before)).copied()
+    }
+
+    /// Takes in a new answer.
+    pub fn learn(&mut self, answer: &ProbeRecord) {
+        self.verdicts.entry(answer.credential.clone()).or_default().learn(answer);
+        allowance::learn(&mut self.allowances, answer);
     }
 }
 
@@ -86,6 +94,7 @@ fn read(db: &Connection) -> Result<Remembered, StoreError> {
         .map(|(id, at)| (id, instant(at)))
         .collect(),
         verdicts: ledger::verdicts(db)?,
+        allowances: allowance::all(db)?,
         first_seen: by_name(db, "SELECT fingerprint, at FROM first_seen")?,
         refresh_tokens: ledger::held_tokens(db)?,
         key: ledger::key(db)?,

@@ -636,8 +636,13 @@ fn a_conclusive_verdict_counts_for_a_day_and_its_generation() {
     let snapshot = snapshot(vec![answered(ok(LOGIN), VerdictKind::Accepted, start())]);
     let say = |store: &mut Store, generation: &str, kind, at| {
         let verdict = Verdict { kind, at, detail: "said".to_owned() };
-        let probe =
-            ProbeRecord { credential: LOGIN.into(), generation: generation.to_owned(), verdict, not_before: None };
+        let probe = ProbeRecord {
+            credential: LOGIN.into(),
+            generation: generation.to_owned(),
+            verdict,
+            not_before: None,
+            allowance: Allowance::default(),
+        };
         let record = CycleRecord { snapshot: &snapshot, verdicts: &[probe], runs: &["probe"], now: at };
         store.commit_cycle(&record, |_| Decision::default()).unwrap();
     };
@@ -705,4 +710,47 @@ fn death_at_any_step_loses_nothing() {
         assert_eq!(sent(&store), 2, "{fault}");
         assert!(before.is_empty() || ids(&store) == before, "{fault}: under the same ids");
     }
+}
+
+#[test]
+fn balances_are_kept_and_give_a_runway() {
+    let mut store = Store::in_memory().unwrap();
+    let snapshot = snapshot(vec![ok(LOGIN)]);
+    let say = |store: &mut Store, kind, at, amount: Option<f64>, quota: Vec<Quota>| {
+        let balance = amount.map(|amount| Balance { amount, currency: Some("USD".to_owned()) });
+        let probe = ProbeRecord {
+            credential: LOGIN.into(),
+            generation: "g1".to_owned(),
+            verdict: Verdict { kind, at, detail: String::new() },
+            not_before: None,
+            allowance: Allowance { balance, quota, ..Allowance::default() },
+        };
+        let record = CycleRecord { snapshot: &snapshot, verdicts: &[probe], runs: &["probe"], now: at };
+        store.commit_cycle(&record, |_| Decision::default()).unwrap();
+    };
+    let known = |store: &Store| store.remembered().unwrap().allowances.remove(&LOGIN.into()).unwrap().1;
+    let window = || vec![Quota { window: "5h".into(), used_ratio: 0.5, resets_at: None }];
+    for hour in 0..=24u32 {
+        let at = start() + Span::hours(hour.into());
+        say(&mut store, VerdictKind::Accepted, at, Some(48.0 - f64::from(hour)), window());
+    }
+    let found = known(&store);
+    assert_eq!(found.runway.map(|runway| runway.ends), Some(start() + Span::hours(48)));
+    // Throttled or refused: the last good numbers stay.
+    say(&mut store, VerdictKind::Throttled, start() + Span::hours(25), None, Vec::new());
+    say(&mut store, VerdictKind::Rejected, start() + Span::hours(25), None, Vec::new());
+    assert_eq!(known(&store), found);
+    assert_eq!(found.quota, window());
+    // Topped up: what was says nothing about what will be.
+    say(&mut store, VerdictKind::Accepted, start() + Span::hours(26), Some(500.0), Vec::new());
+    let topped_up = known(&store);
+    assert_eq!((topped_up.runway, topped_up.quota.len()), (None, 0));
+    // Unchanged within the hour: one row.
+    let rows =
+        |store: &Store| store.db.query_row("SELECT count(*) FROM balance", [], |row| row.get::<_, i64>(0)).unwrap();
+    let before = rows(&store);
+    say(&mut store, VerdictKind::Accepted, start() + Span::hours(26) + Span::minutes(30), Some(500.0), Vec::new());
+    assert_eq!(rows(&store), before);
+    store.prune(&KEEP, start() + Span::days(800)).unwrap();
+    assert_eq!(rows(&store), 0);
 }

@@ -53,6 +53,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
         copies: vec![],
         copy_of: None,
         verdict: None,
+        allowance: None,
     }
 }
 

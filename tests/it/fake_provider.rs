@@ -1,6 +1,7 @@
 //! An honest fake of the providers in our catalog: it answers each request by the key it carries, with the bodies that the
 //! real ones send, and remembers what it was asked. Loopback, port 0.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -40,6 +41,39 @@ impl FakeProvider {
         Self { address, seen, task }
     }
 
+    /// The one that knows these requests and no others: method and path, the header with the key, and its answer. To any
+    /// other key it says that it does not know it, and repeats it.
+    pub async fn knowing(known: Vec<Known>) -> Self {
+        let seen: Arc<Mutex<Vec<Asked>>> = Arc::default();
+        let known: Arc<BTreeMap<String, Known>> =
+            Arc::new(known.into_iter().map(|one| (format!("{} {}", one.asks, one.header), one)).collect());
+        let shared = seen.clone();
+        let answer = move |request: Request| {
+            let (known, seen) = (known.clone(), shared.clone());
+            async move {
+                let asked = asked(&request);
+                let place = format!("{} {}", asked.method, asked.path);
+                let in_path = known.get(&format!("{place} "));
+                let by_header = || {
+                    let pairs = asked.headers.iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+                    pairs.into_iter().find_map(|(name, value)| known.get(&format!("{place} {name}: {value}")))
+                };
+                let found = in_path.or_else(by_header).cloned();
+                let key = asked.key.clone();
+                seen.lock().expect("no panic while held").push(asked);
+                match found {
+                    Some(known) => known.response(),
+                    None => unknown(&key),
+                }
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let app = Router::new().fallback(answer);
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("serving") });
+        Self { address, seen, task }
+    }
+
     /// The rude one: takes connections and does this with each.
     pub async fn rude(manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -74,6 +108,29 @@ impl Drop for FakeProvider {
     }
 }
 
+/// A request and what it is answered.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// Method and path with query.
+    pub asks: String,
+    /// `name: value` with the key; empty if the key is in the path.
+    pub header: String,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Known {
+    fn response(self) -> Response {
+        let mut response = json(self.status, &self.body);
+        for (name, value) in self.headers {
+            let name: axum::http::HeaderName = name.parse().expect("a header");
+            response.headers_mut().insert(name, value.parse().expect("a header"));
+        }
+        response
+    }
+}
+
 /// How a rude server behaves.
 #[derive(Clone, Copy, Debug)]
 pub enum Manner {
@@ -87,6 +144,16 @@ pub enum Manner {
     Flood,
     /// Is no web server.
     NotHttp,
+    /// Sends headers as long as somebody reads.
+    EndlessHeaders,
+    /// Sends a byte now and then.
+    Drip,
+    /// Says gzip and sends what becomes 100 MB.
+    GzipBomb,
+    /// Is no text in any encoding.
+    NotUtf8,
+    /// Lists in lists in lists.
+    DeepJson,
 }
 
 async fn misbehave(mut stream: TcpStream, manner: Manner) {
@@ -114,19 +181,71 @@ async fn misbehave(mut stream: TcpStream, manner: Manner) {
                 }
             }
         }
+        Manner::EndlessHeaders => {
+            if stream.write_all(b"HTTP/1.1 200 OK\r\n").await.is_ok() {
+                let line = format!("x-more: {}\r\n", "y".repeat(1000));
+                // 100 MB, if anybody takes them.
+                for _ in 0..100_000 {
+                    if stream.write_all(line.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+        Manner::Drip => {
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n";
+            if stream.write_all(head.as_bytes()).await.is_ok() {
+                while stream.write_all(b"[").await.is_ok() {
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            }
+        }
+        Manner::GzipBomb => {
+            // A deflate block that repeats one byte costs next to nothing: these are 100 kB that would become 100 MB.
+            let mut body = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3];
+            body.extend(std::iter::repeat_n(0x00, 100_000));
+            drop(answer_with(&mut stream, "content-encoding: gzip\r\n", &body).await);
+        }
+        Manner::NotUtf8 => {
+            let mut body = b"{\"data\":\"".to_vec();
+            body.extend([0xff, 0xfe, 0xc0, 0x80, 0xed, 0xa0, 0x80]);
+            body.extend(b"\",\"error\":null}");
+            drop(answer_with(&mut stream, "", &body).await);
+        }
+        Manner::DeepJson => {
+            let mut body = b"{\"data\":".to_vec();
+            body.extend(std::iter::repeat_n(b'[', 120_000));
+            body.extend(std::iter::repeat_n(b']', 120_000));
+            body.push(b'}');
+            drop(answer_with(&mut stream, "", &body).await);
+        }
         Manner::Reset => {}
     }
 }
 
+async fn answer_with(stream: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> {
+    let length = body.len();
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{headers}content-length: {length}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body).await
+}
+
 async fn handle(State(seen): State<Arc<Mutex<Vec<Asked>>>>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let bearer = text("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
-    let key = bearer.or_else(|| text("x-api-key")).or_else(|| text("x-goog-api-key")).unwrap_or_default();
-    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
-    let asked = Asked { method: request.method().to_string(), path: path.clone(), headers, key: key.clone() };
+    let asked = asked(&request);
+    let (key, path) = (asked.key.clone(), asked.path.clone());
     seen.lock().expect("no panic while held").push(asked);
     answer(&key, &path)
+}
+
+fn asked(request: &Request) -> Asked {
+    let headers = request.headers().clone();
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let bearer = text("authorization").and_then(|value| value.split_once(' ').map(|(_, key)| key.to_owned()));
+    let other = || ["x-api-key", "x-goog-api-key"].into_iter().find_map(text);
+    let key = bearer.or_else(other).unwrap_or_default();
+    let path = request.uri().path_and_query().map(ToString::to_string).unwrap_or_default();
+    Asked { method: request.method().to_string(), path, headers, key }
 }
 
 fn json(status: u16, body: &str) -> Response {
@@ -193,30 +312,24 @@ fn answer(key: &str, path: &str) -> Response {
         response.headers_mut().insert(header::DATE, "Sun, 22 Nov 2026 13:00:00 GMT".parse().expect("a header"));
         response
     } else {
-        // The whole key comes back, as some proxies do it.
-        let body = serde_json::json!({"error": {"message": format!("Incorrect API key provided: {key}."), "code": "invalid_api_key", "param": key}});
-        json(401, &body.to_string())
+        unknown(key)
     }
 }
 
-/// What the provider with this probe answers to a genuine key.
+/// The whole key comes back, as some proxies do it.
+fn unknown(key: &str) -> Response {
+    let body = serde_json::json!({"error": {"message": format!("Incorrect API key provided: {key}."), "code": "invalid_api_key", "param": key}});
+    json(401, &body.to_string())
+}
+
+/// What a provider answers to a genuine key.
 fn good(path: &str) -> Response {
     let body = match path.split('?').next().unwrap_or_default() {
-        "/v1/models" | "/models" => r#"{"object":"list","data":[{"id":"a-model"}]}"#,
+        "/v1/models" | "/models" | "/v1/models/" => r#"{"object":"list","data":[{"id":"a-model"}]}"#,
         "/v1beta/models" => r#"{"models":[{"name":"models/gemini"}]}"#,
-        "/key" => {
-            r#"{"data":{"label":"sk-or-v1-0e6...1c96","limit":100,"limit_remaining":74.5,"usage":25.5,"expires_at":"2027-12-31T23:59:59Z"}}"#
-        }
-        "/api-key" => {
-            r#"{"redacted_api_key":"xai-...b14o","team_blocked":false,"api_key_blocked":false,"api_key_disabled":false}"#
-        }
-        "/user/balance" => r#"{"is_available":true,"balance_infos":[{"currency":"CNY","total_balance":"110.00"}]}"#,
-        "/users/me/balance" => {
-            r#"{"code":0,"data":{"available_balance":49.5,"voucher_balance":46.5,"cash_balance":3.0},"status":true}"#
-        }
-        "/v1/check-api-key" => r#"{"valid":true,"organization_id":"o","owner_id":"w"}"#,
-        "/api/whoami-v2" => r#"{"type":"user","name":"x","auth":{"type":"access_token"}}"#,
-        "/credits" => r#"{"balance":"95.50","total_used":"4.50"}"#,
+        "/users/me/balance" => r#"{"code":0,"data":{"available_balance":49.5},"status":true}"#,
+        "/chat/completions" => r#"{"id":"c","choices":[{"message":{"content":"."}}]}"#,
+        "/v1/messages" => r#"{"id":"m","content":[{"type":"text","text":"."}]}"#,
         _ => return json(404, r#"{"error":{"message":"Not found"}}"#),
     };
     json(200, body)

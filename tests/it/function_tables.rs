@@ -91,6 +91,7 @@ fn config(value: &Value) -> GatewayConfig {
         config.providers.push(ModelProvider {
             id: id.clone(),
             base_url: None,
+            api: None,
             api_key: entry["apiKey"].as_str().map(|key| Secret::new(key.to_owned())),
             auth: entry["auth"].as_str().map(str::to_owned),
         });

@@ -1,16 +1,17 @@
 //! Probes against a fake provider over real connections.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use opensoul::clock::{Clock, ManualClock};
 use opensoul::config;
-use opensoul::domain::{Environment, Kind, Secret, Span, VerdictKind};
+use opensoul::domain::{Balance, Environment, Kind, Secret, Span, VerdictKind};
+use opensoul::formats::provider_row::{PageFormat, Shape, StatusPage};
 use opensoul::net::Clients;
-use opensoul::providers::{Balance, Catalog, Probed, Settings, Target, probe};
+use opensoul::providers::{Catalog, Probed, Settings, Target, probe};
 
-use crate::fake_provider::{FakeProvider, Manner};
+use crate::fake_provider::{FakeProvider, Known, Manner};
 
 fn clock() -> Arc<dyn Clock> {
     Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().expect("a date")))
@@ -23,6 +24,8 @@ fn target(provider: &str, key: &str, base_url: &str) -> Target {
         kind: Kind::ApiKey,
         secret: Secret::new(key.to_owned()),
         base_url: Some(base_url.to_owned()),
+        shape: None,
+        model: None,
     }
 }
 
@@ -75,29 +78,260 @@ async fn each_kind_of_answer() {
     assert!(seen.iter().all(|asked| asked.headers.get("accept-encoding").is_none()));
 }
 
+/// tests/fixtures/answers/providers.toml
+#[derive(serde::Deserialize)]
+struct Table {
+    probe: Vec<Recorded>,
+}
+
+#[derive(serde::Deserialize)]
+struct Recorded {
+    provider: String,
+    asks: String,
+    key: String,
+    secret: String,
+    kind: Kind,
+    answer: Vec<Sample>,
+}
+
+#[derive(serde::Deserialize)]
+struct Sample {
+    what: String,
+    status: u16,
+    body: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    verdict: VerdictKind,
+}
+
+/// Every probe of the catalog is put to a server that knows only the request that its provider documents, with each answer
+/// that was recorded, and with a key that nobody knows.
 #[tokio::test]
-async fn every_row_asks_as_its_provider_documents() {
-    let fake = FakeProvider::start().await;
-    let rows: Vec<_> = Catalog::get().rows().filter_map(|row| Some((row, row.probe.as_ref()?))).collect();
-    let key = |prefixes: &[String]| format!("{}good-0123", prefixes.first().map_or("k-", String::as_str));
-    let targets = rows
-        .iter()
-        .map(|(row, _)| target(&row.id, &key(&row.key_prefixes).replace("sk-ant-", "sk-ant-api03-"), &fake.url()))
-        .collect();
-    let results = ask(targets, &Settings { concurrency: 1, ..settings() }).await;
-    for ((row, _), result) in rows.iter().zip(&results) {
-        assert_eq!(result.verdict.kind, VerdictKind::Accepted, "{}: {}", row.id, result.verdict.detail);
+async fn every_probe_asks_as_its_provider_wants_and_understands_the_answer() {
+    let table: Table = toml::from_str(include_str!("../fixtures/answers/providers.toml")).expect("the table");
+    let (mut known, mut cases) = (Vec::new(), [Vec::new(), Vec::new()]);
+    for (row, recorded) in table.probe.iter().enumerate() {
+        let path = recorded.asks.split(' ').nth(1).expect("method and path");
+        let provider = Catalog::get().provider(&recorded.provider).expect("a row");
+        let documented = provider.probes.iter().any(|probe| probe.documented && probe.path == path);
+        for (number, sample) in recorded.answer.iter().enumerate() {
+            // Letters and digits, as real keys are; never a beginning that somebody claims.
+            let key = format!("{}Zq{row:02}x{number:02}Wv8Zq7", recorded.secret);
+            known.push(Known {
+                asks: recorded.asks.replace("{key}", &key),
+                header: recorded.key.replace("{key}", &key),
+                status: sample.status,
+                headers: sample.headers.clone().into_iter().collect(),
+                body: sample.body.replace("{key}", &key),
+            });
+            cases[usize::from(!documented)].push((recorded, key, Some(sample)));
+        }
+        cases[usize::from(!documented)].push((recorded, format!("{}Zq{row:02}nobodyWv8", recorded.secret), None));
     }
-    // The two regions of Moonshot are one question here: same secret, same address.
-    let paths: BTreeSet<_> = fake.seen().into_iter().map(|asked| (asked.method, asked.path)).collect();
-    let expected: BTreeSet<_> =
-        rows.iter().map(|(_, probe)| (format!("{:?}", probe.method).to_uppercase(), probe.path.clone())).collect();
-    assert_eq!(paths, expected);
-    let anthropic = fake.seen().into_iter().find(|asked| asked.path == "/v1/models?limit=1").unwrap();
-    assert_eq!(anthropic.headers["anthropic-version"], "2023-06-01");
-    assert!(anthropic.headers.get("authorization").is_none());
-    let deepseek = rows.iter().position(|(row, _)| row.id == "deepseek").unwrap();
-    assert_eq!(results[deepseek].facts.balance, Some(Balance { amount: 110.0, currency: Some("CNY".into()) }));
+    let fake = FakeProvider::knowing(known).await;
+    for (undocumented, cases) in [false, true].into_iter().zip(cases) {
+        let target = |(recorded, key, _): &(&Recorded, String, _)| Target {
+            kind: recorded.kind,
+            ..target(&recorded.provider, key, &fake.url())
+        };
+        let results = ask(cases.iter().map(target).collect(), &Settings { undocumented, ..settings() }).await;
+        assert!(results.len() > 40);
+        for ((recorded, key, sample), result) in cases.iter().zip(results) {
+            let (kind, detail) = (result.verdict.kind, &result.verdict.detail);
+            let name = format!("{} {}", recorded.provider, recorded.asks);
+            match sample {
+                Some(sample) => assert_eq!(kind, sample.verdict, "{name}: {}: {detail}", sample.what),
+                None => {
+                    let refused = matches!(kind, VerdictKind::Rejected | VerdictKind::Unverifiable);
+                    assert!(refused && result.latency.is_some(), "{name}: a bogus key is {kind:?}: {detail}");
+                }
+            }
+            assert!(!detail.contains(&key[key.len() - 8..]), "{detail}");
+        }
+    }
+}
+
+/// Status codes and pages that may come from anywhere are read alike over a real connection.
+#[tokio::test]
+async fn what_may_come_from_anywhere() {
+    #[derive(serde::Deserialize)]
+    struct Common {
+        answer: Vec<Sample>,
+    }
+    let common: Common = toml::from_str(include_str!("../fixtures/answers/common.toml")).expect("the table");
+    let key = |number: usize| format!("gsk_Zq{number:02}Wv8Zq7");
+    let known = common.answer.iter().enumerate().map(|(number, sample)| Known {
+        asks: "GET /models".to_owned(),
+        header: format!("authorization: Bearer {}", key(number)),
+        status: sample.status,
+        headers: sample.headers.clone().into_iter().collect(),
+        body: sample.body.clone(),
+    });
+    let fake = FakeProvider::knowing(known.collect()).await;
+    let targets = (0..common.answer.len()).map(|number| target("groq", &key(number), &fake.url()));
+    let results = ask(targets.collect(), &settings()).await;
+    for (sample, result) in common.answer.iter().zip(&results) {
+        assert_eq!(result.verdict.kind, sample.verdict, "{}: {}", sample.what, result.verdict.detail);
+    }
+    assert!(fake.seen().iter().all(|asked| asked.path == "/models"), "a redirect was followed");
+}
+
+fn custom(base: &str, entry: config::Provider) -> Settings {
+    let entry = config::Provider { base_url: Some(base.to_owned()), ..entry };
+    Settings { providers: BTreeMap::from([("my-proxy".to_owned(), entry)]), ..settings() }
+}
+
+fn plain(provider: &str, key: &str) -> Target {
+    Target { base_url: None, ..target(provider, key, "") }
+}
+
+fn answering(asks: &str, header: &str, status: u16, body: &str) -> Known {
+    let (asks, header, body) = (asks.to_owned(), header.to_owned(), body.to_owned());
+    Known { asks, header, status, headers: Vec::new(), body }
+}
+
+#[tokio::test]
+async fn a_server_of_ones_own_is_believed_only_if_it_refuses_whoever_has_no_key() {
+    use config::Provider;
+    let list = r#"{"data":[{"id":"m"}]}"#;
+    let shape = |shape| Provider { compatible: Some(shape), ..Provider::default() };
+    for (base, shape, asks, header) in [
+        ("", shape(Shape::Openai), "GET /models", "authorization: Bearer key-good-1"),
+        ("", shape(Shape::Anthropic), "GET /v1/models?limit=1", "x-api-key: key-good-1"),
+        ("/v1", shape(Shape::Anthropic), "GET /v1/models?limit=1", "x-api-key: key-good-1"),
+        ("/v1beta", shape(Shape::Google), "GET /v1beta/models?pageSize=1", "x-goog-api-key: key-good-1"),
+    ] {
+        let body = if base == "/v1beta" { r#"{"models":[]}"# } else { list };
+        let fake = FakeProvider::knowing(vec![answering(asks, header, 200, body)]).await;
+        let settings = custom(&format!("{}{base}", fake.url()), shape);
+        let results = ask(vec![plain("my-proxy", "key-good-1"), plain("my-proxy", "key-wrong-1")], &settings).await;
+        assert_eq!(results[0].verdict.kind, VerdictKind::Accepted, "{asks}: {}", results[0].verdict.detail);
+        assert_eq!(results[1].verdict.kind, VerdictKind::Rejected, "{asks}: {}", results[1].verdict.detail);
+        let without: Vec<_> = fake.seen().into_iter().filter(|asked| asked.key.is_empty()).collect();
+        assert_eq!(without.len(), 1, "one question without a key, however many keys");
+    }
+    // The same list for everybody: whatever it says about a key is worth nothing.
+    let open = FakeProvider::knowing(vec![answering("GET /models", "accept: application/json", 200, list)]).await;
+    let results = ask(vec![plain("my-proxy", "anything-at-all")], &custom(&open.url(), shape(Shape::Openai))).await;
+    assert_eq!(results[0].verdict.kind, VerdictKind::Unverifiable);
+    assert!(results[0].verdict.detail.contains("without a key"), "{}", results[0].verdict.detail);
+    // A key of a known maker does not go to a server of one's own.
+    let results = ask(vec![plain("my-proxy", "gsk_something")], &custom(&open.url(), shape(Shape::Openai))).await;
+    assert!(results[0].latency.is_none() && results[0].verdict.detail.contains("looks like a key of Groq"));
+}
+
+#[tokio::test]
+async fn a_provider_of_ones_own_is_asked_as_it_was_written() {
+    let text = r#"
+        [providers.my-proxy]
+        base_url = "http://127.0.0.1:1"
+        [providers.my-proxy.probe]
+        path = "/key/info"
+        auth = "x-key"
+        expect = ["/info"]
+        expiry = "/info/expires"
+        balance = { amount = "/info/max", used = "/info/spend", currency = "USD" }
+        quota = [{ window = "month", used = "/info/spend", limit = "/info/max" }]
+        says = [{ text = "expired_key", verdict = "expired" }]
+        dead = [{ at = "/info/blocked", is = true, verdict = "forbidden", says = "blocked" }]
+    "#;
+    let config = config::parse(text, None, &Environment::default(), opensoul::domain::Zone::UTC)
+        .map_err(|problems| config::report(&problems))
+        .unwrap();
+    let good = r#"{"info":{"expires":"2027-01-01T00:00:00Z","max":10,"spend":2.5,"blocked":false}}"#;
+    let fake = FakeProvider::knowing(vec![
+        answering("GET /key/info", "x-key: sk-good-1", 200, good),
+        answering("GET /key/info", "x-key: sk-old-1", 400, r#"{"error":{"type":"expired_key"}}"#),
+        answering("GET /key/info", "x-key: sk-blocked-1", 200, r#"{"info":{"blocked":true}}"#),
+    ])
+    .await;
+    let settings = custom(&fake.url(), config.providers["my-proxy"].clone());
+    let keys = ["sk-good-1", "sk-old-1", "sk-blocked-1", "sk-unknown-1"];
+    let results = ask(keys.map(|key| plain("my-proxy", key)).into(), &settings).await;
+    let kinds: Vec<_> = results.iter().map(|result| result.verdict.kind).collect();
+    use VerdictKind::*;
+    assert_eq!(kinds, [Accepted, Expired, Forbidden, Rejected]);
+    assert_eq!(results[0].facts.balance, Some(Balance { amount: 7.5, currency: Some("USD".into()) }));
+    assert_eq!(results[0].facts.expires, Some("2027-01-01T00:00:00Z".parse().unwrap()));
+    assert!((results[0].facts.quota[0].used_ratio - 0.25).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn too_often_is_asked_elsewhere() {
+    let token = "sk-ant-oat01-Zq7Zq7Zq7";
+    let header = format!("authorization: Bearer {token}");
+    let throttled = answering("GET /api/oauth/usage", &header, 429, r#"{"error":{"message":"Updates blocked"}}"#);
+    let expired = r#"{"error":{"type":"authentication_error","message":"OAuth token has expired."}}"#;
+    for (status, body, expected) in [
+        (401, expired, VerdictKind::Expired),
+        (200, r#"{"account":{"uuid":"x"}}"#, VerdictKind::Accepted),
+        (429, r#"{"error":{"message":"slow down"}}"#, VerdictKind::Throttled),
+    ] {
+        let second = answering("GET /api/oauth/profile", &header, status, body);
+        let fake = FakeProvider::knowing(vec![throttled.clone(), second]).await;
+        let settings = Settings { undocumented: true, ..settings() };
+        let target = Target { kind: Kind::Oauth, ..target("anthropic", token, &fake.url()) };
+        let results = ask(vec![target], &settings).await;
+        assert_eq!(results[0].verdict.kind, expected, "{}", results[0].verdict.detail);
+        assert_eq!(fake.seen().len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_status_page_explains_trouble_and_protects_keys() {
+    let page = r#"{"status":{"indicator":"major","description":"Outage"},"components":[],"incidents":[{"name":"API errors","status":"investigating"}]}"#;
+    let fake = FakeProvider::knowing(vec![
+        answering("GET /models", "authorization: Bearer key-a-1", 503, "{}"),
+        answering("GET /models", "authorization: Bearer key-b-1", 401, r#"{"error":"x"}"#),
+        answering("GET /page", "host: HOST", 200, page),
+    ])
+    .await;
+    let host = fake.url().trim_start_matches("http://").to_owned();
+    let pages = FakeProvider::knowing(vec![answering("GET /page", "accept: */*", 200, page)]).await;
+    let status_page =
+        StatusPage { url: format!("{}/page", pages.url()), format: PageFormat::Statuspage, component: None };
+    let entry =
+        config::Provider { compatible: Some(Shape::Openai), status_page: Some(status_page), ..Default::default() };
+    let with_pages = Settings { pages: Some(Arc::default()), ..custom(&format!("http://{host}"), entry.clone()) };
+    let both = || vec![plain("my-proxy", "key-a-1"), plain("my-proxy", "key-b-1")];
+    let results = ask(both(), &with_pages).await;
+    for result in &results {
+        assert_eq!(result.verdict.kind, VerdictKind::ProviderDown, "{}", result.verdict.detail);
+        assert!(result.verdict.detail.contains("Outage; API errors"), "{}", result.verdict.detail);
+    }
+    assert_eq!(pages.seen().len(), 1, "looked at once");
+    assert!(pages.seen()[0].headers.get("authorization").is_none());
+    // Nobody in trouble: nobody looks.
+    let results = ask(vec![plain("my-proxy", "key-b-1")], &with_pages).await;
+    assert_eq!((results[0].verdict.kind, pages.seen().len()), (VerdictKind::Rejected, 1));
+    let results = ask(both(), &custom(&format!("http://{host}"), entry)).await;
+    assert_eq!(results[1].verdict.kind, VerdictKind::Rejected);
+}
+
+#[tokio::test]
+async fn a_paid_question_is_put_only_when_it_was_asked_for() {
+    let fake = FakeProvider::start().await;
+    let cases = [("openai", "sk-proj-good-1"), ("anthropic", "sk-ant-api03-good-1"), ("deepseek", "sk-broke-1")];
+    let target =
+        |(provider, key): (&str, &str)| Target { model: Some("a\"model".into()), ..target(provider, key, &fake.url()) };
+    ask(cases.map(target).into(), &settings()).await;
+    assert!(fake.seen().iter().all(|asked| asked.method == "GET"));
+    let before = fake.seen().len();
+    let results = ask(cases.map(target).into(), &Settings { paid: true, ..settings() }).await;
+    let kinds: Vec<_> = results.iter().map(|result| result.verdict.kind).collect();
+    assert_eq!(kinds, [VerdictKind::Accepted, VerdictKind::Accepted, VerdictKind::Billing]);
+    let mut paths: Vec<_> =
+        fake.seen()[before..].iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect();
+    paths.sort();
+    assert_eq!(paths, ["POST /chat/completions", "POST /chat/completions", "POST /v1/messages"]);
+    // Without a model, and for what is no key, the free question stays.
+    let results = ask(
+        vec![crate::probes::target("openai", "sk-proj-good-2", &fake.url())],
+        &Settings { paid: true, ..settings() },
+    )
+    .await;
+    assert_eq!(results[0].verdict.kind, VerdictKind::Accepted);
+    assert_eq!(fake.seen().last().unwrap().method, "GET");
 }
 
 #[tokio::test]
@@ -108,12 +342,21 @@ async fn servers_that_misbehave() {
         (Manner::HalfBody, VerdictKind::ProviderDown),
         (Manner::NotHttp, VerdictKind::ProviderDown),
         (Manner::Flood, VerdictKind::Unverifiable),
+        (Manner::EndlessHeaders, VerdictKind::ProviderDown),
+        (Manner::Drip, VerdictKind::ProviderDown),
+        (Manner::GzipBomb, VerdictKind::Unverifiable),
+        (Manner::NotUtf8, VerdictKind::Unverifiable),
+        (Manner::DeepJson, VerdictKind::Unverifiable),
     ] {
         let fake = FakeProvider::rude(manner).await;
-        let timeout = if matches!(manner, Manner::Silent) { 300 } else { 5_000 };
+        let timeout = if matches!(manner, Manner::Silent | Manner::Drip) { 300 } else { 5_000 };
+        let watch = opensoul::clock::SystemClock::new();
+        let began = watch.monotonic();
         let settings = Settings { timeout: Duration::from_millis(timeout), ..Settings::default() };
         let results = ask(vec![target("groq", "gsk_anything", &fake.url())], &settings).await;
         assert_eq!(results[0].verdict.kind, expected, "{manner:?}: {}", results[0].verdict.detail);
+        let took = watch.monotonic() - began;
+        assert!(took < Duration::from_secs(5), "{manner:?} took {took:?}");
     }
     let nobody = FakeProvider::absent().await;
     let results = ask(vec![target("groq", "gsk_anything", &nobody)], &settings()).await;

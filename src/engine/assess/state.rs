@@ -317,7 +317,8 @@ fn inconclusive(verdict: &Verdict) -> String {
         VerdictKind::Throttled => "the last check was put off by the provider (asked too often)",
         VerdictKind::ProviderDown => "the last check met trouble at the provider",
         VerdictKind::Network => "the last check did not reach the provider",
-        _ => "the provider cannot be asked for free",
+        _ if verdict.detail.is_empty() => "the provider cannot be asked for free",
+        _ => return format!("not proved ({}): {}", when(verdict.at), verdict.detail),
     };
     format!("{what} ({}), which says nothing about the credential", when(verdict.at))
 }

@@ -71,6 +71,7 @@ pub(crate) fn observe(credentials: Vec<Credential>) -> Observation {
         host: "box".to_owned(),
         credentials,
         verdicts: BTreeMap::new(),
+        allowances: BTreeMap::new(),
         previous: BTreeMap::new(),
         demand: Demand { models_configured: true, providers: ["anthropic".to_owned()].into() },
         gateway: Gateway { state: GatewayState::Absent, detail: String::new() },

@@ -8,6 +8,7 @@ use crate::domain::{
 
 use super::Known;
 use super::presence::Presence;
+use crate::engine::tiers;
 
 /// One problem, as it is seen now.
 #[derive(Clone, Debug)]
@@ -48,6 +49,7 @@ pub(super) const FORBIDDEN: &str = "CredentialForbidden";
 pub(super) const MISSING: &str = "CredentialMissing";
 pub(super) const UNREADABLE: &str = "CredentialUnreadable";
 pub(super) const RETIRED: &str = "CredentialRetired";
+pub(super) const BALANCE: &str = "CredentialBalanceEnding";
 pub(super) const GONE: &str = "CredentialGone";
 pub(super) const GATEWAY: &str = "GatewayDown";
 const SOURCE: &str = "SourceUnreadable";
@@ -57,6 +59,7 @@ pub(super) const FINDING: &str = "DoctorFinding";
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
     let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, now));
+    let credentials = credentials.chain(snapshot.credentials.iter().filter_map(|one| balance(one, snapshot, now)));
     let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
@@ -164,6 +167,41 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Con
         confirm: name == UNREADABLE,
         remind: if tiers_speak || name == LIMITED { Remind::Never } else { Remind::Broken },
         ..plain(name, Subject::Credential(id.clone()))
+    })
+}
+
+/// The money behind a key that works will be used up before long: said in the steps of an expiry. Once it is, the provider's
+/// own answer speaks.
+fn balance(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
+    let Assessed { credential, judgement, allowance, .. } = assessed;
+    let allowance = allowance.as_ref()?;
+    let (runway, (warn_at, critical_at)) = (allowance.runway?, allowance.bands?);
+    let silent = assessed.copy_of.is_some() || !judgement.in_use || !judgement.state.is_usable();
+    if silent || snapshot.clock_problem.is_some() || now < warn_at {
+        return None;
+    }
+    let last = snapshot.providers.iter().any(|p| p.provider == credential.provider && p.usable <= 1);
+    let id = &credential.id;
+    let left = allowance.balance.as_ref().map_or_else(String::new, |balance| {
+        format!("{:.2} {}", balance.amount, balance.currency.as_deref().unwrap_or_default()).trim_end().to_owned()
+    });
+    let day = |time: Time| time.format("%Y-%m-%d").to_string();
+    let latest =
+        runway.latest.map_or_else(|| "may be never".to_owned(), |latest| format!("at the latest {}", day(latest)));
+    Some(Condition {
+        provider: Some(credential.provider.clone()),
+        severity: if now >= critical_at && last { Severity::Critical } else { Severity::Warning },
+        tier: tiers::tier(runway.ends, None, warn_at, now),
+        generation: judgement.generation.clone(),
+        title: format!("the balance behind {id} is running out"),
+        summary: format!("the {left} behind {id} will be used up about {}", runway.ends.format("%Y-%m-%d %H:%M UTC")),
+        because: vec![
+            format!("{} says that {left} are left", credential.provider),
+            format!("at the pace since the last top-up: at the earliest {}, {latest}", day(runway.earliest)),
+        ],
+        fix: Some(format!("Add credit to the {} account.", credential.provider)),
+        expires: Some(runway.ends),
+        ..plain(BALANCE, Subject::Credential(id.clone()))
     })
 }
 

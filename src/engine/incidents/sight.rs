@@ -7,8 +7,8 @@ use crate::domain::{
 };
 
 use super::conditions::{
-    BILLING, Condition, FINDING, FORBIDDEN, GATEWAY, GONE, LIMITED, MISSING, OVERDUE, REJECTED, RETIRED, UNREADABLE,
-    comes_from_dates,
+    BALANCE, BILLING, Condition, FINDING, FORBIDDEN, GATEWAY, GONE, LIMITED, MISSING, OVERDUE, REJECTED, RETIRED,
+    UNREADABLE, comes_from_dates,
 };
 use super::life;
 use super::presence::Presence;
@@ -71,6 +71,12 @@ fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sig
     }
     if name == GONE {
         return Sight::Over(None);
+    }
+    if name == BALANCE {
+        // Over when the provider names a balance that lasts; a problem of the key itself hides it.
+        let known = assessed.allowance.as_ref().is_some_and(|allowance| allowance.balance.is_some());
+        let shown = known && judgement.state.is_usable() && snapshot.clock_problem.is_none();
+        return if shown || !judgement.in_use { Sight::Over(None) } else { Sight::Unclear };
     }
     if snapshot.clock_problem.is_some() && comes_from_dates(name, None) {
         return Sight::Unclear;

@@ -619,3 +619,45 @@ fn another_host_name_ends_the_old_incidents() {
     assert!(world.wait(TICK).tick(&renamed).is_empty());
     assert_eq!(world.standing.incidents.len(), 1);
 }
+
+/// A key that works and whose balance ends `left` from now.
+fn running_out(left: Span, now: Time) -> Snapshot {
+    let ends = now + left;
+    let mut one = answered(ok(LOGIN), VerdictKind::Accepted, now);
+    one.allowance = Some(Allowance {
+        balance: Some(Balance { amount: 4.5, currency: Some("USD".into()) }),
+        runway: Some(Runway { ends, earliest: ends - Span::hours(5), latest: None }),
+        bands: Some((ends - Span::days(14), ends - Span::days(3))),
+        at: Some(now),
+        ..Default::default()
+    });
+    snapshot(vec![one])
+}
+
+#[test]
+fn a_balance_that_ends_is_said_like_an_expiry() {
+    let mut world = World::with(&["mail"]);
+    assert!(world.tick(&running_out(Span::days(20), start())).is_empty());
+    assert_eq!(
+        world.wait(TICK).tick(&running_out(Span::days(6), start())),
+        ["mail firing CredentialBalanceEnding warning Days7"]
+    );
+    assert!(world.wait(TICK).tick(&running_out(Span::days(5), start())).is_empty(), "the same step is said once");
+    let now = world.wait(Span::days(3)).now;
+    assert_eq!(
+        world.tick(&running_out(Span::days(2), now)),
+        ["mail firing CredentialBalanceEnding critical Days3"],
+        "the last usable key of its provider"
+    );
+    let incident = world.incident("CredentialBalanceEnding").unwrap();
+    assert!(incident.fix.as_ref().unwrap().contains("Add credit"));
+    // Used up: the provider's own word takes over, and this one waits.
+    let mut empty = running_out(Span::days(2), now);
+    empty.credentials[0] = answered(credential(LOGIN, State::Billing, Severity::Critical), VerdictKind::Billing, now);
+    assert_eq!(world.wait(TICK).tick(&empty), ["mail firing CredentialBilling critical"]);
+    // Topped up: both are over.
+    let now = world.wait(TICK).now;
+    let heard = world.tick(&running_out(Span::days(90), now));
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard.iter().all(|line| line.contains("resolved")), "{heard:?}");
+}

@@ -50,6 +50,7 @@ pub fn credential(id: &str, state: State, severity: Severity) -> Assessed {
         copies: Vec::new(),
         copy_of: None,
         verdict: None,
+        allowance: None,
     }
 }
 

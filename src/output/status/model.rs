@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
 use super::overall;
-use crate::domain::{Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time};
+use crate::domain::{Allowance, Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time};
 use crate::engine::check::{self, CheckScope};
 
 #[derive(Serialize)]
@@ -44,13 +44,14 @@ struct NextExpiry<'a> {
 /// Each becomes an entry when it is written: ten thousand at once would be as many megabytes.
 struct Credentials<'a> {
     assessed: &'a [Assessed],
+    now: Time,
     home: Option<&'a Path>,
 }
 
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let path = |path: &Path| shortened(&path.display().to_string(), self.home);
-        serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, path)))
+        serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, self.now, path)))
     }
 }
 
@@ -76,8 +77,8 @@ struct Credential<'a> {
     copies: Vec<&'a str>,
     copy_of: Option<&'a str>,
     verdict: Option<Verdict<'a>>,
-    quota: [(); 0],
-    balance: Option<()>,
+    quota: Vec<Quota<'a>>,
+    balance: Option<Balance<'a>>,
     because: &'a [String],
     fix: &'a str,
 }
@@ -91,10 +92,31 @@ struct Source<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Verdict<'a> {
     kind: &'static str,
     at: String,
+    age_seconds: i64,
     detail: &'a str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Quota<'a> {
+    window: &'a str,
+    used_ratio: f64,
+    resets_at: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Balance<'a> {
+    amount: f64,
+    currency: Option<&'a str>,
+    at: Option<String>,
+    runway_days: Option<i64>,
+    runway_days_least: Option<i64>,
+    runway_days_most: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -159,7 +181,7 @@ impl<'a> Document<'a> {
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
             },
-            credentials: Credentials { assessed: &snapshot.credentials, home },
+            credentials: Credentials { assessed: &snapshot.credentials, now: snapshot.taken_at, home },
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),
@@ -189,8 +211,25 @@ fn next_expiry(snapshot: &Snapshot) -> Option<NextExpiry<'_>> {
     Some(NextExpiry { id: next.credential.id.as_str(), at: rfc3339(next.judgement.expires?) })
 }
 
-fn credential<'a>(assessed: &'a Assessed, path: impl Fn(&Path) -> String) -> Credential<'a> {
-    let Assessed { credential, judgement, copies, copy_of, verdict } = assessed;
+fn quota(quota: &crate::domain::Quota) -> Quota<'_> {
+    Quota { window: &quota.window, used_ratio: quota.used_ratio, resets_at: quota.resets_at.map(rfc3339) }
+}
+
+fn balance(allowance: &Allowance, now: Time) -> Option<Balance<'_>> {
+    let left = allowance.balance.as_ref()?;
+    let days = |end: Time| (end - now).num_days().max(0);
+    Some(Balance {
+        amount: left.amount,
+        currency: left.currency.as_deref(),
+        at: allowance.at.map(rfc3339),
+        runway_days: allowance.runway.map(|runway| days(runway.ends)),
+        runway_days_least: allowance.runway.map(|runway| days(runway.earliest)),
+        runway_days_most: allowance.runway.and_then(|runway| runway.latest).map(days),
+    })
+}
+
+fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> String) -> Credential<'a> {
+    let Assessed { credential, judgement, copies, copy_of, verdict, allowance } = assessed;
     let clocks = &credential.clocks;
     Credential {
         id: credential.id.as_str(),
@@ -218,10 +257,11 @@ fn credential<'a>(assessed: &'a Assessed, path: impl Fn(&Path) -> String) -> Cre
         verdict: verdict.as_ref().map(|verdict| Verdict {
             kind: verdict.kind.word(),
             at: rfc3339(verdict.at),
+            age_seconds: (now - verdict.at).num_seconds().max(0),
             detail: &verdict.detail,
         }),
-        quota: [],
-        balance: None,
+        quota: allowance.iter().flat_map(|allowance| &allowance.quota).map(quota).collect(),
+        balance: allowance.as_ref().and_then(|allowance| balance(allowance, now)),
         because: &judgement.because,
         fix: judgement.fix.as_deref().unwrap_or(&credential.fix),
     }

@@ -51,6 +51,7 @@ fn observation(credentials: Vec<Credential>) -> Observation {
             Verdict { kind: VerdictKind::Rejected, at: now() - Span::hours(1), detail: "token|revoked\nx".into() },
         )]
         .into(),
+        allowances: [].into(),
         previous: [].into(),
         demand: Demand { models_configured: true, providers: ["anthropic".to_owned(), "google".to_owned()].into() },
         gateway: Gateway { state: GatewayState::Up, detail: "answers on 127.0.0.1:18789".to_owned() },

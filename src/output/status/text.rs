@@ -11,8 +11,8 @@ use anstyle::{AnsiColor, Style};
 use super::lines::{clean, columns, relative, shortened, wrap};
 use super::{Overall, overall};
 use crate::domain::{
-    Assessed, BenchKind, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, State,
-    Time,
+    Assessed, BenchKind, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, Span,
+    State, Time, VerdictKind,
 };
 use crate::engine::check::{self, CheckScope};
 use crate::output::wording::{is_command, localised};
@@ -199,12 +199,35 @@ impl Page<'_> {
             };
             text = format!("{kind}{} until {}", clean(&reason), self.absolute(bench.until));
         }
+        if let Some(proof) = self.proof(assessed) {
+            text = if text.is_empty() { proof } else { format!("{text}, {proof}") };
+        }
         if let Some(original) = &assessed.copy_of {
             text = format!("copy of {}", clean(original.as_str()));
         } else if !judgement.in_use {
             text = if text.is_empty() { "unused".to_owned() } else { format!("{text}, unused") };
         }
         text
+    }
+
+    /// How old the provider's yes is, and what is left, or why there is none; what is wrong has lines of its own.
+    fn proof(&self, assessed: &Assessed) -> Option<String> {
+        let verdict = assessed.verdict.as_ref()?;
+        let word = match verdict.kind {
+            VerdictKind::Accepted => "accepted",
+            VerdictKind::Throttled => "asked too often",
+            VerdictKind::ProviderDown => "provider in trouble",
+            VerdictKind::Network => "provider not reached",
+            VerdictKind::Unverifiable => return Some("not proved".to_owned()),
+            _ => return None,
+        };
+        let now = self.snapshot.taken_at;
+        let age = if now - verdict.at < Span::minutes(1) { "now".to_owned() } else { relative(verdict.at, now) };
+        let left = assessed.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref()).map(|balance| {
+            let unit = balance.currency.as_deref().unwrap_or_default();
+            clean(format!(", {:.2} {unit}", balance.amount).trim_end())
+        });
+        Some(format!("{word} {age}{}", left.unwrap_or_default()))
     }
 
     fn findings(&self, out: &mut String) {

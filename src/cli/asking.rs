@@ -1,0 +1,73 @@
+//! What asking providers looks like to a person: how far it is, and what a paid question costs before it is put.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+use super::exit::{Failure, FailureKind};
+use crate::domain::CredentialId;
+use crate::formats::installation::Installation;
+use crate::formats::model_ref;
+use crate::providers::Watcher;
+use std::collections::BTreeMap;
+
+/// A line on the terminal that counts the answers; nobody, where stderr is none.
+pub fn watcher() -> Watcher {
+    if !std::io::stderr().is_terminal() {
+        return Watcher::default();
+    }
+    Watcher(Some(Arc::new(|done, total| {
+        let mut err = std::io::stderr().lock();
+        // Erased when the last answer is there; what cannot be shown is not missed.
+        let _ = if done < total {
+            write!(err, "\rasking providers: {done} of {total} answered\x1b[K")
+        } else {
+            write!(err, "\r\x1b[K")
+        };
+        let _ = err.flush();
+    })))
+}
+
+/// The first configured model of each provider, over all gateways of this machine.
+pub fn models(installations: &[Installation]) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for config in installations.iter().filter_map(|gateway| gateway.config.as_ref()) {
+        let aliases = config.aliases();
+        for model in config.model_texts(None).into_iter().filter_map(|text| model_ref::resolve(text, &aliases)) {
+            found.entry(model.provider).or_insert(model.model);
+        }
+    }
+    found
+}
+
+/// Shows what the paid questions are and cost; on a terminal, asks.
+///
+/// # Errors
+/// If the person does not want it: cancelled, nothing was asked.
+pub fn consent(questions: &[(CredentialId, String)]) -> Result<(), Failure> {
+    if questions.is_empty() {
+        anstream::eprintln!(
+            "opensoul: --probe-paid: no credential has a configured model and an API that can be asked for one token, so \
+             only free questions are asked"
+        );
+        return Ok(());
+    }
+    anstream::eprintln!("opensoul: --probe-paid sends one request each, about 10 tokens in and 1 token out:");
+    for (id, model) in questions {
+        anstream::eprintln!("  {id}  {model}");
+    }
+    anstream::eprintln!(
+        "At the price of a dear model (15 USD for a million tokens in, 75 out) that is about 0.0003 USD each, at most twice \
+         that if an answer has to be confirmed; your providers' own prices count."
+    );
+    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
+    if !stdin.is_terminal() || !stderr.is_terminal() {
+        return Ok(());
+    }
+    anstream::eprint!("Send them? [y/N] ");
+    let mut answer = String::new();
+    let read = stdin.lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(FailureKind::Cancelled, "nothing was asked"))
+}
