@@ -3,7 +3,9 @@
 
 mod asking;
 mod fake_provider;
+mod fixture_home;
 mod function_tables;
+mod golden;
 mod handover;
 mod house;
 mod models_status;
