@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Environment, FingerprintKey, Secret, Time};
+use crate::formats::bearer::{self, Bearer};
 use crate::formats::gateway_view::{GatewayUnit, UnitScope};
 use crate::formats::installation::Family;
 use crate::formats::provider_env;
@@ -17,6 +18,8 @@ pub(super) struct Found {
     pub port: Option<u16>,
     /// The state directory in its environment.
     pub state_dir: Option<PathBuf>,
+    /// What the known variables say about their own ends.
+    pub bearers: BTreeMap<String, Bearer>,
 }
 
 const FAMILIES: [Family; 4] = [Family::OpenSoul, Family::OpenClaw, Family::Clawdbot, Family::Moltbot];
@@ -114,15 +117,16 @@ impl Reader<'_> {
             .iter()
             .find_map(|n| variables.get(*n))
             .map(|dir| self.env.expand(dir));
-        let environment = variables
-            .into_iter()
-            .filter(|(name, _)| provider_env::provider_of(name).is_some())
-            .map(|(name, value)| (name, self.key.fingerprint(&Secret::new(value))))
-            .collect();
+        let (mut environment, mut bearers) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in variables.into_iter().filter(|(name, _)| provider_env::provider_of(name).is_some()) {
+            let value = Secret::new(value);
+            bearers.extend(bearer::read(&value).map(|bearer| (name.clone(), bearer)));
+            environment.insert(name, self.key.fingerprint(&value));
+        }
         let enabled = self.enabled(&name);
         let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
         let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment };
-        Found { unit, port, state_dir }
+        Found { unit, port, state_dir, bearers }
     }
 
     /// What its files set, in systemd's order: the manager's `environment.d`, `Environment=`, `EnvironmentFile=`, minus
@@ -235,7 +239,7 @@ fn launch_agents(home: &Path) -> Vec<Found> {
                 files,
                 environment: BTreeMap::new(),
             };
-            Some(Found { unit, port: None, state_dir: None })
+            Some(Found { unit, port: None, state_dir: None, bearers: BTreeMap::new() })
         })
         .collect()
 }

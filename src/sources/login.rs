@@ -193,9 +193,7 @@ impl LoginFile {
         let mut found = self.found(profile, provider, kind, Condition::Present);
         let credential = &mut found.credential;
         credential.renewal = if kind == Kind::ApiKey { Renewal::None } else { Renewal::Manual };
-        if let Some(claims) = jwt::claims(&key) {
-            super::decoded(credential, &claims);
-        }
+        super::decode(credential, &key);
         credential.fingerprint = scene.key.fingerprint(&key);
         found.secret = Some(key);
         found

@@ -19,10 +19,10 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
-use crate::domain::{Basis, Credential, Environment, Finding, FingerprintKey, Renewal, Secret, SourceReport, Time};
+use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
+use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
-use crate::formats::jwt;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -114,16 +114,10 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     harvest
 }
 
-/// A bearer token that says itself when it ends: nobody renews that one, a person replaces it.
-fn decoded(credential: &mut Credential, claims: &jwt::Claims) {
-    let fields = [("exp", &claims.expires), ("iat", &claims.issued)];
-    let odd = fields.into_iter().filter_map(|(name, date)| Some(format!("{name} of the token {}", date.remark()?)));
-    credential.notes.extend(odd);
-    if let Some(end) = claims.expires.at() {
-        credential.renewal = Renewal::Manual;
-        credential.clocks.grant_expires = Some(end);
-        credential.clocks.grant_basis = Some(Basis::Decoded);
-        credential.clocks.issued = claims.issued.at();
+/// A secret that says itself when it ends: nobody renews that one, a person replaces it.
+fn decode(credential: &mut Credential, secret: &Secret) {
+    if let Some(bearer) = bearer::read(secret) {
+        bearer.apply(credential);
     }
 }
 
