@@ -3,7 +3,9 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod aws;
 pub mod claude_code;
+mod cloud;
 pub mod codex;
 pub mod declared;
 pub mod dotenv;
@@ -98,6 +100,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(aws::Aws),
+        Box::new(aws::AwsSso),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
