@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::json::{self, Dates, Field};
+use super::sqlite::{self, Database};
 use super::{Found, Harvest, Scene};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Finding, Kind, Origin, Owner, Place, Renewal, Secret,
@@ -17,7 +18,7 @@ use crate::domain::{
 };
 use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{Date, Unit};
-use crate::formats::{ini, json5, jwt, yaml};
+use crate::formats::{dotenv, ini, json5, jwt, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,10 @@ pub(super) enum Format {
     Toml,
     /// Sections of `name = value`; each section becomes an object.
     Ini,
+    /// `NAME=value`; of two with one name the last counts.
+    Dotenv,
+    /// A secret and nothing else: a text under the name `""`.
+    Bare,
 }
 
 /// One file of one tool.
@@ -117,6 +122,27 @@ impl LoginFile {
             }
             Err(trouble) => trouble,
         };
+        self.broken(&trouble, harvest);
+        None
+    }
+
+    /// The same for a database.
+    pub fn open_database(&mut self, harvest: &mut Harvest) -> Option<Database> {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        match sqlite::open(&self.path) {
+            Ok(database) => {
+                self.modified = database.as_ref().and_then(|database| database.modified);
+                database
+            }
+            Err(trouble) => {
+                self.broken(&trouble, harvest);
+                None
+            }
+        }
+    }
+
+    /// Says that the file is there and of no use.
+    pub fn broken(&mut self, trouble: &Trouble, harvest: &mut Harvest) {
         self.up = false;
         harvest.findings.push(trouble.finding(&self.path, &self.fix));
         if !self.settings {
@@ -125,7 +151,6 @@ impl LoginFile {
             let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
             harvest.found.push(self.found("default", self.provider, Kind::Oauth, condition));
         }
-        None
     }
 
     /// Files the report, and gives what was said about keys of this file their line and column.
@@ -237,6 +262,32 @@ impl LoginFile {
         date
     }
 
+    /// The key that settings hold, or name (`$NAME`) and keep elsewhere: `key` says why there is none here. A name that leads
+    /// nowhere may well lead somewhere in the tool's own environment, so it is shown and nobody is alarmed.
+    pub fn referred(
+        &self,
+        (profile, provider, kind): (&str, &str, Kind),
+        key: Result<Secret, String>,
+        scene: &Scene<'_>,
+    ) -> Found {
+        match key {
+            Ok(key) => self.key(profile, provider, kind, key, scene),
+            Err(why) => {
+                let mut found = self.found(profile, provider, kind, Condition::Unresolved(why));
+                found.credential.declared_in_use = Some(false);
+                found
+            }
+        }
+    }
+
+    /// A login that exists and that only its tool can open (a keyring, its own encryption); `why` follows "it cannot be read:".
+    pub fn sealed(&self, profile: &str, provider: &str, why: impl Into<String>) -> Found {
+        let mut found = self.found(profile, provider, Kind::Oauth, Condition::Unreadable(why.into()));
+        // Not the file is unreadable, but what it stands for.
+        found.credential.origin.path = None;
+        found
+    }
+
     /// A finding about something in this file that cannot be what it should be.
     pub fn damaged(&self, key: &str, what: &str) -> Finding {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", self.path.display()), &self.fix)
@@ -308,5 +359,10 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             broken("is not TOML", Some((line, before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1)))
         }),
         Format::Ini => Ok(ini::parse(text)),
+        Format::Dotenv => {
+            let assignments = dotenv::parse(text).into_iter();
+            Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
+        }
+        Format::Bare => Ok(Map::from_iter([(String::new(), Value::String(text.trim().to_owned()))])),
     }
 }

@@ -3,6 +3,7 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod amp;
 pub mod aws;
 pub mod claude_code;
 mod cloud;
@@ -13,6 +14,8 @@ pub mod env;
 mod json;
 mod login;
 pub mod opensoul;
+mod reference;
+mod sqlite;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -100,6 +103,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(amp::Amp),
         Box::new(aws::Aws),
         Box::new(aws::AwsSso),
         Box::new(env::Env),
@@ -116,6 +120,24 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
         source.read(scene, &mut harvest);
     }
     harvest
+}
+
+/// Where tools keep data unless they are told otherwise.
+fn data_home(env: &Environment) -> PathBuf {
+    base(env, "XDG_DATA_HOME", ".local/share")
+}
+
+/// Where tools keep settings unless they are told otherwise.
+fn config_home(env: &Environment) -> PathBuf {
+    base(env, "XDG_CONFIG_HOME", ".config")
+}
+
+/// A base directory: the standard asks for an absolute path and to pass over any other.
+fn base(env: &Environment, name: &str, usual: &str) -> PathBuf {
+    match env.get(name).map(Path::new).filter(|path| path.is_absolute()) {
+        Some(path) => path.to_owned(),
+        None => env.home().join(usual),
+    }
 }
 
 /// A secret that says itself when it ends: nobody renews that one, a person replaces it.

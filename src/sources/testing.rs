@@ -6,7 +6,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{Harvest, Scene, Source};
 use crate::config::Declared;
-use crate::domain::{Environment, FingerprintKey, Time};
+use crate::domain::{Condition, Environment, FingerprintKey, Time};
 
 pub(super) struct Home {
     dir: tempfile::TempDir,
@@ -63,5 +63,58 @@ impl Home {
         let mut harvest = Harvest::default();
         source.read(&scene, &mut harvest);
         harvest
+    }
+}
+
+/// Breaks the file at `place` in every way that does not depend on what it should hold, and by each of `contents` (in which
+/// the text `tell-nobody` must never come back). Shows that each is one finding at that file and a report that is not up, and
+/// (`shown`) one credential that cannot be judged, or none where nothing is lost with the file.
+pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&str], shown: bool) {
+    type Make<'a> = Box<dyn Fn(&Home) + 'a>;
+    let mut ways: Vec<(String, Make<'_>)> = vec![
+        ("not UTF-8".to_owned(), Box::new(|home| home.write(place, b"tell-nobody \xff\xfe"))),
+        ("huge".to_owned(), Box::new(|home| home.write(place, vec![b' '; 9 << 20]))),
+        ("a directory".to_owned(), Box::new(|home| std::fs::create_dir_all(home.path(place)).unwrap())),
+        (
+            "a loop of links".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                std::os::unix::fs::symlink(home.path(place), home.path(place)).unwrap();
+            }),
+        ),
+        (
+            "a link to nothing".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                std::os::unix::fs::symlink(home.path("nowhere"), home.path(place)).unwrap();
+            }),
+        ),
+        (
+            "a pipe".to_owned(),
+            Box::new(|home| {
+                home.write(&format!("{place}.beside"), "");
+                let kind = rustix::fs::FileType::Fifo;
+                rustix::fs::mknodat(rustix::fs::CWD, home.path(place), kind, 0o600.into(), 0).unwrap();
+            }),
+        ),
+    ];
+    for text in contents {
+        ways.push((format!("{text:?}"), Box::new(move |home| home.write(place, text))));
+    }
+    for (way, make) in ways {
+        let home = Home::new();
+        make(&home);
+        let harvest = home.read(source);
+        let [finding] = harvest.findings.as_slice() else { panic!("{place}, {way}: {:?}", harvest.findings) };
+        assert!(["store.unparsable", "store.unreadable"].contains(&finding.id.as_str()), "{way}: {finding:?}");
+        assert_eq!(finding.place.path, Some(home.path(place)), "{way}");
+        let said = format!("{finding:?}{:?}", harvest.found.iter().map(|found| &found.credential).collect::<Vec<_>>());
+        assert!(!said.contains("tell-nobody") && !finding.fix.is_empty(), "{way}: {said}");
+        assert!(harvest.reports.iter().any(|report| !report.up), "{way}");
+        assert_eq!(harvest.found.len(), usize::from(shown), "{place}, {way}");
+        for found in &harvest.found {
+            let expected = matches!(found.credential.condition, Condition::Unreadable(_) | Condition::Damaged(_));
+            assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
+        }
     }
 }
