@@ -5,12 +5,14 @@
 
 pub mod amp;
 pub mod aws;
+pub mod azure;
 pub mod claude_code;
 mod cloud;
 pub mod codex;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
+pub mod gcloud;
 mod json;
 mod login;
 pub mod opensoul;
@@ -106,6 +108,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(amp::Amp),
         Box::new(aws::Aws),
         Box::new(aws::AwsSso),
+        Box::new(azure::Azure),
+        Box::new(gcloud::Gcloud),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(declared::Declared),
