@@ -9,6 +9,7 @@ pub mod azure;
 pub mod claude_code;
 mod cloud;
 pub mod codex;
+pub mod databricks;
 pub mod declared;
 pub mod dotenv;
 pub mod env;
@@ -109,6 +110,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(aws::Aws),
         Box::new(aws::AwsSso),
         Box::new(azure::Azure),
+        Box::new(databricks::Databricks),
         Box::new(gcloud::Gcloud),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
