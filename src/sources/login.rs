@@ -48,6 +48,8 @@ pub(super) struct LoginFile {
     fix: String,
     /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
     settings: bool,
+    /// Not a file, but an item of the keyring.
+    keyring: bool,
     modified: Option<Time>,
     alive: Option<Time>,
     text: Zeroizing<String>,
@@ -76,12 +78,19 @@ impl LoginFile {
             path,
             fix,
             settings: false,
+            keyring: false,
             modified: None,
             alive: None,
             text,
             up: true,
             before: (0, 0),
         }
+    }
+
+    /// The item of the keyring with this service, which stands for a file.
+    pub fn keyring(source: &'static str, provider: &'static str, service: &str, fix: impl Into<String>) -> Self {
+        let place = PathBuf::from(format!("keyring item {service}"));
+        Self { keyring: true, ..Self::new(source, provider, place, fix) }
     }
 
     /// A file of settings that may hold keys among other things.
@@ -124,6 +133,20 @@ impl LoginFile {
         };
         self.broken(&trouble, harvest);
         None
+    }
+
+    /// The same for what the keyring holds.
+    pub fn open_text(&mut self, text: &Secret, harvest: &mut Harvest) -> Option<Map<String, Value>> {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        self.text = Zeroizing::new(text.expose().to_owned());
+        parse(&self.text, Format::Json).map_err(|trouble| self.broken(&trouble, harvest)).ok()
+    }
+
+    /// Shows a login that the keyring does not give away.
+    pub fn withheld(&mut self, why: String, harvest: &mut Harvest) {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        self.up = false;
+        harvest.found.push(self.sealed("default", self.provider, why));
     }
 
     /// The same for a database.
@@ -296,13 +319,14 @@ impl LoginFile {
 
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
+        let path = (!self.keyring).then(|| self.path.clone());
         let credential = Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
             profile: profile.to_owned(),
             kind,
             agent: None,
-            origin: Origin { source: self.source.to_owned(), path: Some(self.path.clone()), modified: self.modified },
+            origin: Origin { source: self.source.to_owned(), path, modified: self.modified },
             owner: Owner::Tool,
             renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
             condition,

@@ -15,6 +15,7 @@ pub mod dotenv;
 pub mod env;
 pub mod gcloud;
 mod json;
+mod keyring;
 mod login;
 pub mod opensoul;
 mod reference;

@@ -50,6 +50,11 @@ impl Home {
     }
 
     pub fn read(&self, source: &dyn Source) -> Harvest {
+        self.with_scene(|scene, harvest| source.read(scene, harvest))
+    }
+
+    /// For what reads otherwise than a source does.
+    pub fn with_scene(&self, read: impl FnOnce(&Scene<'_>, &mut Harvest)) -> Harvest {
         let scene = Scene {
             env: &self.env,
             cwd: self.cwd.as_deref(),
@@ -61,7 +66,7 @@ impl Home {
             key: &FingerprintKey::new(&[3; 32]),
         };
         let mut harvest = Harvest::default();
-        source.read(&scene, &mut harvest);
+        read(&scene, &mut harvest);
         harvest
     }
 }
