@@ -265,7 +265,7 @@ fn broken_items() {
     assert!(on_mac(&home).found.is_empty());
     // Where it was never used nothing is asked.
     std::fs::remove_dir_all(home.path(".claude")).unwrap();
-    mac(&mut home, &[("Claude Code-credentials", "touch \"$HOME/asked\"")]);
+    mac(&mut home, &[("Claude Code-credentials", ": >\"$HOME/asked\"")]);
     std::fs::remove_dir_all(home.path(".claude")).unwrap();
     assert!(on_mac(&home).found.is_empty() && !home.path("asked").exists());
 }
