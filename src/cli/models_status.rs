@@ -60,6 +60,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         preferred: Family::of_program(&context.program.name),
         env_is_source: true,
         dotenv: &[],
+        secrets: &[],
         declared: &[],
         now,
         key,

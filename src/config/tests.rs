@@ -27,6 +27,7 @@ zone = "Asia/Shanghai"
 [sources]
 env = true
 dotenv = ["~/a/.env"]
+secrets = ["~/mnt"]
 [[declared]]
 name = "ci"
 provider = "anthropic"
@@ -77,7 +78,10 @@ fn every_section_is_read() {
     let config = good(FULL);
     assert_eq!(config.status.rhythm, Rhythm::Every(Span::minutes(5)));
     assert_eq!(config.probe.as_ref().map(|probe| probe.zone), Some(Tz::Asia__Shanghai));
-    assert_eq!(config.sources, Sources { env: true, dotenv: vec!["/home/a/a/.env".into()] });
+    assert_eq!(
+        config.sources,
+        Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], secrets: vec!["/home/a/mnt".into()] }
+    );
     assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
     assert!(!config.declared[0].in_use);
     assert_eq!(config.providers["anthropic"].base_url.as_deref(), Some("https://proxy.example.org"));

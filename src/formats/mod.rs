@@ -18,5 +18,6 @@ pub mod jwt;
 pub mod model_ref;
 pub mod provider_env;
 pub mod provider_id;
+pub mod shell_startup;
 pub mod systemd_unit;
 pub mod yaml;

@@ -80,6 +80,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         preferred: Family::of_program(&look.program.name),
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
+        secrets: &look.config.sources.secrets,
         declared: &look.config.declared,
         now: look.now,
         key: look.key,

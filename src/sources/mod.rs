@@ -17,9 +17,11 @@ pub mod gcloud;
 mod json;
 mod keyring;
 mod login;
+pub mod mounted;
 pub mod opensoul;
 mod reference;
 mod sqlite;
+pub mod startup;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -45,6 +47,8 @@ pub struct Scene<'a> {
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.
     pub dotenv: &'a [PathBuf],
+    /// Folders of secrets, one file for each, from `monitor.toml`.
+    pub secrets: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
     /// The instant of this observation.
@@ -115,6 +119,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(gcloud::Gcloud),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
+        Box::new(mounted::Mounted),
+        Box::new(startup::Startup),
         Box::new(declared::Declared),
     ]
 }

@@ -14,6 +14,7 @@ pub(super) struct Home {
     pub env_is_source: bool,
     pub cwd: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
+    pub secrets: Vec<PathBuf>,
     pub declared: Vec<Declared>,
 }
 
@@ -31,7 +32,7 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
-        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), declared: Vec::new() }
+        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), secrets: Vec::new(), declared: Vec::new() }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -61,6 +62,7 @@ impl Home {
             preferred: None,
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
+            secrets: &self.secrets,
             declared: &self.declared,
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),

@@ -30,6 +30,21 @@ pub(super) fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_
     Some(credential(name, provider, provider_env::kind_of(name), secret, place, scene))
 }
 
+/// The credential in a file that is named after a known variable and holds nothing but its value.
+pub(super) fn in_file(name: &str, secret: Secret, place: &Place<'_>, scene: &Scene<'_>) -> Found {
+    let blank = secret.is_blank();
+    let provider = provider_env::provider_of(name).unwrap_or("unknown");
+    let mut found = credential(name, provider, provider_env::kind_of(name), secret, place, scene);
+    if let Some(path) = place.path {
+        found.credential.fix = format!("{}, then write it to {}.", get(name, provider), path.display());
+    }
+    if blank {
+        found.credential.condition = Condition::Absent("the file is empty".to_owned());
+        found.secret = None;
+    }
+    found
+}
+
 /// What a name must end in to stand for a secret at all.
 const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "AUTH"];
 
@@ -84,13 +99,20 @@ fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Pl
     Found { credential, secret: Some(secret) }
 }
 
+/// How a new one is made.
+fn get(name: &str, provider: &str) -> String {
+    match name {
+        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
+        _ => format!("Make a new key at {provider}"),
+    }
+}
+
 /// A command, or a sentence that begins with a capital letter.
 fn fix(name: &str, provider: &str, place: &Place<'_>) -> String {
-    let get = match name {
-        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
-        "VERCEL_OIDC_TOKEN" => return "vercel env pull".to_owned(),
-        _ => format!("Make a new key at {provider}"),
-    };
+    if name == "VERCEL_OIDC_TOKEN" {
+        return "vercel env pull".to_owned();
+    }
+    let get = get(name, provider);
     match place.path {
         Some(path) => format!("{get}, then set {name} in {}.", path.display()),
         None => format!("{get}, then set {name} where this environment comes from."),
