@@ -23,8 +23,9 @@ pub(super) fn merge(
 ) -> (BTreeMap<String, Sighting>, Sight) {
     let sight = match (&own, running, unit) {
         (Some(_), ..) => Sight::Running,
-        (None, true, _) | (None, false, None) => Sight::Blind,
-        (None, false, Some(_)) => Sight::Planned,
+        (None, false, Some(unit)) if unit.complete => Sight::Planned,
+        // What could be read of an unfinished picture is shown; what is not in it may be there all the same.
+        _ => Sight::Blind,
     };
     let told = own.as_ref().and_then(process::state_dir).or(unit.and_then(|u| u.state_dir.as_deref()));
     let installation = installation_of(installations, told, unit);
@@ -39,7 +40,7 @@ pub(super) fn merge(
                 );
             }
         }
-        None if sight == Sight::Planned => {
+        None if !running => {
             for (name, fingerprint) in unit.iter().flat_map(|u| &u.unit.environment) {
                 let from = SeenIn::Unit(unit.map(|u| u.unit.name.clone()).unwrap_or_default());
                 let bearer = unit.and_then(|u| u.bearers.get(name)).cloned();

@@ -273,6 +273,20 @@ fn units_are_read_with_their_drop_ins_and_files() {
 }
 
 #[test]
+fn a_file_of_a_unit_that_cannot_be_read_leaves_open_what_is_in_it() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    fs::create_dir_all(tree.dir.path().join("home/gateway.env")).unwrap();
+    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=%h/gateway.env\n";
+    tree.unit("opensoul-gateway.service", text, true);
+    let view = tree.look();
+    assert_eq!(view.sight, Sight::Blind);
+    assert_eq!(view.visible.keys().collect::<Vec<_>>(), ["GROQ_API_KEY"]);
+    fs::remove_dir(tree.dir.path().join("home/gateway.env")).unwrap();
+    assert_eq!(tree.look().sight, Sight::Planned, "one that is not there sets nothing");
+}
+
+#[test]
 fn a_gateway_on_another_address_is_found_by_its_listener() {
     let mut tree = Tree::new();
     let port = tree.listens_on(Ipv4Addr::new(127, 0, 0, 2));

@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub port: Option<u16>,
     /// The state directory in its environment.
     pub state_dir: Option<PathBuf>,
+    /// True if all files that its environment comes from could be read: what they do not set is then not there.
+    pub complete: bool,
     /// What the known variables say about their own ends.
     pub bearers: BTreeMap<String, Bearer>,
 }
@@ -108,6 +110,12 @@ impl Reader<'_> {
         let texts: Vec<String> = sources.iter().map(|p| crate::files::text(p).to_string()).collect();
         let settings = systemd_unit::parse(texts.iter().map(String::as_str), &specifiers);
         sources.extend(settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)));
+        // A file of root's that holds the keys of a system service, mostly.
+        let complete = sources.iter().all(|path| match crate::files::regular(path) {
+            Ok(Some(_)) => crate::files::reading(path).is_ok(),
+            Ok(None) => true,
+            Err(_) => false,
+        });
         let variables = self.variables(&settings);
 
         let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
@@ -126,7 +134,7 @@ impl Reader<'_> {
         let enabled = self.enabled(&name);
         let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
         let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment };
-        Found { unit, port, state_dir, bearers }
+        Found { unit, port, state_dir, complete, bearers }
     }
 
     /// What its files set, in systemd's order: the manager's `environment.d`, `Environment=`, `EnvironmentFile=`, minus
@@ -239,7 +247,7 @@ fn launch_agents(home: &Path) -> Vec<Found> {
                 files,
                 environment: BTreeMap::new(),
             };
-            Some(Found { unit, port: None, state_dir: None, bearers: BTreeMap::new() })
+            Some(Found { unit, port: None, state_dir: None, complete: false, bearers: BTreeMap::new() })
         })
         .collect()
 }
