@@ -37,13 +37,14 @@ pub const LIMIT: u64 = 8 << 20;
 /// # Errors
 /// What is in the way: no permission on the way, a directory, a loop of links, a pipe.
 pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
-    let metadata = match std::fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => return Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(unreadable("is a link to nothing")),
+    let followed = |metadata: Metadata| if metadata.is_symlink() { std::fs::metadata(path) } else { Ok(metadata) };
+    let metadata = match path.symlink_metadata().map(followed) {
+        Ok(Ok(metadata)) => metadata,
+        Ok(Err(error)) if error.kind() == ErrorKind::NotFound => return Err(unreadable("is a link to nothing")),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         // A file where a directory of the path should be: whatever it is, our file is not there.
-        Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
-        Err(error) => return Err(in_the_way(&error)),
+        Ok(Err(error)) | Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Ok(Err(error)) | Err(error) => return Err(in_the_way(&error)),
     };
     if metadata.is_dir() {
         return Err(unreadable("is a directory, not a file"));
@@ -60,10 +61,13 @@ pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
 /// # Errors
 /// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
-    let Some((bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
-    match not_text(&bytes) {
-        Some(at) => Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: Some(at) }),
-        None => Ok(Some(contents(&bytes, modified))),
+    let Some((mut bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    match String::from_utf8(std::mem::take(&mut *bytes)) {
+        Ok(text) => Ok(Some(Contents { text: Zeroizing::new(text), modified })),
+        Err(error) => {
+            let bytes = Zeroizing::new(error.into_bytes());
+            Err(Trouble { unparsable: true, why: "is not text (not UTF-8)".to_owned(), at: not_text(&bytes) })
+        }
     }
 }
 
@@ -79,11 +83,8 @@ pub fn read_lines(path: &Path, limit: u64) -> Result<Option<(Contents, Option<Tr
         why: "has bytes that are not text (not UTF-8); the other lines count".to_owned(),
         at: Some(at),
     });
-    Ok(Some((contents(&bytes, modified), trouble)))
-}
-
-fn contents(bytes: &[u8], modified: Option<Time>) -> Contents {
-    Contents { text: Zeroizing::new(String::from_utf8_lossy(bytes).into_owned()), modified }
+    let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+    Ok(Some((Contents { text, modified }, trouble)))
 }
 
 /// Line and column, from 1, of the first byte that is no text.
@@ -102,15 +103,63 @@ fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let file = reading(path)?;
-    // One allocation of the final size: growing would leave copies of secrets behind.
+    let mut file = reading(path)?;
+    // One allocation of the final size, for growing would leave copies of secrets behind; and one read of it, for the end of
+    // a regular file is where a read comes back short.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size + 1));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| in_the_way(&error))?;
+    let mut bytes = Zeroizing::new(vec![0; size + 1]);
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(read) => {
+                filled += read;
+                if filled == size {
+                    break;
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(in_the_way(&error)),
+        }
+    }
+    bytes.truncate(filled);
+    // It grows while it is read: the rest comes in its own time.
+    if filled > size {
+        file.take(limit + 1 - size as u64).read_to_end(&mut bytes).map_err(|error| in_the_way(&error))?;
+    }
     if bytes.len() as u64 > limit {
         return Err(too_large());
     }
     Ok(Some((bytes, metadata.modified().ok().map(Time::from))))
+}
+
+/// Does one thing for each of many, on all cores if they are many; results in the order of the items.
+///
+/// A machine has one agent or a thousand. What is done for each is mostly waiting for the kernel.
+pub fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    /// Below this a thread costs more than it saves.
+    const MANY: usize = 64;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+    if items.len() < MANY || cores == 1 {
+        return items.iter().map(work).collect();
+    }
+    let share = items.len().div_ceil(cores);
+    let work = &work;
+    std::thread::scope(|scope| {
+        let mut shares = items.chunks(share);
+        let own = shares.next().unwrap_or_default();
+        let others: Vec<_> =
+            shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
+        let mut results: Vec<R> = Vec::with_capacity(items.len());
+        results.extend(own.iter().map(work));
+        for other in others {
+            match other.join() {
+                Ok(those) => results.extend(those),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
 }
 
 /// Opens for reading without waiting for the other end of a pipe.

@@ -128,7 +128,7 @@ fn variables(config: &Config) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use chrono_tz::Tz;
+    use crate::domain::Zone;
 
     use super::*;
     use crate::config::parse;
@@ -153,9 +153,9 @@ mod tests {
         "#;
         let mut env = Environment::default();
         env.set("ONE", "x");
-        let config = parse(text, None, &env, Tz::UTC).expect("good");
+        let config = parse(text, None, &env, Zone::UTC).expect("good");
         let now = "2026-11-22T18:01:00Z".parse().expect("time");
         insta::assert_snapshot!(summary(&config, &env, now));
-        insta::assert_snapshot!(summary(&parse("", None, &env, Tz::UTC).expect("good"), &env, now));
+        insta::assert_snapshot!(summary(&parse("", None, &env, Zone::UTC).expect("good"), &env, now));
     }
 }

@@ -12,6 +12,7 @@ mod monitor_init;
 mod monitor_once;
 mod monitor_run;
 mod plugin;
+mod print;
 pub mod reading;
 mod status;
 

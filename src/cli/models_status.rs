@@ -2,14 +2,14 @@
 //! and prints. No runtime and no network, but for `--probe`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::domain::{
-    CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState, Secret, Selection, Snapshot,
+    Credential, CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState, Secret, Selection, Snapshot,
     SourceReport, Time, VerdictKind,
 };
 use crate::engine::assess::assess;
@@ -33,7 +33,7 @@ use crate::store::Remembered;
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
-use super::{Context, monitor_run};
+use super::{Context, monitor_run, print};
 
 /// Runs `models` and `models status`.
 pub fn run(models: Models, context: &Context) -> Outcome {
@@ -61,6 +61,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         env_is_source: true,
         dotenv: &[],
         secrets: &[],
+        litellm: &[],
         declared: &[],
         now,
         key,
@@ -68,6 +69,9 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
     let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
     let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;
+    // What is large is not dropped here and below: the process ends with this command, and to take ten thousand profiles
+    // apart would only cost time.
+    let installation = ManuallyDrop::new(installation);
     refuse_invalid_config(&installation)?;
     let none = GatewayConfig::default();
     let config = installation.config.as_ref().unwrap_or(&none);
@@ -77,18 +81,19 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let store = store.ok_or_else(|| Failure::new(FailureKind::Bug, "no agent"))?;
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let now_ms = now.timestamp_millis() as f64;
-    let view = View::new(&installation, store, config, now_ms);
+    let view = ManuallyDrop::new(View::new(&installation, store, config, now_ms));
     without_provider(config, agent_id);
     let compat = scope == CheckScope::Store;
     let rows = document::rows(config, &installation.env, &view, agent_id, compat);
     if args.plain {
         let (_, resolved) = document::default_model(config, agent_id);
-        print(&format!("{resolved}\n"))?;
+        print::text(&format!("{resolved}\n"))?;
         if !args.check {
             return Ok(0);
         }
     }
-    let (snapshot, mut secrets) = judge(&installation, &view, config, agent_id, &rows, &scene, &memory);
+    let (snapshot, mut secrets) = judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe);
+    let snapshot = ManuallyDrop::new(snapshot);
     let check = exit_code(&snapshot, CheckScope::InUse);
     let home = context.env.home();
     let input = Input {
@@ -104,7 +109,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         now_ms,
         index: document::Index::new(config, &rows, &snapshot),
     };
-    let mut status = document::build(&input);
+    let mut status = ManuallyDrop::new(document::build(&input));
     if compat {
         let CheckResult { code, reasons } = document::store_check(&status);
         status.check = document::Check { exit_code: code, because: reasons };
@@ -119,13 +124,12 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         status.auth.probes = Some(block);
     }
     show(args, &status, &snapshot, &context.env, now)?;
-    if !args.check {
-        return Ok(0);
-    }
-    Ok(match args.exit_codes {
+    let code = match args.exit_codes {
+        _ if !args.check => 0,
         ExitCodes::Guide => status.check.exit_code,
         ExitCodes::Nagios => nagios(status.check.exit_code),
-    })
+    };
+    Ok(code)
 }
 
 fn nagios(code: u8) -> u8 {
@@ -137,36 +141,29 @@ fn nagios(code: u8) -> u8 {
     }
 }
 
-fn show(args: &Args, status: &ModelsStatus, snapshot: &Snapshot, env: &Environment, now: Time) -> Result<(), Failure> {
+fn show(
+    args: &Args,
+    status: &ModelsStatus<'_>,
+    snapshot: &Snapshot,
+    env: &Environment,
+    now: Time,
+) -> Result<(), Failure> {
     if args.plain {
         return Ok(());
     }
     if args.json {
-        let mut json = serde_json::to_string_pretty(status)
-            .map_err(|_| Failure::new(FailureKind::Bug, "the document cannot be written as JSON"))?;
-        json.push('\n');
-        return print(&json);
+        return print::json(status);
     }
     let home = env.home();
     let looked: Vec<String> =
         snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, &home)).collect();
-    let local = |at: Time| at.with_timezone(&chrono::Local).format("%Y-%m-%d %H:%M").to_string();
+    let zone = config::local_zone(env);
+    let local = |at: Time| zone.minute(at);
     let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
     let columns = env.get("COLUMNS").and_then(|c| c.parse().ok());
     let page =
         text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home: &home };
-    print(&text::render(status, &page))
-}
-
-/// Writes all of it, to a pipe of any size; a reader that went away is no error.
-fn print(out: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(out.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
-        }
-        _ => Ok(()),
-    }
+    print::text(&text::render(status, &page))
 }
 
 fn options(args: &Args) -> Result<probes::Options, Failure> {
@@ -310,16 +307,18 @@ fn without_provider(config: &GatewayConfig, agent: Option<&str>) {
     }
 }
 
-/// Judges what this agent's gateway could use.
+/// Judges what this agent's gateway could use; with its secrets if they are to be asked about.
 fn judge(
     installation: &Installation,
     view: &View<'_>,
-    config: &GatewayConfig,
     agent: Option<&str>,
     rows: &[document::Row],
     scene: &Scene<'_>,
     memory: &Memory,
+    keep_secrets: bool,
 ) -> (Snapshot, BTreeMap<CredentialId, Secret>) {
+    let none = GatewayConfig::default();
+    let config = installation.config.as_ref().unwrap_or(&none);
     let providers: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
     let mut unique = providers.clone();
     unique.sort_unstable();
@@ -336,13 +335,14 @@ fn judge(
     let mut looked = vec![installation.config_path.clone(), view.agent.store_path.clone()];
     looked.extend(main.map(|m| m.store_path.clone()));
     looked.push(installation.state_dir.join(".env"));
-    let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
-    for Found { credential, secret } in found {
-        if let Some(secret) = secret {
+    let mut secrets = BTreeMap::new();
+    let part = |Found { credential, secret }| {
+        if let Some(secret) = secret.filter(|_| keep_secrets) {
             secrets.insert(credential.id.clone(), secret);
         }
-        credentials.push(credential);
-    }
+        credential
+    };
+    let credentials: Vec<Credential> = found.into_iter().map(part).collect();
     let observation = Observation {
         host: String::new(),
         verdicts: observe::verdicts(&credentials, &memory.remembered, scene.now),

@@ -87,6 +87,10 @@ impl Reading {
     /// One observation in a person's shell.
     #[must_use]
     pub fn observe(&self, program: Program) -> Observed {
+        self.look(program, false)
+    }
+
+    fn look(&self, program: Program, keep_secrets: bool) -> Observed {
         let cwd = std::env::current_dir().ok();
         observe::observe(&Look {
             env: &self.env,
@@ -96,6 +100,7 @@ impl Reading {
             program,
             remembered: &self.remembered,
             key: &self.key,
+            keep_secrets,
             now: self.now,
         })
     }
@@ -110,9 +115,9 @@ impl Reading {
         let clients = Clients::new(&self.env);
         let settings = Settings { providers: self.config.providers.clone(), ..Settings::default() };
         let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env };
-        let seen = self.observe(program.clone());
+        let seen = self.look(program.clone(), true);
         let wanted: Vec<CredentialId> = seen.snapshot.credentials.iter().map(|one| one.credential.id.clone()).collect();
-        let again = async || Ok::<_, Infallible>(self.observe(program.clone()));
+        let again = async || Ok::<_, Infallible>(self.look(program.clone(), true));
         let Ok(answers) = monitor_run::runtime()?.block_on(asker.ask_twice(seen, &wanted, again, PATIENCE));
         answers.teach(&mut self.remembered);
         self.remembered.provider_date = answers.provider_date;

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use chrono_tz::Tz;
+use crate::domain::Zone;
 
 use super::values;
 use crate::domain::Environment;
@@ -50,11 +50,11 @@ fn base(env: &Environment, variable: &str, default: &str) -> PathBuf {
 
 /// The zone people on this machine think in: `$TZ`, else the system's, else UTC.
 #[must_use]
-pub fn local_zone(env: &Environment) -> Tz {
+pub fn local_zone(env: &Environment) -> Zone {
     env.get("TZ")
         .and_then(|name| values::zone(name.trim_start_matches(':')))
         .or_else(|| iana_time_zone::get_timezone().ok().and_then(|name| values::zone(&name)))
-        .unwrap_or(Tz::UTC)
+        .unwrap_or(Zone::UTC)
 }
 
 /// True on Termux, where any app can reach loopback.
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn zones() {
-        assert_eq!(local_zone(&env(&[("TZ", ":Asia/Shanghai")])), Tz::Asia__Shanghai);
+        assert_eq!(local_zone(&env(&[("TZ", ":Asia/Shanghai")])), "Asia/Shanghai".parse().unwrap());
         assert!(is_termux(&env(&[("PREFIX", "/data/data/com.termux/files/usr")])));
         assert!(!is_termux(&env(&[("PREFIX", "/usr")])));
     }

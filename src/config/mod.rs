@@ -19,7 +19,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use chrono_tz::Tz;
+use crate::domain::Zone;
 
 use crate::domain::{Environment, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
@@ -37,7 +37,7 @@ pub const TEMPLATE: &str = include_str!("template.toml");
 ///
 /// # Errors
 /// All problems at once.
-pub fn parse(text: &str, path: Option<&Path>, env: &Environment, local: Tz) -> Result<Config, Vec<Problem>> {
+pub fn parse(text: &str, path: Option<&Path>, env: &Environment, local: Zone) -> Result<Config, Vec<Problem>> {
     match read(text, path, env, local) {
         (Some((config, _)), problems) if problems.is_empty() => Ok(config),
         (_, problems) => Err(problems),
@@ -49,7 +49,7 @@ type Secrets = Vec<(Place, SecretRef)>;
 
 /// What can be made of a text, and every problem in it. Without a configuration the syntax was wrong; with both, the
 /// configuration is only good for looking at the secrets it names.
-fn read(text: &str, path: Option<&Path>, env: &Environment, local: Tz) -> (Option<(Config, Secrets)>, Vec<Problem>) {
+fn read(text: &str, path: Option<&Path>, env: &Environment, local: Zone) -> (Option<(Config, Secrets)>, Vec<Problem>) {
     let file = tree::File::new(path, text);
     let (document, errors) = toml::de::DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -71,7 +71,7 @@ fn validate<'a>(
     document: &'a toml::de::DeTable<'a>,
     context: &Context<'_>,
     path: Option<&Path>,
-    local: Tz,
+    local: Zone,
 ) -> Config {
     let root = &mut tree::Table::root(file, document);
     let (status, probe) = sections::schedule(root, local);
@@ -184,11 +184,13 @@ pub struct Sources {
     pub dotenv: Vec<PathBuf>,
     /// Folders of secrets, one file for each.
     pub secrets: Vec<PathBuf>,
+    /// Settings of LiteLLM proxies to read.
+    pub litellm: Vec<PathBuf>,
 }
 
 impl Default for Sources {
     fn default() -> Self {
-        Self { env: false, dotenv: Vec::new(), secrets: vec![PathBuf::from(CONTAINER_SECRETS)] }
+        Self { env: false, dotenv: Vec::new(), litellm: Vec::new(), secrets: vec![PathBuf::from(CONTAINER_SECRETS)] }
     }
 }
 

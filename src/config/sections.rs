@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
-use chrono_tz::Tz;
+use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
@@ -26,7 +26,7 @@ pub(super) fn not_yet(root: &mut Table<'_>) {
 }
 
 /// `[schedule]`: when files are read, when providers are asked, in which zone.
-pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Option<Schedule>) {
+pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<Schedule>) {
     let mut zone = local;
     let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
     let mut probe = Some(Rhythm::Cron("*/30 * * * *".to_owned()));
@@ -35,7 +35,7 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Tz) -> (Schedule, Option<Sch
             match values::zone(text.value) {
                 Some(found) => zone = found,
                 None => {
-                    let near = super::tree::nearest(text.value, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+                    let near = super::tree::nearest(text.value, Zone::names());
                     let fix = near.map_or_else(
                         || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
                         |near| format!("did you mean \"{near}\"?"),
@@ -64,14 +64,14 @@ pub(super) fn sources(root: &mut Table<'_>, context: &Context<'_>) -> Sources {
     let env = table.flag("env").unwrap_or(false);
     let mut paths =
         |name| -> Option<Vec<_>> { Some(table.texts(name)?.iter().map(|path| context.path(path.value)).collect()) };
-    let dotenv = paths("dotenv").unwrap_or_default();
+    let (dotenv, litellm) = (paths("dotenv").unwrap_or_default(), paths("litellm").unwrap_or_default());
     let secrets = paths("secrets").unwrap_or_else(|| Sources::default().secrets);
     table.finish();
-    Sources { env, dotenv, secrets }
+    Sources { env, dotenv, litellm, secrets }
 }
 
 /// `[[declared]]`
-pub(super) fn declared(root: &mut Table<'_>, zone: Tz) -> Vec<Declared> {
+pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
     let mut names = BTreeSet::new();
     let mut all = Vec::new();
     for mut table in root.tables("declared") {
@@ -118,7 +118,7 @@ pub(super) fn unique_name(table: &mut Table<'_>, names: &mut BTreeSet<String>) -
     Some(text.to_owned())
 }
 
-fn moment(table: &mut Table<'_>, name: &'static str, zone: Tz) -> Option<At<Time>> {
+fn moment(table: &mut Table<'_>, name: &'static str, zone: Zone) -> Option<At<Time>> {
     let value = table.value(name)?;
     let found = match value.inner {
         DeValue::String(text) => values::moment(text, zone),

@@ -11,11 +11,11 @@ fn env() -> Environment {
 }
 
 fn good(text: &str) -> Config {
-    parse(text, None, &env(), Tz::UTC).unwrap_or_else(|problems| panic!("{}", report(&problems)))
+    parse(text, None, &env(), Zone::UTC).unwrap_or_else(|problems| panic!("{}", report(&problems)))
 }
 
 fn bad(text: &str) -> Vec<String> {
-    let problems = parse(text, Some(Path::new("m.toml")), &env(), Tz::UTC).expect_err("a problem");
+    let problems = parse(text, Some(Path::new("m.toml")), &env(), Zone::UTC).expect_err("a problem");
     problems.iter().map(ToString::to_string).collect()
 }
 
@@ -28,6 +28,7 @@ zone = "Asia/Shanghai"
 env = true
 dotenv = ["~/a/.env"]
 secrets = ["~/mnt"]
+litellm = ["~/proxy.yaml"]
 [[declared]]
 name = "ci"
 provider = "anthropic"
@@ -77,10 +78,11 @@ key = { file = "fleet" }
 fn every_section_is_read() {
     let config = good(FULL);
     assert_eq!(config.status.rhythm, Rhythm::Every(Span::minutes(5)));
-    assert_eq!(config.probe.as_ref().map(|probe| probe.zone), Some(Tz::Asia__Shanghai));
+    assert_eq!(config.probe.as_ref().map(|probe| probe.zone), Some("Asia/Shanghai".parse().unwrap()));
+    let litellm = vec!["/home/a/proxy.yaml".into()];
     assert_eq!(
         config.sources,
-        Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], secrets: vec!["/home/a/mnt".into()] }
+        Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], litellm, secrets: vec!["/home/a/mnt".into()] }
     );
     assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
     assert!(!config.declared[0].in_use);
@@ -113,7 +115,7 @@ fn nothing_written_means_the_defaults() {
     assert_eq!(config.alerts, AlertPolicy::default());
     assert!(config.web.enabled && config.receivers.is_empty() && !config.export_emails);
     let phone = [("TERMUX_VERSION".to_owned(), "0.118".to_owned())].into_iter().collect();
-    assert!(!parse("", None, &phone, Tz::UTC).expect("defaults").web.enabled);
+    assert!(!parse("", None, &phone, Zone::UTC).expect("defaults").web.enabled);
 }
 
 /// One wrong thing each, and what is said about it.
@@ -318,7 +320,7 @@ proptest! {
     /// No text makes us panic, and whatever is wrong has a place and a remedy.
     #[test]
     fn no_text_makes_it_panic(text in "([\\[\\]{}='\"#.,\\n a-z0-9_é-]|\\[\\[receivers\\]\\]\\n|name = |type = 'email'\\n){0,60}") {
-        if let Err(problems) = parse(&text, None, &env(), Tz::UTC) {
+        if let Err(problems) = parse(&text, None, &env(), Zone::UTC) {
             prop_assert!(!problems.is_empty());
             prop_assert!(problems.iter().all(|p| p.place.line.is_some() && !p.fix.is_empty()));
         }

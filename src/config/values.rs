@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use crate::domain::Zone;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
-use chrono_tz::Tz;
 use reqwest::Url;
 
 use crate::domain::{Span, Time};
@@ -18,13 +18,13 @@ pub fn duration(text: &str) -> Option<Span> {
 
 /// An IANA name of a time zone.
 #[must_use]
-pub fn zone(text: &str) -> Option<Tz> {
-    Tz::from_str(text.trim()).ok()
+pub fn zone(text: &str) -> Option<Zone> {
+    Zone::from_str(text.trim()).ok()
 }
 
 /// A moment: RFC 3339, a local date and time, or a bare date, which means the start of that day in `zone`.
 #[must_use]
-pub fn moment(text: &str, zone: Tz) -> Option<Time> {
+pub fn moment(text: &str, zone: Zone) -> Option<Time> {
     let text = text.trim();
     if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
@@ -39,7 +39,7 @@ pub fn moment(text: &str, zone: Tz) -> Option<Time> {
 }
 
 /// The first instant that reads `local` or later: a clock that jumps forward over it shows the time after the jump.
-fn first_instant(local: NaiveDateTime, zone: Tz) -> Option<Time> {
+fn first_instant(local: NaiveDateTime, zone: Zone) -> Option<Time> {
     (0..=24 * 60)
         .find_map(|minutes| zone.from_local_datetime(&(local + Span::minutes(minutes))).earliest())
         .map(|time| time.to_utc())

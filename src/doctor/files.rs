@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context};
 use crate::domain::{Finding, Owner, Place, Severity};
+use crate::files;
 use crate::formats::installation::Installation;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -31,7 +32,10 @@ pub(super) enum Exposure {
 
 /// `None`: the file is not there, or its mode gives others nothing. Links are followed: what they point to holds the secret.
 pub(super) fn exposure(path: &Path) -> Option<(Exposure, u32)> {
-    let mode = fs::metadata(path).ok()?.mode() & 0o7777;
+    exposed(path, fs::metadata(path).ok()?.mode() & 0o7777)
+}
+
+fn exposed(path: &Path, mode: u32) -> Option<(Exposure, u32)> {
     if mode & 0o044 == 0 {
         return None;
     }
@@ -51,7 +55,11 @@ pub(super) fn exposure(path: &Path) -> Option<(Exposure, u32)> {
 
 /// A finding for a file whose content is secret.
 pub(super) fn secret_file(id: &str, what: &str, path: &Path) -> Option<Finding> {
-    let (exposure, mode) = exposure(path)?;
+    secret_with_mode(id, what, path, fs::metadata(path).ok()?.mode() & 0o7777)
+}
+
+fn secret_with_mode(id: &str, what: &str, path: &Path, mode: u32) -> Option<Finding> {
+    let (exposure, mode) = exposed(path, mode)?;
     let (severity, who) = match exposure {
         Exposure::World => (Severity::Critical, "every user of this machine can read it"),
         Exposure::Group => (Severity::Warning, "its group can read it"),
@@ -112,22 +120,38 @@ pub(super) fn present<'a>(context: &Context<'a>) -> Vec<&'a Installation> {
 }
 
 /// Every installation that is there, with its files that hold credentials. Looked for once, whatever the number of checks.
-pub(super) fn stored<'c, 'a>(context: &'c Context<'a>) -> &'c [(&'a Installation, Vec<PathBuf>)] {
+pub(super) fn stored<'c, 'a>(context: &'c Context<'a>) -> &'c [(&'a Installation, Vec<Stored>)] {
     context.stored.get_or_init(|| present(context).into_iter().map(|i| (i, store_files(i))).collect())
 }
 
-fn store_files(installation: &Installation) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for agent in &installation.agents {
-        files.extend(named(&agent.agent_dir, |name| {
+/// A file of a gateway that holds credentials.
+pub struct Stored {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Who may read it; `None` if that cannot be seen.
+    mode: Option<u32>,
+    /// Whose it is.
+    uid: Option<u32>,
+}
+
+fn store_files(installation: &Installation) -> Vec<Stored> {
+    let stored = |path: PathBuf| {
+        let meta = fs::metadata(&path).ok();
+        Stored { path, mode: meta.as_ref().map(|meta| meta.mode() & 0o7777), uid: meta.map(|meta| meta.uid()) }
+    };
+    let of_agents = files::for_each(&installation.agents, |agent| {
+        let wanted = |name: &str| {
             name.starts_with("auth-profiles.json") || name.starts_with("openclaw-agent.sqlite") || name == "auth.json"
-        }));
-    }
+        };
+        named(&agent.agent_dir, wanted).into_iter().map(stored).collect::<Vec<_>>()
+    });
+    let mut files: Vec<PathBuf> = Vec::new();
     files.extend(named(&installation.state_dir.join("state"), |name| name.starts_with("openclaw.sqlite")));
     files.extend(named(&installation.state_dir.join("credentials"), |name| name.ends_with(".json")));
-    files.retain(|path| path.extension().is_none_or(|e| e != "lock"));
-    files.sort();
-    files.dedup();
+    let mut files: Vec<Stored> = of_agents.into_iter().flatten().chain(files.into_iter().map(stored)).collect();
+    files.retain(|file| file.path.extension().is_none_or(|e| e != "lock"));
+    files.sort_by(|one, other| one.path.cmp(&other.path));
+    files.dedup_by(|one, other| one.path == other.path);
     files
 }
 
@@ -161,15 +185,15 @@ fn owner(context: &Context<'_>) -> Vec<Finding> {
     for (installation, stored) in stored(context) {
         let dir = &installation.state_dir;
         let Ok(expected) = fs::metadata(dir).map(|meta| meta.uid()) else { continue };
-        let mut files = vec![installation.config_path.clone(), dir.join(".env")];
-        files.extend_from_slice(stored);
-        files.extend(installation.agents.iter().map(|agent| agent.agent_dir.clone()));
-        let foreign: Vec<(PathBuf, u32)> = files
+        let of = |path: &Path| Some((path.to_owned(), fs::metadata(path).ok()?.uid()));
+        let known = stored.iter().filter_map(|file| Some((file.path.clone(), file.uid?)));
+        let dirs = files::for_each(&installation.agents, |agent| of(&agent.agent_dir));
+        let foreign: Vec<(PathBuf, u32)> = [of(&installation.config_path), of(&dir.join(".env"))]
             .into_iter()
-            .filter_map(|path| {
-                let uid = fs::metadata(&path).ok()?.uid();
-                (uid != expected).then_some((path, uid))
-            })
+            .flatten()
+            .chain(known.filter(|(_, uid)| *uid != expected))
+            .chain(dirs.into_iter().flatten())
+            .filter(|(_, uid)| *uid != expected)
             .collect();
         let fix = |path: &Path| format!("sudo chown -R --reference={} {}", quoted(dir), quoted(path));
         if expected != context.uid && context.uid != 0 {
@@ -202,7 +226,8 @@ fn config(context: &Context<'_>) -> Vec<Finding> {
 
 fn stores(context: &Context<'_>) -> Vec<Finding> {
     let files = stored(context).iter().flat_map(|(_, files)| files);
-    files.filter_map(|path| secret_file("store.permissions", "A file with credentials", path)).collect()
+    let open = |file: &Stored| secret_with_mode("store.permissions", "A file with credentials", &file.path, file.mode?);
+    files.filter_map(open).collect()
 }
 
 fn dotenv(context: &Context<'_>) -> Vec<Finding> {
@@ -217,20 +242,22 @@ fn dotenv(context: &Context<'_>) -> Vec<Finding> {
 fn sessions(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for installation in present(context) {
-        for agent in listed(&installation.state_dir.join("agents"), |_| true) {
+        let agents = listed(&installation.state_dir.join("agents"), |_| true);
+        let found = files::for_each(&agents, |agent| {
             // One finding a directory: a hundred open transcripts are one problem.
             let dir = agent.join("sessions");
-            let open: Vec<PathBuf> = named(&dir, |_| true)
-                .into_iter()
-                .filter(|path| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded))
-                .collect();
-            if open.is_empty() {
-                continue;
-            }
-            let message = format!("Other users can read {} files of sessions (conversations).", open.len());
-            let fix = format!("chmod -R go= {}", quoted(&dir));
-            findings.push(Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(&dir)));
-        }
+            let is_open = |path: &&PathBuf| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded);
+            let open = named(&dir, |_| true).iter().filter(is_open).count();
+            let message = format!("Other users can read {open} files of sessions (conversations).");
+            let finding = Finding::new(
+                "sessions.permissions",
+                Severity::Warning,
+                message,
+                format!("chmod -R go= {}", quoted(&dir)),
+            );
+            (open > 0).then(|| finding.at(Place::file(&dir)))
+        });
+        findings.extend(found.into_iter().flatten());
     }
     findings
 }

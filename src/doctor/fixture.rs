@@ -121,7 +121,7 @@ impl Scene {
     pub fn add_credential(&mut self, id: &str, provider: &str, owner: Owner, state: State) -> &mut Assessed {
         let severity = if state == State::Ok { Severity::None } else { Severity::Warning };
         self.snapshot.credentials.push(Assessed {
-            credential: Credential {
+            credential: Box::new(Credential {
                 id: id.into(),
                 provider: provider.into(),
                 profile: id.rsplit('/').next().unwrap_or(id).into(),
@@ -141,7 +141,7 @@ impl Scene {
                 declared_in_use: None,
                 fix: "renew it".into(),
                 notes: Vec::new(),
-            },
+            }),
             judgement: Judgement {
                 state,
                 severity,

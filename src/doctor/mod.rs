@@ -48,7 +48,7 @@ pub struct Context<'a> {
     /// The instant of the run.
     pub now: Time,
     /// Filled by the first check that looks for the gateways' files with credentials.
-    pub stored: OnceCell<Vec<(&'a Installation, Vec<PathBuf>)>>,
+    pub stored: OnceCell<Vec<(&'a Installation, Vec<files::Stored>)>>,
 }
 
 /// Where our own files are, whether or not they exist.

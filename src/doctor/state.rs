@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::files::{present, quoted, stored};
+use super::files::{Stored, present, quoted, stored};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Severity};
+use crate::files;
 use crate::formats::installation::Installation;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -54,8 +55,12 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
     // Only of the one in use, and not under systemd, where a read-only home is our own hardening.
     for installation in present(context).into_iter().filter(|i| i.chosen && context.interactive) {
         let dirs = std::iter::once(&installation.state_dir).chain(installation.agents.iter().map(|a| &a.agent_dir));
-        for dir in dirs {
-            if rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err() && dir.is_dir() {
+        let dirs: Vec<&PathBuf> = dirs.collect();
+        let closed = files::for_each(&dirs, |dir| {
+            rustix::fs::access(dir.as_path(), rustix::fs::Access::WRITE_OK).is_err() && dir.is_dir()
+        });
+        for (dir, closed) in dirs.into_iter().zip(closed) {
+            if closed {
                 let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
                 let fix = format!(
                     "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
@@ -73,7 +78,7 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
 fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (_, files) in stored(context) {
-        for path in files {
+        for Stored { path, .. } in files {
             let archive = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains(".json.migrated-"));
             if archive {
                 let message =

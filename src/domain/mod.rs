@@ -16,6 +16,7 @@ pub mod secret;
 pub mod snapshot;
 pub mod state;
 pub mod verdict;
+pub mod zone;
 
 pub use credential::{
     Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, Kind, Origin, Owner, Renewal, Selection,
@@ -31,6 +32,7 @@ pub use secret::Secret;
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};
 pub use state::{Judgement, Severity, State, Tier};
 pub use verdict::{Verdict, VerdictKind};
+pub use zone::Zone;
 
 /// An instant. Milliseconds are kept (OpenSoul stores use them), seconds are what metrics show.
 pub type Time = chrono::DateTime<chrono::Utc>;

@@ -7,8 +7,8 @@ use super::{Credential, CredentialId, Finding, Judgement, State, Time, Verdict};
 /// A credential with what we make of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessed {
-    /// The facts.
-    pub credential: Credential,
+    /// The facts; apart, because those who sort and hand on ten thousand of these do not read them.
+    pub credential: Box<Credential>,
     /// The judgement.
     pub judgement: Judgement,
     /// The other places that hold the same secret, if this one is canonical.

@@ -20,9 +20,10 @@ use std::collections::BTreeMap;
 use super::observation::Observation;
 use super::policy::Thresholds;
 use crate::domain::{
-    Assessed, Credential, CredentialId, Finding, Fingerprint, GatewayState, Judgement, Renewal, Selection, Severity,
-    Snapshot, Time, Verdict,
+    Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Renewal, Selection, Severity, Snapshot, Time,
+    Verdict,
 };
+use copies::Secrets;
 use state::{End, Facts, Reading};
 
 /// Judges everything seen. Pure; the order of the input does not matter; cost grows as n log n.
@@ -40,14 +41,16 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         clock_problem,
     } = observation;
     credentials.sort_by(|one, other| one.id.cmp(&other.id));
-    let canonical = copies::canonical(&credentials, &previous);
-    let shared = Shared::collect(&credentials, &verdicts);
+    let secrets = Secrets::number(&credentials);
+    let canonical = copies::canonical(&credentials, &secrets, &previous);
+    let shared = Shared::collect(&credentials, &secrets, &verdicts);
     let readings: Vec<Reading> = credentials
         .iter()
-        .map(|credential| {
+        .enumerate()
+        .map(|(index, credential)| {
             let facts = Facts {
-                verdict: shared.verdict(credential, &verdicts),
-                borrowed: shared.date(credential),
+                verdict: shared.verdict(index, credential, &verdicts),
+                borrowed: shared.date(index, credential),
                 gateway_runs: gateway.state == GatewayState::Up,
                 clock_problem: clock_problem.as_deref(),
                 thresholds,
@@ -69,7 +72,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     }
     let own_verdicts: Vec<Option<Verdict>> = credentials
         .iter()
-        .map(|credential| shared.verdict(credential, &verdicts).map(|(verdict, _)| verdict.clone()))
+        .enumerate()
+        .map(|(index, credential)| shared.verdict(index, credential, &verdicts).map(|(verdict, _)| verdict.clone()))
         .collect();
     let copied = canonical.iter().enumerate().filter(|(index, group)| index != *group);
     let ids: BTreeMap<usize, CredentialId> = copied.map(|(_, &group)| (group, credentials[group].id.clone())).collect();
@@ -84,7 +88,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             let copy_of = (group != index).then(|| ids[&group].clone());
             let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
             let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
-            Assessed { credential, judgement, copies: copies.remove(&index).unwrap_or_default(), copy_of, verdict }
+            let copies = copies.remove(&index).unwrap_or_default();
+            Assessed { credential: Box::new(credential), judgement, copies, copy_of, verdict }
         })
         .collect();
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
@@ -135,30 +140,33 @@ fn judgement(
 /// What places that hold the very same secret can tell each other: an answer to one is an answer to all, and a date that only
 /// one of them carries is true of all.
 struct Shared<'a> {
-    verdicts: BTreeMap<(Fingerprint, &'a str), (&'a Verdict, &'a CredentialId)>,
-    dates: BTreeMap<(Fingerprint, &'a str), (End, &'a CredentialId)>,
+    secrets: &'a Secrets,
+    verdicts: Vec<Option<(&'a Verdict, &'a CredentialId)>>,
+    dates: Vec<Option<(End, &'a CredentialId)>>,
 }
 
 impl<'a> Shared<'a> {
-    fn collect(credentials: &'a [Credential], verdicts: &'a BTreeMap<CredentialId, Verdict>) -> Self {
-        let mut shared = Self { verdicts: BTreeMap::new(), dates: BTreeMap::new() };
-        for credential in credentials {
-            let Some(fingerprint) = credential.fingerprint else { continue };
-            let key = (fingerprint, credential.provider.as_str());
-            if let Some(verdict) = verdicts.get(&credential.id) {
+    fn collect(
+        credentials: &'a [Credential],
+        secrets: &'a Secrets,
+        verdicts: &'a BTreeMap<CredentialId, Verdict>,
+    ) -> Self {
+        let mut shared = Self { secrets, verdicts: vec![None; secrets.count], dates: vec![None; secrets.count] };
+        for (index, credential) in credentials.iter().enumerate() {
+            if let Some(secret) = secrets.access(index)
+                && let Some(verdict) = verdicts.get(&credential.id)
+            {
                 let weight = |verdict: &Verdict| (verdict.kind.is_conclusive(), verdict.at);
-                let best = shared.verdicts.entry(key).or_insert((verdict, &credential.id));
+                let best = shared.verdicts[secret].get_or_insert((verdict, &credential.id));
                 if weight(verdict) > weight(best.0) {
                     *best = (verdict, &credential.id);
                 }
             }
-        }
-        for credential in credentials {
             let Some(end) = state::end(credential) else { continue };
             // The end of a login is true of its refresh token wherever that is; the end of an access token only of itself.
-            let refresh = credential.refresh_fingerprint.filter(|_| end.grant.is_some());
-            for fingerprint in [credential.fingerprint, refresh].into_iter().flatten() {
-                let soonest = shared.dates.entry((fingerprint, &credential.provider)).or_insert((end, &credential.id));
+            let refresh = secrets.refresh(index).filter(|_| end.grant.is_some());
+            for secret in [secrets.access(index), refresh].into_iter().flatten() {
+                let soonest = shared.dates[secret].get_or_insert((end, &credential.id));
                 if end.at < soonest.0.at {
                     *soonest = (end, &credential.id);
                 }
@@ -170,13 +178,15 @@ impl<'a> Shared<'a> {
     /// Its own verdict if that is conclusive, else the best one that any place of the same secret has.
     fn verdict(
         &self,
+        index: usize,
         credential: &Credential,
         verdicts: &'a BTreeMap<CredentialId, Verdict>,
     ) -> Option<(&'a Verdict, Option<&'a CredentialId>)> {
         let own = verdicts.get(&credential.id);
-        let lent = credential
-            .fingerprint
-            .and_then(|fingerprint| self.verdicts.get(&(fingerprint, credential.provider.as_str())))
+        let lent = self
+            .secrets
+            .access(index)
+            .and_then(|secret| self.verdicts[secret])
             .filter(|(verdict, id)| **id != credential.id && verdict.kind.is_conclusive());
         match (own, lent) {
             (Some(own), _) if own.kind.is_conclusive() => Some((own, None)),
@@ -186,13 +196,13 @@ impl<'a> Shared<'a> {
     }
 
     /// A date for a credential that has none and that nobody renews by itself.
-    fn date(&self, credential: &Credential) -> Option<(End, &'a CredentialId)> {
+    fn date(&self, index: usize, credential: &Credential) -> Option<(End, &'a CredentialId)> {
         // The end of an access token that its owner renews says nothing.
         let counts = |end: &End| credential.renewal != Renewal::Auto || end.grant.is_some();
-        [credential.fingerprint, credential.refresh_fingerprint]
+        [self.secrets.access(index), self.secrets.refresh(index)]
             .into_iter()
             .flatten()
-            .filter_map(|fingerprint| self.dates.get(&(fingerprint, credential.provider.as_str())).copied())
+            .filter_map(|secret| self.dates[secret])
             .find(|(end, id)| **id != credential.id && counts(end))
     }
 }

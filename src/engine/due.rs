@@ -1,8 +1,8 @@
 //! When something is due: a rhythm in a zone, the last run (persisted), and now. However many runs were missed, one follows;
 //! a clock that was set back delays nothing for long.
 
+use crate::domain::Zone;
 use chrono::{FixedOffset, Offset, TimeZone, Timelike};
-use chrono_tz::Tz;
 use croner::parser::{CronParser, Seconds, Year};
 use croner::{Cron, JobType};
 
@@ -72,7 +72,7 @@ fn later(schedule: &Schedule, from: Time, spread: Span, seed: &str) -> Option<Ti
 /// The first instant after `from` that fits. Patterns of one fixed time of day keep their hour over a change of the clocks
 /// (once if that hour comes twice, right after the gap if it does not come); all others go on evenly, which croner by itself
 /// does not see to: it reckons with the wall clock and would leave out the hour that comes twice.
-fn after(cron: &Cron, zone: Tz, from: Time) -> Option<Time> {
+fn after(cron: &Cron, zone: Zone, from: Time) -> Option<Time> {
     // croner keeps fractions of seconds and would step over an instant by them.
     let from = from.with_nanosecond(0)?;
     if cron.determine_job_type() == JobType::FixedTime {
@@ -94,12 +94,12 @@ fn after(cron: &Cron, zone: Tz, from: Time) -> Option<Time> {
 /// Changes of the clocks that a search may cross: a 29 February on a Monday is at most forty years away.
 const MOST_CHANGES: usize = 100;
 
-fn offset(zone: Tz, at: Time) -> FixedOffset {
+fn offset(zone: Zone, at: Time) -> FixedOffset {
     zone.offset_from_utc_datetime(&at.naive_utc()).fix()
 }
 
 /// The first instant of another offset than that of `from`, if there is one up to `to`.
-fn change(zone: Tz, from: Time, to: Time) -> Option<Time> {
+fn change(zone: Zone, from: Time, to: Time) -> Option<Time> {
     let old = offset(zone, from);
     let (mut before, mut since) = (from, from);
     while offset(zone, since) == old {
@@ -152,7 +152,7 @@ pub fn parse(text: &str) -> Result<Rhythm, String> {
         Err(_) => {}
     }
     let cron = cron(text)?;
-    if after(&cron, Tz::UTC, Time::UNIX_EPOCH).is_none() {
+    if after(&cron, Zone::UTC, Time::UNIX_EPOCH).is_none() {
         return Err(format!("the pattern \"{text}\" never comes"));
     }
     Ok(Rhythm::Cron(text.to_owned()))

@@ -151,7 +151,7 @@ proptest! {
     fn never_twice_within_a_period_and_never_late(
         minutes in 1_i64..120, steps in prop::collection::vec(1_i64..400, 1..50), spread in 0_i64..60
     ) {
-        let schedule = Schedule { rhythm: Rhythm::Every(Span::minutes(minutes)), zone: Tz::UTC };
+        let schedule = Schedule { rhythm: Rhythm::Every(Span::minutes(minutes)), zone: Zone::UTC };
         let mut now = at("2026-01-01T00:00:00Z");
         let mut last: Option<Time> = None;
         for step in steps {

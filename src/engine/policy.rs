@@ -1,7 +1,7 @@
 //! What the user may choose about judging and alerting. `config` builds these from `monitor.toml`; the defaults are those
 //! of the design (§7, §8).
 
-use chrono_tz::Tz;
+use crate::domain::Zone;
 
 use crate::domain::{Severity, Span};
 
@@ -98,5 +98,5 @@ pub struct Schedule {
     /// How often.
     pub rhythm: Rhythm,
     /// In which zone cron patterns are read.
-    pub zone: Tz,
+    pub zone: Zone,
 }

@@ -12,7 +12,7 @@ fn at(text: &str) -> Time {
 
 fn credential(id: &str, state: State) -> Assessed {
     Assessed {
-        credential: Credential {
+        credential: Box::new(Credential {
             id: CredentialId::from(id),
             provider: "anthropic".into(),
             profile: "default".into(),
@@ -32,7 +32,7 @@ fn credential(id: &str, state: State) -> Assessed {
             declared_in_use: None,
             fix: "claude auth login".into(),
             notes: vec![],
-        },
+        }),
         judgement: Judgement {
             state,
             severity: Severity::Warning,

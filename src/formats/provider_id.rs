@@ -53,6 +53,9 @@ pub fn of_url(url: &str) -> Option<String> {
     let host = authority.rsplit('@').next()?;
     let name = if host.starts_with('[') { host.split(']').next()? } else { host.split(':').next()? };
     let name = name.trim_start_matches('[').trim_end_matches('.').to_lowercase();
+    if name.len() > 253 || name.contains(|c: char| !c.is_alphanumeric() && !".-_:".contains(c)) {
+        return None;
+    }
     let provider = match name.as_str() {
         "" => return None,
         "api.anthropic.com" => "anthropic",
@@ -121,11 +124,23 @@ mod tests {
             ("http://localhost:4000?x", Some("localhost")),
             ("http://[::1]:4000/v1", Some("::1")),
             ("https:///v1", None),
+            ("https://two words/v1", None),
             ("api.openai.com", None),
             ("", None),
         ];
         for (url, want) in table {
             assert_eq!(of_url(url).as_deref(), want, "{url}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_for_a_url(text in "\\PC{0,60}", url in "[a-z]{1,5}://[a-z@:/?#.\\[\\]]{0,30}") {
+            for text in [text, url] {
+                let host = of_url(&text).unwrap_or_default();
+                assert!(!host.contains(['/', '@', '?', '#']));
+                let _ = of_tool(&text);
+            }
         }
     }
 

@@ -52,6 +52,7 @@ impl Eyes for Machine {
             program: self.program.clone(),
             remembered,
             key: &self.key,
+            keep_secrets: true,
             now,
         };
         if self.home_only { observe_home_only(&look) } else { observe(&look) }

@@ -36,6 +36,8 @@ pub struct Look<'a> {
     pub remembered: &'a Remembered,
     /// Key of the fingerprints.
     pub key: &'a FingerprintKey,
+    /// Whether providers are to be asked afterwards; otherwise the secrets are forgotten at once.
+    pub keep_secrets: bool,
     /// The instant of the observation.
     pub now: Time,
 }
@@ -44,7 +46,7 @@ pub struct Look<'a> {
 pub struct Observed {
     /// Everything judged.
     pub snapshot: Snapshot,
-    /// The secrets of this very observation, for the probes that follow it.
+    /// The secrets of this very observation, for the probes that follow it; none if they were not to be kept.
     pub secrets: BTreeMap<CredentialId, Secret>,
     /// The gateways of this machine.
     pub installations: Vec<Installation>,
@@ -81,6 +83,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
         secrets: &look.config.sources.secrets,
+        litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
         now: look.now,
         key: look.key,
@@ -88,14 +91,17 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let Harvest { found, findings, reports, demand, installations } = sources::harvest(&scene);
     let view = see_gateway(&installations);
 
-    let (mut credentials, mut secrets) = (Vec::with_capacity(found.len()), BTreeMap::new());
-    for Found { mut credential, secret } in found {
+    let mut secrets = BTreeMap::new();
+    let part = |Found { mut credential, secret }| {
         if let Some(secret) = secret {
             assume(&mut credential, &secret, look.remembered);
-            secrets.insert(credential.id.clone(), secret);
+            if look.keep_secrets {
+                secrets.insert(credential.id.clone(), secret);
+            }
         }
-        credentials.push(credential);
-    }
+        credential
+    };
+    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
     credentials.extend(variables::of_the_gateway(&view));
     variables::as_the_gateway_reads_them(&mut credentials, &demand);
     for credential in &mut credentials {
@@ -157,8 +163,11 @@ pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BT
 
 /// A login whose beginning was witnessed has a known lifetime from then on.
 fn begun(credential: &mut Credential, known: &Remembered) {
-    let previous = known.generations.get(&credential.id).map(String::as_str);
-    if credential.clocks.issued.is_none() && previous == Some(&generation::generation(credential, previous)) {
+    if credential.clocks.issued.is_some() {
+        return;
+    }
+    let Some(previous) = known.generations.get(&credential.id) else { return };
+    if *previous == generation::generation(credential, Some(previous)) {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
     }
 }

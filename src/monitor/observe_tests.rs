@@ -28,7 +28,7 @@ impl Home {
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
         let location = config::locate(&env, None);
-        let config = config::parse("[identity]\nhost = \"box\"\n", None, &env, chrono_tz::UTC).unwrap();
+        let config = config::parse("[identity]\nhost = \"box\"\n", None, &env, crate::domain::Zone::UTC).unwrap();
         Self { dir, env, config, location, key: FingerprintKey::new(&[1; 32]) }
     }
 
@@ -41,6 +41,7 @@ impl Home {
             program: Program::default(),
             remembered,
             key: &self.key,
+            keep_secrets: true,
             now: now(),
         })
     }

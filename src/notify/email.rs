@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::domain::Zone;
 use async_trait::async_trait;
-use chrono_tz::Tz;
 use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
@@ -21,7 +21,7 @@ use crate::net::Clients;
 pub struct Email {
     name: String,
     config: config::Email,
-    zone: Tz,
+    zone: Zone,
     env: Arc<Environment>,
     clients: Arc<Clients>,
     /// For connecting.
@@ -33,7 +33,7 @@ pub struct Email {
 impl Email {
     /// Opens nothing.
     #[must_use]
-    pub fn new(name: String, config: config::Email, zone: Tz, env: Arc<Environment>, clients: Arc<Clients>) -> Self {
+    pub fn new(name: String, config: config::Email, zone: Zone, env: Arc<Environment>, clients: Arc<Clients>) -> Self {
         Self { name, config, zone, env, clients, connect: Duration::from_secs(10), total: Duration::from_secs(30) }
     }
 

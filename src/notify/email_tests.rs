@@ -70,7 +70,7 @@ fn receiver(port: u16, login: bool) -> Email {
         from: "opensoul <monitor@example.org>".into(),
         to: vec!["Ops <ops@example.org>".into(), "night@example.org".into()],
     };
-    let mut receiver = Email::new("mail".into(), config, Tz::UTC, Arc::new(env.clone()), Clients::new(&env));
+    let mut receiver = Email::new("mail".into(), config, Zone::UTC, Arc::new(env.clone()), Clients::new(&env));
     receiver.total = Duration::from_millis(400);
     receiver
 }
@@ -248,7 +248,7 @@ async fn a_missing_password_is_said_and_nothing_is_sent() {
 fn mail(notification: &Notification) -> String {
     let from = "opensoul <monitor@example.org>".parse().expect("address");
     let to = ["Ops <ops@example.org>".parse().expect("address")];
-    let shown = render(notification, Tz::UTC, now());
+    let shown = render(notification, Zone::UTC, now());
     String::from_utf8(message(notification, &shown, &from, &to, now()).expect("mail").formatted()).expect("ascii")
 }
 

@@ -1,7 +1,7 @@
 //! What a message says to people: a notification → subject, plain text and HTML, in English. PURE: the same input gives the
 //! same words. Everything it shows comes out of the frozen items of the notification.
 
-use chrono_tz::Tz;
+use crate::domain::Zone;
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
@@ -49,7 +49,7 @@ struct Line {
 
 /// Renders a message as of `now`, with times in `zone` and in UTC.
 #[must_use]
-pub fn render(notification: &Notification, zone: Tz, now: Time) -> Rendered {
+pub fn render(notification: &Notification, zone: Zone, now: Time) -> Rendered {
     let host = line(&notification.host);
     let subject = subject(notification, &host);
     let shown = &notification.items[..notification.items.len().min(ITEMS)];
@@ -117,7 +117,7 @@ fn plural(count: usize, word: &str) -> String {
     if count == 1 { word.to_owned() } else { format!("{word}s") }
 }
 
-fn entry(item: &Item, zone: Tz, now: Time) -> Entry {
+fn entry(item: &Item, zone: Zone, now: Time) -> Entry {
     let (mark, class) = match (item.status, item.severity) {
         (ItemStatus::Resolved, _) => ("OVER", "over"),
         (ItemStatus::WasDown, _) => ("WAS WRONG, IS OVER", "over"),
@@ -141,7 +141,7 @@ fn entry(item: &Item, zone: Tz, now: Time) -> Entry {
     }
 }
 
-fn times(item: &Item, zone: Tz, now: Time) -> Vec<Line> {
+fn times(item: &Item, zone: Zone, now: Time) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut say = |name, value| lines.push(Line { name, value });
     if let Some(end) = item.expires {
@@ -167,9 +167,9 @@ fn times(item: &Item, zone: Tz, now: Time) -> Vec<Line> {
 }
 
 /// `2026-11-24 19:00 CET (18:00 UTC)`: the local time that people think in, and the one that logs have.
-fn moment(time: Time, zone: Tz) -> String {
+fn moment(time: Time, zone: Zone) -> String {
     let local = time.with_timezone(&zone);
-    if zone == Tz::UTC {
+    if zone == Zone::UTC {
         return time.format("%Y-%m-%d %H:%M UTC").to_string();
     }
     let same_day = local.date_naive() == time.date_naive();

@@ -11,6 +11,8 @@ mod text;
 
 use std::path::Path;
 
+use serde::Serialize;
+
 use crate::domain::{Assessed, Incident, Severity, Snapshot, State};
 use crate::engine::check::{self, CheckScope};
 
@@ -72,7 +74,12 @@ pub fn overall(snapshot: &Snapshot) -> Overall {
 /// # Errors
 /// Never for these types; the signature is that of the serialiser.
 pub fn json(snapshot: &Snapshot, incidents: &[Incident], home: Option<&Path>) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&model::Document::of(snapshot, incidents, home))? + "\n")
+    Ok(serde_json::to_string_pretty(&document(snapshot, incidents, home))? + "\n")
+}
+
+/// The same, to be written elsewhere.
+pub fn document<'a>(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> impl Serialize + 'a {
+    model::Document::of(snapshot, incidents, home)
 }
 
 /// Everything that counts for a plugin's answer: originals, not copies.

@@ -29,7 +29,7 @@ impl Source for Amp {
             // Written with and without a slash at the end; with it is what Amp itself writes, and comes last in the alphabet.
             for name in names.into_iter().rev() {
                 let address = &name["apiKey@".len()..];
-                let host = provider_id::of_url(address).unwrap_or_else(|| address.trim_end_matches('/').to_owned());
+                let host = provider_id::of_url(address).unwrap_or_else(|| "custom".to_owned());
                 let own = host == SERVICE;
                 let (profile, provider) = if own { ("default", NAME) } else { (host.as_str(), host.as_str()) };
                 let found = file.key_in((profile, provider, Kind::ApiKey), &mut object, (&name, ""), scene, harvest);

@@ -22,7 +22,6 @@ use crate::formats::{dotenv, ini, json5, jwt, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "the tools that write the other formats are being added")]
 pub(super) enum Format {
     /// JSON.
     Json,
@@ -34,7 +33,7 @@ pub(super) enum Format {
     Toml,
     /// Sections of `name = value`; each section becomes an object.
     Ini,
-    /// `NAME=value`; of two with one name the last counts.
+    /// Lines of `NAME=value`; of two with one name the last counts.
     Dotenv,
     /// A secret and nothing else: a text under the name `""`.
     Bare,
@@ -110,6 +109,11 @@ impl LoginFile {
         &self.path
     }
 
+    /// The provider of what is in it.
+    pub fn provider(&self) -> &'static str {
+        self.provider
+    }
+
     /// Whether there is such a file, readable or not.
     pub fn exists(&self) -> bool {
         self.path.symlink_metadata().is_ok()
@@ -167,7 +171,14 @@ impl LoginFile {
     /// Says that the file is there and of no use.
     pub fn broken(&mut self, trouble: &Trouble, harvest: &mut Harvest) {
         self.up = false;
-        harvest.findings.push(trouble.finding(&self.path, &self.fix));
+        // No login mends what a person wrote.
+        let path = self.path.display();
+        let fix = match (self.settings, trouble.unparsable) {
+            (false, _) => self.fix.clone(),
+            (true, true) => format!("Correct {path}."),
+            (true, false) => format!("Make {path} readable for this user."),
+        };
+        harvest.findings.push(trouble.finding(&self.path, &fix));
         if !self.settings {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);
@@ -184,6 +195,11 @@ impl LoginFile {
         }
         let credentials = harvest.found.len() - found;
         harvest.report(self.source, self.path, self.up, credentials);
+    }
+
+    /// Files the report of a file that was only looked for, and not opened.
+    pub fn close_unread(self, harvest: &mut Harvest, credentials: usize) {
+        harvest.report(self.source, self.path, true, credentials);
     }
 
     /// An OAuth login in `object`, which stands at `prefix` in the file (empty for the file itself).
@@ -298,16 +314,20 @@ impl LoginFile {
             Err(why) => {
                 let mut found = self.found(profile, provider, kind, Condition::Unresolved(why));
                 found.credential.declared_in_use = Some(false);
+                found.credential.fix =
+                    format!("Set it where its tool starts; {} says how it is called.", self.path.display());
                 found
             }
         }
     }
 
     /// A login that exists and that only its tool can open (a keyring, its own encryption); `why` follows "it cannot be read:".
+    /// It is shown and alarms nobody: it may well be fine, and nothing that a person does would end the alarm.
     pub fn sealed(&self, profile: &str, provider: &str, why: impl Into<String>) -> Found {
         let mut found = self.found(profile, provider, Kind::Oauth, Condition::Unreadable(why.into()));
         // Not the file is unreadable, but what it stands for.
         found.credential.origin.path = None;
+        found.credential.declared_in_use = Some(false);
         found
     }
 

@@ -3,21 +3,36 @@
 //! A source reads, never writes, never asks a provider, never runs a program of the owner. It converts units at its door and
 //! says what it found odd as findings. Adding a source means one file and one line in [`all`].
 
+pub mod aider;
 pub mod amp;
 pub mod aws;
 pub mod azure;
 pub mod claude_code;
+pub mod cline;
 mod cloud;
 pub mod codex;
+pub mod continue_dev;
+pub mod crush;
+pub mod cursor;
 pub mod databricks;
 pub mod declared;
+pub mod devin;
 pub mod dotenv;
 pub mod env;
+pub mod factory;
 pub mod gcloud;
+pub mod goose;
+pub mod grok;
+pub mod huggingface;
 mod json;
 mod keyring;
+pub mod kiro;
+pub mod litellm;
+pub mod llm;
 mod login;
+mod models;
 pub mod mounted;
+pub mod ollama;
 pub mod opensoul;
 mod reference;
 mod sqlite;
@@ -49,6 +64,8 @@ pub struct Scene<'a> {
     pub dotenv: &'a [PathBuf],
     /// Folders of secrets, one file for each, from `monitor.toml`.
     pub secrets: &'a [PathBuf],
+    /// Settings of LiteLLM proxies from `monitor.toml`.
+    pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
     /// The instant of this observation.
@@ -111,12 +128,30 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(aider::Aider),
         Box::new(amp::Amp),
         Box::new(aws::Aws),
         Box::new(aws::AwsSso),
         Box::new(azure::Azure),
         Box::new(databricks::Databricks),
         Box::new(gcloud::Gcloud),
+        Box::new(cline::Cline),
+        Box::new(continue_dev::Continue),
+        Box::new(crush::Crush),
+        Box::new(cursor::CursorApp),
+        Box::new(cursor::CursorCli),
+        Box::new(devin::Devin),
+        Box::new(devin::Windsurf),
+        Box::new(factory::Factory),
+        Box::new(goose::Goose),
+        Box::new(grok::Grok),
+        Box::new(huggingface::HuggingFace),
+        Box::new(kiro::AmazonQ),
+        Box::new(kiro::KiroCli),
+        Box::new(kiro::KiroIde),
+        Box::new(litellm::LiteLlm),
+        Box::new(llm::Llm),
+        Box::new(ollama::Ollama),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(mounted::Mounted),

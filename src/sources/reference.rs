@@ -1,82 +1,164 @@
-//! A key that settings name instead of holding. Variables are looked up, programs are never run. What cannot be looked up is
-//! said without repeating more of the text than a name: people also write keys where names belong.
+//! A value in a tool's settings that only says where the secret is: a variable, a file, a command.
+//!
+//! Variables are looked up where our environment is the tool's (interactive commands), files are read, commands never run: they
+//! may ask a person, spend money or do anything else.
 
-use crate::domain::{Environment, Secret};
+use std::path::PathBuf;
 
-/// The value of a variable, or why there is none.
-pub(super) fn variable(name: &str, env: &Environment) -> Result<Secret, String> {
-    match env.get(name) {
-        Some(value) => Ok(Secret::new(value.to_owned())),
-        None => Err(format!("{} is not set in this environment", named(name))),
-    }
+use super::login::LoginFile;
+use super::{Found, Scene};
+use crate::domain::{Condition, Kind, Secret};
+use crate::files;
+
+/// As large as any secret could be.
+const LIMIT: u64 = 64 << 10;
+
+/// What stands in place of a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// The value of a variable.
+    Env(String),
+    /// The text of a file.
+    File(String),
+    /// What a command prints.
+    Command,
+    /// A text with references inside.
+    Mixed,
 }
 
-/// What a shell would make of `text`, as far as that is one variable or no variable at all.
-pub(super) fn shell(text: &str, env: &Environment) -> Result<Secret, String> {
+/// `{env:NAME}`, `{file:path}` (opencode and its forks).
+pub(super) fn in_braces(text: &str) -> Option<Reference> {
     let text = text.trim();
-    if text.contains("$(") || text.contains('`') {
-        return Err("a command would give it; commands are never run here".to_owned());
+    let inner = |kind: &str| {
+        let inner = text.strip_prefix('{')?.strip_prefix(kind)?.strip_prefix(':')?.strip_suffix('}')?;
+        (!inner.contains(['{', '}'])).then(|| inner.trim().to_owned())
+    };
+    if let Some(name) = inner("env") {
+        return Some(Reference::Env(name));
     }
-    match text.strip_prefix('$') {
-        Some(rest) => {
-            let name = rest.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(rest);
-            if is_name(name) {
-                variable(name, env)
-            } else {
-                Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned())
-            }
-        }
-        None if text.contains('$') => {
-            Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned())
-        }
-        None => Ok(Secret::new(text.to_owned())),
+    if let Some(path) = inner("file") {
+        return Some(Reference::File(path));
+    }
+    (text.contains("{env:") || text.contains("{file:")).then_some(Reference::Mixed)
+}
+
+/// `$NAME`, `${NAME}`, `!command`, `$(command)` (pi and others that borrow from shells).
+pub(super) fn in_shell(text: &str) -> Option<Reference> {
+    let text = text.trim();
+    if text.starts_with('!') || text.contains("$(") || text.starts_with('`') {
+        return Some(Reference::Command);
+    }
+    let (_, rest) = text.split_once('$')?;
+    let name = rest.strip_prefix('{').map_or(Some(rest), |rest| rest.strip_suffix('}'));
+    match name.filter(|name| text.starts_with('$') && is_name(name)) {
+        Some(name) => Some(Reference::Env(name.to_owned())),
+        // A dollar before something else is a part of the secret.
+        None => rest.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic()).then_some(Reference::Mixed),
     }
 }
 
 fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && !text.starts_with(|c: char| c.is_ascii_digit())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    text.starts_with(|c: char| c == '_' || c.is_ascii_alphabetic())
+        && text.chars().all(|c| c == '_' || c.is_ascii_alphanumeric())
 }
 
-/// `the variable NAME`, if that looks like a name and like nothing else.
-pub(super) fn named(name: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
-    if is_name(name) && name.len() <= 64 && name.bytes().all(plain) {
-        format!("the variable {name}")
-    } else {
-        "the variable it names".to_owned()
-    }
+/// The credential behind a reference in `file`. `None`: the key is that of an environment which is not ours, and is shown
+/// where that environment is read.
+pub(super) fn follow(
+    reference: &Reference,
+    file: &LoginFile,
+    (profile, provider, kind): (&str, &str, Kind),
+    scene: &Scene<'_>,
+) -> Option<Found> {
+    // The secret is not in this file: no permission on it would help, or protect anything.
+    let without = |condition, at: Option<PathBuf>| {
+        let mut found = file.found(profile, provider, kind, condition);
+        found.credential.origin.path = at;
+        found
+    };
+    let with = |secret: String, note: String, at: Option<PathBuf>| {
+        let mut found = file.key(profile, provider, kind, Secret::new(secret), scene);
+        found.credential.origin.path = at;
+        found.credential.notes.push(note);
+        found
+    };
+    let unreadable = |why: &str| without(Condition::Unreadable(why.to_owned()), None);
+    let named = || format!("as {} says", file.path().display());
+    let (mut found, fix) = match reference {
+        Reference::Command => return Some(unreadable("it comes from a command, which is never run here")),
+        Reference::Mixed => return Some(unreadable("it is put together from several references")),
+        Reference::Env(_) if !scene.env_is_source => return None,
+        Reference::Env(name) => {
+            let fix = format!("Set {name} in the environment, {}.", named());
+            let found = match scene.env.get(name) {
+                Some(value) => with(value.to_owned(), format!("its value is that of {name} in the environment"), None),
+                None => without(Condition::Unresolved(format!("{name} is not set here")), None),
+            };
+            (found, fix)
+        }
+        Reference::File(path) => {
+            let path = scene.env.expand(path);
+            let path = file.path().parent().map_or_else(|| path.clone(), |dir| dir.join(&path));
+            let shown = path.display().to_string();
+            let unresolved = |why: &str| without(Condition::Unresolved(format!("{shown} {why}")), None);
+            let found = match files::read(&path, LIMIT) {
+                Ok(Some(contents)) if contents.text.trim().is_empty() => unresolved("is empty"),
+                Ok(Some(contents)) => {
+                    with(contents.text.trim().to_owned(), format!("its value is in {shown}"), Some(path.clone()))
+                }
+                Ok(None) => unresolved("is not there"),
+                Err(trouble) => without(Condition::Unreadable(format!("{shown} {}", trouble.why)), Some(path.clone())),
+            };
+            (found, format!("Write a new key to {shown}, {}.", named()))
+        }
+    };
+    found.credential.fix = fix;
+    Some(found)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn what_is_looked_up_and_what_is_not() {
-        let mut env = Environment::default();
-        env.set("OPENAI_API_KEY", " sk-1 ");
-        env.set("BLANK", " ");
-        let shell = |text: &str| shell(text, &env).map(|secret| secret.expose().to_owned());
-        let not_set = |what: &str| Err(format!("{what} is not set in this environment"));
-        let composed = Err("it is put together by a shell; only $NAME and ${NAME} are looked up here".to_owned());
-        let command = Err("a command would give it; commands are never run here".to_owned());
-        assert_eq!(shell("$OPENAI_API_KEY"), Ok("sk-1".to_owned()));
-        assert_eq!(shell(" ${OPENAI_API_KEY} "), Ok("sk-1".to_owned()));
-        assert_eq!(shell("sk-2"), Ok("sk-2".to_owned()));
-        assert_eq!(shell("$BLANK"), not_set("the variable BLANK"));
-        assert_eq!(shell("${GONE}"), not_set("the variable GONE"));
-        for text in ["$", "${}", "$1", "a$OPENAI_API_KEY", "${A:-b}", "$sk-ant-secret"] {
-            assert_eq!(shell(text), composed, "{text}");
+    fn every_form() {
+        let env = |name: &str| Some(Reference::Env(name.to_owned()));
+        for (text, expected) in [
+            ("{env:OPENAI_API_KEY}", env("OPENAI_API_KEY")),
+            (" {env: X } ", env("X")),
+            ("{file:~/.keys/openai}", Some(Reference::File("~/.keys/openai".to_owned()))),
+            ("Bearer {env:X}", Some(Reference::Mixed)),
+            ("{env:X}{env:Y}", Some(Reference::Mixed)),
+            ("sk-x", None),
+            ("", None),
+            ("{env:", Some(Reference::Mixed)),
+        ] {
+            assert_eq!(in_braces(text), expected, "{text}");
         }
-        for text in ["$(cat key)", "`cat key`", "${A:-$(x)}"] {
-            assert_eq!(shell(text), command, "{text}");
+        for (text, expected) in [
+            ("$OPENAI_API_KEY", env("OPENAI_API_KEY")),
+            ("${X_1}", env("X_1")),
+            ("!op read op://a/b", Some(Reference::Command)),
+            ("$(pass x)", Some(Reference::Command)),
+            ("`pass x`", Some(Reference::Command)),
+            ("${X:-y}", Some(Reference::Mixed)),
+            ("Bearer $X", Some(Reference::Mixed)),
+            ("${X", Some(Reference::Mixed)),
+            ("12$$34", None),
+            ("sk-x$1", None),
+            ("sk-x", None),
+            ("$", None),
+        ] {
+            assert_eq!(in_shell(text), expected, "{text}");
         }
-        assert_eq!(
-            shell("$gsk_secret"),
-            not_set("the variable it names"),
-            "a key where a name belongs is not repeated"
-        );
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in "[{}$a-z:(!`~/é ]{0,20}") {
+            let _ = (in_braces(&text), in_shell(&text));
+        }
     }
 }

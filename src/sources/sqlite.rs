@@ -103,3 +103,72 @@ fn explain(error: &rusqlite::Error) -> Trouble {
         _ => Trouble { unparsable: true, why: "is a database, but not laid out as a store".to_owned(), at: None },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Home, database};
+    use super::*;
+
+    const PLACE: &str = "x/data.db";
+    const SQL: &str = "SELECT value FROM t WHERE key = ?1";
+
+    fn make(home: &Home, wal: bool) -> Connection {
+        database(home, PLACE, wal, "CREATE TABLE t(key TEXT, value BLOB)", ("t", &[("a", "1")]))
+    }
+
+    #[test]
+    fn what_a_row_may_hold() {
+        let home = Home::new();
+        let db = make(&home, false);
+        db.execute_batch("INSERT INTO t VALUES ('null', NULL), ('blob', X'C3A9'), ('number', 7)").unwrap();
+        db.execute_batch(&format!("INSERT INTO t VALUES ('huge', zeroblob({}))", MAX_ROW + 1)).unwrap();
+        drop(db);
+        let database = open(&home.path(PLACE)).ok().flatten().unwrap();
+        let text = |key: &str| database.text(SQL, [key]).map(|text| text.map(|text| text.to_string()));
+        assert_eq!(text("a"), Ok(Some("1".to_owned())));
+        assert_eq!((text("null"), text("none")), (Ok(None), Ok(None)));
+        assert_eq!(text("blob"), Ok(Some("é".to_owned())));
+        assert!(text("number").is_err_and(|trouble| trouble.unparsable));
+        assert!(text("huge").is_err_and(|trouble| trouble.why.contains("larger")));
+        assert_eq!(database.text("SELECT x FROM other", []).map(|text| text.is_some()), Ok(false));
+        assert!(database.text("SELECT other FROM t", []).is_err_and(|trouble| trouble.unparsable));
+        assert!(open(&home.path("x/absent.db")).is_ok_and(|database| database.is_none()));
+    }
+
+    #[test]
+    fn what_its_owner_has_not_finished() {
+        let home = Home::new();
+        let db = make(&home, false);
+        db.execute_batch("BEGIN EXCLUSIVE").unwrap();
+        let database = open(&home.path(PLACE)).ok().flatten().unwrap();
+        assert!(database.text(SQL, ["a"]).is_err_and(|trouble| trouble.why == "is locked"));
+        db.execute_batch("ROLLBACK; PRAGMA cache_size=1; PRAGMA cache_spill=1; BEGIN").unwrap();
+        for _ in 0..200 {
+            db.execute("INSERT INTO t VALUES ('b', zeroblob(4000))", []).unwrap();
+        }
+        // As if the machine had been switched off here.
+        let left = Home::new();
+        for name in [PLACE, "x/data.db-journal"] {
+            left.write(name, std::fs::read(home.path(name)).unwrap());
+        }
+        let before = left.tree();
+        let database = open(&left.path(PLACE)).ok().flatten().unwrap();
+        let trouble = database.text(SQL, ["a"]).err().unwrap();
+        assert_eq!((trouble.unparsable, trouble.why.contains("not closed")), (false, true), "{}", trouble.why);
+        drop(database);
+        assert_eq!(left.tree(), before, "only its owner mends it");
+    }
+
+    #[test]
+    fn what_is_in_the_log_counts_and_no_log_is_made() {
+        let home = Home::new();
+        let db = make(&home, true);
+        db.execute_batch("INSERT INTO t VALUES ('new', '2')").unwrap();
+        let read = || open(&home.path(PLACE)).ok().flatten().unwrap().text(SQL, ["new"]).ok().flatten();
+        assert_eq!(read().as_deref().map(String::as_str), Some("2"));
+        drop(db);
+        let before = home.tree();
+        assert_eq!(read().as_deref().map(String::as_str), Some("2"));
+        assert_eq!(home.tree(), before);
+    }
+}

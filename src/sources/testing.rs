@@ -1,5 +1,6 @@
 //! A throw-away home for the tests of sources.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
@@ -15,6 +16,7 @@ pub(super) struct Home {
     pub cwd: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
     pub secrets: Vec<PathBuf>,
+    pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
 }
 
@@ -32,7 +34,8 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
-        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), secrets: Vec::new(), declared: Vec::new() }
+        let (dotenv, litellm, secrets, declared) = Default::default();
+        Self { dir, env, env_is_source: true, cwd: None, dotenv, litellm, secrets, declared }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -50,6 +53,22 @@ impl Home {
         text.replace(self.dir.path().to_str().unwrap(), "~")
     }
 
+    /// Every file and directory with its content, to show that reading changes nothing.
+    pub fn tree(&self) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        let mut out = BTreeMap::new();
+        let mut open = vec![self.dir.path().to_owned()];
+        while let Some(dir) = open.pop() {
+            for entry in std::fs::read_dir(dir).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                out.insert(path.clone(), std::fs::read(&path).ok());
+                if path.is_dir() {
+                    open.push(path);
+                }
+            }
+        }
+        out
+    }
+
     pub fn read(&self, source: &dyn Source) -> Harvest {
         self.with_scene(|scene, harvest| source.read(scene, harvest))
     }
@@ -63,6 +82,7 @@ impl Home {
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
             secrets: &self.secrets,
+            litellm: &self.litellm,
             declared: &self.declared,
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
@@ -71,6 +91,27 @@ impl Home {
         read(&scene, &mut harvest);
         harvest
     }
+}
+
+/// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what
+/// comes back is open.
+pub(super) fn database(
+    home: &Home,
+    place: &str,
+    wal: bool,
+    schema: &str,
+    (table, rows): (&str, &[(&str, &str)]),
+) -> rusqlite::Connection {
+    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
+    let db = rusqlite::Connection::open(home.path(place)).unwrap();
+    if wal {
+        db.execute_batch("PRAGMA journal_mode=WAL").unwrap();
+    }
+    db.execute_batch(schema).unwrap();
+    for (key, value) in rows {
+        db.execute(&format!("INSERT INTO {table} VALUES (?1, ?2)"), [key, value]).unwrap();
+    }
+    db
 }
 
 /// Breaks the file at `place` in every way that does not depend on what it should hold, and by each of `contents` (in which

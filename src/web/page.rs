@@ -3,8 +3,8 @@
 
 use std::sync::OnceLock;
 
+use crate::domain::Zone;
 use chrono::SecondsFormat;
-use chrono_tz::Tz;
 use minijinja::Environment;
 use serde::Serialize;
 
@@ -139,7 +139,7 @@ pub fn model(view: &View, now: Time) -> Page {
     }
 }
 
-fn credential_problem(one: &Assessed, now: Time, zone: Tz) -> Problem {
+fn credential_problem(one: &Assessed, now: Time, zone: Zone) -> Problem {
     let judgement = &one.judgement;
     let date = judgement.expires.map(|at| {
         let when = When::new(at, now, zone);
@@ -206,7 +206,7 @@ fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverR
 }
 
 impl When {
-    fn new(at: Time, now: Time, zone: Tz) -> Self {
+    fn new(at: Time, now: Time, zone: Zone) -> Self {
         Self {
             relative: relative(at - now),
             absolute: at.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z").to_string(),

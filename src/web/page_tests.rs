@@ -13,7 +13,7 @@ fn at(text: &str) -> Time {
 
 pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> Assessed {
     Assessed {
-        credential: Credential {
+        credential: Box::new(Credential {
             id: CredentialId::from(id),
             provider: "anthropic".into(),
             profile: "default".into(),
@@ -37,7 +37,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             declared_in_use: None,
             fix: "claude auth login".into(),
             notes: vec![],
-        },
+        }),
         judgement: Judgement {
             state,
             severity,
@@ -71,7 +71,7 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         snapshot: Arc::new(snapshot),
         standing: Standing::default(),
         metrics: "opensoul_x 1\n".into(),
-        zone: Tz::Asia__Shanghai,
+        zone: "Asia/Shanghai".parse().unwrap(),
         home: "/home/me".into(),
         notes: vec![],
     }

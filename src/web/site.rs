@@ -28,7 +28,7 @@ pub struct View {
     /// The series of the snapshot, rendered once ([`crate::export::metrics::snapshot_text`]).
     pub metrics: Bytes,
     /// Zone of the absolute times on the page.
-    pub zone: chrono_tz::Tz,
+    pub zone: crate::domain::Zone,
     /// The home directory, shown as `~` in the JSON.
     pub home: PathBuf,
     /// What is wrong with the monitor itself, to be read by people (a configuration that was not taken, a full disk).

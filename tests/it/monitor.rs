@@ -289,7 +289,7 @@ async fn what_a_receiver_that_was_away_gets_is_what_is_still_true() {
 fn a_due_time_follows_the_zone_over_a_change_of_clocks() {
     use opensoul::engine::due::due;
     let toml = "[schedule]\nstatus = \"0 9 * * *\"\nzone = \"America/New_York\"\n";
-    let config = config::parse(toml, None, &Environment::default(), chrono_tz::Tz::UTC).unwrap();
+    let config = config::parse(toml, None, &Environment::default(), opensoul::domain::Zone::UTC).unwrap();
     let last = at("2026-10-31T13:00:00Z");
     // 1 November 2026: clocks go back; nine in the morning is 14:00 UTC from then on.
     assert!(!due(&config.status, Some(last), at("2026-11-01T13:59:59Z")).now);

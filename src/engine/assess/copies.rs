@@ -1,19 +1,80 @@
 //! Which places hold one and the same secret or refresh token, and which of them stands for all (DESIGN §2, *copy*).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::generation;
 use crate::domain::{Credential, CredentialId, Fingerprint};
 
+/// Which secrets there are: the same secret for the same provider has the same number wherever it is.
+pub(super) struct Secrets {
+    /// For each credential the numbers of its secret and of its refresh token.
+    of: Vec<[Option<usize>; 2]>,
+    /// How many there are.
+    pub count: usize,
+}
+
+impl Secrets {
+    /// Numbers them.
+    pub fn number(credentials: &[Credential]) -> Self {
+        let mut known: HashMap<(Fingerprint, &str), usize, BuildHasherDefault<Uniform>> = HashMap::default();
+        known.reserve(credentials.len());
+        let mut number = |fingerprint: Option<Fingerprint>, provider| {
+            let next = known.len();
+            fingerprint.map(|fingerprint| *known.entry((fingerprint, provider)).or_insert(next))
+        };
+        let of = credentials
+            .iter()
+            .map(|one| {
+                [number(one.fingerprint, one.provider.as_str()), number(one.refresh_fingerprint, one.provider.as_str())]
+            })
+            .collect();
+        Self { of, count: known.len() }
+    }
+
+    /// The number of a credential's secret (of the access token, for logins).
+    pub fn access(&self, index: usize) -> Option<usize> {
+        self.of[index][0]
+    }
+
+    /// The number of its refresh token.
+    pub fn refresh(&self, index: usize) -> Option<usize> {
+        self.of[index][1]
+    }
+}
+
+/// A fingerprint is a keyed hash already: its first bytes are as good as any hash of it, and nobody can choose them.
+#[derive(Default)]
+struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn write(&mut self, bytes: &[u8]) {
+        // The last bytes of the tuple's hash are those of the provider's name, which tells little: only mixed in.
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.0 = self.0.rotate_left(5) ^ u64::from_le_bytes(word);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// For each credential the index of the canonical one of its group; its own index if it is canonical.
 ///
 /// Only places of one provider are put together: the same key used for two providers is two things to know about.
-pub(super) fn canonical(credentials: &[Credential], previous: &BTreeMap<CredentialId, String>) -> Vec<usize> {
+pub(super) fn canonical(
+    credentials: &[Credential],
+    secrets: &Secrets,
+    previous: &BTreeMap<CredentialId, String>,
+) -> Vec<usize> {
     let mut groups = Groups::new(credentials.len());
-    let mut first: BTreeMap<(Fingerprint, &str), usize> = BTreeMap::new();
-    for (index, credential) in credentials.iter().enumerate() {
-        for fingerprint in [credential.fingerprint, credential.refresh_fingerprint].into_iter().flatten() {
-            let other = *first.entry((fingerprint, &credential.provider)).or_insert(index);
+    let mut first: Vec<Option<usize>> = vec![None; secrets.count];
+    for index in 0..credentials.len() {
+        for secret in [secrets.access(index), secrets.refresh(index)].into_iter().flatten() {
+            let other = *first[secret].get_or_insert(index);
             groups.join(index, other);
         }
     }

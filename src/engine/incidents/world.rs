@@ -14,7 +14,7 @@ pub fn start() -> Time {
 pub fn credential(id: &str, state: State, severity: Severity) -> Assessed {
     let provider = if id.starts_with("codex") { "openai" } else { "anthropic" };
     Assessed {
-        credential: Credential {
+        credential: Box::new(Credential {
             id: id.into(),
             provider: provider.to_owned(),
             profile: "default".to_owned(),
@@ -34,7 +34,7 @@ pub fn credential(id: &str, state: State, severity: Severity) -> Assessed {
             declared_in_use: None,
             fix: "log in".to_owned(),
             notes: Vec::new(),
-        },
+        }),
         judgement: Judgement {
             state,
             severity,

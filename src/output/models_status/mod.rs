@@ -10,6 +10,7 @@ mod profiles;
 mod rows;
 pub mod text;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::rc::Rc;
@@ -26,7 +27,7 @@ use crate::formats::gateway_config::GatewayConfig;
 use crate::formats::installation::Installation;
 use crate::formats::model_ref::{self, DEFAULT_MODEL, DEFAULT_PROVIDER, ModelRef};
 use crate::formats::provider_id::normalize;
-use profiles::{health, label, masked, store_label, unusable};
+use profiles::{health, label, masked, unusable};
 
 /// Everything the document is made of.
 pub struct Input<'a> {
@@ -86,7 +87,7 @@ pub fn default_model(config: &GatewayConfig, agent: Option<&str>) -> (String, Mo
 
 /// Builds the document.
 #[must_use]
-pub fn build(input: &Input<'_>) -> ModelsStatus {
+pub fn build<'a>(input: &'a Input<'a>) -> ModelsStatus<'a> {
     let Input { installation, config, view, .. } = *input;
     let (default_model, resolved) = default_model(config, input.agent);
     let entry = input.agent.and_then(|id| config.agent(id));
@@ -115,7 +116,7 @@ pub fn build(input: &Input<'_>) -> ModelsStatus {
     }
 }
 
-fn auth(input: &Input<'_>) -> Auth {
+fn auth<'a>(input: &'a Input<'a>) -> Auth<'a> {
     let Input { installation, view, .. } = *input;
     let assessed: HashMap<&str, &Assessed> = input
         .snapshot
@@ -124,19 +125,22 @@ fn auth(input: &Input<'_>) -> Auth {
         .filter(|a| a.credential.owner == Owner::GatewayStore)
         .map(|a| (a.credential.profile.as_str(), a))
         .collect();
-    let providers: Vec<Provider> =
+    let providers: Vec<Provider<'_>> =
         input.rows.iter().filter(|row| row.present).map(|row| provider(input, row)).collect();
-    let counted = |p: &Provider| {
+    let counted = |p: &Provider<'_>| {
         let env = usize::from(p.env.as_ref().is_some_and(|e| e.value == "OAuth (env)"));
         p.profiles.oauth + p.profiles.token + env
     };
     let with_oauth = providers.iter().filter(|p| counted(p) > 0);
     let labels: BTreeSet<&str> = input.rows.iter().map(|row| row.label.as_str()).collect();
-    let mut healths: Vec<Rc<ProfileHealth>> = Vec::with_capacity(view.profiles.len());
+    let mut healths: Vec<Rc<ProfileHealth<'_>>> = Vec::with_capacity(view.profiles.len());
+    // One look-up for each provider, not for each of its profiles.
+    let spellings: Vec<Option<&str>> =
+        view.providers.iter().map(|provider| input.index.labels.get(provider.id.as_str()).copied()).collect();
     for shown in &view.profiles {
-        let provider = view.providers[shown.provider].id.as_str();
         // OpenSoul 0.2 loses a provider that is spelled with blanks around it.
-        let name = if input.compat { shown.profile.provider.as_str() } else { spelled(input, provider, shown.profile) };
+        let spelling = spellings[shown.provider].filter(|_| !input.compat);
+        let name = spelling.unwrap_or(shown.profile.provider.as_str());
         if input.compat && !labels.contains(name) {
             continue;
         }
@@ -146,9 +150,9 @@ fn auth(input: &Input<'_>) -> Auth {
         let providers = if a.provider == b.provider {
             std::cmp::Ordering::Equal
         } else {
-            super::collate::compare(&a.provider, &b.provider)
+            super::collate::compare(a.provider, b.provider)
         };
-        providers.then_with(|| super::collate::compare(&a.profile_id, &b.profile_id))
+        providers.then_with(|| super::collate::compare(a.profile_id, b.profile_id))
     });
     Auth {
         store_path: view.agent.store_path.display().to_string(),
@@ -170,16 +174,11 @@ fn auth(input: &Input<'_>) -> Auth {
     }
 }
 
-/// The row's spelling of a profile's provider.
-fn spelled<'a>(input: &'a Input<'_>, id: &str, profile: &'a Profile) -> &'a str {
-    input.index.labels.get(id).copied().unwrap_or(profile.provider.as_str())
-}
-
 fn members<'a>(input: &'a Input<'_>, id: &str) -> &'a [usize] {
     input.view.provider(id).map(|p| p.members.as_slice()).unwrap_or_default()
 }
 
-fn provider(input: &Input<'_>, row: &Row) -> Provider {
+fn provider<'a>(input: &'a Input<'a>, row: &Row) -> Provider<'a> {
     let Input { installation, config, view, .. } = *input;
     let members = members(input, &row.id);
     let count = |kind: ProfileType| members.iter().filter(|n| view.profiles[**n].profile.kind == kind).count();
@@ -204,10 +203,7 @@ fn provider(input: &Input<'_>, row: &Row) -> Provider {
         aws: installation.env.aws(),
     };
     let (chosen, why) = choice(input, row, besides);
-    let order: Vec<String> = view
-        .provider(&row.id)
-        .map(|p| p.order.iter().map(|n| view.profiles[*n].profile.id.clone()).collect())
-        .unwrap_or_default();
+    let places = view.provider(&row.id).map(|p| p.order.as_slice()).unwrap_or_default();
     let summary = input.index.summaries.get(row.id.as_str());
     Provider {
         provider: row.label.clone(),
@@ -217,14 +213,14 @@ fn provider(input: &Input<'_>, row: &Row) -> Provider {
             oauth: count(ProfileType::Oauth),
             token: count(ProfileType::Token),
             api_key: count(ProfileType::ApiKey),
-            labels: members.iter().map(|n| store_label(input, &view.profiles[*n])).collect(),
+            labels: Labels { input, members },
         },
         env,
         models_json,
         selection: Selected {
             in_use: row.in_use,
             state: summary.map(|s| s.state),
-            order,
+            order: Order { view, places },
             order_from: view.provider(&row.id).map(|p| basis(p.basis)),
             chosen,
             why,
@@ -278,22 +274,23 @@ fn choice(input: &Input<'_>, row: &Row, besides: Besides<'_>) -> (Option<Chosen>
     }
 }
 
-fn rollups(input: &Input<'_>, healths: &[Rc<ProfileHealth>]) -> Vec<ProviderHealth> {
-    let mut out: Vec<ProviderHealth> = input
+fn rollups<'a>(input: &'a Input<'a>, healths: &[Rc<ProfileHealth<'a>>]) -> Vec<ProviderHealth<'a>> {
+    let mut out: Vec<ProviderHealth<'_>> = input
         .rows
         .iter()
         .map(|row| ProviderHealth {
-            provider: row.label.clone(),
+            provider: &row.label,
             status: "missing",
             profiles: Vec::new(),
             expires_at: None,
             remaining_ms: None,
         })
         .collect();
-    let at: HashMap<String, usize> = out.iter().enumerate().map(|(n, p)| (p.provider.clone(), n)).collect();
-    for health in healths {
-        if let Some(n) = at.get(&health.provider) {
-            out[*n].profiles.push(Rc::clone(health));
+    let at: HashMap<&str, usize> = out.iter().enumerate().map(|(n, p)| (p.provider, n)).collect();
+    // Sorted by provider, so one look-up finds the row of many.
+    for those in healths.chunk_by(|one, next| one.provider == next.provider) {
+        if let Some(n) = those.first().and_then(|health| at.get(health.provider)) {
+            out[*n].profiles.extend(those.iter().map(Rc::clone));
         }
     }
     for provider in &mut out {
@@ -307,7 +304,7 @@ fn rollups(input: &Input<'_>, healths: &[Rc<ProfileHealth>]) -> Vec<ProviderHeal
     out
 }
 
-fn rollup(profiles: &[Rc<ProfileHealth>]) -> &'static str {
+fn rollup(profiles: &[Rc<ProfileHealth<'_>>]) -> &'static str {
     let expirable = || profiles.iter().filter(|p| p.r#type != "api_key");
     if profiles.is_empty() {
         "missing"
@@ -325,7 +322,7 @@ fn rollup(profiles: &[Rc<ProfileHealth>]) -> &'static str {
 /// The exit code of OpenSoul 0.2: any token or login expired or missing, or a provider in use without anything: 1; any that
 /// ends within 24 hours: 2.
 #[must_use]
-pub fn store_check(status: &ModelsStatus) -> CheckResult {
+pub fn store_check(status: &ModelsStatus<'_>) -> CheckResult {
     let stored = || status.auth.oauth.profiles.iter().filter(|p| p.r#type != "api_key" || p.status == "missing");
     let missing = status.auth.missing_providers_in_use.iter().map(|p| format!("{p}: no credential"));
     let dead = stored().filter(|p| matches!(p.status, "expired" | "missing"));
@@ -374,6 +371,6 @@ fn email<'a>(input: &'a Input<'_>, profile: &'a Profile) -> Option<&'a str> {
     input.index.emails.get(profile.id.as_str()).copied().or(profile.email.as_deref())
 }
 
-fn display_label(input: &Input<'_>, profile: &Profile) -> String {
+fn display_label<'a>(input: &'a Input<'a>, profile: &'a Profile) -> Cow<'a, str> {
     label(&profile.id, email(input, profile))
 }

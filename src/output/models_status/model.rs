@@ -1,17 +1,21 @@
 //! The document itself. Field order is that of the original; what it does not have stands after what it has.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
+use super::Input;
+use super::profiles::store_label;
 use crate::domain::State;
+use crate::formats::eligibility::View;
 
 /// The whole document.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "the names are the contract; their meanings are those of the original")]
-pub struct ModelsStatus {
+pub struct ModelsStatus<'a> {
     pub config_path: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_id: Option<String>,
@@ -25,7 +29,7 @@ pub struct ModelsStatus {
     pub model_config: Option<ModelConfig>,
     pub aliases: Ordered,
     pub allowed: Vec<String>,
-    pub auth: Auth,
+    pub auth: Auth<'a>,
     pub check: Check,
     pub findings: Vec<FindingView>,
 }
@@ -79,18 +83,18 @@ pub struct ModelConfig {
 }
 
 /// `auth`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct Auth {
+pub struct Auth<'a> {
     pub store_path: String,
     pub shell_env_fallback: ShellEnvFallback,
     #[serde(rename = "providersWithOAuth")]
     pub providers_with_oauth: Vec<String>,
     pub missing_providers_in_use: Vec<String>,
-    pub providers: Vec<Provider>,
+    pub providers: Vec<Provider<'a>>,
     pub unusable_profiles: Vec<Unusable>,
-    pub oauth: OauthBlock,
+    pub oauth: OauthBlock<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probes: Option<super::probes::Probes>,
 }
@@ -105,37 +109,70 @@ pub struct ShellEnvFallback {
 }
 
 /// One row of `auth.providers`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct Provider {
+pub struct Provider<'a> {
     pub provider: String,
     pub effective: EffectiveKind,
-    pub profiles: Counts,
+    pub profiles: Counts<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Source>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models_json: Option<Source>,
     /// Addition: what would be used now, in which order, and why.
-    pub selection: Selected,
+    pub selection: Selected<'a>,
 }
 
 /// What a request to a provider would use. Its name stands after the original's, so that documents of both sort alike.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Selected {
+pub struct Selected<'a> {
     /// A configured model needs the provider.
     pub in_use: bool,
     /// What a request would meet.
     pub state: Option<State>,
     /// Profiles in the order in which the gateway takes them.
-    pub order: Vec<String>,
+    pub order: Order<'a>,
     /// Where the order comes from.
     pub order_from: Option<&'static str>,
     /// What would be used now.
     pub chosen: Option<Chosen>,
     /// Why that.
     pub why: String,
+}
+
+/// Ids of profiles, in the order of `places`; made into texts when they are written.
+pub struct Order<'a> {
+    pub(super) view: &'a View<'a>,
+    pub(super) places: &'a [usize],
+}
+
+impl<'a> Order<'a> {
+    /// The ids.
+    pub fn iter(&self) -> impl Iterator<Item = &'a str> {
+        let view = self.view;
+        self.places.iter().map(|place| view.profiles[*place].profile.id.as_str())
+    }
+}
+
+impl Serialize for Order<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
+/// `labels` of a provider; made when they are written.
+pub struct Labels<'a> {
+    pub(super) input: &'a Input<'a>,
+    pub(super) members: &'a [usize],
+}
+
+impl Serialize for Labels<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let view = self.input.view;
+        serializer.collect_seq(self.members.iter().map(|place| store_label(self.input, &view.profiles[*place])))
+    }
 }
 
 /// What would be used now.
@@ -161,15 +198,15 @@ pub struct EffectiveKind {
 }
 
 /// `profiles` of a provider.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct Counts {
+pub struct Counts<'a> {
     pub count: usize,
     pub oauth: usize,
     pub token: usize,
     pub api_key: usize,
-    pub labels: Vec<String>,
+    pub labels: Labels<'a>,
 }
 
 /// A masked value and where it is.
@@ -196,28 +233,28 @@ pub struct Unusable {
 }
 
 /// Profiles stand in two places of the document, and in memory once.
-fn each<S: Serializer>(profiles: &[Rc<ProfileHealth>], serializer: S) -> Result<S::Ok, S::Error> {
+fn each<S: Serializer>(profiles: &[Rc<ProfileHealth<'_>>], serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_seq(profiles.iter().map(AsRef::as_ref))
 }
 
 /// `auth.oauth`
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct OauthBlock {
+pub struct OauthBlock<'a> {
     pub warn_after_ms: u64,
     #[serde(serialize_with = "each")]
-    pub profiles: Vec<Rc<ProfileHealth>>,
-    pub providers: Vec<ProviderHealth>,
+    pub profiles: Vec<Rc<ProfileHealth<'a>>>,
+    pub providers: Vec<ProviderHealth<'a>>,
 }
 
 /// One profile.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct ProfileHealth {
-    pub profile_id: String,
-    pub provider: String,
+pub struct ProfileHealth<'a> {
+    pub profile_id: &'a str,
+    pub provider: &'a str,
     pub r#type: &'static str,
     pub status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,32 +262,32 @@ pub struct ProfileHealth {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<Number>,
     pub source: &'static str,
-    pub label: String,
+    pub label: Cow<'a, str>,
     /// `expiresAt`, if it is a number.
     #[serde(skip)]
     pub expires_ms: Option<f64>,
     /// Addition: what to run.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub remedy: Option<String>,
+    pub remedy: Option<&'a str>,
     /// Addition: our own judgement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// Addition: why.
-    pub why: Vec<String>,
+    pub why: Cow<'a, [String]>,
     /// The date that counts in our judgement.
     #[serde(skip)]
     pub ends: Option<crate::domain::Time>,
 }
 
 /// One provider, rolled up.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "as the original")]
-pub struct ProviderHealth {
-    pub provider: String,
+pub struct ProviderHealth<'a> {
+    pub provider: &'a str,
     pub status: &'static str,
     #[serde(serialize_with = "each")]
-    pub profiles: Vec<Rc<ProfileHealth>>,
+    pub profiles: Vec<Rc<ProfileHealth<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -105,7 +105,7 @@ pub fn plan(input: &Input<'_>, options: Options, at_ms: i64) -> Probes {
             if !options.profile_ids.is_empty() && !options.profile_ids.contains(&profile.id) {
                 continue;
             }
-            let mut target = base(super::display_label(input, profile), "profile");
+            let mut target = base(super::display_label(input, profile).into_owned(), "profile");
             target.profile_id = Some(profile.id.clone());
             target.mode = Some(profile.kind.word());
             let listed = explicit(input, &row.id).is_none_or(|list| list.contains(&profile.id));

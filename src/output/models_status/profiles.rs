@@ -1,5 +1,9 @@
 //! One profile in the words of the original.
 
+use std::borrow::Cow;
+use std::cell::LazyCell;
+use std::collections::HashMap;
+
 use super::{Input, Number, ProfileHealth, Unusable, display_label};
 use crate::domain::{Assessed, Selection};
 use crate::formats::auth_store::{Expires, ProfileType, Usage};
@@ -13,10 +17,10 @@ pub(super) fn masked(present: bool) -> String {
     if present { "…" } else { "missing" }.to_owned()
 }
 
-pub(super) fn label(id: &str, email: Option<&str>) -> String {
+pub(super) fn label<'a>(id: &'a str, email: Option<&str>) -> Cow<'a, str> {
     match email {
-        Some(email) => format!("{id} ({email})"),
-        None => id.to_owned(),
+        Some(email) => [id, " (", email, ")"].concat().into(),
+        None => id.into(),
     }
 }
 
@@ -54,8 +58,9 @@ fn kind(usage: &Usage, now_ms: f64) -> &'static str {
 
 /// Profiles that the gateway has set aside, soonest back first.
 pub(super) fn unusable(view: &View<'_>, now_ms: f64) -> Vec<Unusable> {
-    let providers: std::collections::HashMap<&str, &str> =
-        view.profiles.iter().map(|s| (s.profile.id.as_str(), s.profile.provider.as_str())).collect();
+    // Mostly none is set aside, and then nothing has to be looked up.
+    let providers: LazyCell<HashMap<&str, &str>, _> =
+        LazyCell::new(|| view.profiles.iter().map(|s| (s.profile.id.as_str(), s.profile.provider.as_str())).collect());
     let mut out: Vec<Unusable> = view
         .usages()
         .into_iter()
@@ -76,12 +81,12 @@ pub(super) fn unusable(view: &View<'_>, now_ms: f64) -> Vec<Unusable> {
 }
 
 /// A profile's health in the original's words, and ours.
-pub(super) fn health(
-    input: &Input<'_>,
-    shown: &Shown<'_>,
-    provider: &str,
-    assessed: Option<&Assessed>,
-) -> ProfileHealth {
+pub(super) fn health<'a>(
+    input: &'a Input<'a>,
+    shown: &'a Shown<'a>,
+    provider: &'a str,
+    assessed: Option<&'a Assessed>,
+) -> ProfileHealth<'a> {
     let profile = shown.profile;
     let date = profile.expires.as_date();
     let by_time = |at: f64| {
@@ -116,15 +121,15 @@ pub(super) fn health(
         (Expires::Number(n), Some(_)) => Some(*n),
         _ => None,
     };
-    let mut why = assessed.map(|a| a.judgement.because.clone()).unwrap_or_default();
+    let mut why: Cow<'_, [String]> = assessed.map(|a| a.judgement.because.as_slice()).unwrap_or_default().into();
     if why.is_empty()
         && let Selection::Excluded(reason) = &shown.selection
     {
-        why.push(format!("its gateway would not take it: {reason}"));
+        why = vec![format!("its gateway would not take it: {reason}")].into();
     }
     ProfileHealth {
-        profile_id: profile.id.clone(),
-        provider: provider.to_owned(),
+        profile_id: &profile.id,
+        provider,
         r#type: profile.kind.word(),
         status,
         expires_at: echo,
@@ -134,7 +139,7 @@ pub(super) fn health(
         expires_ms,
         state: assessed.map(|a| a.judgement.state),
         why,
-        remedy: assessed.and_then(|a| a.judgement.fix.clone()),
+        remedy: assessed.and_then(|a| a.judgement.fix.as_deref()),
         ends: assessed.and_then(|a| a.judgement.expires),
     }
 }

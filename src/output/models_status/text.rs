@@ -26,7 +26,7 @@ pub struct Page<'a> {
 
 /// The whole page.
 #[must_use]
-pub fn render(status: &ModelsStatus, page: &Page<'_>) -> String {
+pub fn render(status: &ModelsStatus<'_>, page: &Page<'_>) -> String {
     let mut out = String::new();
     head(&mut out, status, page);
     if status.auth.providers.is_empty() && status.auth.oauth.profiles.is_empty() {
@@ -46,7 +46,7 @@ pub fn render(status: &ModelsStatus, page: &Page<'_>) -> String {
     out
 }
 
-fn head(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+fn head(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     let default = if status.default_model == status.resolved_default {
         status.resolved_default.clone()
     } else {
@@ -93,8 +93,8 @@ fn mark(state: Option<State>) -> &'static str {
     }
 }
 
-fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
-    let mut profiles: Vec<&ProfileHealth> = status.auth.oauth.profiles.iter().map(AsRef::as_ref).collect();
+fn credentials(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
+    let mut profiles: Vec<&ProfileHealth<'_>> = status.auth.oauth.profiles.iter().map(AsRef::as_ref).collect();
     if profiles.is_empty() {
         return;
     }
@@ -107,7 +107,7 @@ fn credentials(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
         if let Some(at) = profile.ends {
             let _ = write!(line, ", {} ({})", relative(at, page.now), (page.local)(at));
         }
-        let set_aside = aside.remove(profile.profile_id.as_str());
+        let set_aside = aside.remove(profile.profile_id);
         if let Some(aside) = set_aside {
             let _ = write!(line, ", {}", against(aside));
         }
@@ -136,7 +136,7 @@ fn against(aside: &Unusable) -> String {
     format!("{}{} for {}", aside.kind, reason.unwrap_or_default(), remaining(Some(aside.remaining_ms.0)))
 }
 
-fn providers(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+fn providers(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.auth.providers.is_empty() {
         return;
     }
@@ -149,19 +149,14 @@ fn providers(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     }
 }
 
-fn uses(provider: &Provider) -> String {
+fn uses(provider: &Provider<'_>) -> String {
     let why = &provider.selection.why;
     match &provider.selection.chosen {
         None => format!("would use nothing: {why}"),
         Some(chosen) => {
             let what = chosen.profile_id.as_deref().or(chosen.source.as_deref()).unwrap_or(chosen.kind);
-            let next: Vec<&str> = provider
-                .selection
-                .order
-                .iter()
-                .map(String::as_str)
-                .filter(|id| chosen.profile_id.as_deref() != Some(id))
-                .collect();
+            let next: Vec<&str> =
+                provider.selection.order.iter().filter(|id| chosen.profile_id.as_deref() != Some(id)).collect();
             let then = match next.len() {
                 0 => String::new(),
                 1..=3 => format!("; then {}", next.join(", ")),
@@ -172,7 +167,7 @@ fn uses(provider: &Provider) -> String {
     }
 }
 
-fn missing(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+fn missing(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.auth.missing_providers_in_use.is_empty() {
         return;
     }
@@ -192,7 +187,7 @@ fn missing(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     }
 }
 
-fn problems(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+fn problems(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.findings.is_empty() {
         return;
     }
@@ -209,7 +204,7 @@ fn problems(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
     }
 }
 
-fn probes(out: &mut String, status: &ModelsStatus, page: &Page<'_>) {
+fn probes(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     let Some(probes) = &status.auth.probes else { return };
     out.push_str("\nProbes\n");
     if probes.results.is_empty() {

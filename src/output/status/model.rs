@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chrono::SecondsFormat;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
 use super::overall;
@@ -17,7 +17,7 @@ pub(super) struct Document<'a> {
     taken_at: String,
     host: &'a str,
     summary: Summary<'a>,
-    credentials: Vec<Credential<'a>>,
+    credentials: Credentials<'a>,
     providers: Vec<Provider<'a>>,
     gateway: Gateway<'a>,
     findings: Vec<FindingEntry<'a>>,
@@ -39,6 +39,19 @@ struct Summary<'a> {
 struct NextExpiry<'a> {
     id: &'a str,
     at: String,
+}
+
+/// Each becomes an entry when it is written: ten thousand at once would be as many megabytes.
+struct Credentials<'a> {
+    assessed: &'a [Assessed],
+    home: Option<&'a Path>,
+}
+
+impl Serialize for Credentials<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let path = |path: &Path| shortened(&path.display().to_string(), self.home);
+        serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, path)))
+    }
 }
 
 #[derive(Serialize)]
@@ -133,7 +146,7 @@ struct SourceEntry<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&Path>) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> Self {
         let path = |path: &Path| shortened(&path.display().to_string(), home);
         let check = check::exit_code(snapshot, CheckScope::InUse);
         Self {
@@ -146,7 +159,7 @@ impl<'a> Document<'a> {
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
             },
-            credentials: snapshot.credentials.iter().map(|assessed| credential(assessed, path)).collect(),
+            credentials: Credentials { assessed: &snapshot.credentials, home },
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),

@@ -84,7 +84,7 @@ fn machine() -> Snapshot {
 }
 
 fn plain(snapshot: &Snapshot, width: usize) -> String {
-    let options = Options { width, zone: chrono_tz::Asia::Shanghai, home: Some(Path::new("/home/ann")) };
+    let options = Options { width, zone: "Asia/Shanghai".parse().unwrap(), home: Some(Path::new("/home/ann")) };
     anstream::adapter::strip_str(&text(snapshot, &[], &options)).to_string()
 }
 

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::domain::Zone;
 use anstyle::{AnsiColor, Style};
-use chrono_tz::Tz;
 
 use super::lines::{clean, columns, relative, shortened, wrap};
 use super::{Overall, overall};
@@ -23,7 +23,7 @@ pub struct Options<'a> {
     /// Columns of the terminal.
     pub width: usize,
     /// The reader's zone.
-    pub zone: Tz,
+    pub zone: Zone,
     /// Shortened to `~`.
     pub home: Option<&'a Path>,
 }
@@ -54,7 +54,7 @@ struct Page<'a> {
 
 impl Page<'_> {
     fn absolute(&self, time: Time) -> String {
-        time.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M").to_string()
+        self.options.zone.minute(time)
     }
 
     /// A line with paths and instants as the reader writes them.

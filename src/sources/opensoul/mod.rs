@@ -40,10 +40,11 @@ impl Source for OpenSoul {
         for installation in &installations {
             let before = harvest.found.len();
             let config = installation.config.as_ref().unwrap_or(&none);
-            for agent in &installation.agents {
-                harvest.found.extend(own_credentials(installation, agent, config, scene));
-                harvest.findings.extend(agent.findings.iter().cloned());
-            }
+            let found =
+                files::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
+            harvest.found.reserve(found.iter().map(Vec::len).sum());
+            harvest.found.extend(found.into_iter().flatten());
+            harvest.findings.extend(installation.agents.iter().flat_map(|agent| agent.findings.iter().cloned()));
             harvest.found.extend(config_credentials(installation, config, scene.key));
             harvest.findings.extend(installation.config_problems.iter().cloned());
             // What is wrong with `.env` files is said by their own source.
@@ -100,12 +101,17 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
         now: scene.now,
     };
     let dirs = agent_dirs(scene, &home, settings, sweep, &mut config_problems);
+    let in_sqlite = |agent: &AgentStore| agent.store_path.extension().is_some_and(|e| e == "sqlite");
     let mut agents: Vec<AgentStore> = Vec::with_capacity(dirs.len());
-    for (id, dir) in dirs {
-        let mut read = store::read(&id, dir, &place, agents.first().map(|main| &main.store));
-        sqlite |= read.store_path.extension().is_some_and(|e| e == "sqlite");
-        secrets::resolve(&mut read.store, &env, settings, scene.env, sqlite);
-        agents.push(read);
+    if let Some(((id, dir), others)) = dirs.split_first() {
+        let main = store::read(id, dir.clone(), &place, None);
+        let read = files::for_each(others, |(id, dir)| store::read(id, dir.clone(), &place, Some(&main.store)));
+        agents.push(main);
+        agents.extend(read);
+    }
+    for agent in &mut agents {
+        sqlite |= in_sqlite(agent);
+        secrets::resolve(&mut agent.store, &env, settings, scene.env, sqlite);
     }
     for agent in agents.iter_mut().filter(|_| sqlite) {
         store::legacy_json(agent, home.family.word(), &home.state_dir);
@@ -263,14 +269,10 @@ pub fn credentials_of(
     let none = GatewayConfig::default();
     let config = installation.config.as_ref().unwrap_or(&none);
     let main = installation.main().unwrap_or(view.agent);
-    let mut found: Vec<Found> = view
-        .profiles
-        .iter()
-        .map(|shown| {
-            let owner = if shown.own { view.agent } else { main };
-            credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, key)
-        })
-        .collect();
+    let mut found: Vec<Found> = files::for_each(&view.profiles, |shown| {
+        let owner = if shown.own { view.agent } else { main };
+        credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, key)
+    });
     found.extend(credentials::dropped(installation, view.agent));
     for provider in providers {
         if let Some(variable) = installation.env.key(provider) {

@@ -1,0 +1,42 @@
+//! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough.
+
+use std::io::{self, BufWriter, ErrorKind, Write};
+
+use anstream::{AutoStream, ColorChoice};
+use serde::Serialize;
+
+use super::exit::{Failure, FailureKind};
+
+/// Writes a text. Styles go only to a terminal; they are taken out beforehand, because a stream that does so on the way makes
+/// one system call for each piece.
+///
+/// # Errors
+/// 74, if it cannot be written.
+pub fn text(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let plain = match AutoStream::choice(&out) {
+        ColorChoice::Never if text.contains('\u{1b}') => Some(anstream::adapter::strip_str(text).to_string()),
+        _ => None,
+    };
+    let text = plain.as_deref().unwrap_or(text);
+    done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Writes a document as JSON, piece by piece: that of a thousand agents has megabytes.
+///
+/// # Errors
+/// 74, if it cannot be written.
+pub fn json(document: &impl Serialize) -> Result<(), Failure> {
+    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let written = serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from);
+    done(written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
+}
+
+fn done(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
+        }
+        _ => Ok(()),
+    }
+}

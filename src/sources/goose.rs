@@ -1,0 +1,160 @@
+//! goose's keys: `secrets.yaml` beside its `config.yaml` where the keyring is switched off or absent, else the keyring.
+//!
+//! Names are those of environment variables, and a variable of that name wins. Only names that stand for providers are taken:
+//! extensions keep their own secrets in the same file.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value};
+
+use super::login::{Format, LoginFile};
+use super::{Harvest, Scene, Source};
+use crate::domain::{Environment, Kind};
+use crate::formats::{provider_env, provider_id};
+
+/// See the module.
+pub struct Goose;
+
+const NAME: &str = "goose";
+const FIX: &str = "goose configure";
+
+impl Source for Goose {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let dir = directory(scene.env);
+        let signs = || ["config.yaml", "permission.yaml"].map(|name| dir.join(name));
+        let before = harvest.found.len();
+        let mut secrets = LoginFile::new(NAME, "unknown", dir.join("secrets.yaml"), FIX).settings().alive(signs());
+        if let Some(mut object) = secrets.open(Format::Yaml, harvest) {
+            let names: Vec<String> = object.keys().cloned().collect();
+            for name in names {
+                let Some(provider) = provider_env::provider_of(&name) else { continue };
+                let entry = (name.as_str(), provider, provider_env::kind_of(&name));
+                let found = secrets.key_in(entry, &mut object, (&name, ""), scene, harvest);
+                harvest.found.extend(found);
+            }
+        }
+        let written: Vec<String> =
+            harvest.found[before..].iter().map(|found| found.credential.provider.clone()).collect();
+        let without_keyring = secrets.exists();
+        secrets.close(harvest);
+
+        let mut config = LoginFile::new(NAME, "unknown", dir.join("config.yaml"), FIX).settings().alive(signs());
+        if let Some(object) = config.open(Format::Yaml, harvest)
+            && !without_keyring
+            && !disables_keyring(&object, scene.env)
+            && let Some(provider) = keyed_provider(&object, scene.env)
+            && !written.contains(&provider)
+        {
+            let why = "it is kept in the keyring (service goose, account secrets)";
+            let mut found = config.sealed("keyring", &provider, why);
+            found.credential.kind = Kind::ApiKey;
+            harvest.found.push(found);
+        }
+        config.close(harvest);
+    }
+}
+
+/// `GOOSE_PATH_ROOT` counts only if absolute, as in goose.
+fn directory(env: &Environment) -> PathBuf {
+    match env.get("GOOSE_PATH_ROOT").map(PathBuf::from).filter(|root| root.is_absolute()) {
+        Some(root) => root.join("config"),
+        None => super::config_home(env).join("goose"),
+    }
+}
+
+fn disables_keyring(config: &Map<String, Value>, env: &Environment) -> bool {
+    const SWITCH: &str = "GOOSE_DISABLE_KEYRING";
+    let written = config.get(SWITCH).is_some_and(|value| !matches!(value, Value::Null | Value::Bool(false)));
+    written || env.raw(SWITCH).is_some()
+}
+
+/// The provider in use, if it is one that has a key and the key is not in the environment.
+fn keyed_provider(config: &Map<String, Value>, env: &Environment) -> Option<String> {
+    let chosen = env.get("GOOSE_PROVIDER").or_else(|| config.get("GOOSE_PROVIDER")?.as_str())?;
+    let provider = provider_id::of_tool(chosen);
+    let row = provider_env::TABLE.iter().find(|row| row.provider == provider)?;
+    // It runs on this machine, and has no key.
+    let local = matches!(provider.as_str(), "ollama" | "lmstudio");
+    (!local && row.names().all(|name| env.get(name).is_none())).then_some(provider)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Home, every_broken_file};
+    use super::*;
+    use crate::domain::{Condition, Renewal};
+
+    const SECRETS: &str = ".config/goose/secrets.yaml";
+    const CONFIG: &str = ".config/goose/config.yaml";
+
+    #[test]
+    fn the_file_without_a_keyring() {
+        let mut home = Home::new();
+        let text = "OPENAI_API_KEY: sk-1\nDATABRICKS_TOKEN: 'dapi'\nANTHROPIC_API_KEY: ''\nGROQ_API_KEY: 7\nGITHUB_PERSONAL_ACCESS_TOKEN: x\n";
+        home.write(SECRETS, text);
+        home.write(CONFIG, "GOOSE_PROVIDER: openai\nextensions: {}\n");
+        let harvest = home.read(&Goose);
+        let mut list: Vec<_> = harvest.found.iter().map(|found| &found.credential).collect();
+        list.sort_by_key(|credential| credential.id.clone());
+        let ids: Vec<_> = list.iter().map(|credential| credential.id.as_str()).collect();
+        let expected =
+            ["goose:ANTHROPIC_API_KEY", "goose:DATABRICKS_TOKEN", "goose:GROQ_API_KEY", "goose:OPENAI_API_KEY"];
+        assert_eq!(ids, expected);
+        assert_eq!(list[0].condition, Condition::Blanked);
+        assert_eq!((list[1].kind, list[1].renewal), (Kind::Token, Renewal::Manual));
+        assert!(matches!(list[2].condition, Condition::Damaged(_)));
+        assert_eq!((list[3].provider.as_str(), list[3].renewal, list[3].fix.as_str()), ("openai", Renewal::None, FIX));
+        assert_eq!(harvest.findings.len(), 1);
+
+        home.env.set("GOOSE_PATH_ROOT", home.path("root").to_str().unwrap());
+        assert!(home.read(&Goose).found.is_empty());
+        home.write("root/config/secrets.yaml", text);
+        assert_eq!(home.read(&Goose).found.len(), 4);
+    }
+
+    #[test]
+    fn the_keyring_is_said_and_only_where_it_matters() {
+        let keyring = |config: &str, env: &[(&str, &str)]| {
+            let mut home = Home::new();
+            home.write(CONFIG, config);
+            for (name, value) in env {
+                home.env.set(*name, *value);
+            }
+            let found = home.read(&Goose).found;
+            assert!(found.len() <= 1);
+            found.into_iter().next().map(|found| {
+                let Condition::Unreadable(why) = &found.credential.condition else { panic!() };
+                assert!(why.contains("service goose") && found.credential.origin.path.is_none());
+                assert_eq!(found.credential.declared_in_use, Some(false), "nobody is alarmed by it");
+                found.credential.provider
+            })
+        };
+        let openai = "GOOSE_PROVIDER: openai\n";
+        assert_eq!(keyring(openai, &[]).as_deref(), Some("openai"));
+        assert_eq!(
+            keyring("GOOSE_PROVIDER: gcp_vertex_ai\n", &[("GOOSE_PROVIDER", "openrouter")]).as_deref(),
+            Some("openrouter")
+        );
+        assert_eq!(keyring(openai, &[("OPENAI_API_KEY", "sk")]), None, "the variable wins");
+        assert_eq!(keyring(openai, &[("GOOSE_DISABLE_KEYRING", "")]), None);
+        assert_eq!(keyring("GOOSE_PROVIDER: openai\nGOOSE_DISABLE_KEYRING: true\n", &[]), None);
+        for config in
+            ["", "# nothing\n", "GOOSE_PROVIDER: ollama\n", "GOOSE_PROVIDER: claude-code\n", "GOOSE_PROVIDER: [a]\n"]
+        {
+            assert_eq!(keyring(config, &[]), None, "{config}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_broken() {
+        for place in [SECRETS, CONFIG] {
+            every_broken_file(&Goose, place, &["OPENAI_API_KEY: [tell-nobody", "- tell-nobody\n"], false);
+        }
+        let harvest = Home::new().read(&Goose);
+        assert!(harvest.found.is_empty() && harvest.findings.is_empty());
+    }
+}
