@@ -121,6 +121,8 @@ pub enum Condition {
     Unreadable(String),
     /// The place holds something that cannot be judged (unknown type, mistyped field); the text says what.
     Damaged(String),
+    /// It is there, and the service that it was for has ended; the text says since when and what its users do now.
+    Retired(String),
 }
 
 /// Where a credential was read.

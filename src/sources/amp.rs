@@ -20,7 +20,7 @@ impl Source for Amp {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let dir = match scene.env.get("AMP_HOME") {
             Some(dir) => scene.env.expand(dir),
-            None => super::data_home(scene.env).join("amp"),
+            None => super::bases::data(scene.env).join("amp"),
         };
         let signs = ["session.json", "history.jsonl", "threads"].map(|name| dir.join(name));
         let mut file = LoginFile::new(NAME, NAME, dir.join("secrets.json"), "amp login").alive(signs);

@@ -31,8 +31,8 @@ impl Source for Crush {
         let dir = |name: &str, usual: PathBuf| {
             scene.env.get(name).map_or_else(|| usual.join("crush"), |dir| scene.env.expand(dir))
         };
-        let data = dir("CRUSH_GLOBAL_DATA", super::data_home(scene.env));
-        let config = dir("CRUSH_GLOBAL_CONFIG", super::config_home(scene.env));
+        let data = dir("CRUSH_GLOBAL_DATA", super::bases::data(scene.env));
+        let config = dir("CRUSH_GLOBAL_CONFIG", super::bases::config(scene.env));
         let mut seen = BTreeSet::new();
         for dir in [data, config, PathBuf::from("/etc/crush")] {
             let signs = ["projects.json", "providers.json"].map(|name| dir.join(name));

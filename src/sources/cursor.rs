@@ -29,7 +29,7 @@ impl Source for CursorCli {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let home = scene.env.home().join(".cursor");
         let own_dir = scene.env.get("CURSOR_CONFIG_DIR").map(|dir| scene.env.expand(dir));
-        let usual = [super::config_home(scene.env).join("cursor"), home.clone()];
+        let usual = [super::bases::config(scene.env).join("cursor"), home.clone()];
         let dirs: Vec<PathBuf> = own_dir.into_iter().chain(usual).collect();
         let first = |name: &str| dirs.iter().map(|dir| dir.join(name)).find(|path| path.symlink_metadata().is_ok());
         let place = |name: &str| first(name).unwrap_or_else(|| dirs[0].join(name));
@@ -77,7 +77,8 @@ impl Source for CursorApp {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         const STATE: &str = "Cursor/User/globalStorage/state.vscdb";
         let fix = "Open Cursor and sign in again (Settings, Account).";
-        let bases: [PathBuf; 2] = [super::config_home(scene.env), scene.env.home().join("Library/Application Support")];
+        let bases: [PathBuf; 2] =
+            [super::bases::config(scene.env), scene.env.home().join("Library/Application Support")];
         for base in bases {
             // It holds everything the application remembers: nothing is known to be lost with it.
             let mut file = LoginFile::new(APP, PROVIDER, base.join(STATE), fix).settings();

@@ -21,7 +21,7 @@ impl Source for Devin {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        for dir in [super::data_home(scene.env), super::config_home(scene.env)] {
+        for dir in [super::bases::data(scene.env), super::bases::config(scene.env)] {
             let file = LoginFile::new("devin", PROVIDER, dir.join("devin/credentials.toml"), "devin auth login");
             if read(file, scene, harvest) {
                 break;

@@ -62,7 +62,7 @@ impl Source for Goose {
 fn directory(env: &Environment) -> PathBuf {
     match env.get("GOOSE_PATH_ROOT").map(PathBuf::from).filter(|root| root.is_absolute()) {
         Some(root) => root.join("config"),
-        None => super::config_home(env).join("goose"),
+        None => super::bases::config(env).join("goose"),
     }
 }
 

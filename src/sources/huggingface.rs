@@ -72,7 +72,7 @@ fn token_path(env: &Environment) -> (bool, PathBuf) {
     match (env.get("HF_TOKEN_PATH"), env.get("HF_HOME")) {
         (Some(path), _) => (true, env.expand(path)),
         (None, Some(home)) => (true, env.expand(home).join("token")),
-        (None, None) => (false, super::base(env, "XDG_CACHE_HOME", ".cache").join("huggingface/token")),
+        (None, None) => (false, super::bases::cache(env).join("huggingface/token")),
     }
 }
 

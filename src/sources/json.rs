@@ -6,8 +6,9 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use crate::domain::{Finding, Place, Secret, Severity, Time};
-use crate::files::Trouble;
+use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{self, Date, Unit};
+use crate::formats::json5;
 
 /// Parses a whole file that must hold one object.
 ///
@@ -32,6 +33,24 @@ pub fn object(text: &str) -> Result<Map<String, Value>, Trouble> {
             broken(why, Some((error.line().max(1), error.column().max(1))))
         }
     }
+}
+
+/// A side file that only adds a word (settings, account names), with or without comments: whatever is wrong with it is no
+/// news, and it is then empty.
+pub fn aside(path: &Path) -> Map<String, Value> {
+    let Ok(Some(contents)) = files::read(path, LIMIT) else { return Map::new() };
+    let parsed = json5::Files::default().parse(path, contents.text.to_string());
+    match parsed.map(json5::Node::into_json) {
+        Ok(Value::Object(object)) => object,
+        _ => Map::new(),
+    }
+}
+
+/// The text at a path of keys, if there is one.
+pub fn text<'a>(object: &'a Map<String, Value>, keys: &[&str]) -> Option<&'a str> {
+    let (last, way) = keys.split_last()?;
+    let object = way.iter().try_fold(object, |object, key| object.get(*key)?.as_object())?;
+    object.get(*last)?.as_str().map(str::trim).filter(|text| !text.is_empty())
 }
 
 /// What a field that should hold a secret holds.

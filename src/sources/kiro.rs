@@ -50,7 +50,7 @@ impl Source for AmazonQ {
 }
 
 fn command_line(name: &'static str, dir: &str, fix: &str, scene: &Scene<'_>, harvest: &mut Harvest) {
-    let bases: [PathBuf; 2] = [super::data_home(scene.env), scene.env.home().join("Library/Application Support")];
+    let bases: [PathBuf; 2] = [super::bases::data(scene.env), scene.env.home().join("Library/Application Support")];
     for base in bases {
         let dir = base.join(dir);
         // Besides the login it holds conversations.

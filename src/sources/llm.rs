@@ -24,7 +24,7 @@ impl Source for Llm {
             Some(dir) => vec![scene.env.expand(dir)],
             None => {
                 let mac = scene.env.home().join("Library/Application Support");
-                vec![super::config_home(scene.env).join(DIRECTORY), mac.join(DIRECTORY)]
+                vec![super::bases::config(scene.env).join(DIRECTORY), mac.join(DIRECTORY)]
             }
         };
         for dir in looked {

@@ -4,6 +4,8 @@
 //! Reads once, says what is broken and where, and builds credentials with everything that follows from the file alone. Never
 //! writes, never runs the tool.
 
+use std::cell::OnceCell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -42,15 +44,19 @@ pub(super) enum Format {
 /// One file of one tool.
 pub(super) struct LoginFile {
     source: &'static str,
-    provider: &'static str,
+    provider: String,
     path: PathBuf,
     fix: String,
+    /// What it is called when it is broken.
+    profile: String,
     /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
     settings: bool,
     /// Not a file, but an item of the keyring.
     keyring: bool,
     modified: Option<Time>,
-    alive: Option<Time>,
+    signs: Vec<PathBuf>,
+    /// The newest of the signs; looked at only when there is a credential, since most tools are not installed.
+    alive: OnceCell<Option<Time>>,
     text: Zeroizing<String>,
     up: bool,
     before: (usize, usize),
@@ -68,18 +74,20 @@ pub(super) struct Shape {
 
 impl LoginFile {
     /// The file of `source` at `path`; `provider` and `fix` (the command that logs in again) hold for what is in it.
-    pub fn new(source: &'static str, provider: &'static str, path: PathBuf, fix: impl Into<String>) -> Self {
-        let fix = fix.into();
+    pub fn new(source: &'static str, provider: impl Into<String>, path: PathBuf, fix: impl Into<String>) -> Self {
+        let (provider, fix) = (provider.into(), fix.into());
         let text = Zeroizing::default();
         Self {
             source,
             provider,
             path,
             fix,
+            profile: "default".to_owned(),
             settings: false,
             keyring: false,
             modified: None,
-            alive: None,
+            signs: Vec::new(),
+            alive: OnceCell::new(),
             text,
             up: true,
             before: (0, 0),
@@ -98,9 +106,15 @@ impl LoginFile {
         self
     }
 
+    /// One of several files of its tool: a broken one is shown under this name.
+    pub fn profile(mut self, profile: &str) -> Self {
+        profile.clone_into(&mut self.profile);
+        self
+    }
+
     /// Files and directories that the tool changes whenever it is used: signs that it is alive.
     pub fn alive(mut self, signs: impl IntoIterator<Item = PathBuf>) -> Self {
-        self.alive = signs.into_iter().filter_map(|sign| files::modified(&sign)).max();
+        self.signs = signs.into_iter().collect();
         self
     }
 
@@ -110,8 +124,8 @@ impl LoginFile {
     }
 
     /// The provider of what is in it.
-    pub fn provider(&self) -> &'static str {
-        self.provider
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     /// Whether there is such a file, readable or not.
@@ -146,11 +160,11 @@ impl LoginFile {
         parse(&self.text, Format::Json).map_err(|trouble| self.broken(&trouble, harvest)).ok()
     }
 
-    /// Shows a login that the keyring does not give away.
+    /// Shows a login that the keyring does not give away: from a service or over ssh that may be so for ever, so it alarms nobody.
     pub fn withheld(&mut self, why: String, harvest: &mut Harvest) {
         self.before = (harvest.found.len(), harvest.findings.len());
         self.up = false;
-        harvest.found.push(self.sealed("default", self.provider, why));
+        harvest.found.push(self.sealed("default", &self.provider, why));
     }
 
     /// The same for a database.
@@ -183,7 +197,7 @@ impl LoginFile {
             // The file is there, so there was a login: it is shown as one that cannot be judged.
             let why = format!("{} {}", self.path.display(), trouble.why);
             let condition = if trouble.unparsable { Condition::Damaged(why) } else { Condition::Unreadable(why) };
-            harvest.found.push(self.found("default", self.provider, Kind::Oauth, condition));
+            harvest.found.push(self.found(&self.profile, &self.provider, Kind::Oauth, condition));
         }
     }
 
@@ -340,6 +354,7 @@ impl LoginFile {
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
         let path = (!self.keyring).then(|| self.path.clone());
+        let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
         let credential = Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
@@ -356,7 +371,7 @@ impl LoginFile {
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
             bench: None,
-            activity: Activity { owner_changed: self.alive.max(self.modified), ..Activity::default() },
+            activity: Activity { owner_changed: alive.max(self.modified), ..Activity::default() },
             declared_in_use: None,
             fix: self.fix.clone(),
             notes: Vec::new(),
@@ -409,4 +424,23 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
         }
         Format::Bare => Ok(Map::from_iter([(String::new(), Value::String(text.trim().to_owned()))])),
     }
+}
+
+/// The `.json` files of a directory in which `source` keeps one login each, in the order of their names.
+pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harvest) -> Vec<PathBuf> {
+    /// More than anybody has logins.
+    const MANY: usize = 500;
+    let (mut paths, up): (Vec<PathBuf>, bool) = match std::fs::read_dir(dir) {
+        Ok(entries) => (entries.flatten().take(MANY).map(|entry| entry.path()).collect(), true),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => (Vec::new(), true),
+        Err(_) => (Vec::new(), false),
+    };
+    if !up {
+        let why = "cannot be listed, so nobody knows what is in it".to_owned();
+        harvest.findings.push(Trouble { unparsable: false, why, at: None }.finding(dir, fix));
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    harvest.report(source, dir.to_owned(), up, 0);
+    paths
 }

@@ -5,13 +5,18 @@
 
 pub mod aider;
 pub mod amp;
+pub mod antigravity;
 pub mod aws;
 pub mod azure;
+mod bases;
 pub mod claude_code;
 pub mod cline;
+pub mod cliproxyapi;
 mod cloud;
+pub mod codebuff;
 pub mod codex;
 pub mod continue_dev;
+pub mod copilot;
 pub mod crush;
 pub mod cursor;
 pub mod databricks;
@@ -21,20 +26,30 @@ pub mod dotenv;
 pub mod env;
 pub mod factory;
 pub mod gcloud;
+pub mod gemini;
+pub mod gh;
 pub mod goose;
 pub mod grok;
+pub mod hermes;
 pub mod huggingface;
+pub mod iflow;
 mod json;
 mod keyring;
+pub mod kimi;
 pub mod kiro;
 pub mod litellm;
 pub mod llm;
+pub mod llxprt;
 mod login;
 mod models;
 pub mod mounted;
 pub mod ollama;
+pub mod opencode;
 pub mod opensoul;
+pub mod pi;
+pub mod qwen;
 mod reference;
+mod retired;
 mod sqlite;
 pub mod startup;
 #[cfg(test)]
@@ -42,6 +57,7 @@ mod testing;
 mod variables;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
@@ -80,6 +96,15 @@ pub struct Found {
     pub credential: Credential,
     /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
     pub secret: Option<Secret>,
+}
+
+impl Found {
+    /// Shown and never used: whoever would ask with this secret would ask at the wrong place, and `why` says so.
+    fn unasked(mut self, why: impl Into<String>) -> Self {
+        self.secret = None;
+        self.credential.notes.push(why.into());
+        self
+    }
 }
 
 /// What all sources found together.
@@ -152,6 +177,22 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(litellm::LiteLlm),
         Box::new(llm::Llm),
         Box::new(ollama::Ollama),
+        Box::new(antigravity::Antigravity),
+        Box::new(cliproxyapi::CliProxyApi),
+        Box::new(codebuff::Codebuff),
+        Box::new(copilot::Copilot),
+        Box::new(copilot::CopilotCli),
+        Box::new(gemini::Gemini),
+        Box::new(gh::Gh),
+        Box::new(hermes::Hermes),
+        Box::new(iflow::Iflow),
+        Box::new(kimi::KimiCli),
+        Box::new(kimi::KimiCode),
+        Box::new(llxprt::Llxprt),
+        Box::new(opencode::Opencode),
+        Box::new(opencode::Kilo),
+        Box::new(pi::Pi),
+        Box::new(qwen::Qwen),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(mounted::Mounted),
@@ -167,24 +208,24 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     for source in all() {
         source.read(scene, &mut harvest);
     }
+    for found in &mut harvest.found {
+        retired::mark(found, scene.now);
+    }
+    distinct(&mut harvest.found);
     harvest
 }
 
-/// Where tools keep data unless they are told otherwise.
-fn data_home(env: &Environment) -> PathBuf {
-    base(env, "XDG_DATA_HOME", ".local/share")
-}
-
-/// Where tools keep settings unless they are told otherwise.
-fn config_home(env: &Environment) -> PathBuf {
-    base(env, "XDG_CONFIG_HOME", ".config")
-}
-
-/// A base directory: the standard asks for an absolute path and to pass over any other.
-fn base(env: &Environment, name: &str, usual: &str) -> PathBuf {
-    match env.get(name).map(Path::new).filter(|path| path.is_absolute()) {
-        Some(path) => path.to_owned(),
-        None => env.home().join(usual),
+/// Two entries that their owner gave one name (in an older and a newer file) are still two.
+fn distinct(found: &mut [Found]) {
+    let mut seen = HashSet::new();
+    for found in found {
+        let id = &mut found.credential.id;
+        let name = id.0.clone();
+        let mut more = 2;
+        while !seen.insert(id.0.clone()) {
+            id.0 = format!("{name}#{more}");
+            more += 1;
+        }
     }
 }
 
@@ -204,3 +245,6 @@ fn shell_word(text: &str) -> Cow<'_, str> {
         Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ impl Source for Startup {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let home = scene.env.home();
         let zsh = scene.env.get("ZDOTDIR").map_or_else(|| home.clone(), |dir| scene.env.expand(dir));
-        let config = super::config_home(scene.env);
+        let config = super::bases::config(scene.env);
         for path in POSIX.iter().map(|name| home.join(name)).chain(ZSH.iter().map(|name| zsh.join(name))) {
             self.file(path, |text| shell(text, Shell::Posix), scene, harvest);
         }

@@ -7,7 +7,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{Harvest, Scene, Source};
 use crate::config::Declared;
-use crate::domain::{Condition, Environment, FingerprintKey, Time};
+use crate::domain::{Condition, Credential, Environment, FingerprintKey, Time};
 
 pub(super) struct Home {
     dir: tempfile::TempDir,
@@ -75,7 +75,20 @@ impl Home {
 
     /// For what reads otherwise than a source does.
     pub fn with_scene(&self, read: impl FnOnce(&Scene<'_>, &mut Harvest)) -> Harvest {
-        let scene = Scene {
+        self.seen(|scene| {
+            let mut harvest = Harvest::default();
+            read(scene, &mut harvest);
+            harvest
+        })
+    }
+
+    /// Every source, as in the product.
+    pub fn everything(&self) -> Harvest {
+        self.seen(super::harvest)
+    }
+
+    fn seen(&self, look: impl FnOnce(&Scene<'_>) -> Harvest) -> Harvest {
+        look(&Scene {
             env: &self.env,
             cwd: self.cwd.as_deref(),
             preferred: None,
@@ -86,10 +99,7 @@ impl Home {
             declared: &self.declared,
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
-        };
-        let mut harvest = Harvest::default();
-        read(&scene, &mut harvest);
-        harvest
+        })
     }
 }
 
@@ -165,4 +175,58 @@ pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&s
             assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
         }
     }
+}
+
+/// Every way in which a whole file of a tool breaks: one finding, at its place, without a word of what is in it; a report that
+/// is not up; and a credential that cannot be judged, if `shown` (a file of settings shows none).
+#[track_caller]
+pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
+    type Make = fn(&Home, &str);
+    let table: [(&str, Make, &str); 8] = [
+        ("truncated", |home, place| home.write(place, "{\"a\": {\n \"secret\": \"sec"), "store.unparsable"),
+        ("a word", |home, place| home.write(place, "[secret"), "store.unparsable"),
+        ("no object", |home, place| home.write(place, "[\"secret\"]"), "store.unparsable"),
+        ("binary", |home, place| home.write(place, [b'{', 0xff, 0]), "store.unparsable"),
+        ("huge", |home, place| home.write(place, vec![b' '; 9 << 20]), "store.unreadable"),
+        ("directory", |home, place| std::fs::create_dir_all(home.path(place)).unwrap(), "store.unreadable"),
+        ("loop of links", |home, place| link(home, place, place), "store.unreadable"),
+        ("link to nothing", |home, place| link(home, "nowhere", place), "store.unreadable"),
+    ];
+    for (name, make, id) in table {
+        // A list in brackets is a heading there.
+        if name == "no object" && place.ends_with(".toml") {
+            continue;
+        }
+        let home = Home::new();
+        make(&home, place);
+        let harvest = home.read(source);
+        let [finding] = harvest.findings.as_slice() else { panic!("{name}: {:?}", harvest.findings) };
+        assert_eq!(finding.id, id, "{name}");
+        assert_eq!(finding.place.path, Some(home.path(place)), "{name}");
+        assert!(!finding.message.contains("secret") && !finding.fix.is_empty(), "{name}: {finding:?}");
+        assert_eq!(harvest.found.len(), usize::from(shown), "{name}");
+        assert!(!harvest.reports[0].up, "{name}");
+        for found in &harvest.found {
+            let condition = &found.credential.condition;
+            assert!(matches!(condition, Condition::Damaged(_) | Condition::Unreadable(_)), "{name}: {condition:?}");
+        }
+    }
+}
+
+fn link(home: &Home, to: &str, place: &str) {
+    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink(home.path(to), home.path(place)).unwrap();
+}
+
+/// The facts alone, in the order in which they were found.
+pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
+    harvest.found.iter().map(|found| found.credential.clone()).collect()
+}
+
+/// The only credential of `home` in the eyes of `source`.
+#[track_caller]
+pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
+    let harvest = home.read(source);
+    assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
+    (harvest.found[0].credential.clone(), harvest)
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{Found, Scene};
+use serde_json::{Map, Value};
+
+use super::login::LoginFile;
+use super::{Found, Harvest, Scene, json, opencode};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Secret, Selection, Time,
 };
@@ -104,6 +107,40 @@ fn get(name: &str, provider: &str) -> String {
     match name {
         "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
         _ => format!("Make a new key at {provider}"),
+    }
+}
+
+/// The keys among the variables that a tool sets for itself; `profile` goes before their names in ids, `key` is where they
+/// stand in the file. A name without a value means "none".
+pub(super) fn of_tool(
+    file: &LoginFile,
+    mut object: Map<String, Value>,
+    (profile, key): (&str, &str),
+    scene: &Scene<'_>,
+    harvest: &mut Harvest,
+) {
+    let address = |object: &Map<String, Value>, name: &str| {
+        let stem = name.strip_suffix("_API_KEY").or_else(|| name.strip_suffix("_AUTH_TOKEN"))?;
+        let url = json::text(object, &[&format!("{stem}_BASE_URL")]);
+        let host = url.map(|url| opencode::host(url).to_owned());
+        // The API that everybody copies: without an address of its own the tool's settings say where it is.
+        host.or_else(|| (stem == "OPENAI").then(|| "whatever server its settings name".to_owned()))
+    };
+    let known = |name: &&String| provider_env::provider_of(name).is_some();
+    let names: Vec<String> = object.keys().filter(known).cloned().collect();
+    for name in names {
+        let provider = provider_env::provider_of(&name).unwrap_or_default();
+        let (profile, kind) = (format!("{profile}{name}"), provider_env::kind_of(&name));
+        let entry = (profile.as_str(), provider, kind);
+        let Some(mut found) = file.key_in(entry, &mut object, (&name, key), scene, harvest) else { continue };
+        if found.credential.condition == Condition::Blanked {
+            continue;
+        }
+        found.credential.fix = format!("Make a new key at {provider}, then set {name} in {}.", file.path().display());
+        harvest.found.push(match address(&object, &name) {
+            Some(host) => found.unasked(format!("it is for {host}, which is not asked")),
+            None => found,
+        });
     }
 }
 

@@ -38,7 +38,7 @@ fn manual(credential: &Credential, previous: Option<&str>) -> String {
 
 fn automatic(credential: &Credential, previous: Option<&str>) -> String {
     match (&credential.condition, previous) {
-        (Condition::Present, _) => {}
+        (Condition::Present | Condition::Retired(_), _) => {}
         (Condition::Unreadable(_) | Condition::Damaged(_), Some(previous)) => return previous.to_owned(),
         _ => return LOGGED_OUT.to_owned(),
     }

@@ -147,6 +147,9 @@ fn by_condition(credential: &Credential, reading: &mut Reading) -> bool {
         Condition::Damaged(what) => {
             reading.decide(State::Unknown, Severity::Warning, format!("it cannot be judged: {what}"), renew)
         }
+        Condition::Retired(why) => {
+            reading.decide(State::Retired, Severity::Critical, format!("the service behind it has ended: {why}"), renew)
+        }
     }
 }
 

@@ -125,6 +125,7 @@ fn what_is_there() {
         (Condition::Unresolved("env:KEY".into()), State::Missing, Severity::Critical),
         (Condition::Unreadable("locked".into()), State::Unreadable, Severity::Warning),
         (Condition::Damaged("type is 7".into()), State::Unknown, Severity::Warning),
+        (Condition::Retired("since spring".into()), State::Retired, Severity::Critical),
     ];
     for (condition, state, severity) in table {
         is(&one(Credential { condition, ..stored("a") }), state, severity);

@@ -40,10 +40,17 @@ impl Source for OpenSoul {
         for installation in &installations {
             let before = harvest.found.len();
             let config = installation.config.as_ref().unwrap_or(&none);
+            let there = installation.state_dir.symlink_metadata().is_ok();
             let found =
                 files::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
             harvest.found.reserve(found.iter().map(Vec::len).sum());
-            harvest.found.extend(found.into_iter().flatten());
+            harvest.found.extend(found.into_iter().flatten().map(|mut found| {
+                // A gateway would mirror it; where none was ever installed nobody uses it from here.
+                if !there {
+                    found.credential.declared_in_use = Some(false);
+                }
+                found
+            }));
             harvest.findings.extend(installation.agents.iter().flat_map(|agent| agent.findings.iter().cloned()));
             harvest.found.extend(config_credentials(installation, config, scene.key));
             harvest.findings.extend(installation.config_problems.iter().cloned());

@@ -97,6 +97,7 @@ fn conditions_and_dates() {
             Condition::Unresolved(_) => "unresolved",
             Condition::Unreadable(_) => "unreadable",
             Condition::Damaged(_) => "damaged",
+            Condition::Retired(_) => "retired",
         };
         let clocks = &credential.clocks;
         let got = (word, credential.renewal, clocks.access_expires.is_some(), clocks.grant_expires.is_some());
@@ -490,4 +491,15 @@ fn one_directory_reached_twice_is_one() {
     let dirs: Vec<String> =
         harvest.installations.iter().map(|i| home.relative(&i.state_dir.display().to_string())).collect();
     assert_eq!(dirs, ["~/other", "~/.openclaw"]);
+}
+
+#[test]
+fn a_mirror_without_a_gateway_is_used_by_nobody() {
+    let home = Home::new();
+    let login = format!(r#"{{"access_token":"a","refresh_token":"r","expiry_date":{}}}"#, ms(5));
+    home.write(".qwen/oauth_creds.json", login);
+    let in_use = |home: &Home| profiles(home)["opensoul:main/qwen-portal:qwen-cli"].credential.declared_in_use;
+    assert_eq!(in_use(&home), Some(false));
+    home.write(".opensoul/opensoul.json", "{}");
+    assert_eq!(in_use(&home), None);
 }
