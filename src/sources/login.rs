@@ -164,7 +164,7 @@ impl LoginFile {
     pub fn withheld(&mut self, why: String, harvest: &mut Harvest) {
         self.before = (harvest.found.len(), harvest.findings.len());
         self.up = false;
-        harvest.found.push(self.sealed("default", &self.provider, why));
+        harvest.found.push(self.locked("default", &self.provider, why));
     }
 
     /// The same for a database.
@@ -342,6 +342,14 @@ impl LoginFile {
         // Not the file is unreadable, but what it stands for.
         found.credential.origin.path = None;
         found.credential.declared_in_use = Some(false);
+        found
+    }
+
+    /// A login that the keyring does not give away now.
+    pub fn locked(&self, profile: &str, provider: &str, why: String) -> Found {
+        let mut found = self.sealed(profile, provider, why);
+        found.credential.fix =
+            "Look from your own session, with the keyring unlocked: the login itself may be fine.".to_owned();
         found
     }
 
