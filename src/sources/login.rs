@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -137,20 +138,17 @@ impl LoginFile {
     /// in every case.
     pub fn open(&mut self, format: Format, harvest: &mut Harvest) -> Option<Map<String, Value>> {
         self.before = (harvest.found.len(), harvest.findings.len());
-        let trouble = match files::read(&self.path, LIMIT) {
-            Ok(None) => return None,
-            Ok(Some(contents)) => {
-                self.modified = contents.modified;
-                self.text = contents.text;
-                match parse(&self.text, format) {
-                    Ok(object) => return Some(object),
-                    Err(trouble) => trouble,
-                }
-            }
-            Err(trouble) => trouble,
-        };
-        self.broken(&trouble, harvest);
-        None
+        settled(|| self.read(format), || std::thread::sleep(MOMENT)).unwrap_or_else(|trouble| {
+            self.broken(&trouble, harvest);
+            None
+        })
+    }
+
+    fn read(&mut self, format: Format) -> Result<Option<Map<String, Value>>, Trouble> {
+        let Some(contents) = files::read(&self.path, LIMIT)? else { return Ok(None) };
+        self.modified = contents.modified;
+        self.text = contents.text;
+        parse(&self.text, format).map(Some)
     }
 
     /// The same for what the keyring holds.
@@ -388,6 +386,21 @@ impl LoginFile {
     }
 }
 
+/// How long an owner that writes in place needs from emptying its file to its last byte.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Reads again, after a pause, what is empty or breaks off: most owners rename a whole file into place, and some rewrite it
+/// under our eyes. What breaks off the second time is broken.
+fn settled<T>(mut read: impl FnMut() -> Result<T, Trouble>, pause: impl FnOnce()) -> Result<T, Trouble> {
+    match read() {
+        Err(trouble) if trouble.why == json::EMPTY || trouble.why == json::CUT_OFF => {
+            pause();
+            read()
+        }
+        settled => settled,
+    }
+}
+
 /// The end of an access token that is a JWT; what is odd about it is noted.
 fn decoded_end(token: &Secret, notes: &mut Vec<String>) -> Option<Time> {
     let Some(claims) = jwt::claims(token) else {
@@ -451,4 +464,31 @@ pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harv
     paths.sort();
     harvest.report(source, dir.to_owned(), up, 0);
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with these contents, one after the other, and how often it was read.
+    fn reading(contents: &[&str]) -> (Result<Map<String, Value>, String>, usize) {
+        let (index, reads) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let read = || {
+            reads.set(reads.get() + 1);
+            parse(contents[index.get()], Format::Json)
+        };
+        let result = settled(read, || index.set(index.get() + 1));
+        (result.map_err(|trouble| trouble.why), reads.get())
+    }
+
+    #[test]
+    fn what_is_rewritten_while_it_is_read_is_read_again() {
+        for begun in ["", "{\"a\":", "{\"a\":1,\n"] {
+            let (result, reads) = reading(&[begun, "{\"a\":2}"]);
+            assert_eq!((result.map(|object| object["a"].clone()), reads), (Ok(Value::from(2)), 2), "{begun}");
+        }
+        assert_eq!(reading(&["", ""]), (Err(json::EMPTY.to_owned()), 2), "it stays empty");
+        assert_eq!(reading(&["nonsense", "{}"]).1, 1, "what is no beginning is not waited for");
+        assert_eq!(reading(&["{}"]).1, 1);
+    }
 }
