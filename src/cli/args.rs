@@ -43,6 +43,8 @@ pub enum Command {
     Models(Models),
     /// Every AI credential on this machine and the truth about it
     Status(Status),
+    /// What is known of each credential, why it is judged as it is, and what only you know
+    Credentials(Credentials),
     /// Look for what is wrong with the set-up, and say what to do
     Doctor(Doctor),
     /// Watch, export metrics, alert
@@ -158,6 +160,58 @@ pub struct Status {
     /// Ask the providers first: documented requests that cost nothing
     #[arg(long)]
     pub probe: bool,
+}
+
+/// `credentials …`
+#[derive(Debug, Args)]
+pub struct Credentials {
+    /// What to do
+    #[command(subcommand)]
+    pub command: CredentialsCommand,
+}
+
+/// `credentials …`
+#[derive(Debug, Subcommand)]
+pub enum CredentialsCommand {
+    /// Every credential with its id, its state, and which are copies of which
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Every fact about one credential: where it comes from, how old it is, which rule decided, what would change it
+    Explain {
+        /// Its id, as `credentials list` shows it
+        id: String,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write into monitor.toml what no file shows: a credential elsewhere, or the end of one that was found
+    Declare(Declare),
+}
+
+/// `credentials declare`
+#[derive(Debug, Default, Args)]
+pub struct Declare {
+    /// A name of your choice, or the id of a credential that was found
+    #[arg(required_unless_present = "about")]
+    pub name: Option<String>,
+    /// Whose credential it is (not needed for one that was found)
+    #[arg(long, value_name = "P")]
+    pub provider: Option<String>,
+    /// When it ends; a bare date is the start of that day in `[schedule] zone`
+    #[arg(long, value_name = "DATE", required_unless_present = "not_in_use")]
+    pub expires: Option<String>,
+    /// When it was issued
+    #[arg(long, value_name = "DATE")]
+    pub issued: Option<String>,
+    /// Nothing uses it: its end is worth knowing and wakes nobody
+    #[arg(long)]
+    pub not_in_use: bool,
+    /// It is about this credential, which was found
+    #[arg(long = "for", value_name = "ID")]
+    pub about: Option<String>,
 }
 
 /// How `status` prints.

@@ -3,6 +3,8 @@
 pub mod args;
 mod check_config;
 pub mod completions;
+mod credentials;
+mod credentials_declare;
 pub mod doctor;
 pub mod exit;
 pub mod handover;
@@ -129,6 +131,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
+        Command::Credentials(args) => credentials::run(&args.command, context),
         Command::Doctor(args) => doctor::command(&args, context),
         Command::Models(models) => models_status::run(models, context),
         Command::Status(args) => status::run(&args, context),

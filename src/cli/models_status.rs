@@ -323,7 +323,8 @@ fn judge(
     let mut unique = providers.clone();
     unique.sort_unstable();
     unique.dedup();
-    let found = opensoul::credentials_of(installation, view, &unique, scene.key);
+    let mut found = opensoul::credentials_of(installation, view, &unique, scene.key);
+    crate::sources::retire(&mut found, scene.now);
     let models_configured = !config.model_texts(agent).is_empty();
     let in_use = rows.iter().filter(|row| row.in_use && models_configured).map(|row| row.id.clone());
     let mut findings: Vec<Finding> = view.agent.findings.clone();

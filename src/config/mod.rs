@@ -3,6 +3,7 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod edit;
 mod load;
 mod locate;
 mod problem;
@@ -202,14 +203,18 @@ const CONTAINER_SECRETS: &str = "/run/secrets";
 pub struct Declared {
     /// Its name.
     pub name: String,
-    /// Provider id.
+    /// Provider id; empty if it is about a credential that was found, which has one.
     pub provider: String,
+    /// `for`: it is about this credential, which some source shows, and adds to what is known of it.
+    pub about: Option<crate::domain::CredentialId>,
+    /// When that was said: it is about the secret that was there then.
+    pub as_of: Option<crate::domain::Time>,
     /// When it ends.
     pub expires: Option<crate::domain::Time>,
     /// When it was issued.
     pub issued: Option<crate::domain::Time>,
-    /// Whether anything uses it.
-    pub in_use: bool,
+    /// Whether anything uses it; what is only declared counts as used if this is not said.
+    pub in_use: Option<bool>,
     /// What to do when it ends.
     pub fix: Option<String>,
     /// A remark.
@@ -223,6 +228,8 @@ pub struct Provider {
     pub base_url: Option<String>,
     /// Plain http beyond loopback is allowed for it.
     pub insecure: bool,
+    /// Keys and tokens of it that show no end are to be replaced after this long.
+    pub max_age: Option<crate::domain::Span>,
 }
 
 /// `[[receivers]]`

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
 use super::{Context, Declared, History, Identity, Listen, Provider, Sources, Web, values};
-use crate::domain::{Span, Time};
+use crate::domain::{CredentialId, Place, Span, Time};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
@@ -75,8 +75,14 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
     let mut names = BTreeSet::new();
     let mut all = Vec::new();
     for mut table in root.tables("declared") {
-        let name = unique_name(&mut table, &mut names);
-        let provider = table.required("provider", "\"anthropic\"");
+        let about = table.text("for").and_then(|id| credential_id(&table, id));
+        let found = table.has("for");
+        let provider = if found { table.text("provider") } else { table.required("provider", "\"anthropic\"") };
+        let name = match &about {
+            Some(id) if !table.has("name") => distinct(&table, id.as_str(), &table.place, &mut names),
+            None if found => None,
+            _ => unique_name(&mut table, &mut names),
+        };
         let expires = moment(&mut table, "expires", zone);
         let issued = moment(&mut table, "issued", zone);
         if let (Some(end), Some(start)) = (&expires, &issued)
@@ -84,14 +90,24 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
         {
             table.problem(end.place.clone(), "ends before it was issued", "correct `expires` or `issued`");
         }
-        let in_use = table.flag("in_use").unwrap_or(true);
+        let as_of = moment(&mut table, "as_of", zone).map(|at| at.value);
+        let in_use = table.flag("in_use");
         let text = |value: Option<At<&str>>| value.map(|text| text.value.trim().to_owned()).filter(|t| !t.is_empty());
         let (fix, note) = (text(table.text("fix")), text(table.text("note")));
+        if about.is_some() && expires.is_none() && in_use.is_none() && fix.is_none() && note.is_none() {
+            table.problem(
+                table.place.clone(),
+                "says nothing about the credential",
+                "write `expires`, or `in_use = false`",
+            );
+        }
         table.finish();
-        if let (Some(name), Some(provider)) = (name, provider) {
+        if let Some(name) = name.filter(|_| about.is_some() || provider.is_some()) {
             all.push(Declared {
                 name,
-                provider: provider.value.trim().to_owned(),
+                provider: provider.map(|provider| provider.value.trim().to_owned()).unwrap_or_default(),
+                about,
+                as_of,
                 expires: expires.map(|at| at.value),
                 issued: issued.map(|at| at.value),
                 in_use,
@@ -111,11 +127,26 @@ pub(super) fn unique_name(table: &mut Table<'_>, names: &mut BTreeSet<String>) -
         table.problem(name.place, "is not a usable name", "write a short name of printable characters");
         return None;
     }
+    distinct(table, text, &name.place, names)
+}
+
+fn distinct(table: &Table<'_>, text: &str, place: &Place, names: &mut BTreeSet<String>) -> Option<String> {
     if !names.insert(text.to_owned()) {
-        table.problem(name.place, format!("`{text}` exists already"), "give each its own name");
+        table.problem(place.clone(), format!("`{text}` exists already"), "give each its own name");
         return None;
     }
     Some(text.to_owned())
+}
+
+/// The id of a credential (CONTRACTS §3): a source, a colon, the rest.
+fn credential_id(table: &Table<'_>, id: At<&str>) -> Option<CredentialId> {
+    let text = id.value.trim();
+    let source = text.split_once(':').filter(|(source, rest)| !source.is_empty() && !rest.is_empty());
+    if source.is_none() || text.chars().any(char::is_control) {
+        table.problem(id.place, "is not the id of a credential", "copy one from `opensoul credentials list`");
+        return None;
+    }
+    Some(text.into())
 }
 
 fn moment(table: &mut Table<'_>, name: &'static str, zone: Zone) -> Option<At<Time>> {
@@ -145,8 +176,9 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
                 None
             }
         });
+        let max_age = max_age(&mut table);
         table.finish();
-        found.insert(entry.name.to_owned(), Provider { base_url, insecure });
+        found.insert(entry.name.to_owned(), Provider { base_url, insecure, max_age });
     }
     found
 }
@@ -158,6 +190,7 @@ pub(super) fn thresholds(root: &mut Table<'_>, alerts: &mut AlertPolicy) -> Thre
     span(&mut table, "warn", &mut out.warn);
     span(&mut table, "warn_long", &mut out.warn_long);
     span(&mut table, "critical", &mut out.critical);
+    out.max_age = max_age(&mut table);
     for (name, share) in [("warn_share", &mut out.warn_share), ("critical_share", &mut out.critical_share)] {
         if let Some(number) = table.number(name, 1..=1000) {
             *share = i32::try_from(number).unwrap_or(*share);
@@ -185,6 +218,15 @@ fn span(table: &mut Table<'_>, name: &'static str, into: &mut Span) {
         Some(span) => *into = span,
         None => table.problem(text.place, "is not a span of time", "write for example \"14d\", \"12h\" or \"2h 30m\""),
     }
+}
+
+fn max_age(table: &mut Table<'_>) -> Option<Span> {
+    let text = table.text("max_age")?;
+    let found = values::duration(text.value);
+    if found.is_none() && text.value.trim() != "off" {
+        table.problem(text.place, "is not a span of time", "write for example \"90d\", or \"off\"");
+    }
+    found
 }
 
 /// `[web]`

@@ -85,7 +85,7 @@ fn every_section_is_read() {
         Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], litellm, secrets: vec!["/home/a/mnt".into()] }
     );
     assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
-    assert!(!config.declared[0].in_use);
+    assert_eq!(config.declared[0].in_use, Some(false));
     assert_eq!(config.providers["anthropic"].base_url.as_deref(), Some("https://proxy.example.org"));
     assert_eq!((config.thresholds.warn, config.thresholds.warn_long), (Span::days(10), Span::days(30)));
     assert_eq!(config.thresholds.critical_share, 5);
@@ -218,6 +218,28 @@ fn a_good_neighbour_is_not_called_wrong() {
 }
 
 #[test]
+fn declarations_about_what_was_found() {
+    let config = good(
+        "[[declared]]\nfor = 'env:T'\nexpires = 2027-01-31\nas_of = 2026-01-31T12:00:00Z\n[thresholds]\nmax_age='off'",
+    );
+    let one = &config.declared[0];
+    assert_eq!((one.name.as_str(), one.provider.as_str(), one.in_use), ("env:T", "", None));
+    assert_eq!(one.about.as_ref().map(|id| id.as_str()), Some("env:T"));
+    assert!(one.expires.is_some() && one.as_of.is_some() && config.thresholds.max_age.is_none());
+    for (text, expected) in [
+        ("for='nonsense'\nexpires=2027-01-31", "is not the id of a credential"),
+        ("for='env:T'", "says nothing about the credential"),
+        ("for='env:T'\nin_use=false\n[[declared]]\nfor='env:T'\nin_use=true", "exists already"),
+        ("name='x'", "`provider` is missing"),
+        ("provider='x'", "`name` is missing"),
+        ("for='env:T'\nin_use=false\n[providers.x]\nmax_age='soon'", "is not a span of time"),
+    ] {
+        let problems = bad(&format!("[[declared]]\n{text}"));
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{text}: {problems:#?}");
+    }
+}
+
+#[test]
 fn all_problems_at_once_in_the_order_of_the_file() {
     let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[heartbeat]\n");
     let lines: Vec<&str> = problems.iter().map(|p| p.split(':').nth(1).unwrap_or("")).collect();
@@ -238,7 +260,7 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     assert_eq!(format!("{written:?}"), format!("{plain:?}"));
     let text = uncommented();
     let config = good(&text);
-    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 1), "{text}");
+    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 2), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
     let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());

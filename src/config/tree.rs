@@ -160,6 +160,11 @@ impl<'a> Table<'a> {
         Some(self.describe(key, value))
     }
 
+    /// Whether a key is there.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
     /// The value of a key that later versions know: if it is there, that is for the caller to say.
     pub(super) fn future(&mut self, name: &'static str) -> Option<Value<'a>> {
         let value = self.value(name);

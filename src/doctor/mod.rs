@@ -4,6 +4,7 @@
 //! they read comes in through the snapshot and is not looked for again.
 
 mod clock;
+pub mod copies;
 mod credentials;
 mod environment;
 mod files;
@@ -96,6 +97,7 @@ pub enum By {
 pub fn checks() -> impl Iterator<Item = &'static Check> {
     [
         credentials::CHECKS,
+        copies::CHECKS,
         profiles::CHECKS,
         environment::CHECKS,
         gateway::CHECKS,

@@ -21,6 +21,8 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "store.stale", about: "databases that were not closed", by: By::Source },
     Check { id: "dotenv.passed-over", about: "lines of .env files that set nothing", by: By::Source },
     Check { id: "env.login-shell", about: "the login shell that the gateway asks for keys", by: By::Source },
+    // By whoever looks, who knows what was declared.
+    Check { id: "own.declared-unknown", about: "declarations about credentials that are not there", by: By::Source },
     // By the command itself, which reads our own files before anything else.
     Check { id: "own.config-invalid", about: "monitor.toml", by: By::Source },
     Check { id: "own.state-unreadable", about: "what the monitor has stored", by: By::Source },

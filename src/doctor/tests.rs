@@ -23,6 +23,32 @@ const BREAKAGES: &[Breakage] = &[
     ("credential.forbidden", Severity::Warning, |s| credential(s, State::Forbidden)),
     ("credential.retired", Severity::Warning, |s| credential(s, State::Retired)),
     ("credential.unknown", Severity::Warning, |s| credential(s, State::Unknown)),
+    ("credential.stale-copy", Severity::Warning, |s| {
+        for (agent, state) in [("main", State::Ok), ("mail", State::Expired)] {
+            let id = format!("opensoul:{agent}/openai:work");
+            let one = s.add_credential(&id, "openai", Owner::GatewayStore, state);
+            (one.credential.agent, one.credential.profile) = (Some(agent.into()), "openai:work".into());
+        }
+    }),
+    ("login.shared-refresh", Severity::Warning, |s| {
+        let token = s.key.fingerprint(&Secret::new("r".into()));
+        for source in ["codex", "opencode"] {
+            let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
+            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
+            one.credential.refresh_fingerprint = token;
+        }
+    }),
+    ("login.overridden", Severity::Info, |s| {
+        s.env.set("GH_TOKEN", "canary");
+        let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
+        one.credential.origin.source = "gh".into();
+    }),
+    ("login.same-account", Severity::Info, |s| {
+        for source in ["codex", "opencode"] {
+            let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
+            (one.credential.kind, one.credential.account) = (Kind::Oauth, Some("me@x.org".into()));
+        }
+    }),
     ("provider.nothing-usable", Severity::Critical, |s| {
         let mut provider = s.snapshot.providers[0].clone();
         (provider.provider, provider.usable) = ("groq".into(), 0);

@@ -36,6 +36,15 @@ impl FingerprintKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
+    /// A number that tells keys apart and says nothing about them: kept beside fingerprints, so that a lost key is noticed.
+    #[must_use]
+    pub fn id(&self) -> i64 {
+        let tag = hmac::sign(&self.0, b"opensoul: which key is this?");
+        let mut cut = [0; 8];
+        cut.copy_from_slice(&tag.as_ref()[..8]);
+        i64::from_be_bytes(cut)
+    }
+
     /// The fingerprint of a secret; blank secrets have none (they would all look like copies of each other).
     #[must_use]
     pub fn fingerprint(&self, secret: &Secret) -> Option<Fingerprint> {

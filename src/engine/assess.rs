@@ -12,7 +12,7 @@ mod overdue;
 mod providers;
 mod state;
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     let secrets = Secrets::number(&credentials);
     let canonical = copies::canonical(&credentials, &secrets, &previous);
     let shared = Shared::collect(&credentials, &secrets, &verdicts);
-    let readings: Vec<Reading> = credentials
+    let mut readings: Vec<Reading> = credentials
         .iter()
         .enumerate()
         .map(|(index, credential)| {
@@ -59,6 +59,10 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             state::read(credential, &facts)
         })
         .collect();
+    for (mirror, login) in copies::mirrors(&credentials) {
+        // Its gateway copies the login again before it uses this one.
+        readings[mirror] = readings[login].clone();
+    }
     let used = in_use::in_use(&credentials, &demand, now);
     let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
 
@@ -167,7 +171,7 @@ impl<'a> Shared<'a> {
             let refresh = secrets.refresh(index).filter(|_| end.grant.is_some());
             for secret in [secrets.access(index), refresh].into_iter().flatten() {
                 let soonest = shared.dates[secret].get_or_insert((end, &credential.id));
-                if end.at < soonest.0.at {
+                if (end.is_assumed(), end.at) < (soonest.0.is_assumed(), soonest.0.at) {
                     *soonest = (end, &credential.id);
                 }
             }

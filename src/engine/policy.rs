@@ -18,6 +18,8 @@ pub struct Thresholds {
     pub critical: Span,
     /// … but never more than this share of a known lifetime (10 = a tenth).
     pub critical_share: i32,
+    /// Keys and tokens that show no end are to be replaced after this long; `None`: no such rule.
+    pub max_age: Option<Span>,
 }
 
 impl Default for Thresholds {
@@ -28,6 +30,7 @@ impl Default for Thresholds {
             warn_share: 3,
             critical: Span::days(3),
             critical_share: 10,
+            max_age: None,
         }
     }
 }

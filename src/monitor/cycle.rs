@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Snapshot, Span, Time};
+use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time};
 use crate::engine::assess::worst_first;
 use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, decide};
@@ -136,13 +136,13 @@ pub async fn cycle(
     remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
     monitor.progress.made();
 
-    let mut snapshot = look(monitor, config, remembered, now).await?.snapshot;
+    let Observed { mut snapshot, key, .. } = look(monitor, config, remembered, now).await?;
     snapshot.findings.extend(about_us);
     worst_first(&mut snapshot.findings);
     let snapshot = Arc::new(snapshot);
     monitor.progress.made();
 
-    let (decision, names) = commit(monitor, config, &snapshot, answers, now).await?;
+    let (decision, names) = commit(monitor, config, &snapshot, key, answers, now).await?;
     monitor.own.cycle();
     monitor.progress.made();
 
@@ -180,14 +180,18 @@ async fn commit(
     monitor: &Monitor,
     config: &Arc<Config>,
     snapshot: &Arc<Snapshot>,
+    key: i64,
     answers: &Answers,
     now: Time,
 ) -> Result<(Decision, Pseudonyms), CycleError> {
     let (snapshot, config) = (Arc::clone(snapshot), Arc::clone(config));
     let (records, runs) = (answers.records.clone(), answers.runs());
     let committed = monitor.desk.with(move |store| -> Result<_, StoreError> {
-        let fingerprints: Vec<_> = snapshot.credentials.iter().filter_map(|one| one.credential.fingerprint).collect();
-        store.first_seen(&fingerprints, now)?;
+        // What its owner renews is new every few hours, and nobody asks since when.
+        let lasting = snapshot.credentials.iter().map(|one| &one.credential).filter(|one| one.renewal != Renewal::Auto);
+        let secrets: Vec<_> = lasting.filter_map(|one| Some((one.id.clone(), one.fingerprint?))).collect();
+        store.adopt_key(key, &secrets)?;
+        store.first_seen(&secrets.iter().map(|(_, fingerprint)| *fingerprint).collect::<Vec<_>>(), now)?;
         let names = store.pseudonyms(texts(&snapshot), config.export_emails)?;
         let record = CycleRecord { snapshot: &snapshot, verdicts: &records, runs, now };
         let decision =

@@ -29,6 +29,7 @@ use super::ground::{Ground, StartError};
 use super::probing::{self, Answers};
 use super::systemd;
 use super::ticker::{Tick, Ticker};
+use super::watch::{Changed, Watch};
 
 /// How a daemon is started.
 pub struct Start {
@@ -84,10 +85,12 @@ pub async fn run<E: Eyes + 'static>(
         ticker.map_err(|error| StartError::System { what: "no heartbeat", source: std::io::Error::other(error) })?;
     let watchdog = tokio::spawn(systemd::feed_watchdog(progress));
 
-    let mut daemon = Daemon::new(start, location, config, monitor, site);
+    let (change_sender, changes) = mpsc::channel(1);
+    let watch = Watch::start(change_sender);
+    let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
     daemon.open_door().await;
     systemd::ready();
-    daemon.work(Events { ticks, hangups, reloads }).await;
+    daemon.work(Events { ticks, changes, hangups, reloads }).await;
 
     systemd::stopping();
     ticker.stop().await;
@@ -135,6 +138,7 @@ fn stop_on_signals(stop: CancellationToken) -> std::io::Result<JoinHandle<()>> {
 /// What the worker waits for.
 struct Events {
     ticks: mpsc::Receiver<Tick>,
+    changes: mpsc::Receiver<Changed>,
     hangups: tokio::signal::unix::Signal,
     reloads: mpsc::Receiver<Reload>,
 }
@@ -158,6 +162,8 @@ struct Daemon {
     monitor: Monitor,
     site: Arc<Site>,
     door: Option<OpenDoor>,
+    /// Reports changed files between the ticks.
+    watch: Watch,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
@@ -171,7 +177,14 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn new(start: Start, location: Location, config: Arc<Config>, monitor: Monitor, site: Arc<Site>) -> Self {
+    fn new(
+        start: Start,
+        location: Location,
+        config: Arc<Config>,
+        monitor: Monitor,
+        site: Arc<Site>,
+        watch: Watch,
+    ) -> Self {
         let clients = Clients::new(&start.env);
         let mail = new_mail(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
@@ -184,6 +197,7 @@ impl Daemon {
             monitor,
             site,
             door: None,
+            watch,
             delivering: None,
             asking: None,
             idle: false,
@@ -210,6 +224,7 @@ impl Daemon {
                     let _ = self.reload().await;
                 }
                 _ = events.ticks.recv() => self.tick().await,
+                Some(Changed) = events.changes.recv() => self.cycle(&Answers::default()).await,
                 tried = ended(self.delivering.as_mut()) => {
                     self.delivering = None;
                     self.idle = tried.unwrap_or(0) == 0;
@@ -290,6 +305,7 @@ impl Daemon {
         match done {
             Ok(committed) => {
                 self.last_cycle = Some(committed.snapshot.taken_at);
+                self.watch.follow(&committed.snapshot);
                 let count = committed.snapshot.credentials.len();
                 let told = committed.decision.enqueue.len();
                 tracing::debug!(credentials = count, messages = told, "cycle");
@@ -424,6 +440,7 @@ impl Daemon {
 
     /// Lets go of everything within the time that is left.
     async fn end(mut self) {
+        self.watch.stop();
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }

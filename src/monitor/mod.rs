@@ -5,6 +5,7 @@
 //! * [`probing`]: which credentials are asked about, and hearing a failure twice.
 //! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
 //! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
+//! * [`watch`]: changed files wake a cycle. [`known`]: what is known of a credential beyond its file.
 //! * [`logs`]: what goes to stderr.
 //! * [`demo`]: everything on sample credentials in a throw-away home.
 
@@ -14,6 +15,7 @@ pub mod delivery;
 pub mod demo;
 pub mod desk;
 pub mod ground;
+pub mod known;
 pub mod logs;
 pub mod machine;
 pub mod observe;
@@ -22,3 +24,4 @@ pub mod probing;
 pub mod systemd;
 pub mod ticker;
 pub mod variables;
+pub mod watch;

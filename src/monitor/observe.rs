@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::known::Beyond;
 use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
-    Basis, Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Kind, Secret, Snapshot, Span,
-    Time, Verdict,
+    Credential, CredentialId, Environment, FingerprintKey, Gateway, GatewayState, Secret, Snapshot, Time, Verdict,
 };
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
@@ -52,6 +52,8 @@ pub struct Observed {
     pub installations: Vec<Installation>,
     /// The look at the running one.
     pub gateway: GatewayView,
+    /// Which key the fingerprints were made with ([`FingerprintKey::id`]).
+    pub key: i64,
 }
 
 /// Looks, judges and checks.
@@ -88,13 +90,14 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         now: look.now,
         key: look.key,
     };
-    let Harvest { found, findings, reports, demand, installations } = sources::harvest(&scene);
+    let Harvest { found, mut findings, reports, demand, installations } = sources::harvest(&scene);
     let view = see_gateway(&installations);
 
+    let beyond = Beyond { config: look.config, remembered: look.remembered, key: look.key };
     let mut secrets = BTreeMap::new();
     let part = |Found { mut credential, secret }| {
         if let Some(secret) = secret {
-            assume(&mut credential, &secret, look.remembered);
+            beyond.assume(&mut credential, &secret);
             if look.keep_secrets {
                 secrets.insert(credential.id.clone(), secret);
             }
@@ -104,6 +107,8 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
     credentials.extend(variables::of_the_gateway(&view));
     variables::as_the_gateway_reads_them(&mut credentials, &demand);
+    // Before generations are compared: those of earlier cycles knew of it too.
+    findings.extend(beyond.correct(&mut credentials));
     for credential in &mut credentials {
         begun(credential, look.remembered);
     }
@@ -139,13 +144,19 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         stored: Default::default(),
     };
     let checked = doctor::run(&context, &Filter::for_monitor());
-    for finding in checked {
+    let remembered = look.remembered;
+    let backwards = if remembered.key == Some(look.key.id()) {
+        doctor::copies::went_backwards(&snapshot, &remembered.refresh_tokens)
+    } else {
+        Vec::new()
+    };
+    for finding in checked.into_iter().chain(backwards) {
         if !snapshot.findings.contains(&finding) {
             snapshot.findings.push(finding);
         }
     }
     worst_first(&mut snapshot.findings);
-    Observed { snapshot, secrets, installations, gateway: view }
+    Observed { snapshot, secrets, installations, gateway: view, key: look.key.id() }
 }
 
 /// The verdicts that count, each for the generation that is there now.
@@ -169,24 +180,6 @@ fn begun(credential: &mut Credential, known: &Remembered) {
     let Some(previous) = known.generations.get(&credential.id) else { return };
     if *previous == generation::generation(credential, Some(previous)) {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
-    }
-}
-
-/// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
-const SETUP_TOKEN: &str = "sk-ant-oat01-";
-const SETUP_TOKEN_LIFE: Span = Span::days(365);
-
-/// A setup-token without a date gets the usual one from the day on which our ledger first saw it.
-fn assume(credential: &mut Credential, secret: &Secret, known: &Remembered) {
-    let clocks = &mut credential.clocks;
-    let dated = clocks.grant_expires.is_some() || clocks.access_expires.is_some();
-    if dated || credential.kind != Kind::Token || !secret.expose().starts_with(SETUP_TOKEN) {
-        return;
-    }
-    let first = credential.fingerprint.and_then(|fingerprint| known.first_seen.get(&fingerprint.to_hex()));
-    if let Some(first) = first {
-        clocks.grant_expires = Some(*first + SETUP_TOKEN_LIFE);
-        clocks.grant_basis = Some(Basis::Assumed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config;
-use crate::domain::{Selection, State, VerdictKind};
+use crate::domain::{Basis, Selection, Span, State, VerdictKind};
 use crate::store::StoredVerdict;
 
 struct Home {

@@ -2,7 +2,7 @@
 //! Nagios and its heirs, and a Checkmk local check. All of them are views of one [`Snapshot`].
 
 pub mod checkmk;
-mod lines;
+pub(super) mod lines;
 mod model;
 pub mod nagios;
 #[cfg(test)]

@@ -20,7 +20,7 @@ fn target(provider: &str) -> Target {
 }
 
 fn settings(id: &str, base: &str) -> Settings {
-    let entry = config::Provider { base_url: Some(base.into()), insecure: false };
+    let entry = config::Provider { base_url: Some(base.into()), ..config::Provider::default() };
     Settings { providers: BTreeMap::from([(id.into(), entry)]), ..Settings::default() }
 }
 

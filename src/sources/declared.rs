@@ -18,11 +18,13 @@ impl Source for Declared {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        if scene.declared.is_empty() {
+        // What is declared about a credential that another source shows is added there (`monitor::known`).
+        let own: Vec<Found> = scene.declared.iter().filter(|one| one.about.is_none()).map(found).collect();
+        if own.is_empty() {
             return;
         }
-        harvest.found.extend(scene.declared.iter().map(found));
-        let credentials = scene.declared.len();
+        let credentials = own.len();
+        harvest.found.extend(own);
         harvest.reports.push(SourceReport { source: NAME.to_owned(), looked: Vec::new(), up: true, credentials });
     }
 }
@@ -30,8 +32,10 @@ impl Source for Declared {
 fn found(declared: &Declaration) -> Found {
     let fix = declared.fix.clone().unwrap_or_else(|| {
         format!(
-            "Renew it at {}, then set its new date under [[declared]] \"{}\" in monitor.toml.",
-            declared.provider, declared.name
+            "Renew it at {}, then: opensoul credentials declare {} --provider {} --expires DATE",
+            declared.provider,
+            super::shell_word(&declared.name),
+            declared.provider
         )
     });
     let credential = Credential {
@@ -56,7 +60,7 @@ fn found(declared: &Declaration) -> Found {
         selection: Selection::NotApplicable,
         bench: None,
         activity: Activity::default(),
-        declared_in_use: Some(declared.in_use),
+        declared_in_use: Some(declared.in_use.unwrap_or(true)),
         fix,
         notes: declared.note.iter().cloned().collect(),
     };
@@ -80,7 +84,9 @@ mod tests {
                 provider: "anthropic".to_owned(),
                 expires: at("2027-10-12T00:00:00Z"),
                 issued: at("2026-10-12T00:00:00Z"),
-                in_use: true,
+                about: None,
+                as_of: None,
+                in_use: None,
                 fix: Some("gh secret set X".to_owned()),
                 note: Some("in the secrets of CI".to_owned()),
             },
@@ -89,7 +95,9 @@ mod tests {
                 provider: "hf".to_owned(),
                 expires: None,
                 issued: None,
-                in_use: false,
+                about: None,
+                as_of: None,
+                in_use: Some(false),
                 fix: None,
                 note: None,
             },
@@ -100,7 +108,7 @@ mod tests {
         assert_eq!((ci.clocks.grant_expires, ci.clocks.issued), (home.declared[0].expires, home.declared[0].issued));
         assert_eq!((ci.declared_in_use, spare.declared_in_use), (Some(true), Some(false)));
         assert_eq!((ci.renewal, spare.renewal), (Renewal::Manual, Renewal::None));
-        assert!(spare.fix.contains("[[declared]] \"spare\""));
+        assert!(spare.fix.contains("credentials declare spare --provider hf"));
         assert!(harvest.found.iter().all(|found| found.secret.is_none()));
     }
 }

@@ -153,6 +153,22 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(opensoul::OpenSoul),
         Box::new(claude_code::ClaudeCode),
         Box::new(codex::Codex),
+        Box::new(antigravity::Antigravity),
+        Box::new(cliproxyapi::CliProxyApi),
+        Box::new(codebuff::Codebuff),
+        Box::new(copilot::Copilot),
+        Box::new(copilot::CopilotCli),
+        Box::new(gemini::Gemini),
+        Box::new(gh::Gh),
+        Box::new(hermes::Hermes),
+        Box::new(iflow::Iflow),
+        Box::new(kimi::KimiCli),
+        Box::new(kimi::KimiCode),
+        Box::new(llxprt::Llxprt),
+        Box::new(opencode::Opencode),
+        Box::new(opencode::Kilo),
+        Box::new(pi::Pi),
+        Box::new(qwen::Qwen),
         Box::new(aider::Aider),
         Box::new(amp::Amp),
         Box::new(aws::Aws),
@@ -177,22 +193,6 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(litellm::LiteLlm),
         Box::new(llm::Llm),
         Box::new(ollama::Ollama),
-        Box::new(antigravity::Antigravity),
-        Box::new(cliproxyapi::CliProxyApi),
-        Box::new(codebuff::Codebuff),
-        Box::new(copilot::Copilot),
-        Box::new(copilot::CopilotCli),
-        Box::new(gemini::Gemini),
-        Box::new(gh::Gh),
-        Box::new(hermes::Hermes),
-        Box::new(iflow::Iflow),
-        Box::new(kimi::KimiCli),
-        Box::new(kimi::KimiCode),
-        Box::new(llxprt::Llxprt),
-        Box::new(opencode::Opencode),
-        Box::new(opencode::Kilo),
-        Box::new(pi::Pi),
-        Box::new(qwen::Qwen),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(mounted::Mounted),
@@ -208,15 +208,24 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     for source in all() {
         source.read(scene, &mut harvest);
     }
-    for found in &mut harvest.found {
-        retired::mark(found, scene.now);
-    }
+    retire(&mut harvest.found, scene.now);
     distinct(&mut harvest.found);
     harvest
 }
 
+/// Marks what belongs to services that have ended ([`Condition::Retired`](crate::domain::Condition::Retired)).
+pub fn retire(found: &mut [Found], now: Time) {
+    for found in found {
+        retired::mark(found, now);
+    }
+}
+
 /// Two entries that their owner gave one name (in an older and a newer file) are still two.
 fn distinct(found: &mut [Found]) {
+    let mut ids = HashSet::with_capacity(found.len());
+    if found.iter().all(|found| ids.insert(found.credential.id.as_str())) {
+        return;
+    }
     let mut seen = HashSet::new();
     for found in found {
         let id = &mut found.credential.id;

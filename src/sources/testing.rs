@@ -103,6 +103,28 @@ impl Home {
     }
 }
 
+/// Breaks the file at `place`, which holds JSON, YAML or TOML, in every way.
+#[track_caller]
+pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
+    let contents = ["{\"a\": {\n \"secret\": \"tell-nobody", "[tell-nobody", "[\"tell-nobody\"]"];
+    // A list in brackets is a heading in TOML.
+    let contents = if place.ends_with(".toml") { &contents[..2] } else { &contents };
+    every_broken_file(source, place, contents, shown);
+}
+
+/// The facts alone, in the order in which they were found.
+pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
+    harvest.found.iter().map(|found| found.credential.clone()).collect()
+}
+
+/// The only credential of `home` in the eyes of `source`.
+#[track_caller]
+pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
+    let harvest = home.read(source);
+    assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
+    (harvest.found[0].credential.clone(), harvest)
+}
+
 /// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what
 /// comes back is open.
 pub(super) fn database(
@@ -175,58 +197,4 @@ pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&s
             assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
         }
     }
-}
-
-/// Every way in which a whole file of a tool breaks: one finding, at its place, without a word of what is in it; a report that
-/// is not up; and a credential that cannot be judged, if `shown` (a file of settings shows none).
-#[track_caller]
-pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
-    type Make = fn(&Home, &str);
-    let table: [(&str, Make, &str); 8] = [
-        ("truncated", |home, place| home.write(place, "{\"a\": {\n \"secret\": \"sec"), "store.unparsable"),
-        ("a word", |home, place| home.write(place, "[secret"), "store.unparsable"),
-        ("no object", |home, place| home.write(place, "[\"secret\"]"), "store.unparsable"),
-        ("binary", |home, place| home.write(place, [b'{', 0xff, 0]), "store.unparsable"),
-        ("huge", |home, place| home.write(place, vec![b' '; 9 << 20]), "store.unreadable"),
-        ("directory", |home, place| std::fs::create_dir_all(home.path(place)).unwrap(), "store.unreadable"),
-        ("loop of links", |home, place| link(home, place, place), "store.unreadable"),
-        ("link to nothing", |home, place| link(home, "nowhere", place), "store.unreadable"),
-    ];
-    for (name, make, id) in table {
-        // A list in brackets is a heading there.
-        if name == "no object" && place.ends_with(".toml") {
-            continue;
-        }
-        let home = Home::new();
-        make(&home, place);
-        let harvest = home.read(source);
-        let [finding] = harvest.findings.as_slice() else { panic!("{name}: {:?}", harvest.findings) };
-        assert_eq!(finding.id, id, "{name}");
-        assert_eq!(finding.place.path, Some(home.path(place)), "{name}");
-        assert!(!finding.message.contains("secret") && !finding.fix.is_empty(), "{name}: {finding:?}");
-        assert_eq!(harvest.found.len(), usize::from(shown), "{name}");
-        assert!(!harvest.reports[0].up, "{name}");
-        for found in &harvest.found {
-            let condition = &found.credential.condition;
-            assert!(matches!(condition, Condition::Damaged(_) | Condition::Unreadable(_)), "{name}: {condition:?}");
-        }
-    }
-}
-
-fn link(home: &Home, to: &str, place: &str) {
-    std::fs::create_dir_all(home.path(place).parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(home.path(to), home.path(place)).unwrap();
-}
-
-/// The facts alone, in the order in which they were found.
-pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
-    harvest.found.iter().map(|found| found.credential.clone()).collect()
-}
-
-/// The only credential of `home` in the eyes of `source`.
-#[track_caller]
-pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
-    let harvest = home.read(source);
-    assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
-    (harvest.found[0].credential.clone(), harvest)
 }

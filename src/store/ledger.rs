@@ -1,11 +1,13 @@
-//! Small memories: last runs, the last committed instant, answers of probes, first-seen dates, numbers of e-mail addresses.
+//! Small memories: last runs, the last committed instant, answers of probes, first-seen dates, refresh tokens that were held,
+//! numbers of e-mail addresses.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{ProbeRecord, StoreError, instant, millis};
-use crate::domain::{CredentialId, Fingerprint, Span, Time, Verdict, VerdictKind};
+use super::{CycleRecord, ProbeRecord, StoreError, incidents, instant, millis};
+use crate::domain::{Condition, CredentialId, Fingerprint, Span, Time, Verdict, VerdictKind};
+use crate::engine::assess::generation;
 
 /// How long a conclusive verdict counts (DESIGN §7).
 const COUNTS: Span = Span::hours(24);
@@ -175,5 +177,92 @@ pub(super) fn add_first_seen(db: &Connection, fingerprints: &[Fingerprint], now:
     for one in fingerprints {
         write.execute(params![one.to_hex(), millis(now)])?;
     }
+    Ok(())
+}
+
+/// A refresh token that a place holds or has held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldToken {
+    /// Its fingerprint, in hexadecimal.
+    pub fingerprint: String,
+    /// A hash of the account it was for; empty where the owner shows none.
+    pub account: String,
+    /// When it was first seen there.
+    pub first: Time,
+}
+
+/// So many for one place: months of renewals, and an upper bound for the file.
+const HELD: i64 = 20;
+
+/// Notes the refresh tokens of this cycle where they are new.
+pub(super) fn record_refresh_tokens(db: &Connection, cycle: &CycleRecord<'_>) -> Result<(), StoreError> {
+    let mut write = db.prepare(
+        "INSERT OR IGNORE INTO refresh_token (credential, fingerprint, account, first) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let mut trim = db.prepare(
+        "DELETE FROM refresh_token WHERE credential = ?1 AND fingerprint NOT IN
+           (SELECT fingerprint FROM refresh_token WHERE credential = ?1 ORDER BY first DESC LIMIT ?2)",
+    )?;
+    for assessed in &cycle.snapshot.credentials {
+        let credential = &assessed.credential;
+        let Some(token) = credential.refresh_fingerprint.filter(|_| credential.condition == Condition::Present) else {
+            continue;
+        };
+        let id = credential.id.as_str();
+        let account = generation::account(credential).unwrap_or_default();
+        if write.execute(params![id, token.to_hex(), account, millis(cycle.now)])? > 0 {
+            trim.execute(params![id, HELD])?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn held_tokens(db: &Connection) -> Result<BTreeMap<CredentialId, Vec<HeldToken>>, StoreError> {
+    let mut read = db.prepare("SELECT credential, fingerprint, account, first FROM refresh_token ORDER BY first")?;
+    let mut rows = read.query([])?;
+    let mut found: BTreeMap<CredentialId, Vec<HeldToken>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let held = HeldToken { fingerprint: row.get(1)?, account: row.get(2)?, first: instant(row.get(3)?) };
+        found.entry(CredentialId(row.get(0)?)).or_default().push(held);
+    }
+    Ok(found)
+}
+
+/// Which key the fingerprints in here were made with.
+pub(super) fn key(db: &Connection) -> Result<Option<i64>, StoreError> {
+    meta(db, "key")
+}
+
+/// Takes over what is known under a key that is lost: each place is taken to hold what it held, so its first-seen date goes on
+/// under the new fingerprint, and nothing counts as renewed. Hashes made with the old key mean nothing any more.
+pub(super) fn adopt_key(
+    db: &Connection,
+    key: i64,
+    now_there: &[(CredentialId, Fingerprint)],
+) -> Result<(), StoreError> {
+    let mut carry = db.prepare(
+        "INSERT OR IGNORE INTO first_seen (fingerprint, at)
+           SELECT ?2, s.at FROM credential c JOIN first_seen s
+             ON s.fingerprint = replace(c.generation, 'copy:', '') WHERE c.id = ?1",
+    )?;
+    // In the past too, or the change of the key would look like a renewal that was witnessed.
+    let mut rename = db.prepare(
+        "UPDATE change SET generation = replace(generation, old.hex, ?2)
+           FROM (SELECT replace(generation, 'copy:', '') AS hex FROM credential WHERE id = ?1) AS old
+          WHERE change.credential = ?1 AND replace(change.generation, 'copy:', '') = old.hex",
+    )?;
+    for (id, fingerprint) in now_there {
+        carry.execute(params![id.as_str(), fingerprint.to_hex()])?;
+        rename.execute(params![id.as_str(), fingerprint.to_hex()])?;
+    }
+    incidents::adopt_generations(db)?;
+    db.execute("DELETE FROM refresh_token", [])?;
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('key', ?1)", [key])?;
+    Ok(())
+}
+
+/// Notes the key of a store that knows of none.
+pub(super) fn note_key(db: &Connection, key: i64) -> Result<(), StoreError> {
+    db.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('key', ?1)", [key])?;
     Ok(())
 }

@@ -33,7 +33,7 @@ use crate::domain::{
 use crate::engine::incidents::{Decision, Standing};
 
 pub use history::Change;
-pub use ledger::StoredVerdict;
+pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
 pub use reader::Reader;
 pub use remembered::Remembered;
@@ -178,6 +178,7 @@ impl Store {
             incidents::apply(tx, &decision)?;
             outbox::apply(tx, &decision, cycle.now)?;
             history::record(tx, cycle)?;
+            ledger::record_refresh_tokens(tx, cycle)?;
             for probe in cycle.verdicts {
                 ledger::record_verdict(tx, probe)?;
             }
@@ -329,13 +330,19 @@ impl Store {
         ledger::last_time(&self.db)
     }
 
-    /// Forgets which generations there were, for a key of fingerprints that was made anew ([`key::load_or_create`] found none)
-    /// beside a store that was there before: what is seen next is taken for the same as before, and nothing is said twice.
+    /// Compares the key of this cycle's fingerprints ([`FingerprintKey::id`]) with the one that those in here were made with.
+    /// If that is another one (it was lost, or a fleet's key came in), what is there now is taken for the same as before:
+    /// first-seen dates go on, no generation begins, nothing is said twice. `now_there`: each place and the fingerprint of its
+    /// secret.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn adopt_generations(&mut self) -> Result<(), StoreError> {
-        self.write(|tx| incidents::adopt_generations(tx))
+    pub fn adopt_key(&mut self, key: i64, now_there: &[(CredentialId, Fingerprint)]) -> Result<(), StoreError> {
+        match ledger::key(&self.db)? {
+            Some(known) if known == key => Ok(()),
+            Some(_) => self.write(|tx| ledger::adopt_key(tx, key, now_there)),
+            None => self.write(|tx| ledger::note_key(tx, key)),
+        }
     }
 
     /// Changes of one credential, oldest first.
@@ -353,6 +360,7 @@ impl Store {
     pub fn prune(&mut self, keep: &History, now: Time) -> Result<(), StoreError> {
         self.write(|tx| {
             history::prune(tx, keep, now)?;
+            tx.execute("DELETE FROM refresh_token WHERE credential NOT IN (SELECT id FROM credential)", [])?;
             outbox::prune(tx, now)
         })?;
         history::shrink(&self.db, keep)

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use rusqlite::Connection;
 
-use super::{Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
-use crate::domain::{CredentialId, Incident, Time};
+use super::{HeldToken, Reader, Store, StoreError, StoredVerdict, incidents, instant, ledger};
+use crate::domain::{Credential, CredentialId, FingerprintKey, Incident, Time};
+use crate::engine::assess::generation;
 use crate::engine::clock_trust::ProviderDate;
 
 /// What earlier cycles know. Empty where there is no `state.db`.
@@ -19,12 +20,33 @@ pub struct Remembered {
     pub verdicts: BTreeMap<CredentialId, StoredVerdict>,
     /// When each secret was first seen, by the hexadecimal form of its fingerprint.
     pub first_seen: BTreeMap<String, Time>,
+    /// The refresh tokens that each place holds and has held, oldest first.
+    pub refresh_tokens: BTreeMap<CredentialId, Vec<HeldToken>>,
+    /// Which key the fingerprints were made with ([`FingerprintKey::id`]).
+    pub key: Option<i64>,
     /// Incidents, open and over-but-not-told.
     pub incidents: Vec<Incident>,
     /// The last `now` that a cycle committed.
     pub last_time: Option<Time>,
     /// What a provider's clock showed a moment ago; known only to whoever asked, never stored.
     pub provider_date: Option<ProviderDate>,
+}
+
+impl Remembered {
+    /// When the secret of a credential was first seen. Under another key than before nothing can be recognised: then each place
+    /// is taken to hold what it held.
+    #[must_use]
+    pub fn first_seen_of(&self, credential: &Credential, key: &FingerprintKey) -> Option<Time> {
+        let own = credential.fingerprint?.to_hex();
+        if let Some(at) = self.first_seen.get(&own) {
+            return Some(*at);
+        }
+        if self.key.is_none_or(|known| known == key.id()) {
+            return None;
+        }
+        let before = self.generations.get(&credential.id)?;
+        self.first_seen.get(generation::unmarked(before)).copied()
+    }
 }
 
 impl Reader {
@@ -65,6 +87,8 @@ fn read(db: &Connection) -> Result<Remembered, StoreError> {
         .collect(),
         verdicts: ledger::verdicts(db)?,
         first_seen: by_name(db, "SELECT fingerprint, at FROM first_seen")?,
+        refresh_tokens: ledger::held_tokens(db)?,
+        key: ledger::key(db)?,
         incidents: incidents::all(db)?,
         last_time: ledger::last_time(db)?,
         provider_date: None,

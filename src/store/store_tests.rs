@@ -479,18 +479,72 @@ fn a_lost_key_says_nothing_twice_and_ends_nothing() {
         let refused = credential("codex:default", State::Rejected, Severity::Critical);
         snapshot(vec![generation(expired, name), generation(refused, name)])
     };
+    store.adopt_key(1, &[]).unwrap();
     cycle(&mut store, &both("one"), start());
     assert_eq!(deliver(&mut store, start()).len(), 2);
-    store.adopt_generations().unwrap();
+    store.adopt_key(2, &[]).unwrap();
     cycle(&mut store, &both("two"), minutes(5));
     assert!(deliver(&mut store, minutes(5)).is_empty());
-    store.adopt_generations().unwrap();
+    store.adopt_key(3, &[]).unwrap();
     let silent = snapshot(vec![generation(ok(LOGIN), "three"), generation(ok("codex:default"), "three")]);
     cycle(&mut store, &silent, minutes(10));
     assert_eq!(deliver(&mut store, minutes(10)).len(), 2, "the date is newer: that is over");
     let left = store.incidents().unwrap();
     assert_eq!(left.len(), 2);
     assert!(left.iter().all(|i| (i.status == IncidentStatus::Firing) == (i.name == "CredentialRejected")));
+}
+
+#[test]
+fn first_sight_outlives_the_key() {
+    let mut store = Store::in_memory().unwrap();
+    let keys = [FingerprintKey::new(&[1; 32]), FingerprintKey::new(&[2; 32])];
+    let print = |key: &FingerprintKey| key.fingerprint(&Secret::new("sk-ant-oat01-x".to_owned())).unwrap();
+    let with = |key: &FingerprintKey| {
+        let mut one = generation(ok("env:A"), &print(key).to_hex());
+        one.credential.fingerprint = Some(print(key));
+        one.credential.refresh_fingerprint = Some(print(key));
+        one
+    };
+    let mut turn = |key: &FingerprintKey, now| {
+        let one = with(key);
+        store.adopt_key(key.id(), &[(one.credential.id.clone(), print(key))]).unwrap();
+        store.first_seen(&[print(key)], now).unwrap();
+        cycle(&mut store, &snapshot(vec![one]), now);
+        store.remembered().unwrap()
+    };
+    let before = turn(&keys[0], start());
+    assert_eq!(before.refresh_tokens[&"env:A".into()].len(), 1);
+    // In the very cycle that finds the key lost, and in those after it.
+    let lost = with(&keys[1]).credential;
+    assert_eq!(before.first_seen_of(&lost, &keys[1]), Some(start()));
+    let after = turn(&keys[1], minutes(5));
+    assert_eq!(after.first_seen_of(&lost, &keys[1]), Some(start()));
+    assert!(after.begun.is_empty(), "a new key is no renewal");
+    assert_eq!(after.key, Some(keys[1].id()));
+    let other = Credential { fingerprint: keys[1].fingerprint(&Secret::new("new".to_owned())), ..*lost };
+    assert_eq!(after.first_seen_of(&other, &keys[1]), None, "a changed secret begins anew");
+}
+
+#[test]
+fn refresh_tokens_are_remembered_up_to_a_number() {
+    let mut store = Store::in_memory().unwrap();
+    let key = FingerprintKey::new(&[1; 32]);
+    for n in 0..30 {
+        let mut one = ok(LOGIN);
+        one.credential.account = Some("me@x.org".to_owned());
+        one.credential.refresh_fingerprint = key.fingerprint(&Secret::new(format!("r{}", n / 2 * 2)));
+        cycle(&mut store, &snapshot(vec![one]), minutes(n));
+    }
+    let held = store.remembered().unwrap().refresh_tokens.remove(&LOGIN.into()).unwrap();
+    assert_eq!((held.len(), held[0].first, held[14].first), (15, minutes(0), minutes(28)));
+    assert!(held.iter().all(|one| !one.account.is_empty() && !one.account.contains('@')));
+    for n in 100..130 {
+        let mut one = ok(LOGIN);
+        one.credential.refresh_fingerprint = key.fingerprint(&Secret::new(format!("r{n}")));
+        cycle(&mut store, &snapshot(vec![one]), minutes(n));
+    }
+    let held = store.remembered().unwrap().refresh_tokens.remove(&LOGIN.into()).unwrap();
+    assert_eq!((held.len(), held[19].first), (20, minutes(129)), "the newest stay");
 }
 
 /// Every file with its bytes and dates.

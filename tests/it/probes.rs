@@ -137,7 +137,7 @@ async fn the_configured_base_url_is_used_and_judged() {
     let configured = |base: &str, insecure| Settings {
         providers: BTreeMap::from([(
             "moonshot".to_owned(),
-            config::Provider { base_url: Some(base.to_owned()), insecure },
+            config::Provider { base_url: Some(base.to_owned()), insecure, ..config::Provider::default() },
         )]),
         ..settings()
     };

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::generation;
-use crate::domain::{Credential, CredentialId, Fingerprint};
+use crate::domain::{Credential, CredentialId, Fingerprint, Kind, Owner};
 
 /// Which secrets there are: the same secret for the same provider has the same number wherever it is.
 pub(super) struct Secrets {
@@ -78,6 +78,9 @@ pub(super) fn canonical(
             groups.join(index, other);
         }
     }
+    for (mirror, login) in mirrors(credentials) {
+        groups.join(mirror, login);
+    }
     let rank = |index: usize| {
         let credential = &credentials[index];
         // A place that was canonical stays so: newcomers and former copies come after it.
@@ -92,6 +95,41 @@ pub(super) fn canonical(
         }
     }
     (0..credentials.len()).map(|index| best[groups.root(index)]).collect()
+}
+
+/// Profiles that a gateway copies from a tool's login again and again, and the tool: what stands there is a snapshot, and the
+/// login is judged at its owner. OpenSoul itself copies only the first two; what it has of the others is its own.
+const MIRRORS: [(&str, &str, bool); 4] = [
+    ("qwen-portal:qwen-cli", "qwen-code", true),
+    ("minimax-portal:minimax-cli", "minimax", true),
+    ("anthropic:claude-cli", "claude-code", false),
+    ("openai-codex:codex-cli", "codex", false),
+];
+
+/// Each profile that is a copy by its name, with the login that it is a copy of.
+pub(super) fn mirrors(credentials: &[Credential]) -> impl Iterator<Item = (usize, usize)> + '_ {
+    let tools = |(_, login): &(usize, &Credential)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
+    let logins: Vec<(usize, &Credential)> = credentials.iter().enumerate().filter(tools).collect();
+    credentials.iter().enumerate().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
+}
+
+/// The login that a profile is a copy of by its name, although its tokens are older ones by now.
+fn mirrored(mirror: &Credential, logins: &[(usize, &Credential)]) -> Option<usize> {
+    if mirror.owner != Owner::GatewayStore {
+        return None;
+    }
+    let (_, tool, everywhere) = MIRRORS.into_iter().find(|(profile, ..)| *profile == mirror.profile)?;
+    if !everywhere && mirror.origin.source == "opensoul" {
+        return None;
+    }
+    let accounts_differ = |login: &Credential| match (&mirror.account, &login.account) {
+        (Some(one), Some(other)) => !one.eq_ignore_ascii_case(other),
+        _ => false,
+    };
+    let is_it = |login: &Credential| {
+        login.origin.source == tool && login.provider == mirror.provider && !accounts_differ(login)
+    };
+    logins.iter().find(|(_, login)| is_it(login)).map(|(index, _)| *index)
 }
 
 /// Disjoint sets with path halving.

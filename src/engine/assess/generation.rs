@@ -12,8 +12,21 @@ const COPY: &str = "copy:";
 /// The generation; `previous` is that of the last judgement, if there was one.
 #[must_use]
 pub fn generation(credential: &Credential, previous: Option<&str>) -> String {
-    let previous = previous.map(|word| word.strip_prefix(COPY).unwrap_or(word));
+    let previous = previous.map(unmarked);
     if credential.renewal == Renewal::Auto { automatic(credential, previous) } else { manual(credential, previous) }
+}
+
+/// The account of a credential, hashed, because it is mostly an e-mail address and this word is stored.
+#[must_use]
+pub fn account(credential: &Credential) -> Option<String> {
+    let account = credential.account.as_ref()?;
+    Some(IncidentId::of("account", &credential.provider, account).0)
+}
+
+/// The generation without the mark of a copy.
+#[must_use]
+pub fn unmarked(generation: &str) -> &str {
+    generation.strip_prefix(COPY).unwrap_or(generation)
 }
 
 /// The same, marked as that of a copy.
@@ -42,11 +55,7 @@ fn automatic(credential: &Credential, previous: Option<&str>) -> String {
         (Condition::Unreadable(_) | Condition::Damaged(_), Some(previous)) => return previous.to_owned(),
         _ => return LOGGED_OUT.to_owned(),
     }
-    // Hashed, because an account is mostly an e-mail address and this word is stored.
-    let account = match &credential.account {
-        Some(account) => IncidentId::of("account", &credential.provider, account).0,
-        None => "-".to_owned(),
-    };
+    let account = account(credential).unwrap_or_else(|| "-".to_owned());
     let grant = credential.clocks.grant_expires;
     if let Some(previous) = previous
         && let Some((old_account, old_grant)) = parse(previous)

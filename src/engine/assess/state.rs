@@ -23,6 +23,7 @@ pub(super) struct Facts<'a> {
 }
 
 /// What one credential says for itself.
+#[derive(Clone)]
 pub(super) struct Reading {
     pub state: State,
     /// How bad it is if everything depends on it.
@@ -45,11 +46,15 @@ pub(super) struct End {
 }
 
 impl End {
+    pub fn is_assumed(self) -> bool {
+        self.grant == Some(Basis::Assumed)
+    }
+
     /// What ends, and how that is known.
     fn words(self, credential: &Credential) -> (&'static str, &'static str) {
         let login = self.grant.is_some() && credential.renewal == Renewal::Auto;
         let known = match self.grant {
-            Some(Basis::Assumed) => " (assumed: nobody says so, this is the usual life)",
+            Some(Basis::Assumed) => " (assumed: neither a file nor the provider says so)",
             Some(Basis::Decoded) => " (written in the token itself)",
             Some(Basis::Server) => " (the provider says so)",
             Some(Basis::Declared) | None => "",
@@ -79,7 +84,10 @@ pub(super) fn end(credential: &Credential) -> Option<End> {
 
 pub(super) fn read(credential: &Credential, facts: &Facts<'_>) -> Reading {
     let own = end(credential);
-    let end = own.or_else(|| facts.borrowed.as_ref().map(|(end, _)| *end));
+    // What somebody knows of the very same secret counts before what is only assumed of it.
+    let better = |lent: &End| own.is_none_or(|own| own.is_assumed() && !lent.is_assumed());
+    let borrowed = facts.borrowed.filter(|(lent, _)| better(lent));
+    let end = borrowed.map(|(lent, _)| lent).or(own);
     let bands = end.map(|end| tiers::bands(end.at, end.issued, facts.thresholds));
     let mut reading = Reading {
         state: State::Ok,
@@ -91,7 +99,7 @@ pub(super) fn read(credential: &Credential, facts: &Facts<'_>) -> Reading {
         because: Vec::new(),
         fix: None,
     };
-    if let (None, Some((_, lender))) = (own, &facts.borrowed) {
+    if let Some((_, lender)) = borrowed {
         reading.because.push(format!("its date is known from {lender}, which holds the same secret"));
     }
     let judged = by_condition(credential, &mut reading)
@@ -215,7 +223,7 @@ fn by_past_end(credential: &Credential, facts: &Facts<'_>, end: End, reading: &m
     if end.grant == Some(Basis::Assumed) {
         // A guess is never called "expired", and never wakes anybody at night.
         reading.tier = Some(Tier::Hour1);
-        let line = format!("{what} has probably ended {}{known}", when(end.at));
+        let line = format!("{what} should have been replaced by {}{known}", when(end.at));
         return reading.decide(State::Expiring, Severity::Warning, line, renew);
     }
     reading.tier = Some(Tier::Expired);

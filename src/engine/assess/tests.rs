@@ -431,6 +431,32 @@ fn copies_have_one_voice() {
 }
 
 #[test]
+fn a_mirror_is_judged_at_its_owner() {
+    let mirror = |family: &str, profile: &str| Credential {
+        profile: profile.to_owned(),
+        origin: Origin { source: family.to_owned(), ..stored("m").origin },
+        account: Some("Me@x.org".to_owned()),
+        ..ends(stored("mirror"), days(-1))
+    };
+    let owner = |account: &str| Credential { account: Some(account.to_owned()), ..login("tool") };
+    let copied = |mirror: Credential, owner: Credential| {
+        let judged = judge(observe(vec![mirror, owner]));
+        let mirror = judged.credentials.iter().find(|a| a.credential.id == "mirror".into()).unwrap();
+        (mirror.copy_of.is_some(), mirror.judgement.state, mirror.judgement.severity)
+    };
+    let cli = "anthropic:claude-cli";
+    assert_eq!(
+        copied(mirror("openclaw", cli), owner("me@x.org")),
+        (true, State::Ok, Severity::None),
+        "a stale snapshot alarms nobody"
+    );
+    let own = (false, State::Expired, Severity::Critical);
+    assert_eq!(copied(mirror("opensoul", cli), owner("me@x.org")), own, "copies nothing");
+    assert!(!copied(mirror("openclaw", "anthropic:work"), owner("me@x.org")).0);
+    assert!(!copied(mirror("openclaw", cli), owner("you@x.org")).0, "another account");
+}
+
+#[test]
 fn a_canonical_place_stays_canonical_until_it_is_gone() {
     let same = |id| Credential { fingerprint: fingerprint("same"), ..stored(id) };
     let mut observation = observe(vec![same("a"), same("b"), same("c")]);
@@ -457,6 +483,18 @@ fn places_of_one_secret_share_dates_and_answers() {
     for assessed in judge(observation).credentials {
         assert_eq!(assessed.judgement.state, State::Rejected);
     }
+}
+
+#[test]
+fn what_one_place_knows_counts_before_what_is_assumed_of_another() {
+    let same = |id| Credential { fingerprint: fingerprint("same"), ..stored(id) };
+    let assumed = |id| grant(same(id), days(2), Basis::Assumed);
+    let judged = judge(observe(vec![assumed("a"), grant(same("b"), days(300), Basis::Declared), assumed("c")]));
+    for one in &judged.credentials {
+        assert_eq!((one.judgement.expires, one.judgement.state), (days(300), State::Ok), "{}", one.credential.id);
+    }
+    let alone = judge(observe(vec![assumed("a"), assumed("c")]));
+    is(alone.credentials.iter().find(|a| a.copy_of.is_none()).unwrap(), State::Expiring, Severity::Warning);
 }
 
 #[test]

@@ -27,6 +27,10 @@ const SPREAD: Span = Span::minutes(30);
 /// A reminder that would be due this soon is due: cycles come at whole minutes give or take.
 const SLACK: Span = Span::minutes(1);
 
+/// What a file being rewritten or a gateway being restarted looks like for a moment must still be so after this long. Two
+/// cycles alone prove nothing: a changed file causes one at once.
+pub(super) const SETTLED: Span = Span::seconds(20);
+
 /// A problem that was not there before.
 pub(super) fn begin(id: IncidentId, seen: Condition, now: Time) -> (Incident, Option<News>) {
     let mut incident = Incident {
@@ -104,7 +108,7 @@ pub(super) fn is_new(before: &str, now: &str) -> bool {
 
 fn go_on(incident: &mut Incident, seen: &Condition, policy: &AlertPolicy, now: Time) -> Option<News> {
     match incident.status {
-        IncidentStatus::Pending if incident.last_seen < now => incident.status = IncidentStatus::Firing,
+        IncidentStatus::Pending if now - incident.since >= SETTLED => incident.status = IncidentStatus::Firing,
         IncidentStatus::Resolved => {
             if incident.resolved_at.is_none_or(|at| now - at > FLAP) {
                 incident.since = now;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::{CredentialId, Snapshot, Span, Time};
 
 use super::Known;
+use super::life::SETTLED;
 
 /// After this long a credential that is gone is forgotten, and what was wrong with it is over.
 const REMEMBERED: Span = Span::days(7);
 
-/// Cycles that a credential must be absent before we believe it.
+/// Cycles that a credential must be absent before we believe it, [`SETTLED`] apart.
 const CYCLES: u32 = 2;
 
 /// What became of the credentials of earlier cycles.
@@ -57,7 +58,7 @@ pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presenc
             continue;
         }
         let absent = Known { absent_since: Some(since), absent_cycles: cycles.min(CYCLES), ..entry.clone() };
-        if absent.absent_cycles >= CYCLES {
+        if absent.absent_cycles >= CYCLES && now - since >= SETTLED {
             result.gone.insert(absent.id.clone(), absent.clone());
         } else {
             result.uncertain.insert(absent.id.clone(), absent.clone());

@@ -426,6 +426,23 @@ fn gone_needs_a_readable_source_two_cycles_and_a_provider_in_need() {
 }
 
 #[test]
+fn two_cycles_in_a_moment_prove_nothing() {
+    let second = Span::seconds(1);
+    let mut world = World::with(&["mail"]);
+    world.tick(&snapshot(vec![ok(LOGIN)]));
+    let mut down = snapshot(vec![]);
+    down.providers = snapshot(vec![credential(LOGIN, State::Missing, Severity::None)]).providers;
+    down.gateway.state = GatewayState::Down;
+    for _ in 0..10 {
+        assert!(world.wait(second).tick(&down).is_empty(), "being replaced, being restarted");
+    }
+    let heard = world.wait(Span::seconds(15)).tick(&down);
+    assert_eq!(heard.len(), 2, "{heard:?}");
+    assert!(heard.iter().any(|line| line.contains("CredentialGone critical")), "{heard:?}");
+    assert!(heard.iter().any(|line| line.contains("GatewayDown critical")), "{heard:?}");
+}
+
+#[test]
 fn the_only_login_going_away_is_said_once_where_nothing_asks_for_it() {
     let mut world = World::with(&["mail"]);
     world.tick(&snapshot(vec![ok(LOGIN)]));

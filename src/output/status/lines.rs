@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::domain::{Span, Time};
 
 /// Columns that a text takes; characters of East Asia and emoji take two.
-pub(super) fn columns(text: &str) -> usize {
+pub(in crate::output) fn columns(text: &str) -> usize {
     let wide = |c: char| {
         matches!(c as u32, 0x1100..=0x115f | 0x2e80..=0x303e | 0x3041..=0xa4cf | 0xac00..=0xd7a3 | 0xf900..=0xfaff
             | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
@@ -15,12 +15,12 @@ pub(super) fn columns(text: &str) -> usize {
 }
 
 /// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
-pub(super) fn clean(text: &str) -> String {
+pub(in crate::output) fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
 }
 
 /// Appends lines of at most `width` columns, indented; a word that is longer stands alone, so that it can be copied whole.
-pub(super) fn wrap(out: &mut String, text: &str, width: usize, indent: usize) {
+pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent: usize) {
     let room = width.saturating_sub(indent).max(1);
     let mut length = 0;
     for word in clean(text).split_whitespace() {
@@ -43,7 +43,7 @@ pub(super) fn wrap(out: &mut String, text: &str, width: usize, indent: usize) {
 }
 
 /// Wherever the home directory begins a path in the text, `~`.
-pub(super) fn shortened(text: &str, home: Option<&Path>) -> String {
+pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
     let Some(home) = home.map(|home| home.display().to_string()).filter(|home| home.len() > 1) else {
         return text.to_owned();
     };
@@ -51,7 +51,7 @@ pub(super) fn shortened(text: &str, home: Option<&Path>) -> String {
 }
 
 /// `in 3 d`, `5 h ago`: minutes below an hour, hours below two days.
-pub(super) fn relative(time: Time, now: Time) -> String {
+pub(in crate::output) fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
     let text = if size < Span::hours(1) {

@@ -1,0 +1,141 @@
+//! What is known of a credential beyond its file: assumed ends from the ledger of first-seen dates, and what a person declared
+//! about it (`[[declared]] for = "…"`). Pure; nothing of it ever goes into a store of the owner.
+
+use crate::config::{Config, Declared};
+use crate::domain::{
+    Basis, Condition, Credential, Finding, FingerprintKey, Kind, Place, Renewal, Secret, Severity, Span, Time,
+};
+use crate::output::explain::DECLARED_END;
+use crate::store::Remembered;
+
+/// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
+const SETUP_TOKEN: &str = "sk-ant-oat01-";
+const SETUP_TOKEN_LIFE: Span = Span::days(365);
+
+/// A declaration is made about what was there then; the next cycle after it may be the first to see that.
+const SLACK: Span = Span::days(1);
+
+/// What it is judged with.
+pub struct Beyond<'a> {
+    /// Policies and declarations.
+    pub config: &'a Config,
+    /// The ledger.
+    pub remembered: &'a Remembered,
+    /// Key of the fingerprints.
+    pub key: &'a FingerprintKey,
+}
+
+impl Beyond<'_> {
+    /// A key or token without a date gets the end of its usual life, or that of `max_age`, counted from the day on which it
+    /// was issued or our ledger first saw it. What its owner renews gets none.
+    pub fn assume(&self, credential: &mut Credential, secret: &Secret) {
+        let dated = credential.clocks.grant_expires.is_some() || credential.clocks.access_expires.is_some();
+        let fits = matches!(credential.kind, Kind::Token | Kind::ApiKey)
+            && credential.renewal != Renewal::Auto
+            && credential.condition == Condition::Present;
+        if dated || !fits {
+            return;
+        }
+        let own = self.config.providers.get(&credential.provider).and_then(|provider| provider.max_age);
+        let policy = own.or(self.config.thresholds.max_age);
+        let usual =
+            (credential.kind == Kind::Token && secret.expose().starts_with(SETUP_TOKEN)).then_some(SETUP_TOKEN_LIFE);
+        let Some(life) = usual.into_iter().chain(policy).min() else { return };
+        let seen = self.remembered.first_seen_of(credential, self.key);
+        let Some(start) = credential.clocks.issued.or(seen) else { return };
+        let began = if credential.clocks.issued.is_some() { "issued" } else { "first seen" };
+        let why = if Some(life) == usual {
+            "a setup-token lives that long, and nothing but its maker shows it".to_owned()
+        } else {
+            "max_age in monitor.toml".to_owned()
+        };
+        let clocks = &mut credential.clocks;
+        clocks.grant_expires = Some(start + life);
+        clocks.grant_basis = Some(Basis::Assumed);
+        // With an assumed end the assumed life is its length: a year gets a month's notice, a week does not.
+        clocks.issued = Some(start);
+        credential.renewal = Renewal::Manual;
+        credential.notes.push(format!("assumed: {began} {}, {} days ({why})", when(start), life.num_days()));
+    }
+
+    /// What a person said about credentials that were found. A declared date counts before an assumed one, and elsewhere only
+    /// if it is sooner: what a file or a provider says is not overruled by a later wish.
+    pub fn correct(&self, credentials: &mut [Credential]) -> Vec<Finding> {
+        let mut unmatched = Vec::new();
+        for said in &self.config.declared {
+            let Some(id) = &said.about else { continue };
+            match credentials.iter_mut().find(|credential| credential.id == *id) {
+                Some(credential) => self.correct_one(credential, said),
+                None => unmatched.push(unknown(said, self.config)),
+            }
+        }
+        unmatched
+    }
+
+    fn correct_one(&self, credential: &mut Credential, said: &Declared) {
+        if let Some(in_use) = said.in_use {
+            credential.declared_in_use = Some(in_use);
+        }
+        if let Some(fix) = &said.fix {
+            credential.fix.clone_from(fix);
+        }
+        credential.notes.extend(said.note.clone());
+        let Some(expires) = said.expires else { return };
+        if let Some(seen) = self.another_since(credential, said) {
+            credential.notes.push(format!(
+                "the end that was declared for it ({}) was that of an earlier secret: this one was first seen {}",
+                when(expires),
+                when(seen)
+            ));
+            return;
+        }
+        let clocks = &mut credential.clocks;
+        let assumed = clocks.grant_basis == Some(Basis::Assumed);
+        let access = clocks.access_expires.filter(|_| credential.renewal != Renewal::Auto);
+        let known = clocks.grant_expires.filter(|_| !assumed).into_iter().chain(access).min();
+        if let Some(known) = known.filter(|known| *known < expires) {
+            let line = format!("declared to end {}, but its owner says {}, which counts", when(expires), when(known));
+            credential.notes.push(line);
+            return;
+        }
+        if assumed {
+            clocks.issued = None;
+            credential.notes.retain(|note| !note.starts_with("assumed: "));
+        }
+        clocks.grant_expires = Some(expires);
+        clocks.grant_basis = Some(Basis::Declared);
+        clocks.issued = said.issued.or(clocks.issued);
+        if credential.renewal == Renewal::None {
+            credential.renewal = Renewal::Manual;
+        }
+        credential.notes.push(DECLARED_END.to_owned());
+    }
+
+    /// When the secret that is there now came, if that was after the declaration. Only a ledger that is older than the
+    /// declaration can know.
+    fn another_since(&self, credential: &Credential, said: &Declared) -> Option<Time> {
+        let as_of = said.as_of?;
+        let ledger = self.remembered;
+        let seen = match credential.renewal {
+            Renewal::Auto => ledger.begun.get(&credential.id).copied(),
+            _ => ledger.first_seen_of(credential, self.key),
+        };
+        let watched = ledger.first_seen.values().any(|at| *at <= as_of);
+        seen.filter(|seen| watched && *seen > as_of + SLACK)
+    }
+}
+
+fn unknown(said: &Declared, config: &Config) -> Finding {
+    let message = format!("[[declared]] \"{}\" is about a credential that was not found here.", said.name);
+    let fix = "List what there is with: opensoul credentials list; then correct `for`, or remove the entry.";
+    let place = config.path.as_ref().map(Place::file).unwrap_or_default();
+    Finding::new("own.declared-unknown", Severity::Info, message, fix).at(place.key(format!("declared.{}", said.name)))
+}
+
+fn when(time: Time) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+#[path = "known_tests.rs"]
+mod tests;
