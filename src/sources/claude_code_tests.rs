@@ -224,7 +224,8 @@ fn on_a_mac_without_an_item_the_file_counts() {
     let harvest = on_mac(&home);
     let credential = &harvest.found[0].credential;
     assert!(matches!(&credential.condition, Condition::Unreadable(why) if why.contains("over ssh")));
-    assert_eq!((credential.id.as_str(), harvest.reports[0].up), ("claude-code:default", false));
+    assert_eq!(credential.declared_in_use, Some(false), "it alarms nobody");
+    assert_eq!((credential.id.as_str(), harvest.reports[0].up), ("claude-code:default", true));
 }
 
 #[test]

@@ -197,7 +197,7 @@ fn a_login_in_the_keyring() {
 fn a_keyring_that_does_not_give_it() {
     let locked = on_linux(&kept("keyring", &item("")));
     assert!(matches!(&locked.0[0].condition, Condition::Unreadable(why) if why.contains("locked")), "{:?}", locked.0);
-    assert!(!locked.1.reports[0].up);
+    assert!(locked.1.reports[0].up && locked.0[0].declared_in_use == Some(false), "it alarms nobody");
     assert!(on_linux(&kept("keyring", "")).0.is_empty(), "logged out");
     assert!(on_linux(&kept("auto", "")).0.is_empty());
     let broken = on_linux(&kept("keyring", &item("rt_secret")));

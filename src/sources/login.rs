@@ -158,10 +158,10 @@ impl LoginFile {
         parse(&self.text, Format::Json).map_err(|trouble| self.broken(&trouble, harvest)).ok()
     }
 
-    /// Shows a login that the keyring does not give away: from a service or over ssh that may be so for ever, so it alarms nobody.
+    /// Shows a login that the keyring does not give away. From a service or over ssh that may be so for ever, and nobody is at
+    /// fault: it alarms nobody, neither as a login nor as a source that cannot be read.
     pub fn withheld(&mut self, why: String, harvest: &mut Harvest) {
         self.before = (harvest.found.len(), harvest.findings.len());
-        self.up = false;
         harvest.found.push(self.locked("default", &self.provider, why));
     }
 

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::variables::{self, Place};
 use super::{Found, Harvest, Scene, Source};
+use crate::config::Sources;
 use crate::domain::{Finding, Secret};
 use crate::files;
 use crate::formats::provider_env;
@@ -37,8 +38,8 @@ impl Source for Mounted {
             if !dir.is_dir() || !seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone())) {
                 continue;
             }
-            let Read { found, findings, listed } = consistent(&dir, |target| folder(&dir, target, scene));
-            let up = listed && findings.is_empty();
+            let Read { found, findings } = consistent(&dir, |target| folder(&dir, target, scene));
+            let up = findings.is_empty();
             let credentials = found.len();
             harvest.found.extend(found);
             harvest.findings.extend(findings);
@@ -65,23 +66,23 @@ fn consistent<T>(dir: &Path, mut read: impl FnMut(&Path) -> T) -> T {
 struct Read {
     found: Vec<Found>,
     findings: Vec<Finding>,
-    /// Whether the folder showed what is in it.
-    listed: bool,
 }
 
 /// What is in `target`, by its lasting names in `dir`.
 fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
-    let mut read = Read { found: Vec::new(), findings: Vec::new(), listed: false };
+    let mut read = Read { found: Vec::new(), findings: Vec::new() };
     let entries = match std::fs::read_dir(target) {
         Ok(entries) => entries,
-        Err(_) => {
+        Err(error) => {
+            if error.kind() == std::io::ErrorKind::PermissionDenied && is_default(dir) {
+                return read;
+            }
             let trouble = files::Trouble { unparsable: false, why: "cannot be listed".to_owned(), at: None };
             let fix = format!("Make {} readable for this user, or take it out of [sources] secrets.", dir.display());
             read.findings.push(trouble.finding(dir, &fix));
             return read;
         }
     };
-    read.listed = true;
     let mut names: Vec<String> =
         entries.take(MANY).flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
@@ -105,6 +106,7 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
                     scene,
                 ));
             }
+            Err(trouble) if trouble.why == files::DENIED && is_default(dir) => {}
             Err(trouble) => {
                 let fix = format!("Make {} a text file that this user can read.", path.display());
                 read.findings.push(trouble.finding(&path, &fix));
@@ -112,6 +114,11 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
         }
     }
     read
+}
+
+/// The folder that is looked at unasked. What is in it for others than us is theirs, and nothing to say.
+fn is_default(dir: &Path) -> bool {
+    Sources::default().secrets.iter().any(|default| default == dir)
 }
 
 /// The variable that a file is named after.
