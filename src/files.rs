@@ -207,9 +207,12 @@ fn unreadable(why: &str) -> Trouble {
     Trouble { unparsable: false, why: why.to_owned(), at: None }
 }
 
+/// There is a file, and it is not for us.
+pub const DENIED: &str = "cannot be read: permission denied";
+
 fn in_the_way(error: &std::io::Error) -> Trouble {
     unreadable(match error.kind() {
-        ErrorKind::PermissionDenied => "cannot be read: permission denied",
+        ErrorKind::PermissionDenied => DENIED,
         _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => "is a loop of symbolic links",
         ErrorKind::InvalidInput | ErrorKind::InvalidFilename => "has a path that cannot exist",
         _ => "cannot be read: input/output error",

@@ -85,6 +85,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         preferred: Family::of_program(&look.program.name),
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
+        secrets: &look.config.sources.secrets,
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
         now: look.now,

@@ -10,7 +10,7 @@ use crate::domain::{
 use crate::formats::auth_store::{Expires, FENCE, Profile, ProfileType, Usage};
 use crate::formats::eligibility::{Shown, can_refresh};
 use crate::formats::installation::{AgentStore, EnvKey, Installation, Layer};
-use crate::sources::{Found, decoded, shell_word};
+use crate::sources::{Found, decode, shell_word};
 
 /// A number of milliseconds as an instant; `None` for what cannot be a date.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
@@ -289,9 +289,7 @@ pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, 
 impl Found {
     fn with(mut self, secret: &Secret, key: &FingerprintKey) -> Self {
         self.credential.fingerprint = key.fingerprint(secret);
-        if let Some(claims) = crate::formats::jwt::claims(secret) {
-            decoded(&mut self.credential, &claims);
-        }
+        decode(&mut self.credential, secret);
         self.secret = Some(Secret::new(secret.expose().to_owned()));
         self
     }
