@@ -79,7 +79,9 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     // Where nothing at all is in use, everything found is judged: a machine with one dead login is not fine.
     let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
     let mut pools: BTreeMap<Pool<'_>, Vec<&Assessed>> = BTreeMap::new();
-    for assessed in snapshot.credentials.iter().filter(|a| a.judgement.in_use || nothing_used) {
+    // A copy of what is in use elsewhere, at a place from which nobody takes it, is nobody's loss.
+    let counts = |a: &&Assessed| nothing_used || (a.judgement.in_use && a.credential.declared_in_use != Some(false));
+    for assessed in snapshot.credentials.iter().filter(counts) {
         pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
     }
     let mut lines = Vec::new();

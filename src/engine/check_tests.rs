@@ -78,6 +78,25 @@ fn an_abandoned_dead_login_alone_is_not_fine() {
 }
 
 #[test]
+fn a_copy_where_nobody_takes_it_is_no_loss() {
+    let fingerprint = FingerprintKey::new(&[1; 32]).fingerprint(&Secret::new("the same".to_owned()));
+    let key = of("xai", Credential { fingerprint, ..login("a") });
+    let left_over = Credential {
+        fingerprint,
+        owner: Owner::Environment,
+        selection: Selection::Excluded("only what this file starts has it".to_owned()),
+        declared_in_use: Some(false),
+        ..of("xai", stored("b"))
+    };
+    let mut observation = observe(vec![key, left_over]);
+    observation.demand.models_configured = false;
+    let snapshot = assess(observation, &Thresholds::default(), now());
+    assert!(snapshot.credentials.iter().any(|one| one.copy_of.is_some()));
+    let result = exit_code(&snapshot, CheckScope::InUse);
+    assert_eq!((result.code, result.reasons), (0, vec![]));
+}
+
+#[test]
 fn limited_is_fine() {
     let mut observation = observe(vec![stored("a")]);
     let verdict = Verdict { kind: VerdictKind::Limited, at: now(), detail: String::new() };

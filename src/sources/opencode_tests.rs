@@ -133,6 +133,8 @@ fn keys_in_the_settings() {
         assert_eq!(found.credential.id.as_str(), format!("opencode:config/{name}"));
         assert_eq!((&found.credential.condition, found.secret.is_some()), (&condition, asked), "{name}");
         assert!(found.credential.fix.contains(".config/opencode/opencode.json"), "{}", found.credential.fix);
+        let may_be_set_elsewhere = name == "groq";
+        assert_eq!(found.credential.declared_in_use == Some(false), may_be_set_elsewhere, "{name}");
         let elsewhere = ["cohere", "deepseek", "groq", "mistral", "venice", "xai"].contains(&name);
         assert_eq!(
             found.credential.origin.path.as_deref() != Some(&*home.path(CONFIG)),

@@ -82,7 +82,17 @@ pub(super) fn follow(
         found.credential.notes.push(note);
         found
     };
-    let unreadable = |why: &str| without(Condition::Unreadable(why.to_owned()), None);
+    // It may well be there where the tool runs: shown, and nobody is alarmed.
+    let elsewhere = |condition| {
+        let mut found = without(condition, None);
+        found.credential.declared_in_use = Some(false);
+        found
+    };
+    let unreadable = |why: &str| {
+        let mut found = elsewhere(Condition::Unreadable(why.to_owned()));
+        found.credential.fix = format!("Watch it in its tool; {} says where it comes from.", file.path().display());
+        found
+    };
     let named = || format!("as {} says", file.path().display());
     let (mut found, fix) = match reference {
         Reference::Command => return Some(unreadable("it comes from a command, which is never run here")),
@@ -92,7 +102,7 @@ pub(super) fn follow(
             let fix = format!("Set {name} in the environment, {}.", named());
             let found = match scene.env.get(name) {
                 Some(value) => with(value.to_owned(), format!("its value is that of {name} in the environment"), None),
-                None => without(Condition::Unresolved(format!("{name} is not set here")), None),
+                None => elsewhere(Condition::Unresolved(format!("{name} is not set here"))),
             };
             (found, fix)
         }
