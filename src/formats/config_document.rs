@@ -8,6 +8,8 @@ use crate::domain::{Finding, Place, Severity};
 
 /// How deep includes may nest, as in the gateway.
 const MAX_DEPTH: usize = 10;
+/// As many includes as no person writes; files that include each other twice double with each step.
+const MAX_FILES: usize = 1000;
 
 /// Reads an included file; the error says why it cannot be read.
 pub type Loader<'a> = dyn FnMut(&Path) -> Result<String, String> + 'a;
@@ -124,6 +126,11 @@ fn included(
         if chain.contains(&path) || chain.len() > MAX_DEPTH {
             let message = format!("`$include` of {} goes in a circle or is nested too deeply", path.display());
             problems.push(problem(place, message, "remove one of the includes"));
+            return None;
+        }
+        if files.count() >= MAX_FILES {
+            let message = format!("`$include` names more than {MAX_FILES} files, each counted as often as it is named");
+            problems.push(problem(place, message, "include less"));
             return None;
         }
         let text = match load(&path) {

@@ -120,6 +120,12 @@ impl Node {
 pub struct Files(Vec<(PathBuf, String)>);
 
 impl Files {
+    /// How many were parsed; one that is included twice counts twice.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Parses one more file.
     ///
     /// # Errors

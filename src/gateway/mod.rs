@@ -16,6 +16,7 @@ use crate::domain::{Environment, FingerprintKey, Gateway, GatewayState, Span, Ti
 use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, UnitScope};
 use crate::formats::installation::{Family, Installation};
 use port::Answer;
+pub use process::variables;
 
 /// The port of a gateway that nobody configured.
 pub const DEFAULT_PORT: u16 = 18789;

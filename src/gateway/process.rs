@@ -31,7 +31,7 @@ pub(super) struct Found {
 }
 
 /// What a process has, by name: known names only, and where its state is.
-pub(super) type Variables = BTreeMap<String, Secret>;
+pub type Variables = BTreeMap<String, Secret>;
 
 /// Names that hold no secret and say which installation a process uses.
 const PLACES: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
@@ -163,14 +163,18 @@ pub(super) fn environment(proc: &Path, uid: u32, pid: u32) -> Option<Variables> 
     }
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
     file.by_ref().take(4 * 1024 * 1024).read_to_end(&mut bytes).ok()?;
-    Some(
-        bytes
-            .split(|byte| *byte == 0)
-            .filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='))
-            .filter(|(name, _)| PLACES.contains(name) || provider_env::provider_of(name).is_some())
-            .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
-            .collect(),
-    )
+    Some(variables(&bytes))
+}
+
+/// What stands in an `environ` that we know, by name.
+#[must_use]
+pub fn variables(environ: &[u8]) -> Variables {
+    environ
+        .split(|byte| *byte == 0)
+        .filter_map(|entry| std::str::from_utf8(entry).ok()?.split_once('='))
+        .filter(|(name, _)| PLACES.contains(name) || provider_env::provider_of(name).is_some())
+        .map(|(name, value)| (name.to_owned(), Secret::new(value.to_owned())))
+        .collect()
 }
 
 /// The state directory that a process was told to use.

@@ -5,6 +5,7 @@ mod asking;
 mod fake_provider;
 mod fixture_home;
 mod function_tables;
+mod fuzz;
 mod golden;
 mod handover;
 mod house;
