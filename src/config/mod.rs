@@ -47,6 +47,9 @@ pub fn parse(text: &str, path: Option<&Path>, env: &Environment, local: Zone) ->
     }
 }
 
+/// As many errors of syntax are shown: what follows is mostly their consequence, and a file of another format has no end of them.
+const SYNTAX_PROBLEMS: usize = 20;
+
 /// The references of a file, with their places.
 type Secrets = Vec<(Place, SecretRef)>;
 
@@ -56,7 +59,7 @@ fn read(text: &str, path: Option<&Path>, env: &Environment, local: Zone) -> (Opt
     let file = tree::File::new(path, text);
     let (document, errors) = toml::de::DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        for error in errors {
+        for error in errors.into_iter().take(SYNTAX_PROBLEMS) {
             // The message is about the grammar and quotes nothing; the `Display` of the error would quote the line.
             let place = file.place(error.span().map_or(0, |span| span.start), "");
             file.problem(place, format!("is not TOML: {}", error.message()), "correct the syntax");

@@ -309,6 +309,19 @@ mod tests {
     }
 
     #[test]
+    fn includes_that_multiply_end() {
+        let text = |n: usize| format!("{{ $include: [{}] }}", format!("'./{}', ", n + 1).repeat(9));
+        let mut asked = 0;
+        let mut reader = |path: &Path| {
+            asked += 1;
+            Ok(text(path.file_name().unwrap().to_str().unwrap().parse().unwrap()))
+        };
+        let problems = read(Path::new("/0"), text(0), &mut reader).map(|_| ()).unwrap_err();
+        assert!(asked <= 2 * MAX_FILES, "{asked}");
+        assert!(!problems.is_empty() && problems.len() <= MAX_FILES, "{}", problems.len());
+    }
+
+    #[test]
     fn variables() {
         let lookup = |name: &str| (name == "SET").then(|| "value".to_owned());
         for (text, want, missing) in [

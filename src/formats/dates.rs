@@ -1,7 +1,7 @@
 //! Dates as owners write them. The unit is told by magnitude (from 10¹² on milliseconds, from 10⁹ on seconds), and what was
 //! odd about a value is said; what cannot be a date is never taken for one (DESIGN §6).
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use serde_json::Value;
 
 use crate::domain::Time;
@@ -75,6 +75,18 @@ pub fn from_json(value: Option<&Value>, usual: Unit) -> Date {
 /// Reads a text: RFC 3339 and its relatives, or a number in quotes.
 #[must_use]
 pub fn from_text(text: &str, usual: Unit) -> Date {
+    match as_text(text, usual) {
+        // Go writes "never set" so; others write the beginning of their own count.
+        Date::At { at, .. } if at.timestamp() == 0 || at.year() == 1 => Date::Blank,
+        Date::At { at, .. } if at.timestamp() < FIRST => Date::Invalid(NOT_A_DATE),
+        date => date,
+    }
+}
+
+/// No date of a credential is older than that, in seconds, as for numbers.
+const FIRST: i64 = 1_000_000_000;
+
+fn as_text(text: &str, usual: Unit) -> Date {
     let text = text.trim();
     if text.is_empty() {
         return Date::Blank;
@@ -191,6 +203,13 @@ mod tests {
             assert_eq!(from_json(Some(&value), usual), expected, "{value} {usual:?}");
         }
         assert_eq!(from_json(None, Text), Date::Absent);
+        for never in ["0001-01-01T00:00:00Z", "1970-01-01T00:00:00Z", "1970-01-01 00:00:00 UTC"] {
+            assert_eq!(from_text(never, Text), Date::Blank, "{never}");
+        }
+        assert!(from_text("9999-12-31T23:59:59Z", Text).at().is_some(), "never, in some programs");
+        for odd in ["20-06-15", "1969-12-31T23:59:59Z"] {
+            assert_eq!(from_text(odd, Text), Date::Invalid(NOT_A_DATE), "{odd}");
+        }
         assert_eq!(from_text("2027-10-12", Text).at(), Some("2027-10-12T00:00:00Z".parse().unwrap()));
     }
 

@@ -103,6 +103,20 @@ fn hostile() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Files of each format, with the line end that `source_file` wants.
+const PLACES: [&str; 10] = [
+    ".claude/.credentials.json\n",
+    ".opensoul/opensoul.json\n",
+    ".opensoul/agents/main/agent/auth-profiles.json\n",
+    ".opensoul/.env\n",
+    ".kimi/config.toml\n",
+    ".config/gh/hosts.yml\n",
+    ".copilot/config.json\n",
+    ".aws/credentials\n",
+    ".cache/huggingface/token\n",
+    ".zshrc\n",
+];
+
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
     let mut paths: Vec<_> = fs::read_dir(&corpus).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -139,7 +153,11 @@ fn bear((name, parse): targets::Target, tell: &mpsc::Sender<Vec<u8>>) {
     };
     let seeds = seeds(name);
     seeds.iter().for_each(|seed| look(seed.clone()));
-    hostile().into_iter().for_each(&mut look);
+    for place in if name == "source_file" { &PLACES[..] } else { &[""] } {
+        for content in hostile() {
+            look([place.as_bytes(), &content].concat());
+        }
+    }
     let mut numbers = Numbers(0x9E37_79B9_7F4A_7C15);
     for round in 0..ROUNDS {
         if clock.monotonic() - began > PATIENCE && round > 50 {
