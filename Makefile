@@ -2,7 +2,7 @@
 PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 
-.PHONY: help run test check bench install clean
+.PHONY: help run test check bench fuzz install clean
 
 help: ## what you are reading
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,6 +24,9 @@ bench: ## speed, memory and size of the release build, against their limits
 	$(CARGO) build --locked --release
 	@tests/install-needs
 	python3 benches/run.py --program target/release/opensoul
+
+fuzz: ## a minute of coverage-guided fuzzing for each parser of foreign data (needs cargo-fuzz and a nightly toolchain)
+	for target in $$($(CARGO) fuzz list); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
 
 install: ## the release build into $(PREFIX)/bin, also as opensoul-monitor
 	$(CARGO) build --locked --release

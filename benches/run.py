@@ -21,6 +21,9 @@ import tempfile
 import threading
 import time
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "tests/e2e"))
+import home as fixture_home  # noqa: E402
+
 DAY = 86_400_000
 MIB = 1 << 20
 
@@ -137,6 +140,22 @@ def many_agents(bench):
     text, json_, cat = in_turns(15, (status, env), ([*status, "--json"], env), (["/bin/cat", *paths], env))
     for what, ours in [("status", text), ("status --json", json_)]:
         bench.row(f"{what}, 1,000 agents × 10 profiles", ours, 3 * cat + 20, "ms", f"cat of all files {cat:.1f} ms, × 3, + 20 ms")
+
+
+def discovery(bench):
+    """Every source looks everywhere it knows: where there is nothing, and where there is something for each. The whole program
+    from start to end, with its checks and the look at the gateway."""
+    _, nothing = bench.home("nothing")
+    home, something = bench.home("something")
+    fixture_home.furnish(home)
+    status = [str(bench.program), "status", "--json"]
+    told = json.loads(subprocess.run(status, env=something, cwd=home, stdout=subprocess.PIPE, check=True).stdout)
+    sources = {one["source"]["type"] for one in told["credentials"]}
+    assert len(sources) >= 40, f"only {len(sources)} sources have something"
+    none, all_ = in_turns(60, (status, nothing), (status, something))
+    bench.row("status --json, no source has anything", none, 10, "ms", "from start to end of the program")
+    what = f"status --json, {len(sources)} sources"
+    bench.row(what, all_, 30, "ms", f"{len(told['credentials'])} credentials")
 
 
 class Daemon:
@@ -313,7 +332,7 @@ def main():
         bench = Bench(asked.program.resolve(), pathlib.Path(root))
         bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
         bench.idle_seconds = asked.idle_seconds
-        for part in (small_store, big_store, many_agents, many_probes, big_scrape, idle_daemon):
+        for part in (small_store, big_store, many_agents, discovery, many_probes, big_scrape, idle_daemon):
             try:
                 part(bench)
             except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:

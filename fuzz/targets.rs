@@ -15,8 +15,8 @@ use opensoul::formats::dates::Unit;
 use opensoul::formats::shell_startup::Shell;
 use opensoul::formats::systemd_unit::{self, Specifiers};
 use opensoul::formats::{
-    auth_store, bearer, config_document, dates, dotenv, gateway_config, ini, json, jwt, model_ref, provider_id, shell_startup,
-    yaml,
+    auth_store, bearer, config_document, dates, dotenv, gateway_config, ini, json, jwt, model_ref, provider_id,
+    shell_startup, yaml,
 };
 use opensoul::providers::answer::Answer;
 use opensoul::providers::catalog::{Catalog, PageFormat, StatusPage};
@@ -140,8 +140,7 @@ fn dotenv(data: &[u8]) -> String {
 }
 
 fn ini(data: &[u8]) -> String {
-    ini::parse(&text(data));
-    String::new()
+    said(ini::parse(&text(data)).len())
 }
 
 /// The JSON reader that remembers places.
@@ -222,7 +221,11 @@ fn sqlite_file(data: &[u8]) -> String {
 fn over_a_home(place: &str, content: &[u8]) -> String {
     let place = Path::new(place);
     let inside = place.components().all(|part| matches!(part, Component::Normal(_)));
-    if place.as_os_str().is_empty() || !inside || place.as_os_str().len() > 200 || place.to_str().is_none_or(|p| p.contains('\0')) {
+    if place.as_os_str().is_empty()
+        || !inside
+        || place.as_os_str().len() > 200
+        || place.to_str().is_none_or(|p| p.contains('\0'))
+    {
         return String::new();
     }
     let Ok(dir) = tempfile::tempdir() else { return String::new() };

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 import credentials as c
+import home
 from machine import CLAUDE, CODEX, STORE
 
 READING = [
@@ -59,7 +60,8 @@ def everything(root):
 
 
 def furnish(machine):
-    """Everything there is to read, several families and both kinds of SQLite store."""
+    """Everything there is to read: a file for each source, several families and both kinds of SQLite store."""
+    home.furnish(machine.home)
     machine.write(CLAUDE, c.claude_code())
     machine.write(CODEX, c.codex())
     machine.write(STORE, c.store(anthropic__work=c.token(2 * c.DAY), openai__default=c.api_key(provider="openai")))
@@ -72,7 +74,8 @@ def furnish(machine):
     machine.write(".qwen/oauth_creds.json", {"access_token": "q", "refresh_token": "r", "expiry_date": c.ms(c.DAY)})
     for mode, place in (("wal", "state/openclaw.sqlite"), ("delete", "agents/main/agent/openclaw-agent.sqlite")):
         path = machine.home / ".openclaw" / place
-        path.parent.mkdir(parents=True, mode=0o700)
+        path.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+        path.unlink(missing_ok=True)
         database = sqlite3.connect(path)
         database.execute(f"PRAGMA journal_mode={mode}")
         profiles = '{"version":1,"profiles":{"anthropic:sql":{"type":"api_key","provider":"anthropic","key":"sk-in-sqlite"}}}'
@@ -86,7 +89,8 @@ def furnish(machine):
         database.commit()
         database.close()
         path.chmod(0o600)
-    machine.configure(web=False)
+    places = '[sources]\ndotenv = ["~/service/.env"]\nlitellm = ["~/proxy/config.yaml"]\nsecrets = ["~/secrets"]\n'
+    machine.configure(web=False, extra=places + '[[declared]]\nname = "elsewhere"\nprovider = "anthropic"\nexpires = 2040-01-01\n')
 
 
 @pytest.fixture

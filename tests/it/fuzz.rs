@@ -38,9 +38,40 @@ impl Numbers {
 
 /// What stands for something in some format, and what is hard to read.
 const TOKENS: [&[u8]; 34] = [
-    b"{", b"}", b"[", b"]", b"\"", b"'", b":", b",", b"\n", b"\r\n", b"\\", b"#", b"=", b"- ", b"&a ", b"*a", b"${", b"$(", b"%", b"\0",
-    b"\xff", b"\xf0\x9f", b"\xef\xbb\xbf", b"null", b"true", b"-1", b"1e999", b"99999999999999999999", b"0", b"9007199254740993",
-    b"//", b"|\n", b"\xe2\x80\xae", b"\\ud800",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b"\"",
+    b"'",
+    b":",
+    b",",
+    b"\n",
+    b"\r\n",
+    b"\\",
+    b"#",
+    b"=",
+    b"- ",
+    b"&a ",
+    b"*a",
+    b"${",
+    b"$(",
+    b"%",
+    b"\0",
+    b"\xff",
+    b"\xf0\x9f",
+    b"\xef\xbb\xbf",
+    b"null",
+    b"true",
+    b"-1",
+    b"1e999",
+    b"99999999999999999999",
+    b"0",
+    b"9007199254740993",
+    b"//",
+    b"|\n",
+    b"\xe2\x80\xae",
+    b"\\ud800",
 ];
 
 /// A damaged copy. Secrets stay whole and where they are, so that whoever shows one is to blame.
@@ -143,7 +174,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
 fn bear((name, parse): targets::Target, tell: &mpsc::Sender<Vec<u8>>) {
     let clock = SystemClock::new();
     let began = clock.monotonic();
-    let mut look = |input: Vec<u8>| {
+    let look = |input: Vec<u8>| {
         let _ = tell.send(input.clone());
         let said = parse(&input);
         let shown = String::from_utf8_lossy(&input[..input.len().min(3000)]).into_owned();

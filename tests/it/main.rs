@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and these are not inside #[cfg(test)]")]
 
 mod asking;
+mod documented_sources;
 mod fake_provider;
 mod fixture_home;
 mod function_tables;
