@@ -226,6 +226,16 @@ targets! {
 }
 
 #[test]
+fn damage_is_done_and_spares_secrets() {
+    let seed = format!("{{\"token\":\"{PLANTED}\",\"expires\":1907841600000}}").into_bytes();
+    let mut numbers = Numbers(1);
+    let copies: Vec<Vec<u8>> = (0..500).map(|_| damaged(&seed, &mut numbers)).collect();
+    assert!(copies.iter().filter(|copy| **copy != seed).count() > 400);
+    assert!(copies.iter().filter(|copy| count(copy) == 1).count() > 250, "most still have a secret to repeat");
+    assert!(copies.iter().all(|copy| count(copy) <= 1));
+}
+
+#[test]
 fn every_target_is_tested_and_can_be_fuzzed() {
     let names: Vec<&str> = targets::TARGETS.iter().map(|target| target.0).collect();
     assert_eq!(names, TESTED);
