@@ -104,7 +104,7 @@ impl Reading {
         let models = if paid { asking::models(&seen.installations) } else { BTreeMap::new() };
         let asker = Asker { clients: &clients, clock: &clock, settings, env: &self.env, models };
         if paid {
-            asking::consent(&asker.paid_questions(&seen.snapshot))?;
+            asking::consent(&asker.paid_questions(&seen.snapshot, &seen.secrets))?;
         }
         let wanted: Vec<CredentialId> = seen.snapshot.credentials.iter().map(|one| one.credential.id.clone()).collect();
         let again = async || Ok::<_, Infallible>(self.look(program.clone(), true));

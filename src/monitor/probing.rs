@@ -125,7 +125,11 @@ impl Asker<'_> {
 
     /// Which credentials would be asked about for a token, and with which model.
     #[must_use]
-    pub fn paid_questions(&self, snapshot: &Snapshot) -> Vec<(CredentialId, String)> {
+    pub fn paid_questions(
+        &self,
+        snapshot: &Snapshot,
+        secrets: &BTreeMap<CredentialId, Secret>,
+    ) -> Vec<(CredentialId, String)> {
         let question = |one: &Assessed| {
             let credential = &one.credential;
             let model = self.models.get(&credential.provider)?;
@@ -133,7 +137,7 @@ impl Asker<'_> {
             let asked = one.copy_of.is_none()
                 && credential.condition == Condition::Present
                 && matches!(credential.kind, Kind::ApiKey | Kind::Token)
-                && can_be_paid(&credential.provider, entry);
+                && secrets.get(&credential.id).is_some_and(|secret| can_be_paid(&credential.provider, entry, secret));
             asked.then(|| (credential.id.clone(), model.clone()))
         };
         snapshot.credentials.iter().filter_map(question).collect()

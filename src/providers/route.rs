@@ -7,7 +7,7 @@ use super::catalog::{Catalog, Method, Paid, Probe, Provider, StatusPage, Unasked
 use super::probe::{Settings, Target};
 use super::request::Request;
 use crate::config;
-use crate::domain::Kind;
+use crate::domain::{Kind, Secret};
 use crate::formats::provider_row::Shape;
 use crate::net::Clients;
 
@@ -139,6 +139,9 @@ fn paid(
     let model = target.model.as_deref().filter(|_| matches!(target.kind, Kind::ApiKey | Kind::Token))?;
     let configured = place.and_then(|place| place.shape);
     let shape = configured.or(entry.and_then(|entry| entry.compatible)).or(row?.compatible)?;
+    if has_another_form(row, shape, target.secret.expose().trim()) {
+        return None;
+    }
     let shapes = Catalog::get().shape(shape);
     let own = row.and_then(|row| row.paid.as_ref()).filter(|_| place.is_none());
     let Paid { path, body, expect } = own.or(shapes.paid.as_ref())?;
@@ -159,9 +162,20 @@ fn paid(
     Some((probe, base))
 }
 
-/// Whether a paid question could be put for this provider.
+/// Whether a paid question could be put to this provider with this secret.
 #[must_use]
-pub fn can_be_paid(provider: &str, entry: Option<&config::Provider>) -> bool {
-    let shape = entry.and_then(|entry| entry.compatible).or_else(|| Catalog::get().provider(provider)?.compatible);
-    shape.is_some_and(|shape| Catalog::get().shape(shape).paid.is_some())
+pub fn can_be_paid(provider: &str, entry: Option<&config::Provider>, secret: &Secret) -> bool {
+    let row = Catalog::get().provider(provider);
+    let shape = entry.and_then(|entry| entry.compatible).or_else(|| row?.compatible);
+    shape.is_some_and(|shape| {
+        Catalog::get().shape(shape).paid.is_some() && !has_another_form(row, shape, secret.expose().trim())
+    })
+}
+
+/// Whether its provider takes secrets that begin so in another header than the keys of its API. A subscription's token in the
+/// place of a key is refused whatever it is worth, and the refusal would be believed.
+fn has_another_form(row: Option<&Provider>, shape: Shape, text: &str) -> bool {
+    let usual = &Catalog::get().shape(shape).probe.auth;
+    let made_for_it = |probe: &&Probe| probe.prefixes.iter().any(|prefix| text.starts_with(prefix));
+    row.is_some_and(|row| row.probes.iter().filter(made_for_it).any(|probe| probe.auth != *usual))
 }

@@ -332,6 +332,11 @@ async fn a_paid_question_is_put_only_when_it_was_asked_for() {
     .await;
     assert_eq!(results[0].verdict.kind, VerdictKind::Accepted);
     assert_eq!(fake.seen().last().unwrap().method, "GET");
+    // A subscription's token in the place of a key would be refused, and would look dead.
+    let before = fake.seen().len();
+    let token = Target { kind: Kind::Token, ..target(("anthropic", "sk-ant-oat01-good-1")) };
+    let results = ask(vec![token], &Settings { paid: true, ..settings() }).await;
+    assert_eq!((results[0].verdict.kind, fake.seen().len()), (VerdictKind::Unverifiable, before));
 }
 
 #[tokio::test]
