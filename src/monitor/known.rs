@@ -5,7 +5,7 @@ use crate::config::{Config, Declared};
 use crate::domain::{
     Basis, Condition, Credential, Finding, FingerprintKey, Kind, Place, Renewal, Secret, Severity, Span, Time,
 };
-use crate::output::explain::DECLARED_END;
+use crate::output::explain::{DECLARED_END, DECLARED_USE};
 use crate::store::Remembered;
 
 /// What `claude setup-token` makes begins so; it lives a year and says so nowhere.
@@ -75,6 +75,7 @@ impl Beyond<'_> {
     fn correct_one(&self, credential: &mut Credential, said: &Declared) {
         if let Some(in_use) = said.in_use {
             credential.declared_in_use = Some(in_use);
+            credential.notes.push(DECLARED_USE[usize::from(in_use)].to_owned());
         }
         if let Some(fix) = &said.fix {
             credential.fix.clone_from(fix);

@@ -129,6 +129,7 @@ fn a_person_knows_better_than_an_assumption_and_not_better_than_a_file() {
 
     let idle = judge(&toml("in_use = false"), token());
     assert_eq!((idle.declared_in_use, end(&idle)), (Some(false), day("2027-01-01", Basis::Assumed)));
+    assert!(idle.notes.iter().any(|note| note == DECLARED_USE[0]), "{:?}", idle.notes);
     let bare = Credential { kind: Kind::ApiKey, renewal: Renewal::None, ..token() };
     let keyed = judge(&toml("expires = 2026-06-01"), Credential { id: "env:T".into(), ..bare });
     assert_eq!((end(&keyed), keyed.renewal), (day("2026-06-01", Basis::Declared), Renewal::Manual));

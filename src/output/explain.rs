@@ -20,6 +20,9 @@ use rules::{Rule, changes, rule};
 /// The note of a credential whose end a person declared.
 pub const DECLARED_END: &str = "its end was declared in monitor.toml";
 
+/// The notes of a credential of which a person said whether it is used.
+pub const DECLARED_USE: [&str; 2] = ["monitor.toml says that nothing uses it", "monitor.toml says that it is used"];
+
 /// What it was before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Past {

@@ -195,6 +195,8 @@ fn every_state_has_its_rule_and_a_way_out() {
         (condition(Condition::Absent("x".into())), None, "secret.absent"),
         (condition(Condition::Unreadable("x".into())), None, "secret.unreadable"),
         (condition(Condition::Damaged("x".into())), None, "secret.damaged"),
+        (condition(Condition::Retired("x".into())), None, "service.ended"),
+        (with(Clocks::default()), Some(VerdictKind::Retired), "provider"),
     ];
     for (credential, kind, expected) in table {
         let mut observation = observe(vec![credential]);
@@ -234,6 +236,29 @@ fn what_it_says_of_assumptions_rests_and_idleness() {
         assert!(text.contains(expected), "{expected}\n{text}");
     }
     assert!(!text.contains("critical from 2"), "an assumption is never critical\n{text}");
+}
+
+#[test]
+fn who_said_that_nothing_uses_it() {
+    let idle = Credential { declared_in_use: Some(false), ..stored("gh:github.com/me") };
+    let said = Credential { notes: vec![DECLARED_USE[0].to_owned()], ..idle.clone() };
+    for (credential, expected, other) in [
+        (idle, "counted as: not in use\n      how it is kept there", "monitor.toml"),
+        (said, "declared: not in use\n      monitor.toml", "counted as"),
+    ] {
+        let id = credential.id.to_string();
+        let text = explained(observe(vec![credential]), &id, 120);
+        assert!(text.contains(expected) && !text.contains(other), "{text}");
+    }
+}
+
+#[test]
+fn nobody_was_asked_where_there_is_no_way() {
+    let mut observation = observe(vec![stored("a")]);
+    let verdict = Verdict { kind: VerdictKind::Unverifiable, at: now(), detail: "no way".to_owned() };
+    observation.verdicts.insert("a".into(), verdict);
+    let text = explained(observation, "a", 120);
+    assert!(text.contains("looked at just now") && !text.contains("asked"), "{text}");
 }
 
 #[test]

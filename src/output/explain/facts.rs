@@ -1,7 +1,7 @@
 //! Every fact about one credential, where it comes from, and since when it is known.
 
-use super::{DECLARED_END, Subject, when};
-use crate::domain::{Basis, BenchKind, Condition, Credential, Renewal, Selection, Time, Verdict};
+use super::{DECLARED_END, DECLARED_USE, Subject, when};
+use crate::domain::{Basis, BenchKind, Condition, Credential, Owner, Renewal, Selection, Time, Verdict, VerdictKind};
 
 /// One fact. Instants in `value` are in UTC, as in all lines that travel.
 pub(super) struct Fact {
@@ -47,9 +47,11 @@ pub(super) fn facts(subject: &Subject<'_>) -> Vec<Fact> {
         let reason = bench.reason.as_deref().unwrap_or("no reason given");
         add("gateway", format!("{what} until {} ({reason})", when(bench.until)), &source, changed);
     }
-    if let Some(declared) = credential.declared_in_use {
-        let value = if declared { "in use" } else { "not in use" };
-        add("declared", value.to_owned(), "monitor.toml", None);
+    if let Some(used) = credential.declared_in_use {
+        let said = |note: &String| DECLARED_USE.contains(&note.as_str());
+        let by_hand = credential.owner == Owner::Declared || credential.notes.iter().any(said);
+        let (name, from) = if by_hand { ("declared", "monitor.toml") } else { ("counted as", "how it is kept there") };
+        add(name, if used { "in use" } else { "not in use" }.to_owned(), from, None);
     }
     let compared = "the same login or secret, compared by keyed hash";
     if let Some(original) = &assessed.copy_of {
@@ -60,8 +62,12 @@ pub(super) fn facts(subject: &Subject<'_>) -> Vec<Fact> {
         add("copies", ids.join(", "), compared, None);
     }
     match &assessed.verdict {
+        // Where there is no way to ask, nobody was asked.
+        Some(verdict) if verdict.kind == VerdictKind::Unverifiable => {
+            add("answer", answer(verdict), &credential.provider, Some(("looked at", verdict.at)));
+        }
         Some(verdict) => add("answer", answer(verdict), &credential.provider, Some(("asked", verdict.at))),
-        None => add("answer", "none is remembered".to_owned(), &credential.provider, None),
+        None => add("answer", "none is remembered".to_owned(), "the monitor's state, for a day", None),
     }
     facts.extend(dates(subject, &source));
     let bands = [("warning from", judgement.warn_at), ("critical from", judgement.critical_at)];

@@ -27,6 +27,9 @@ pub(super) fn rule(assessed: &Assessed, snapshot: &Snapshot) -> Rule {
         (State::Unknown, Condition::Damaged(_)) => ("secret.damaged", "what means nothing is not guessed at"),
         (State::Unknown, _) if snapshot.clock_problem.is_some() => ("clock", "a wrong clock judges no date"),
         (State::Unknown, _) => ("unknown", "nothing is known that would decide"),
+        (State::Retired, Condition::Retired(_)) => {
+            ("service.ended", "a service that has ended takes nothing, whatever its dates say")
+        }
         (State::Rejected | State::Billing | State::Forbidden | State::Limited | State::Retired, _) => {
             ("provider", "what the provider said last counts, for a day")
         }
@@ -105,6 +108,9 @@ fn of_state(assessed: &Assessed, snapshot: &Snapshot) -> Option<String> {
         State::Unreadable => "being readable".to_owned(),
         State::Unknown if snapshot.clock_problem.is_some() => "a clock that is right".to_owned(),
         State::Unknown => "an entry that means something".to_owned(),
+        State::Retired if matches!(credential.condition, Condition::Retired(_)) => {
+            "a credential of another service in its place".to_owned()
+        }
         State::Rejected | State::Billing | State::Forbidden | State::Limited | State::Retired => {
             let until = assessed.verdict.as_ref().map(|verdict| when(verdict.at + ANSWER_COUNTS));
             let until = until.map(|until| format!(", or time: after {until} this answer does not count any more"));

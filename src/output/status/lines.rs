@@ -66,10 +66,13 @@ pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
     out
 }
 
-/// `in 3 d`, `5 h ago`: minutes below an hour, hours below two days.
+/// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours below two days.
 pub(in crate::output) fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
+    if span <= Span::zero() && size < Span::minutes(1) {
+        return "just now".to_owned();
+    }
     let text = if size < Span::hours(1) {
         format!("{} min", size.num_minutes())
     } else if size < Span::hours(48) {

@@ -173,6 +173,7 @@ fn widths_and_times() {
     assert_eq!(relative(Span::hours(47)), "in 47 h");
     assert_eq!(relative(Span::days(3)), "in 3 d");
     assert_eq!(relative(Span::days(-3)), "3 d ago");
+    assert_eq!((relative(Span::seconds(-59)), relative(Span::seconds(-60))), ("just now".into(), "1 min ago".into()));
     assert_eq!(
         lines::shortened("see /home/ann/x and /home/annie/y", Some(Path::new("/home/ann"))),
         "see ~/x and /home/annie/y"
