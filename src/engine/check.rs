@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assess::in_use::{Pool, offered};
-use crate::domain::{Assessed, Finding, Kind, Snapshot, Span, State, Time};
+use crate::domain::{Assessed, CredentialId, Finding, Kind, Snapshot, Span, State, Time};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,9 +86,17 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     }
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    for (pool, members) in &pools {
-        if let Some(line) = judge(pool, members, snapshot.taken_at) {
-            explained.insert(pool.provider);
+    let judged: Vec<_> = pools
+        .iter()
+        .filter_map(|(pool, members)| Some((pool, members, judge(pool, members, snapshot.taken_at)?)))
+        .collect();
+    let dead = judged.iter().filter(|(_, _, line)| matches!(line.0, Answer::Dead));
+    let named: BTreeSet<&CredentialId> =
+        dead.flat_map(|(_, members, _)| members.iter().map(|one| &one.credential.id)).collect();
+    for (pool, members, line) in judged {
+        explained.insert(pool.provider);
+        // One dead login is one reason, however many places have a copy of it.
+        if !members.iter().all(|one| one.copy_of.as_ref().is_some_and(|original| named.contains(original))) {
             lines.push(line);
         }
     }

@@ -97,6 +97,19 @@ fn a_copy_where_nobody_takes_it_is_no_loss() {
 }
 
 #[test]
+fn one_dead_login_is_one_reason() {
+    let fingerprint = FingerprintKey::new(&[1; 32]).fingerprint(&Secret::new("the same".to_owned()));
+    let gone = || Condition::Retired("it has ended".to_owned());
+    let tool = of("qwen-portal", Credential { fingerprint, condition: gone(), ..login("qwen-code:default") });
+    let mirror = of("qwen-portal", Credential { fingerprint, condition: gone(), ..stored("opensoul:main/qwen") });
+    let mut observation = observe(vec![tool, mirror]);
+    observation.demand.models_configured = false;
+    let result = exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse);
+    assert_eq!((result.code, result.reasons.len()), (1, 1), "{:?}", result.reasons);
+    assert!(result.reasons[0].contains("qwen-code:default"), "{:?}", result.reasons);
+}
+
+#[test]
 fn limited_is_fine() {
     let mut observation = observe(vec![stored("a")]);
     let verdict = Verdict { kind: VerdictKind::Limited, at: now(), detail: String::new() };
