@@ -18,9 +18,10 @@ use crate::sources::shell_word;
 pub const LIMIT: u64 = 16 << 20;
 
 /// Logins of other tools that the gateway mirrors into its store on every read.
-const MIRRORED: [(&str, &str, &str); 2] = [
-    ("qwen-portal:qwen-cli", "qwen-portal", ".qwen/oauth_creds.json"),
-    ("minimax-portal:minimax-cli", "minimax-portal", ".minimax/oauth_creds.json"),
+/// Those with a source of their own are not said to be damaged here: it says so.
+const MIRRORED: [(&str, &str, &str, bool); 2] = [
+    ("qwen-portal:qwen-cli", "qwen-portal", ".qwen/oauth_creds.json", true),
+    ("minimax-portal:minimax-cli", "minimax-portal", ".minimax/oauth_creds.json", false),
 ];
 
 /// What all agents of one installation share.
@@ -56,7 +57,7 @@ pub fn read(agent: &str, agent_dir: PathBuf, place: &Shared<'_>, main: Option<&A
         mirror(&mut out, place);
     } else {
         // Main's mirror shows through; an agent's own copy is renewed only where it has one.
-        let own = MIRRORED.iter().any(|(id, _, _)| out.store.profile(id).is_some());
+        let own = MIRRORED.iter().any(|(id, ..)| out.store.profile(id).is_some());
         if own {
             mirror(&mut out, place);
         }
@@ -244,17 +245,21 @@ fn import(out: &mut AgentStore, place: &Shared<'_>) {
 
 #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
 fn mirror(out: &mut AgentStore, place: &Shared<'_>) {
-    for (id, provider, relative) in MIRRORED {
+    for (id, provider, relative, has_source) in MIRRORED {
         let path = place.env.home().join(relative);
         let text: Zeroizing<String> = match files::read(&path, LIMIT) {
             Ok(Some(contents)) => contents.text,
             Ok(None) => continue,
+            Err(_) if has_source => continue,
             Err(trouble) => {
                 out.findings.push(side_file(&path, &trouble.why, trouble.at));
                 continue;
             }
         };
         if let Err(broken) = json::parse(&text) {
+            if has_source {
+                continue;
+            }
             out.findings.push(side_file(&path, &broken.message, Some((broken.line, broken.column))));
             continue;
         }

@@ -374,10 +374,13 @@ fn a_config_that_is_no_text_is_invalid_and_not_unreadable() {
 #[test]
 fn a_damaged_login_that_the_gateway_mirrors_is_said() {
     let home = Home::new();
+    home.write(".minimax/oauth_creds.json", "{\"access_token\":");
+    // Qwen Code's own source says that.
     home.write(".qwen/oauth_creds.json", "{\"access_token\":");
-    let finding = home.read(&OpenSoul).findings.remove(0);
+    let findings = home.read(&OpenSoul).findings;
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
     assert_eq!(finding.id, "store.damaged-side-file");
-    assert!(finding.place.to_string().contains(".qwen/oauth_creds.json:1:"), "{}", finding.place);
+    assert!(finding.place.to_string().contains(".minimax/oauth_creds.json:1:"), "{}", finding.place);
 }
 
 #[test]
