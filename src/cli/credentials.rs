@@ -23,7 +23,7 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             let out = if *json {
                 credentials::json(&snapshot).map_err(bug)?
             } else {
-                credentials::text(&snapshot, width(&reading))
+                credentials::text(&snapshot, print::width(&reading.env))
             };
             print::text(&out)?;
         }
@@ -39,7 +39,7 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             };
             let home = reading.env.home();
             let zone = config::local_zone(&reading.env);
-            let options = explain::Options { width: width(&reading), zone, home: Some(&home) };
+            let options = explain::Options { width: print::width(&reading.env), zone, home: Some(&home) };
             let out = if *json {
                 explain::json(&subject, Some(&home)).map_err(bug)?
             } else {
@@ -97,9 +97,4 @@ fn history(reading: &Reading, assessed: &Assessed) -> Vec<explain::Past> {
 
 fn bug(error: serde_json::Error) -> Failure {
     Failure::new(FailureKind::Bug, error.to_string())
-}
-
-fn width(reading: &Reading) -> usize {
-    let columns = reading.env.get("COLUMNS").and_then(|columns| columns.parse().ok());
-    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(80)
 }

@@ -8,6 +8,7 @@ use anstream::{AutoStream, ColorChoice};
 use super::Context;
 use super::args::{Doctor, SeverityArg};
 use super::exit::{Failure, FailureKind, Outcome};
+use super::print;
 use super::reading::Reading;
 use crate::config;
 use crate::doctor::{self, Filter, OwnPaths, Program};
@@ -37,7 +38,7 @@ pub fn command(args: &Doctor, context: &Context) -> Outcome {
     };
     let colours = if args.json || context.global.no_color { ColorChoice::Never } else { ColorChoice::Auto };
     let mut out = AutoStream::new(std::io::stdout(), colours);
-    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
+    let width = print::width(&env);
     run(args, &env, own, context.program.clone(), now, see, Sink { out: &mut out, width })
 }
 

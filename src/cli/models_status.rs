@@ -167,10 +167,8 @@ fn show(
         snapshot.sources.iter().flat_map(|s| s.looked.iter()).map(|p| document::short(p, &home)).collect();
     let zone = config::local_zone(env);
     let local = |at: Time| zone.minute(at);
-    let width = terminal_size::terminal_size().map_or(80, |(width, _)| usize::from(width.0));
-    let columns = env.get("COLUMNS").and_then(|c| c.parse().ok());
-    let page =
-        text::Page { width: columns.unwrap_or(width).clamp(30, 120), now, local: &local, looked: &looked, home: &home };
+    let width = print::width(env).clamp(30, 120);
+    let page = text::Page { width, now, local: &local, looked: &looked, home: &home };
     print::text(&text::render(status, &page))
 }
 
@@ -309,7 +307,7 @@ fn ask(
     let models = if paid { models_of(block) } else { BTreeMap::new() };
     let asker = Asker { clients: &clients, clock: &clock, settings, env, models };
     if paid {
-        let mut questions = asker.paid_questions(snapshot);
+        let mut questions = asker.paid_questions(snapshot, secrets);
         questions.retain(|(id, _)| wanted.iter().flatten().any(|wanted| wanted == id));
         asking::consent(&questions)?;
     }

@@ -6,6 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 use super::exit::{Failure, FailureKind};
+use crate::domain::Environment;
 
 /// Writes a text. Styles go only to a terminal; they are taken out beforehand, because a stream that does so on the way makes
 /// one system call for each piece.
@@ -20,6 +21,12 @@ pub fn text(text: &str) -> Result<(), Failure> {
     };
     let text = plain.as_deref().unwrap_or(text);
     done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Columns for people: those of the terminal, else what `COLUMNS` says, else 80.
+pub fn width(env: &Environment) -> usize {
+    let told = || env.get("COLUMNS").and_then(|columns| columns.parse().ok());
+    terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).or_else(told).unwrap_or(80)
 }
 
 /// Writes a document as JSON, piece by piece: that of a thousand agents has megabytes. Indented for a person at a terminal;

@@ -45,8 +45,7 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
     let mut code = if args.check { check::exit_code(snapshot, CheckScope::InUse).code } else { 0 };
     let out = match format {
         Format::Text => {
-            let columns = reading.env.get("COLUMNS").and_then(|columns| columns.parse().ok());
-            let width = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).or(columns).unwrap_or(80);
+            let width = print::width(&reading.env);
             let zone = config::local_zone(&reading.env);
             text(snapshot, incidents, &Options { width, zone, home: Some(&home) })
         }

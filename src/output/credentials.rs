@@ -74,29 +74,37 @@ fn entry(assessed: &Assessed) -> Entry<'_> {
 pub fn text(snapshot: &Snapshot, width: usize) -> String {
     let ordered = ordered(snapshot);
     if ordered.is_empty() {
-        return "No credentials found. `opensoul status` says where was looked.\n".to_owned();
+        return "No credentials found. `opensoul status` says where it looked.\n".to_owned();
     }
     let name = |one: &Assessed| {
         let indent = if one.copy_of.is_some() { "  " } else { "" };
         format!("{indent}{}", clean(one.credential.id.as_str()))
     };
-    let longest = ordered.iter().map(|one| columns(&name(one))).max().unwrap_or(0);
-    let mut out = String::new();
-    for one in ordered {
-        let (name, state) = (name(one), one.judgement.state.word());
+    let about = |one: &Assessed| {
         let mut about = vec![clean(&one.credential.provider)];
         if one.copy_of.is_some() {
             about.push("copy".into());
         } else if !one.judgement.in_use {
             about.push("unused".into());
         }
-        let about = about.join(", ");
-        if width >= 60 && longest + 19 + columns(&about) <= width {
-            let pad = " ".repeat(longest - columns(&name));
-            out.push_str(&format!("{name}{pad}  {state:<15}  {about}\n"));
-        } else {
+        about.join(", ")
+    };
+    // One column of names for all lines; what is longer stands on a line of its own.
+    const STATE: usize = 15;
+    let last = ordered.iter().map(|one| columns(&about(one))).max().unwrap_or(0);
+    let room = width.saturating_sub(2 + STATE + 2 + last);
+    let aligned = width >= 60 && room >= 20;
+    let longest = ordered.iter().map(|one| columns(&name(one))).filter(|size| *size <= room).max().unwrap_or(20);
+    let mut out = String::new();
+    for one in ordered {
+        let (name, state, about) = (name(one), one.judgement.state.word(), about(one));
+        if !aligned {
             out.push_str(&format!("{name}\n    {state}, {about}\n"));
+            continue;
         }
+        let size = columns(&name);
+        let (gap, pad) = if size > longest { ("\n", longest) } else { ("", longest - size) };
+        out.push_str(&format!("{name}{gap}{}  {state:<STATE$}  {about}\n", " ".repeat(pad)));
     }
     out
 }
@@ -184,6 +192,12 @@ env:GROQ_API_KEY                static           groq, unused
         assert_eq!(document["credentials"][0]["copies"][0], "opensoul:main/anthropic:work");
         assert_eq!(document["credentials"][1]["copyOf"], "claude-code:default");
         assert_eq!(document["credentials"][1]["canonical"], false);
+        let mut long = snapshot();
+        long.credentials[0].credential.id = format!("dotenv:/home/u/{}#GROQ_API_KEY", "x".repeat(60)).as_str().into();
+        let wide = text(&long, 80);
+        let column = |line: &&str| line.find(" anthropic").or_else(|| line.find(" groq"));
+        let columns: std::collections::BTreeSet<_> = wide.lines().filter_map(|line| column(&line)).collect();
+        assert_eq!((columns.len(), wide.lines().count()), (1, 3), "{wide}");
         let none = assess(observe(Vec::new()), &Thresholds::default(), snapshot().taken_at);
         assert!(text(&none, 80).starts_with("No credentials found"));
     }
