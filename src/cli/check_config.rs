@@ -5,11 +5,12 @@ use std::fmt::Write;
 use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen, MaybeSecret, ReceiverKind, SecretRef, SmtpSecurity, load, report};
+use crate::config::{Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
 use crate::domain::{Environment, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
 use crate::net::redact;
+use crate::providers::Catalog;
 
 /// Runs the command.
 ///
@@ -62,11 +63,32 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
     for receiver in &config.receivers {
         say("receiver", format!("{}: {}", receiver.name, target(&receiver.kind)));
     }
+    for note in config.providers.iter().filter_map(|(id, provider)| unknown(id, provider)) {
+        say("note", note);
+    }
     // The environment of a unit differs from that of this shell: worth a note, no problem of the file.
     for name in variables(config).into_iter().filter(|name| env.get(name).is_none()) {
         say("note", format!("{name} is not set in this shell; it must be where the monitor runs"));
     }
     out
+}
+
+/// A section for a provider that opensoul does not know may be right, if the gateway's config has such an entry.
+fn unknown(id: &str, provider: &Provider) -> Option<String> {
+    let catalog = Catalog::get();
+    if catalog.provider(id).is_some() || provider.compatible.is_some() || provider.probe.is_some() {
+        return None;
+    }
+    let ids = catalog.rows().map(|row| row.id.as_str());
+    let near = ids.map(|known| (strsim::jaro_winkler(id, known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let hint = match near.filter(|(likeness, _)| *likeness > 0.9) {
+        Some((_, known)) => format!("did you mean {known}?"),
+        None if provider.base_url.is_some() => {
+            "nothing is asked there without compatible = \"openai\" or a probe".into()
+        }
+        None => "it counts only for credentials of exactly this provider".into(),
+    };
+    Some(format!("[providers.{id}]: opensoul does not know this provider; {hint}"))
 }
 
 fn schedule(schedule: &Schedule, now: Time) -> String {
@@ -157,5 +179,26 @@ mod tests {
         let now = "2026-11-22T18:01:00Z".parse().expect("time");
         insta::assert_snapshot!(summary(&config, &env, now));
         insta::assert_snapshot!(summary(&parse("", None, &env, Zone::UTC).expect("good"), &env, now));
+    }
+
+    #[test]
+    fn a_provider_that_nobody_knows_is_noted() {
+        let note = |id: &str, toml: &str| {
+            let config = parse(&format!("[providers.{id}]\n{toml}"), None, &Environment::default(), Zone::UTC);
+            unknown(id, &config.expect("good").providers[id])
+        };
+        for (id, toml, expected) in [
+            ("antropic", "max_age = \"90d\"", "did you mean anthropic?"),
+            ("my-proxy", "base_url = \"https://x.org\"", "compatible = \"openai\" or a probe"),
+            ("my-proxy", "max_age = \"90d\"", "exactly this provider"),
+        ] {
+            let said = note(id, toml).expect(id);
+            assert!(said.starts_with(&format!("[providers.{id}]")) && said.contains(expected), "{said}");
+        }
+        for (id, toml) in
+            [("anthropic", "max_age = \"90d\""), ("my-proxy", "base_url = \"https://x.org\"\ncompatible = \"openai\"")]
+        {
+            assert_eq!(note(id, toml), None);
+        }
     }
 }

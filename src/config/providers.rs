@@ -97,6 +97,11 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
         let Some(mut table) = entry.table() else { continue };
         let insecure = table.flag("insecure").unwrap_or(false);
         let base_url = table.text("base_url").and_then(|text| match values::http_url(text.value, insecure) {
+            // People put tokens there, and the path of the question comes after it.
+            Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+                table.problem(text.place, "has a query or a fragment", "write it without what begins with ? or #");
+                None
+            }
             Ok(_) => Some(text.value.trim().trim_end_matches('/').to_owned()),
             Err((what, fix)) => {
                 table.problem(text.place, what, fix);

@@ -180,6 +180,7 @@ fn each_problem_has_its_place_and_remedy() {
             "m.toml:5:1 declared[2].name: `x` exists already",
         ),
         ("", "[providers.a]\nbase_url='http://a.org'", "providers.a.base_url: is not encrypted"),
+        ("", "[providers.a]\nbase_url='https://a.org/v1?key=k'", "providers.a.base_url: has a query"),
         ("", "[thresholds]\nwarn='0d'", "is not a span of time"),
         ("", "[thresholds]\nwarn='1d'\ncritical='2d'", "`critical` is longer than `warn`"),
         ("", "[thresholds]\nwarn_share=0", "is out of range — write a whole number from 1 to 1000"),
