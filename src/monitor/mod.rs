@@ -21,6 +21,7 @@ pub mod machine;
 pub mod observe;
 pub mod once;
 pub mod probing;
+pub mod remedy;
 pub mod systemd;
 pub mod ticker;
 pub mod variables;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::known::Beyond;
+use super::remedy;
 use super::variables;
 use crate::config::{Config, Location};
 use crate::doctor::{self, Filter, OwnPaths, Program};
@@ -139,6 +140,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
     let (stored, mut snapshot) =
         files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
+    remedy::addresses(&mut snapshot);
 
     let context = doctor::Context {
         snapshot: &snapshot,
