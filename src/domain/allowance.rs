@@ -1,5 +1,7 @@
 //! What a provider says about a key besides yes or no: when it ends, what is left behind it, how much of its windows is used.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::Time;
@@ -11,6 +13,15 @@ pub struct Balance {
     pub amount: f64,
     /// Of what: `USD`, or the provider's own unit (`points`).
     pub currency: Option<String>,
+}
+
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.currency {
+            Some(currency) => write!(f, "{:.2} {currency}", self.amount),
+            None => write!(f, "{:.2}", self.amount),
+        }
+    }
 }
 
 /// How much of one window is used.

@@ -3,7 +3,7 @@
 //!
 //! A top-up starts the history anew. It decides nothing from less than three observations over six hours.
 
-use crate::domain::{Runway, Span, Time};
+use crate::domain::{Assessed, Balance, Runway, Severity, Snapshot, Span, Time};
 
 /// An observation of a balance.
 pub type Point = (Time, f64);
@@ -99,6 +99,24 @@ fn end((at, amount): Point, slope: f64) -> Option<Time> {
 #[expect(clippy::cast_precision_loss, reason = "seconds within a month are exact")]
 fn days(span: Span) -> f64 {
     span.num_seconds() as f64 / 86_400.0
+}
+
+/// How bad it is that the balance behind a credential that works runs out before long, and the sentence that says so. Once it
+/// has run out, the provider's own answer speaks.
+#[must_use]
+pub fn alarm(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<(Severity, String)> {
+    let Assessed { credential, judgement, allowance, .. } = assessed;
+    let allowance = allowance.as_ref()?;
+    let (runway, (warn_at, critical_at)) = (allowance.runway?, allowance.bands?);
+    let silent = assessed.copy_of.is_some() || !judgement.in_use || !judgement.state.is_usable();
+    if silent || snapshot.clock_problem.is_some() || now < warn_at {
+        return None;
+    }
+    let last = snapshot.providers.iter().any(|p| p.provider == credential.provider && p.usable <= 1);
+    let left = allowance.balance.as_ref().map(Balance::to_string).unwrap_or_default();
+    let severity = if now >= critical_at && last { Severity::Critical } else { Severity::Warning };
+    let end = runway.ends.format("%Y-%m-%d %H:%M UTC");
+    Some((severity, format!("the {left} behind {} will be used up about {end}", credential.id)))
 }
 
 #[cfg(test)]

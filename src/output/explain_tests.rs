@@ -262,6 +262,28 @@ fn nobody_was_asked_where_there_is_no_way() {
 }
 
 #[test]
+fn what_is_left_is_a_fact() {
+    use crate::domain::{Allowance, Balance, Quota, Runway};
+    let mut observation = observe(vec![stored("a")]);
+    let allowance = Allowance {
+        balance: Some(Balance { amount: 4.5, currency: Some("USD".to_owned()) }),
+        quota: vec![Quota { window: "5h".to_owned(), used_ratio: 0.4, resets_at: None }],
+        runway: Some(Runway { ends: now() + Span::days(9), earliest: now() + Span::days(7), latest: None }),
+        at: Some(now() - Span::hours(2)),
+        ..Allowance::default()
+    };
+    observation.allowances.insert("a".into(), allowance);
+    let text = explained(observation, "a", 120);
+    for expected in [
+        "balance: 4.50 USD\n      anthropic, asked 2 h ago",
+        "balance ends about: 2027-01-19",
+        "quota: 40 % of 5h used",
+    ] {
+        assert!(text.contains(expected), "{expected}\n{text}");
+    }
+}
+
+#[test]
 fn an_id_is_named_as_a_whole() {
     for (text, expected) in [
         ("a:b is old", true),

@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::domain::{Assessed, Incident, Severity, Snapshot, State};
 use crate::engine::check::{self, CheckScope};
+use crate::engine::runway;
 
 pub use text::{Options, text};
 
@@ -52,7 +53,10 @@ pub fn overall(snapshot: &Snapshot) -> Overall {
         Severity::Warning => Overall::Warning,
         Severity::Info | Severity::None => Overall::Ok,
     };
-    let worst = snapshot.credentials.iter().map(|a| of(a.judgement.severity)).max().unwrap_or(Overall::Ok);
+    let running_out =
+        |a: &Assessed| runway::alarm(a, snapshot, snapshot.taken_at).map_or(Severity::None, |(how, _)| how);
+    let severity = |a: &Assessed| a.judgement.severity.max(running_out(a));
+    let worst = snapshot.credentials.iter().map(|a| of(severity(a))).max().unwrap_or(Overall::Ok);
     let hidden = snapshot.clock_problem.is_some()
         || snapshot.providers.is_empty()
         || snapshot

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use crate::domain::{
-    Assessed, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
+    Assessed, Balance, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
 };
 
 use super::Known;
 use super::presence::Presence;
-use crate::engine::tiers;
+use crate::engine::{runway, tiers};
 
 /// One problem, as it is seen now.
 #[derive(Clone, Debug)]
@@ -175,26 +175,20 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Con
 fn balance(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
     let Assessed { credential, judgement, allowance, .. } = assessed;
     let allowance = allowance.as_ref()?;
-    let (runway, (warn_at, critical_at)) = (allowance.runway?, allowance.bands?);
-    let silent = assessed.copy_of.is_some() || !judgement.in_use || !judgement.state.is_usable();
-    if silent || snapshot.clock_problem.is_some() || now < warn_at {
-        return None;
-    }
-    let last = snapshot.providers.iter().any(|p| p.provider == credential.provider && p.usable <= 1);
+    let (runway, (warn_at, _)) = (allowance.runway?, allowance.bands?);
+    let (severity, summary) = runway::alarm(assessed, snapshot, now)?;
     let id = &credential.id;
-    let left = allowance.balance.as_ref().map_or_else(String::new, |balance| {
-        format!("{:.2} {}", balance.amount, balance.currency.as_deref().unwrap_or_default()).trim_end().to_owned()
-    });
+    let left = allowance.balance.as_ref().map(Balance::to_string).unwrap_or_default();
     let day = |time: Time| time.format("%Y-%m-%d").to_string();
     let latest =
         runway.latest.map_or_else(|| "may be never".to_owned(), |latest| format!("at the latest {}", day(latest)));
     Some(Condition {
         provider: Some(credential.provider.clone()),
-        severity: if now >= critical_at && last { Severity::Critical } else { Severity::Warning },
+        severity,
         tier: tiers::tier(runway.ends, None, warn_at, now),
         generation: judgement.generation.clone(),
         title: format!("the balance behind {id} is running out"),
-        summary: format!("the {left} behind {id} will be used up about {}", runway.ends.format("%Y-%m-%d %H:%M UTC")),
+        summary,
         because: vec![
             format!("{} says that {left} are left", credential.provider),
             format!("at the pace since the last top-up: at the earliest {}, {latest}", day(runway.earliest)),

@@ -69,6 +69,7 @@ pub(super) fn facts(subject: &Subject<'_>) -> Vec<Fact> {
         Some(verdict) => add("answer", answer(verdict), &credential.provider, Some(("asked", verdict.at))),
         None => add("answer", "none is remembered".to_owned(), "the monitor's state, for a day", None),
     }
+    facts.extend(allowance(subject));
     facts.extend(dates(subject, &source));
     let bands = [("warning from", judgement.warn_at), ("critical from", judgement.critical_at)];
     for (name, at) in bands {
@@ -82,6 +83,27 @@ pub(super) type Since = Option<(&'static str, Time)>;
 
 fn instant(name: &'static str, at: Time, from: &str, since: Since) -> Fact {
     Fact { name, value: String::new(), instant: Some(at), from: from.to_owned(), since }
+}
+
+/// What its provider said is left.
+fn allowance(subject: &Subject<'_>) -> Vec<Fact> {
+    let Some(allowance) = &subject.assessed.allowance else { return Vec::new() };
+    let provider = &subject.assessed.credential.provider;
+    let said = |name, value| {
+        let since = allowance.at.map(|at| ("asked", at));
+        Fact { name, value, instant: None, from: provider.clone(), since }
+    };
+    let mut facts: Vec<Fact> = allowance.balance.iter().map(|balance| said("balance", balance.to_string())).collect();
+    if let Some(runway) = allowance.runway {
+        let latest = runway.latest.map_or_else(|| "maybe never".to_owned(), |at| format!("at the latest {}", when(at)));
+        let from = format!("its history since the last top-up; at the earliest {}, {latest}", when(runway.earliest));
+        facts.push(instant("balance ends about", runway.ends, &from, None));
+    }
+    for quota in &allowance.quota {
+        let until = quota.resets_at.map(|at| format!(", begins anew {}", when(at))).unwrap_or_default();
+        facts.push(said("quota", format!("{:.0} % of {} used{until}", quota.used_ratio * 100.0, quota.window)));
+    }
+    facts
 }
 
 fn dates(subject: &Subject<'_>, source: &str) -> Vec<Fact> {

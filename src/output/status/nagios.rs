@@ -3,6 +3,7 @@
 use super::{Overall, originals, overall};
 use crate::domain::{Assessed, Severity, Snapshot};
 use crate::engine::check::{self, CheckScope};
+use crate::engine::runway;
 
 /// The line (with more lines below it) and the exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 #[must_use]
@@ -23,6 +24,8 @@ pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
             format!("{} is {}: {why}", a.credential.id, a.judgement.state)
         })
         .collect();
+    let now = snapshot.taken_at;
+    lines.extend(originals(snapshot).filter_map(|one| Some(runway::alarm(one, snapshot, now)?.1)));
     let empty = snapshot.providers.iter().filter(|provider| provider.in_use && provider.total == 0);
     lines.extend(empty.map(|provider| format!("{}: in use, and there is no credential", provider.provider)));
     if lines.is_empty() {

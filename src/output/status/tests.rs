@@ -179,3 +179,24 @@ fn widths_and_times() {
         "see ~/x and /home/annie/y"
     );
 }
+
+#[test]
+fn a_balance_that_runs_out_is_no_ok() {
+    let mut seen = observation(vec![credential("env:KEY", "mistral", Owner::Environment, None)]);
+    seen.demand.providers = ["mistral".to_owned()].into();
+    seen.verdicts.clear();
+    seen.findings.clear();
+    let balance = Some(Balance { amount: 4.5, currency: Some("USD".to_owned()) });
+    let runway = |days| Some(Runway { ends: now() + Span::days(days), earliest: now(), latest: None });
+    for (days, expected) in [(60, Overall::Ok), (10, Overall::Warning), (2, Overall::Critical)] {
+        let allowance = Allowance { balance: balance.clone(), runway: runway(days), ..Allowance::default() };
+        let observation = Observation { allowances: [("env:KEY".into(), allowance)].into(), ..seen.clone() };
+        let snapshot = assess(observation, &Thresholds::default(), now());
+        assert_eq!(overall(&snapshot), expected, "{days}");
+        let bad = expected != Overall::Ok;
+        let options = Options { width: 80, zone: Zone::UTC, home: None };
+        let text = text(&snapshot, &[], &options);
+        assert_eq!(text.contains("4.50 USD behind env:KEY") && text.contains("Add credit"), bad, "{text}");
+        assert_eq!(nagios::nagios(&snapshot).0.contains("4.50 USD behind env:KEY"), bad, "{days}");
+    }
+}

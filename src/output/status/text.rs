@@ -16,6 +16,7 @@ use crate::domain::{
     State, Time, VerdictKind,
 };
 use crate::engine::check::{self, CheckScope};
+use crate::engine::runway;
 use crate::output::wording::{is_command, localised};
 
 /// How to print.
@@ -156,6 +157,10 @@ impl Page<'_> {
                 written
             };
         fits.expect("a text takes whatever is written");
+        if let Some((_, line)) = runway::alarm(assessed, self.snapshot, self.snapshot.taken_at) {
+            wrap(out, &self.read(&line), self.options.width, 4);
+            self.fix(out, &format!("Add credit to the {} account.", assessed.credential.provider));
+        }
         if assessed.copy_of.is_some() || judgement.severity == Severity::None {
             return;
         }
@@ -226,10 +231,11 @@ impl Page<'_> {
         };
         let now = self.snapshot.taken_at;
         let age = if now - verdict.at < Span::minutes(1) { "now".to_owned() } else { relative(verdict.at, now) };
-        let left = assessed.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref()).map(|balance| {
-            let unit = balance.currency.as_deref().unwrap_or_default();
-            clean(format!(", {:.2} {unit}", balance.amount).trim_end()).into_owned()
-        });
+        let left = assessed
+            .allowance
+            .as_ref()
+            .and_then(|allowance| allowance.balance.as_ref())
+            .map(|balance| clean(&format!(", {balance}")).into_owned());
         Some(format!("{word} {age}{}", left.unwrap_or_default()))
     }
 
