@@ -60,7 +60,7 @@ fn refused(assessed: &Assessed) -> State {
 fn effective(candidates: &[&Assessed], works: impl Fn(&Assessed) -> bool) -> Option<CredentialId> {
     let first = candidates.iter().filter(|a| a.credential.selection == Selection::Eligible(0));
     let best = candidates.iter().filter(|a| works(a) && a.copy_of.is_none());
-    let rank = |a: &Assessed| (!works(a), goodness(a.judgement.state), a.credential.owner);
+    let rank = |a: &Assessed| (!a.judgement.in_use, !works(a), goodness(a.judgement.state), a.credential.owner);
     let better =
         |a: &&&Assessed, b: &&&Assessed| rank(a).cmp(&rank(b)).then_with(|| a.credential.id.cmp(&b.credential.id));
     first.min_by(better).or_else(|| best.min_by(better)).map(|a| a.credential.id.clone())
