@@ -1,0 +1,8 @@
+//! What users ask for and complain about, one story for each of the 54 entries of `docs/asks.md`: files, clock and answers of
+//! providers in; states, severities, exit codes and messages out. Each story asserts the truth *and* that the false alarm or
+//! the false "ok" it is about does not come back.
+
+mod files;
+mod home;
+mod says_ok_while_dead;
+mod table;
