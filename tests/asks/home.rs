@@ -12,10 +12,11 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Severity, Snapshot,
+    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity, Snapshot,
     Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
+use opensoul::export::metrics::snapshot_text;
 use opensoul::export::own::Own;
 use opensoul::monitor::cycle::{Committed, Eyes, Monitor, cycle};
 use opensoul::monitor::delivery::{Mail, deliver};
@@ -26,7 +27,7 @@ use opensoul::monitor::observe::{Look, Observed, observe_home_only};
 use opensoul::monitor::probing::{Answers, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
-use opensoul::notify::Receiver;
+use opensoul::notify::{Receiver, render};
 use opensoul::output::status::{Options, json, text};
 use opensoul::store::Remembered;
 
@@ -68,18 +69,20 @@ pub const CODEX_YES: &str = r#"{"plan_type":"plus","rate_limit":{"allowed":true,
     "primary_window":{"used_percent":10},"secondary_window":{"used_percent":20}}}"#;
 pub const LIST: &str = r#"{"object":"list","data":[{"id":"a-model"}]}"#;
 
-/// One receiver that takes everything.
-#[derive(Default)]
-struct Recorder(Mutex<Vec<Notification>>);
+/// Receivers that take everything, and keep it in one pile.
+struct Recorder {
+    name: String,
+    pile: Arc<Mutex<Vec<Notification>>>,
+}
 
 #[async_trait]
 impl Receiver for Recorder {
     fn name(&self) -> &str {
-        "ops"
+        &self.name
     }
 
     async fn deliver(&self, notification: &Notification, _progress: &Progress, _now: Time) -> Outcome {
-        self.0.lock().unwrap().push(notification.clone());
+        self.pile.lock().unwrap().push(notification.clone());
         Outcome::Delivered { detail: "ok".to_owned() }
     }
 }
@@ -110,7 +113,7 @@ pub struct Home {
     answers: Mutex<BTreeMap<String, Known>>,
     monitor: Monitor,
     config: Arc<Config>,
-    recorder: Arc<Recorder>,
+    pile: Arc<Mutex<Vec<Notification>>>,
     mail: Mail,
     before: Arc<Mutex<VecDeque<Happening>>>,
 }
@@ -158,10 +161,13 @@ impl Home {
         let (desk, _) = Desk::new(store).unwrap();
         let own = Arc::new(Own::new(now));
         let monitor = Monitor::new(&shared, desk, own, None, eyes, Watched::new(&shared), dir.path().into());
-        let recorder = Arc::new(Recorder::default());
-        let receiver: Arc<dyn Receiver> = Arc::clone(&recorder) as Arc<dyn Receiver>;
-        let mail = Mail::with(&config, vec![receiver], &shared);
-        Self { dir, env, clock, provider, answers: Mutex::default(), monitor, config, recorder, mail, before }
+        let pile: Arc<Mutex<Vec<Notification>>> = Arc::default();
+        let receiver = |one: &config::Receiver| -> Arc<dyn Receiver> {
+            Arc::new(Recorder { name: one.name.clone(), pile: Arc::clone(&pile) })
+        };
+        let receivers = config.receivers.iter().map(receiver).collect();
+        let mail = Mail::with(&config, receivers, &shared);
+        Self { dir, env, clock, provider, answers: Mutex::default(), monitor, config, pile, mail, before }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -294,7 +300,7 @@ impl Home {
 
     /// What was sent since the last question.
     pub fn sent(&self) -> Vec<Notification> {
-        std::mem::take(&mut self.recorder.0.lock().unwrap())
+        std::mem::take(&mut self.pile.lock().unwrap())
     }
 
     /// The same as single problems.
@@ -309,6 +315,12 @@ impl Home {
             format!("{over}{} {} {}", item.severity, item.name, item.subject)
         };
         self.items().iter().map(line).collect()
+    }
+
+    /// The same as a person reads it in the mail.
+    pub fn letters(&self) -> Vec<String> {
+        let text = |message: &Notification| render(message, Zone::UTC, self.now()).text;
+        self.sent().iter().map(text).collect()
     }
 
     /// Runs the built program here: exit code, stdout, stderr.
@@ -442,6 +454,11 @@ impl Seen {
     pub fn text(&self) -> String {
         let options = Options { width: 120, zone: Zone::UTC, home: Some(&self.home) };
         text(&self.snapshot, &self.incidents, &options)
+    }
+
+    /// A scrape.
+    pub fn metrics(&self) -> String {
+        snapshot_text(&self.snapshot, &Pseudonyms::new([].into(), true))
     }
 
     /// `status --json`.

@@ -4,5 +4,6 @@
 
 mod files;
 mod home;
+mod ends_without_a_word;
 mod says_ok_while_dead;
 mod table;
