@@ -4,6 +4,11 @@
 
 mod files;
 mod home;
-mod ends_without_a_word;
-mod says_ok_while_dead;
 mod table;
+
+mod benched_by_the_gateway;
+mod ends_without_a_word;
+mod logged_in_again;
+mod refreshed_twice;
+mod says_ok_while_dead;
+mod the_server_decides;

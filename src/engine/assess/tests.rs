@@ -243,6 +243,24 @@ fn a_renewal_is_overdue_only_with_evidence() {
 }
 
 #[test]
+fn a_refusal_before_the_own_date_says_how_long_before() {
+    let said = |credential, kind| with_verdict(credential, kind, hours(-1)).judgement.because;
+    let because = said(ends(login("a"), days(7)), VerdictKind::Expired);
+    assert!(because[0].contains("says that it has ended"), "{because:?}");
+    assert_eq!(because[1], "that was 7 d before its own date, 2027-01-17 12:00 UTC");
+    let because = said(grant(stored("a"), hours(9), Basis::Declared), VerdictKind::Revoked);
+    assert_eq!(because[1], "that was 10 h before its own date, 2027-01-10 21:00 UTC");
+    for (credential, kind) in [
+        (ends(stored("a"), hours(-2)), VerdictKind::Rejected),
+        (stored("a"), VerdictKind::Rejected),
+        (ends(stored("a"), days(7)), VerdictKind::Billing),
+    ] {
+        let because = said(credential, kind);
+        assert!(!because.iter().any(|line| line.contains("own date")), "{because:?}");
+    }
+}
+
+#[test]
 fn verdicts_of_the_provider() {
     use VerdictKind::*;
     let table = [
