@@ -257,7 +257,9 @@ impl Home {
         let date = self.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         for known in self.answers.lock().unwrap().values() {
             let mut known = known.clone();
-            known.headers.push(("date".to_owned(), date.clone()));
+            if !known.headers.iter().any(|(name, _)| name == "date") {
+                known.headers.push(("date".to_owned(), date.clone()));
+            }
             self.provider.learn(known);
         }
         let clients = Clients::new(&Environment::default());

@@ -162,7 +162,7 @@ async fn ask_53_how_long_it_lasts_is_seen_at_a_glance() {
 
 #[tokio::test]
 async fn ask_54_copilots_short_sessions_are_no_news_and_its_login_is() {
-    let home = Home::new().await;
+    let home = Home::with("[probe]\nstatus_pages = false\n", &[]).await;
     let secret = "gho_Zq7Wv8Zq7Wv8Zq7";
     let app = json!({ "github.com:Iv1.b507a08c87ecfe98": { "user": "me", "oauth_token": secret } });
     home.file(".config/github-copilot/apps.json", &app.to_string());

@@ -38,10 +38,10 @@ async fn ask_32_one_login_in_two_hands_is_warned_of_before_it_breaks() {
 #[tokio::test]
 async fn ask_33_an_old_token_that_is_written_back_is_noticed() {
     let home = Home::new().await;
-    let id = "opensoul:main/openai-codex:default";
+    let id = "opensoul:main/openai-codex:me";
     let write = |refresh: &str| {
         let profile = chatgpt(refresh, refresh, home.after(days(10)));
-        home.file(STORE, &store([("openai-codex:default", profile)]));
+        home.file(STORE, &store([("openai-codex:me", profile)]));
     };
     for refresh in ["rt_1", "rt_2", "rt_3"] {
         write(refresh);
@@ -92,7 +92,7 @@ async fn ask_34_a_race_between_sessions_is_no_dead_login() {
 #[tokio::test]
 async fn ask_35_looking_and_asking_refreshes_and_writes_nothing() {
     let home = Home::new().await;
-    let soon = home.after(hours(1));
+    let soon = home.after(hours(30));
     home.file(CLAUDE, &claude("a", soon, Some(home.after(days(25)))));
     home.file(CODEX, &codex("b", soon, home.ago(days(9))));
     home.file(STORE, &store([

@@ -40,7 +40,7 @@ async fn ask_40_the_end_in_a_token_is_an_upper_bound() {
     assert!(seen.because("codex:default").contains("that was 7 d before its own date"), "{}", seen.because("codex:default"));
     assert_eq!(seen.exit(), 1);
     // A refusal without a word of its own (a challenge, a header) proves nothing.
-    let other = home.after(days(9));
+    let other = home.later(hours(1)).after(days(9));
     home.file(CODEX, &codex("b", other, home.now()));
     home.says(CODEX_USAGE, &jwt("b", other), 403, "{}");
     let seen = home.later(hours(2)).ask().await;

@@ -193,8 +193,10 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
         reading.tier = Some(Tier::Expired);
     }
     // A date in a token or a file is an upper bound: the provider may end it sooner, and people then look at the date.
+    // That date must be of what was refused: a login may have been renewed since, and not every owner says when.
+    let same = credential.renewal != Renewal::Auto || clocks.last_renewed.is_some_and(|renewed| renewed <= verdict.at);
     let own = clocks.access_expires.max(clocks.grant_expires).filter(|end| *end > verdict.at);
-    if let Some(own) = own.filter(|_| matches!(state, State::Rejected | State::Expired)) {
+    if let Some(own) = own.filter(|_| same && matches!(state, State::Rejected | State::Expired)) {
         reading.because.insert(0, format!("that was {} before its own date, {}", apart(own - verdict.at), when(own)));
     }
     reading.decide(state, band, answer(&credential.provider, text, verdict, of), fix)

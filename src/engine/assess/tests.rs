@@ -245,7 +245,11 @@ fn a_renewal_is_overdue_only_with_evidence() {
 #[test]
 fn a_refusal_before_the_own_date_says_how_long_before() {
     let said = |credential, kind| with_verdict(credential, kind, hours(-1)).judgement.because;
-    let because = said(ends(login("a"), days(7)), VerdictKind::Expired);
+    let renewed = |credential: Credential, at| Credential {
+        clocks: Clocks { last_renewed: at, ..credential.clocks.clone() },
+        ..credential
+    };
+    let because = said(renewed(ends(login("a"), days(7)), hours(-9)), VerdictKind::Expired);
     assert!(because[0].contains("says that it has ended"), "{because:?}");
     assert_eq!(because[1], "that was 7 d before its own date, 2027-01-17 12:00 UTC");
     let because = said(grant(stored("a"), hours(9), Basis::Declared), VerdictKind::Revoked);
@@ -253,6 +257,8 @@ fn a_refusal_before_the_own_date_says_how_long_before() {
     for (credential, kind) in [
         (ends(stored("a"), hours(-2)), VerdictKind::Rejected),
         (stored("a"), VerdictKind::Rejected),
+        // It may be the date of another token than the one that was refused.
+        (ends(login("a"), days(7)), VerdictKind::Expired),
         (ends(stored("a"), days(7)), VerdictKind::Billing),
     ] {
         let because = said(credential, kind);
