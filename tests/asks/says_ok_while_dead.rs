@@ -27,7 +27,9 @@ async fn ask_01_a_passed_login_that_can_be_renewed_is_two_facts() {
     // It was used after that, and nobody renewed it: that is the dead one.
     let usage = json!({ "openai-codex:default": { "lastUsed": home.ago(hours(1)).timestamp_millis() } });
     home.file(STORE, &store_with([("openai-codex:default", oauth("openai-codex", "a", ended))], usage));
-    home.cycle().await.is(id, State::RefreshOverdue, Severity::Critical);
+    let seen = home.cycle().await;
+    seen.is(id, State::RefreshOverdue, Severity::Critical);
+    assert_eq!((seen.exit(), seen.provider("openai-codex")), (1, (State::RefreshOverdue, 0)));
     // Whose gateway cannot renew it, has an expired one, refresh token or not.
     home.file(STORE, &store([("openai-codex:default", oauth("some-portal", "a", ended))]));
     home.file(GATEWAY, &models("some-portal/gpt-5", &[]));
@@ -333,10 +335,11 @@ async fn ask_16_an_abandoned_file_wakes_nobody() {
     home.file(STORE, &store([("anthropic:default", key("anthropic", "sk-ant-api03-1"))]));
     let seen = home.cycle().await;
     seen.is("claude-code:default", State::Missing, Severity::Info);
-    assert!(seen.because("claude-code:default").contains("nothing uses it"));
+    let since = home.ago(days(60)).format("neither it nor its tool has changed since %Y-%m-%d").to_string();
+    assert!(seen.because("claude-code:default").contains(&since), "{}", seen.because("claude-code:default"));
     assert!(seen.text().contains("unused"), "{}", seen.text());
     let changed = seen.json_of("claude-code:default")["source"]["modifiedAt"].as_str().map(at);
-    assert_eq!(changed, Some(home.ago(days(60))), "since when");
+    assert_eq!(changed, Some(home.ago(days(60))));
     assert_eq!((seen.exit(), home.told().len()), (0, 0));
     // The tool is used again with it: then it matters.
     home.later(hours(1)).file(".claude/history.jsonl", "{}\n");

@@ -374,6 +374,8 @@ fn what_is_in_use() {
         let found = judged.credentials.iter().find(|a| a.credential.id == credential.id).unwrap();
         assert_eq!(found.judgement.in_use, *expected, "{}", credential.id);
         assert_eq!(!expected, found.judgement.because.contains(&"nothing uses it".to_owned()));
+        let since = "neither it nor its tool has changed since 2026-12-10 12:00 UTC".to_owned();
+        assert_eq!(credential.id == "tool abandoned".into(), found.judgement.because.contains(&since));
     }
 
     let mut unconfigured =
