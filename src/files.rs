@@ -133,12 +133,13 @@ fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
     Ok(Some((bytes, metadata.modified().ok().map(Time::from))))
 }
 
+/// Below this a thread costs more than it saves.
+pub const MANY: usize = 64;
+
 /// Does one thing for each of many, on all cores if they are many; results in the order of the items.
 ///
 /// A machine has one agent or a thousand. What is done for each is mostly waiting for the kernel.
 pub fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    /// Below this a thread costs more than it saves.
-    const MANY: usize = 64;
     let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     if items.len() < MANY || cores == 1 {
         return items.iter().map(work).collect();
@@ -159,6 +160,21 @@ pub fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
             }
         }
         results
+    })
+}
+
+/// Does two things, at the same time if it is worth a thread.
+pub fn both<A: Send, B>(worth_it: bool, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    if !worth_it {
+        return (one(), other());
+    }
+    std::thread::scope(|scope| {
+        let one = scope.spawn(one);
+        let other = other();
+        match one.join() {
+            Ok(one) => (one, other),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     })
 }
 
@@ -207,9 +223,12 @@ fn unreadable(why: &str) -> Trouble {
     Trouble { unparsable: false, why: why.to_owned(), at: None }
 }
 
+/// There is a file, and it is not for us.
+pub const DENIED: &str = "cannot be read: permission denied";
+
 fn in_the_way(error: &std::io::Error) -> Trouble {
     unreadable(match error.kind() {
-        ErrorKind::PermissionDenied => "cannot be read: permission denied",
+        ErrorKind::PermissionDenied => DENIED,
         _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => "is a loop of symbolic links",
         ErrorKind::InvalidInput | ErrorKind::InvalidFilename => "has a path that cannot exist",
         _ => "cannot be read: input/output error",

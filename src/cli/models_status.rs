@@ -60,6 +60,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         preferred: Family::of_program(&context.program.name),
         env_is_source: true,
         dotenv: &[],
+        secrets: &[],
         litellm: &[],
         declared: &[],
         now,
@@ -91,7 +92,8 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             return Ok(0);
         }
     }
-    let (snapshot, mut secrets) = judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe || args.probe_paid);
+    let (snapshot, mut secrets) =
+        judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe || args.probe_paid);
     let snapshot = ManuallyDrop::new(snapshot);
     let check = exit_code(&snapshot, CheckScope::InUse);
     let home = context.env.home();

@@ -182,15 +182,26 @@ pub enum MaybeSecret {
 }
 
 /// `[sources]`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sources {
     /// Our own environment is a source in the monitor too.
     pub env: bool,
     /// `.env` files to read.
     pub dotenv: Vec<PathBuf>,
+    /// Folders of secrets, one file for each.
+    pub secrets: Vec<PathBuf>,
     /// Settings of LiteLLM proxies to read.
     pub litellm: Vec<PathBuf>,
 }
+
+impl Default for Sources {
+    fn default() -> Self {
+        Self { env: false, dotenv: Vec::new(), litellm: Vec::new(), secrets: vec![PathBuf::from(CONTAINER_SECRETS)] }
+    }
+}
+
+/// Where containers find their secrets.
+const CONTAINER_SECRETS: &str = "/run/secrets";
 
 /// `[[declared]]`
 #[derive(Clone, Debug, PartialEq, Eq)]

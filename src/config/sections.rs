@@ -62,12 +62,12 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
 pub(super) fn sources(root: &mut Table<'_>, context: &Context<'_>) -> Sources {
     let Some(mut table) = root.table("sources") else { return Sources::default() };
     let env = table.flag("env").unwrap_or(false);
-    let mut paths = |name| -> Vec<_> {
-        table.texts(name).unwrap_or_default().iter().map(|path| context.path(path.value)).collect()
-    };
-    let (dotenv, litellm) = (paths("dotenv"), paths("litellm"));
+    let mut paths =
+        |name| -> Option<Vec<_>> { Some(table.texts(name)?.iter().map(|path| context.path(path.value)).collect()) };
+    let (dotenv, litellm) = (paths("dotenv").unwrap_or_default(), paths("litellm").unwrap_or_default());
+    let secrets = paths("secrets").unwrap_or_else(|| Sources::default().secrets);
     table.finish();
-    Sources { env, dotenv, litellm }
+    Sources { env, dotenv, litellm, secrets }
 }
 
 /// `[[declared]]`

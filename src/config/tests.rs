@@ -27,6 +27,7 @@ zone = "Asia/Shanghai"
 [sources]
 env = true
 dotenv = ["~/a/.env"]
+secrets = ["~/mnt"]
 litellm = ["~/proxy.yaml"]
 [[declared]]
 name = "ci"
@@ -79,7 +80,10 @@ fn every_section_is_read() {
     assert_eq!(config.status.rhythm, Rhythm::Every(Span::minutes(5)));
     assert_eq!(config.probe.as_ref().map(|probe| probe.zone), Some("Asia/Shanghai".parse().unwrap()));
     let litellm = vec!["/home/a/proxy.yaml".into()];
-    assert_eq!(config.sources, Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], litellm });
+    assert_eq!(
+        config.sources,
+        Sources { env: true, dotenv: vec!["/home/a/a/.env".into()], litellm, secrets: vec!["/home/a/mnt".into()] }
+    );
     assert_eq!(config.declared[0].expires.map(|t| t.to_rfc3339()).as_deref(), Some("2027-01-30T16:00:00+00:00"));
     assert_eq!(config.declared[0].in_use, Some(false));
     assert_eq!(config.providers["anthropic"].base_url.as_deref(), Some("https://proxy.example.org"));

@@ -107,8 +107,12 @@ fn named(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 
 /// Each existing installation once, even if two names lead to one directory.
 pub(super) fn present<'a>(context: &Context<'a>) -> Vec<&'a Installation> {
+    existing(context.installations)
+}
+
+fn existing(installations: &[Installation]) -> Vec<&Installation> {
     let mut seen = Vec::new();
-    let mut chosen_first: Vec<&Installation> = context.installations.iter().collect();
+    let mut chosen_first: Vec<&Installation> = installations.iter().collect();
     chosen_first.sort_by_key(|i| !i.chosen);
     chosen_first.retain(|installation| {
         let Ok(real) = installation.state_dir.canonicalize() else { return false };
@@ -119,9 +123,15 @@ pub(super) fn present<'a>(context: &Context<'a>) -> Vec<&'a Installation> {
     chosen_first
 }
 
-/// Every installation that is there, with its files that hold credentials. Looked for once, whatever the number of checks.
+/// Every installation that is there, with its files that hold credentials.
+#[must_use]
+pub fn survey(installations: &[Installation]) -> Vec<(&Installation, Vec<Stored>)> {
+    existing(installations).into_iter().map(|i| (i, store_files(i))).collect()
+}
+
+/// The same, looked for once, whatever the number of checks.
 pub(super) fn stored<'c, 'a>(context: &'c Context<'a>) -> &'c [(&'a Installation, Vec<Stored>)] {
-    context.stored.get_or_init(|| present(context).into_iter().map(|i| (i, store_files(i))).collect())
+    context.stored.get_or_init(|| survey(context.installations))
 }
 
 /// A file of a gateway that holds credentials.

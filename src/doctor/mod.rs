@@ -24,6 +24,7 @@ use crate::domain::{Environment, Finding, FingerprintKey, Severity, Snapshot, Ti
 use crate::formats::gateway_view::GatewayView;
 use crate::formats::installation::Installation;
 
+pub use files::{Stored, survey};
 pub use filter::{Filter, UnknownCheck};
 
 /// Everything a check may look at, beside the files that these name.
@@ -48,8 +49,8 @@ pub struct Context<'a> {
     pub uid: u32,
     /// The instant of the run.
     pub now: Time,
-    /// Filled by the first check that looks for the gateways' files with credentials.
-    pub stored: OnceCell<Vec<(&'a Installation, Vec<files::Stored>)>>,
+    /// What [`survey`] found, if somebody looked already; else the first check that needs it does.
+    pub stored: OnceCell<Vec<(&'a Installation, Vec<Stored>)>>,
 }
 
 /// Where our own files are, whether or not they exist.

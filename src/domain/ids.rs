@@ -57,6 +57,6 @@ impl IncidentId {
             context.update(&(field.len() as u64).to_be_bytes());
             context.update(field.as_bytes());
         }
-        Self(context.finish().as_ref()[..8].iter().map(|b| format!("{b:02x}")).collect())
+        Self(super::fingerprint::hex(&context.finish().as_ref()[..8]))
     }
 }

@@ -137,7 +137,7 @@ fn judgement(
     let generation = if copy_of.is_some() { generation::of_copy(&generation) } else { generation };
     let Reading { state, expires, warn_at, critical_at, tier, mut because, fix, .. } = reading;
     if let Some(original) = copy_of {
-        because.push(format!("the same login or secret as {original}, which is what alerts speak of"));
+        because.push(["the same login or secret as ", original.as_str(), ", which is what alerts speak of"].concat());
     }
     if let Selection::Excluded(why) = &credential.selection {
         because.push(format!("its gateway would not take it: {why}"));

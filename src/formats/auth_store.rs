@@ -480,7 +480,8 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
     };
     let secret = text(parsed, secret_field).map(Secret::new);
     let refresh = if kind == ProfileType::Oauth { text(parsed, "refresh").map(Secret::new) } else { None };
-    let email = text(parsed, "email").map(|e| trim(&e).to_owned()).filter(|e| !e.is_empty());
+    let email = text(parsed, "email").map(|e| if trim(&e).len() == e.len() { e } else { trim(&e).to_owned() });
+    let email = email.filter(|e| !e.is_empty());
     let account = value.get("accountId").and_then(Json::as_str).map(str::to_owned);
     let reference = value.get(ref_field).and_then(read_reference);
     if kind == ProfileType::Token && secret.is_none() && reference.is_none() && damage.is_none() {

@@ -272,5 +272,6 @@ const REFRESHABLE: &[&str] = &[
 pub fn can_refresh(profile: &Profile) -> bool {
     profile.kind == ProfileType::Oauth
         && filled(profile.refresh.as_ref())
-        && REFRESHABLE.contains(&normalize(&profile.provider).as_str())
+        && (REFRESHABLE.contains(&profile.provider.as_str())
+            || REFRESHABLE.contains(&normalize(&profile.provider).as_str()))
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::bearer::Bearer;
 use super::installation::Family;
 use crate::domain::{Fingerprint, Gateway, Time};
 
@@ -101,13 +102,21 @@ pub struct Sighting {
     pub blank: bool,
     /// Keyed hash of the value; `None` if it is blank or cannot be read from here.
     pub fingerprint: Option<Fingerprint>,
+    /// What the value says about its own end.
+    pub bearer: Option<Bearer>,
 }
 
 impl Sighting {
     /// A variable with a known value.
     #[must_use]
     pub fn new(from: SeenIn, fingerprint: Option<Fingerprint>) -> Self {
-        Self { from, blank: fingerprint.is_none(), fingerprint }
+        Self { from, blank: fingerprint.is_none(), fingerprint, bearer: None }
+    }
+
+    /// The same, with what the value says about its own end.
+    #[must_use]
+    pub fn dated(self, bearer: Option<Bearer>) -> Self {
+        Self { bearer, ..self }
     }
 }
 

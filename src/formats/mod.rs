@@ -1,6 +1,7 @@
 //! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod bearer;
 pub mod config_document;
 pub mod config_schema;
 pub mod dates;
@@ -18,5 +19,6 @@ pub mod model_ref;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;
+pub mod shell_startup;
 pub mod systemd_unit;
 pub mod yaml;

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::process::{self, Variables};
 use super::units::Found;
 use crate::domain::{FingerprintKey, Secret};
+use crate::formats::bearer;
 use crate::formats::dotenv;
 use crate::formats::gateway_view::{SeenIn, Sight, Sighting};
 use crate::formats::installation::{Installation, Layer};
@@ -22,8 +23,9 @@ pub(super) fn merge(
 ) -> (BTreeMap<String, Sighting>, Sight) {
     let sight = match (&own, running, unit) {
         (Some(_), ..) => Sight::Running,
-        (None, true, _) | (None, false, None) => Sight::Blind,
-        (None, false, Some(_)) => Sight::Planned,
+        (None, false, Some(unit)) if unit.complete => Sight::Planned,
+        // What could be read of an unfinished picture is shown; what is not in it may be there all the same.
+        _ => Sight::Blind,
     };
     let told = own.as_ref().and_then(process::state_dir).or(unit.and_then(|u| u.state_dir.as_deref()));
     let installation = installation_of(installations, told, unit);
@@ -32,13 +34,17 @@ pub(super) fn merge(
     match own {
         Some(own) => {
             for (name, value) in own.iter().filter(|(name, _)| provider_env::provider_of(name).is_some()) {
-                visible.insert(name.clone(), Sighting::new(SeenIn::Process, key.fingerprint(value)));
+                visible.insert(
+                    name.clone(),
+                    Sighting::new(SeenIn::Process, key.fingerprint(value)).dated(bearer::read(value)),
+                );
             }
         }
-        None if sight == Sight::Planned => {
+        None if !running => {
             for (name, fingerprint) in unit.iter().flat_map(|u| &u.unit.environment) {
                 let from = SeenIn::Unit(unit.map(|u| u.unit.name.clone()).unwrap_or_default());
-                visible.insert(name.clone(), Sighting::new(from, *fingerprint));
+                let bearer = unit.and_then(|u| u.bearers.get(name)).cloned();
+                visible.insert(name.clone(), Sighting::new(from, *fingerprint).dated(bearer));
             }
         }
         None => {}
@@ -66,13 +72,16 @@ fn installation_of<'a>(
 /// What the gateway adds by itself when it starts. A `.env` fills what is not set at all; config and login shell also fill
 /// what is blank.
 fn add_files(visible: &mut BTreeMap<String, Sighting>, installation: &Installation, key: &FingerprintKey) {
-    let fingerprint = |value: String| key.fingerprint(&Secret::new(value));
+    let sighting = |from: SeenIn, value: String| {
+        let value = Secret::new(value);
+        Sighting::new(from, key.fingerprint(&value)).dated(bearer::read(&value))
+    };
     let dotenv = installation.state_dir.join(".env");
     // Of two assignments with one name the last counts, so they are taken from the end.
     for assignment in dotenv::parse(&crate::files::text(&dotenv)).into_iter().rev() {
         if provider_env::provider_of(&assignment.name).is_some() {
             let from = SeenIn::StateDotenv(dotenv.clone());
-            visible.entry(assignment.name).or_insert_with(|| Sighting::new(from, fingerprint(assignment.value)));
+            visible.entry(assignment.name).or_insert_with(|| sighting(from, assignment.value));
         }
     }
     let config = crate::files::text(&installation.config_path);
@@ -80,18 +89,17 @@ fn add_files(visible: &mut BTreeMap<String, Sighting>, installation: &Installati
         if provider_env::provider_of(name).is_none() || visible.get(name).is_some_and(|seen| !seen.blank) {
             continue;
         }
-        let sighting = match layer {
-            Layer::Config => {
-                Sighting::new(SeenIn::Config(installation.config_path.clone()), fingerprint(value.clone()))
-            }
-            Layer::LoginShell => Sighting::new(SeenIn::LoginShell, fingerprint(value.clone())),
+        let seen = match layer {
+            Layer::Config => sighting(SeenIn::Config(installation.config_path.clone()), value.clone()),
+            Layer::LoginShell => sighting(SeenIn::LoginShell, value.clone()),
             // Ours, not the gateway's. It may hide one of the config, whose value is then not known.
             Layer::Process | Layer::CwdDotenv(_) if sets(&config, name) => {
-                Sighting { from: SeenIn::Config(installation.config_path.clone()), blank: false, fingerprint: None }
+                let from = SeenIn::Config(installation.config_path.clone());
+                Sighting { from, blank: false, fingerprint: None, bearer: None }
             }
             _ => continue,
         };
-        visible.insert(name.clone(), sighting);
+        visible.insert(name.clone(), seen);
     }
 }
 

@@ -167,6 +167,25 @@ fn the_owner_of_the_port_is_the_gateway() {
 }
 
 #[test]
+fn what_a_value_says_about_its_own_end_is_kept_and_the_value_is_not() {
+    // {"alg":"none"} . {"exp":1803859200}
+    const TOKEN: &str = "eyJhbGciOiJub25lIn0.eyJleHAiOjE4MDM4NTkyMDB9.c2ln";
+    let end = |view: &GatewayView| {
+        view.visible["VERCEL_OIDC_TOKEN"].bearer.as_ref().and_then(|b| b.expires).map(|e| e.timestamp())
+    };
+    let mut tree = Tree::new();
+    tree.listens();
+    tree.process(42, "node /opt/x/openclaw gateway", "/user.slice/x", &format!("VERCEL_OIDC_TOKEN={TOKEN}"), 50_050);
+    tree.holds_socket(42, 777);
+    assert_eq!(end(&tree.look()), Some(1_803_859_200));
+    let mut planned = Tree::new();
+    planned.unit("opensoul-gateway.service", &format!("[Service]\nEnvironment=VERCEL_OIDC_TOKEN={TOKEN}\n"), true);
+    planned.env.set("USER", "ann");
+    assert_eq!(end(&planned.look()), Some(1_803_859_200));
+    assert!(!format!("{:?}", planned.look()).contains(TOKEN));
+}
+
+#[test]
 fn a_forwarder_is_not_a_gateway() {
     for command in ["ssh -L 18789:localhost:18789 gateway-host", "/usr/bin/docker-proxy -container openclaw"] {
         let mut tree = Tree::new();
@@ -251,6 +270,20 @@ fn units_are_read_with_their_drop_ins_and_files() {
     // Our own environment is about the gateway that we would start: it wins.
     tree.env.set("OPENCLAW_GATEWAY_PORT", "20000");
     assert_eq!(tree.look().port, 20000);
+}
+
+#[test]
+fn a_file_of_a_unit_that_cannot_be_read_leaves_open_what_is_in_it() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    fs::create_dir_all(tree.dir.path().join("home/gateway.env")).unwrap();
+    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=%h/gateway.env\n";
+    tree.unit("opensoul-gateway.service", text, true);
+    let view = tree.look();
+    assert_eq!(view.sight, Sight::Blind);
+    assert_eq!(view.visible.keys().collect::<Vec<_>>(), ["GROQ_API_KEY"]);
+    fs::remove_dir(tree.dir.path().join("home/gateway.env")).unwrap();
+    assert_eq!(tree.look().sight, Sight::Planned, "one that is not there sets nothing");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::domain::{Environment, FingerprintKey, Secret, Time};
+use crate::formats::bearer::{self, Bearer};
 use crate::formats::gateway_view::{GatewayUnit, UnitScope};
 use crate::formats::installation::Family;
 use crate::formats::provider_env;
@@ -17,6 +18,10 @@ pub(super) struct Found {
     pub port: Option<u16>,
     /// The state directory in its environment.
     pub state_dir: Option<PathBuf>,
+    /// True if all files that its environment comes from could be read: what they do not set is then not there.
+    pub complete: bool,
+    /// What the known variables say about their own ends.
+    pub bearers: BTreeMap<String, Bearer>,
 }
 
 const FAMILIES: [Family; 4] = [Family::OpenSoul, Family::OpenClaw, Family::Clawdbot, Family::Moltbot];
@@ -105,6 +110,12 @@ impl Reader<'_> {
         let texts: Vec<String> = sources.iter().map(|p| crate::files::text(p).to_string()).collect();
         let settings = systemd_unit::parse(texts.iter().map(String::as_str), &specifiers);
         sources.extend(settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)));
+        // A file of root's that holds the keys of a system service, mostly.
+        let complete = sources.iter().all(|path| match crate::files::regular(path) {
+            Ok(Some(_)) => crate::files::reading(path).is_ok(),
+            Ok(None) => true,
+            Err(_) => false,
+        });
         let variables = self.variables(&settings);
 
         let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
@@ -114,15 +125,16 @@ impl Reader<'_> {
             .iter()
             .find_map(|n| variables.get(*n))
             .map(|dir| self.env.expand(dir));
-        let environment = variables
-            .into_iter()
-            .filter(|(name, _)| provider_env::provider_of(name).is_some())
-            .map(|(name, value)| (name, self.key.fingerprint(&Secret::new(value))))
-            .collect();
+        let (mut environment, mut bearers) = (BTreeMap::new(), BTreeMap::new());
+        for (name, value) in variables.into_iter().filter(|(name, _)| provider_env::provider_of(name).is_some()) {
+            let value = Secret::new(value);
+            bearers.extend(bearer::read(&value).map(|bearer| (name.clone(), bearer)));
+            environment.insert(name, self.key.fingerprint(&value));
+        }
         let enabled = self.enabled(&name);
         let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
         let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment };
-        Found { unit, port, state_dir }
+        Found { unit, port, state_dir, complete, bearers }
     }
 
     /// What its files set, in systemd's order: the manager's `environment.d`, `Environment=`, `EnvironmentFile=`, minus
@@ -235,7 +247,7 @@ fn launch_agents(home: &Path) -> Vec<Found> {
                 files,
                 environment: BTreeMap::new(),
             };
-            Some(Found { unit, port: None, state_dir: None })
+            Some(Found { unit, port: None, state_dir: None, complete: false, bearers: BTreeMap::new() })
         })
         .collect()
 }

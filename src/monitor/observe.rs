@@ -15,6 +15,7 @@ use crate::domain::{
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
 use crate::engine::observation::Observation;
+use crate::files;
 use crate::formats::gateway_view::{GatewayView, Sight};
 use crate::formats::installation::{Family, Installation};
 use crate::gateway;
@@ -85,6 +86,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         preferred: Family::of_program(&look.program.name),
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
+        secrets: &look.config.sources.secrets,
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
         now: look.now,
@@ -133,7 +135,10 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         sources: reports,
         clock_problem: clock_trust::clock_problem(look.now, &witnesses),
     };
-    let mut snapshot = assess(observation, &look.config.thresholds, look.now);
+    // The checks will want to know what lies beside the stores; with many agents that takes as long as the judgement.
+    let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
+    let (stored, mut snapshot) =
+        files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
 
     let context = doctor::Context {
         snapshot: &snapshot,
@@ -146,7 +151,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         key: look.key,
         uid: rustix::process::getuid().as_raw(),
         now: look.now,
-        stored: Default::default(),
+        stored: stored.into(),
     };
     let checked = doctor::run(&context, &Filter::for_monitor());
     let remembered = look.remembered;

@@ -22,7 +22,7 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
             SeenIn::StateDotenv(_) => return None,
         };
         let kind = provider_env::kind_of(name);
-        Some(Credential {
+        let mut credential = Credential {
             id: CredentialId(id),
             provider: provider.to_owned(),
             profile: name.clone(),
@@ -42,7 +42,11 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
             declared_in_use: None,
             fix: format!("Set {name} anew where the gateway has it from, then run `{}`.", view.restart_command()),
             notes: Vec::new(),
-        })
+        };
+        if let Some(bearer) = sighting.bearer.clone() {
+            bearer.apply(&mut credential);
+        }
+        Some(credential)
     };
     view.visible.iter().filter_map(one).collect()
 }
@@ -81,5 +85,42 @@ pub fn as_the_gateway_reads_them(credentials: &mut [Credential], demand: &Demand
         } else if let Some(first) = first.filter(|first| **first != name) {
             credential.selection = Selection::Excluded(format!("{first} goes before {name}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{FingerprintKey, Gateway, GatewayState, Secret};
+    use crate::formats::bearer::Bearer;
+    use crate::formats::gateway_view::{Sight, Sighting};
+
+    #[test]
+    fn a_variable_of_the_gateway_keeps_what_its_value_says_about_its_end() {
+        let end = "2027-01-10T20:00:00Z".parse().ok();
+        let fingerprint = FingerprintKey::new(&[3; 32]).fingerprint(&Secret::new("value".to_owned()));
+        let bearer = Bearer { expires: end, issued: None, notes: vec!["odd".to_owned()] };
+        let unit = SeenIn::Unit("opensoul-gateway.service".to_owned());
+        let visible = [
+            ("AWS_BEARER_TOKEN_BEDROCK".to_owned(), Sighting::new(SeenIn::Process, fingerprint).dated(Some(bearer))),
+            ("OPENAI_API_KEY".to_owned(), Sighting::new(unit, fingerprint)),
+            ("GROQ_API_KEY".to_owned(), Sighting::new(SeenIn::Process, None)),
+        ];
+        let gateway = Gateway { state: GatewayState::Up, detail: String::new() };
+        let view = GatewayView {
+            gateway,
+            port: 1,
+            process: None,
+            units: Vec::new(),
+            visible: visible.into(),
+            sight: Sight::Running,
+            lingers: None,
+        };
+        let found = of_the_gateway(&view);
+        let ids: Vec<&str> = found.iter().map(|credential| credential.id.as_str()).collect();
+        assert_eq!(ids, ["gateway-env:AWS_BEARER_TOKEN_BEDROCK", "unit:opensoul-gateway.service#OPENAI_API_KEY"]);
+        assert_eq!((found[0].clocks.grant_expires, found[0].renewal), (end, Renewal::Manual));
+        assert_eq!(found[0].notes, ["odd"]);
+        assert_eq!(found[1].clocks, Clocks::default());
     }
 }

@@ -86,9 +86,9 @@ pub fn text(snapshot: &Snapshot, width: usize) -> String {
         let (name, state) = (name(one), one.judgement.state.word());
         let mut about = vec![clean(&one.credential.provider)];
         if one.copy_of.is_some() {
-            about.push("copy".to_owned());
+            about.push("copy".into());
         } else if !one.judgement.in_use {
-            about.push("unused".to_owned());
+            about.push("unused".into());
         }
         let about = about.join(", ");
         if width >= 60 && longest + 19 + columns(&about) <= width {

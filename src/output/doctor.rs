@@ -6,6 +6,7 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
+use super::status::lines::clean;
 use super::wording::{is_command, localised};
 use crate::domain::{Finding, Severity, Time};
 
@@ -111,11 +112,6 @@ pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>, local: &dyn 
     }
     out.push_str(&wrapped(&summary(report), width, 0));
     out
-}
-
-/// Ids and paths come from foreign files: what could steer a terminal is shown as a question mark.
-fn clean(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
 }
 
 fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) {

@@ -203,7 +203,8 @@ pub fn text(subject: &Subject<'_>, options: &Options<'_>) -> String {
         }
     }
     head(&mut out, if judgement.fix.is_some() { "What to run" } else { "What to run when it must be renewed" });
-    let fix = clean(&shortened(judgement.fix.as_deref().unwrap_or(&credential.fix), options.home));
+    let fix = shortened(judgement.fix.as_deref().unwrap_or(&credential.fix), options.home);
+    let fix = clean(&fix);
     if is_command(&fix) {
         out.push_str(&format!("  {fix}\n"));
     } else {

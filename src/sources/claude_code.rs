@@ -1,4 +1,5 @@
-//! Claude Code's login: `.credentials.json` in `$CLAUDE_CONFIG_DIR` or `~/.claude`.
+//! Claude Code's login: `.credentials.json` in `$CLAUDE_CONFIG_DIR` or `~/.claude`; on macOS an item of the keychain, and the
+//! file only where the keychain has none (a login over ssh).
 //!
 //! The access token lives for hours and is renewed when it is used; the login itself ends at `refreshTokenExpiresAt`, which a
 //! refresh may or may not move, so it is read anew every time. A logout empties the tokens and keeps the rest. Its programs
@@ -9,9 +10,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
 use super::{Found, Harvest, Scene, Source};
-use crate::domain::{Basis, Condition, Kind};
+use crate::domain::{Basis, Condition, Environment, Kind};
 use crate::files::{self, LIMIT};
 use crate::formats::dates::Unit;
 
@@ -26,32 +28,94 @@ impl Source for ClaudeCode {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let own_dir = scene.env.get("CLAUDE_CONFIG_DIR");
-        let dir = own_dir.map_or_else(|| scene.env.home().join(".claude"), |dir| scene.env.expand(dir));
-        // It writes these with every use.
-        let signs = ["history.jsonl", "projects", "todos", "statsig", "settings.json"].map(|name| dir.join(name));
-        let mut file = LoginFile::new(NAME, "anthropic", dir.join(".credentials.json"), fix(own_dir)).alive(signs);
-        if let Some(mut object) = file.open(Format::Json, harvest) {
-            match object.remove("claudeAiOauth") {
-                // The same file may hold only logins of MCP servers.
-                None | Some(Value::Null) => {}
-                Some(Value::Object(login)) => {
-                    let mut found = read_login(&file, login, scene, harvest);
-                    if has_helper(&dir) {
-                        found.credential.notes.push(HELPER.to_owned());
-                    }
-                    found.credential.account = email(&account_file(scene, own_dir));
-                    harvest.found.push(found);
+        read_on(Platform::HERE, scene, harvest);
+    }
+}
+
+fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let own_dir = scene.env.get("CLAUDE_CONFIG_DIR");
+    let dir = own_dir.map_or_else(|| scene.env.home().join(".claude"), |dir| scene.env.expand(dir));
+    // It writes these with every use.
+    let signs = || ["history.jsonl", "projects", "todos", "statsig", "settings.json"].map(|name| dir.join(name));
+    let mut file = LoginFile::new(NAME, "anthropic", dir.join(".credentials.json"), fix(own_dir)).alive(signs());
+    let mut note = None;
+    // Where Claude Code was never used nothing is asked.
+    if platform == Platform::Mac && dir.is_dir() {
+        let suffix = suffix(scene.env);
+        api_key(&format!("Claude Code{suffix}"), signs(), scene, harvest);
+        let service = format!("Claude Code-credentials{suffix}");
+        let mut item = LoginFile::keyring(NAME, "anthropic", &service, fix(own_dir)).alive(signs());
+        match keyring::ask_on(platform, &written_by_security(&service), scene.env) {
+            Answer::Found(secret) => {
+                if let Some(object) = item.open_text(&secret, harvest) {
+                    login(&item, object, (&dir, own_dir), scene, harvest);
                 }
-                Some(_) => {
-                    let what = "claudeAiOauth is not an object";
-                    harvest.findings.push(file.damaged("claudeAiOauth", what));
-                    let condition = Condition::Damaged(what.to_owned());
-                    harvest.found.push(file.found("default", "anthropic", Kind::Oauth, condition));
-                }
+                return item.close(harvest);
+            }
+            Answer::Absent => {}
+            Answer::Unreadable(why) if file.exists() => {
+                note = Some(format!("another login may go before this one: {why}"));
+            }
+            Answer::Unreadable(why) => {
+                item.withheld(why, harvest);
+                return item.close(harvest);
             }
         }
-        file.close(harvest);
+    }
+    let first = harvest.found.len();
+    if let Some(object) = file.open(Format::Json, harvest) {
+        login(&file, object, (&dir, own_dir), scene, harvest);
+    }
+    harvest.found[first..].iter_mut().for_each(|found| found.credential.notes.extend(note.clone()));
+    file.close(harvest);
+}
+
+fn written_by_security(service: &str) -> Item<'_> {
+    Item { service, account: None, writer: Writer::Security }
+}
+
+/// A key that was made at login with a console account; not being there or not readable, it is not missed.
+fn api_key(service: &str, signs: [PathBuf; 5], scene: &Scene<'_>, harvest: &mut Harvest) {
+    if let Answer::Found(key) = keyring::ask_on(Platform::Mac, &written_by_security(service), scene.env)
+        && !key.is_blank()
+    {
+        let item = LoginFile::keyring(NAME, "anthropic", service, "claude auth login").alive(signs);
+        harvest.found.push(item.key("api-key", "anthropic", Kind::ApiKey, key, scene));
+        harvest.report(NAME, item.path().to_owned(), true, 1);
+    }
+}
+
+/// What is added to the names of keychain items: nothing by default, else a hash of the directory exactly as it was written
+/// (even if it is the default one, and with a slash at its end if there is one).
+fn suffix(env: &Environment) -> String {
+    let dir = env.raw("CLAUDE_SECURESTORAGE_CONFIG_DIR").or_else(|| env.raw("CLAUDE_CONFIG_DIR")).unwrap_or_default();
+    if dir.is_empty() { String::new() } else { format!("-{}", keyring::short_hash(dir, 8)) }
+}
+
+/// The login in a file or item. The same one may hold only logins of MCP servers.
+fn login(
+    file: &LoginFile,
+    mut object: Map<String, Value>,
+    (dir, own_dir): (&Path, Option<&str>),
+    scene: &Scene<'_>,
+    harvest: &mut Harvest,
+) {
+    match object.remove("claudeAiOauth") {
+        None | Some(Value::Null) => {}
+        Some(Value::Object(login)) => {
+            let mut found = read_login(file, login, scene, harvest);
+            if has_helper(dir) {
+                found.credential.notes.push(HELPER.to_owned());
+            }
+            found.credential.account = email(&account_file(scene, own_dir));
+            harvest.found.push(found);
+        }
+        Some(_) => {
+            let what = "claudeAiOauth is not an object";
+            harvest.findings.push(file.damaged("claudeAiOauth", what));
+            let condition = Condition::Damaged(what.to_owned());
+            harvest.found.push(file.found("default", "anthropic", Kind::Oauth, condition));
+        }
     }
 }
 

@@ -176,3 +176,97 @@ fn a_helper_is_said_and_not_run() {
     assert!(credential.notes[0].contains("apiKeyHelper"));
     assert!(!home.path("ran").exists());
 }
+
+/// A keychain that knows these services (and no others), checking how it is asked.
+fn mac(home: &mut Home, services: &[(&str, &str)]) {
+    let cases: String = services.iter().map(|(service, answer)| format!("'{service}') {answer};;\n")).collect();
+    let script = format!(
+        "[ \"$1 $2 $4 $#\" = 'find-generic-password -s -w 4' ] || exit 9\ncase \"$3\" in\n{cases}*) exit 44;; esac"
+    );
+    keyring::tests::stand_in(home, "security", &script);
+    std::fs::create_dir_all(home.path(".claude")).unwrap();
+}
+
+fn on_mac(home: &Home) -> Harvest {
+    home.with_scene(|scene, harvest| read_on(Platform::Mac, scene, harvest))
+}
+
+#[test]
+fn on_a_mac_the_keychain_goes_before_the_file() {
+    let mut home = Home::new();
+    home.write(PLACE, login(r#","expiresAt":1"#));
+    let blob = format!("echo '{}'", login(&format!(r#","expiresAt":{}"#, ms(now()))));
+    mac(&mut home, &[("Claude Code-credentials", &blob), ("Claude Code", "echo sk-ant-api03-k")]);
+    let harvest = on_mac(&home);
+    let ids: Vec<&str> = harvest.found.iter().map(|found| found.credential.id.as_str()).collect();
+    assert_eq!(ids, ["claude-code:api-key", "claude-code:default"]);
+    let credential = &harvest.found[1].credential;
+    assert_eq!((credential.clocks.access_expires, &credential.origin.path), (Some(now()), &None));
+    assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-ant-oat01-a");
+    assert_eq!(harvest.found[0].credential.kind, Kind::ApiKey);
+    assert!(harvest.findings.is_empty() && harvest.reports[0].up);
+    assert_eq!(harvest.reports[0].looked.last(), Some(&"keyring item Claude Code-credentials".into()));
+    // Elsewhere the keychain does not exist.
+    assert_eq!(only(&home).0.origin.path, Some(home.path(PLACE)));
+}
+
+#[test]
+fn on_a_mac_without_an_item_the_file_counts() {
+    let mut home = Home::new();
+    mac(&mut home, &[]);
+    assert!(on_mac(&home).found.is_empty());
+    home.write(PLACE, login(""));
+    assert_eq!(on_mac(&home).found[0].credential.origin.path, Some(home.path(PLACE)));
+    mac(&mut home, &[("Claude Code-credentials", "exit 36")]);
+    let credential = on_mac(&home).found.remove(0).credential;
+    assert!(credential.notes.iter().any(|note| note.contains("over ssh")), "{:?}", credential.notes);
+    std::fs::remove_file(home.path(PLACE)).unwrap();
+    let harvest = on_mac(&home);
+    let credential = &harvest.found[0].credential;
+    assert!(matches!(&credential.condition, Condition::Unreadable(why) if why.contains("over ssh")));
+    assert_eq!(credential.declared_in_use, Some(false), "it alarms nobody");
+    assert_eq!((credential.id.as_str(), harvest.reports[0].up), ("claude-code:default", true));
+}
+
+#[test]
+fn the_name_of_the_item_follows_the_directory_as_it_is_written() {
+    let table: [(&[(&str, &str)], &str); 5] = [
+        (&[], "Claude Code-credentials"),
+        (&[("CLAUDE_CONFIG_DIR", "/x/y")], "Claude Code-credentials-62b0ea75"),
+        (&[("CLAUDE_CONFIG_DIR", "/x/y/")], "Claude Code-credentials-36a73724"),
+        (&[("CLAUDE_CONFIG_DIR", "/x/y"), ("CLAUDE_SECURESTORAGE_CONFIG_DIR", "")], "Claude Code-credentials"),
+        (
+            &[("CLAUDE_CONFIG_DIR", "/z"), ("CLAUDE_SECURESTORAGE_CONFIG_DIR", "/x/y")],
+            "Claude Code-credentials-62b0ea75",
+        ),
+    ];
+    for (variables, expected) in table {
+        let mut env = Environment::default();
+        variables.iter().for_each(|(name, value)| env.set(*name, *value));
+        assert_eq!(format!("Claude Code-credentials{}", suffix(&env)), expected, "{variables:?}");
+    }
+}
+
+#[test]
+fn broken_items() {
+    for (answer, condition) in [
+        ("echo nonsense", Condition::Damaged("keyring item Claude Code-credentials is not JSON".to_owned())),
+        (r#"echo '{"claudeAiOauth":{"accessToken":"","refreshToken":"","expiresAt":0}}'"#, Condition::Blanked),
+        (r#"echo '{"claudeAiOauth":7}'"#, Condition::Damaged("claudeAiOauth is not an object".to_owned())),
+        ("true", Condition::Damaged("keyring item Claude Code-credentials is empty".to_owned())),
+    ] {
+        let mut home = Home::new();
+        mac(&mut home, &[("Claude Code-credentials", answer)]);
+        let harvest = on_mac(&home);
+        assert_eq!(harvest.found[0].credential.condition, condition, "{answer}");
+        assert_eq!(harvest.found[0].credential.origin.path, None);
+    }
+    let mut home = Home::new();
+    mac(&mut home, &[("Claude Code-credentials", r#"echo '{"mcpOAuth":{}}'"#)]);
+    assert!(on_mac(&home).found.is_empty());
+    // Where it was never used nothing is asked.
+    std::fs::remove_dir_all(home.path(".claude")).unwrap();
+    mac(&mut home, &[("Claude Code-credentials", ": >\"$HOME/asked\"")]);
+    std::fs::remove_dir_all(home.path(".claude")).unwrap();
+    assert!(on_mac(&home).found.is_empty() && !home.path("asked").exists());
+}

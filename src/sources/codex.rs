@@ -1,13 +1,18 @@
-//! Codex's login: `auth.json` in `$CODEX_HOME` or `~/.codex`, once also in `~/.config/codex`.
+//! Codex's login: `auth.json` in `$CODEX_HOME` or `~/.codex`, once also in `~/.config/codex`; or an item of the keyring, where
+//! `cli_auth_credentials_store` in its `config.toml` says so. What it keeps in the keyring it takes away from the file.
 //!
 //! The access token is a JWT whose `exp` is an upper bound (the provider may refuse earlier). Refresh tokens are single-use:
 //! nothing here ever sends one. `codex login status` says "logged in" to anything and is not asked.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
 use super::{Found, Harvest, Scene, Source, json};
-use crate::domain::{Condition, Kind};
+use crate::domain::{Condition, CredentialId, Kind};
+use crate::files;
 use crate::formats::dates::Unit;
 use crate::formats::jwt;
 
@@ -24,31 +29,110 @@ impl Source for Codex {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let own_home = scene.env.get("CODEX_HOME");
-        let home = own_home.map_or_else(|| scene.env.home().join(".codex"), |home| scene.env.expand(home));
-        let mut looked = vec![home.clone()];
-        if own_home.is_none() {
-            looked.push(scene.env.home().join(".config/codex"));
+        read_on(Platform::HERE, scene, harvest);
+    }
+}
+
+fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let own_home = scene.env.get("CODEX_HOME");
+    let home = own_home.map_or_else(|| scene.env.home().join(".codex"), |home| scene.env.expand(home));
+    let fix = match own_home {
+        Some(home) => format!("CODEX_HOME={} codex login", super::shell_word(home)),
+        None => "codex login".to_owned(),
+    };
+    let kept = Kept::of(&home);
+    let mut looked = vec![home.clone()];
+    if own_home.is_none() {
+        looked.push(scene.env.home().join(".config/codex"));
+    }
+    for home in looked {
+        let mut file = LoginFile::new(NAME, CHATGPT, home.join("auth.json"), fix.clone()).alive(signs(&home));
+        let (there, first) = (file.exists(), harvest.found.len());
+        if let Some(object) = file.open(Format::Json, harvest) {
+            logins(&file, object, scene, harvest);
         }
-        let fix = match own_home {
-            Some(home) => format!("CODEX_HOME={} codex login", super::shell_word(home)),
-            None => "codex login".to_owned(),
-        };
-        for home in looked {
-            // It writes these with every use.
-            let signs = ["history.jsonl", "sessions", "log"].map(|name| home.join(name));
-            let mut file = LoginFile::new(NAME, CHATGPT, home.join("auth.json"), fix.clone()).alive(signs);
-            let there = file.exists();
-            if let Some(object) = file.open(Format::Json, harvest) {
-                logins(&file, object, scene, harvest);
+        if let Kept::Keyring | Kept::Nowhere = kept {
+            for Found { credential, .. } in &mut harvest.found[first..] {
+                // Not the name of what is in the keyring.
+                credential.profile = format!("auth.json/{}", credential.profile);
+                credential.id = CredentialId(format!("{NAME}:{}", credential.profile));
+                credential.declared_in_use = Some(false);
+                credential.notes.push(LEFTOVER.to_owned());
             }
-            file.close(harvest);
-            // The old place counts only where the new one is empty.
-            if there {
+        }
+        file.close(harvest);
+        // The old place counts only where the new one is empty, and the keyring (`auto`) only where both are.
+        if there {
+            if kept == Kept::Keyring {
                 break;
+            }
+            return;
+        }
+    }
+    if let Kept::Keyring | Kept::Auto = kept {
+        from_keyring(platform, &home, fix, scene, harvest);
+    }
+}
+
+const LEFTOVER: &str = "config.toml keeps logins elsewhere (cli_auth_credentials_store): Codex does not read this one";
+
+/// It writes these with every use.
+fn signs(home: &Path) -> [PathBuf; 3] {
+    ["history.jsonl", "sessions", "log"].map(|name| home.join(name))
+}
+
+/// Where Codex keeps its login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    File,
+    Keyring,
+    /// In the keyring if there is one, else in the file.
+    Auto,
+    /// In memory only.
+    Nowhere,
+}
+
+impl Kept {
+    /// By its settings; whatever is wrong with those is no news, and the file is where it is kept by default.
+    fn of(home: &Path) -> Self {
+        let settings = toml::from_str::<toml::Table>(&files::text(&home.join("config.toml"))).unwrap_or_default();
+        match settings.get("cli_auth_credentials_store").and_then(toml::Value::as_str) {
+            Some("keyring") => Self::Keyring,
+            Some("auto") => Self::Auto,
+            Some("ephemeral") => Self::Nowhere,
+            _ => Self::File,
+        }
+    }
+}
+
+/// The item is the same text that would be in the file. Its account is a hash of the home, links resolved.
+fn from_keyring(platform: Platform, home: &Path, fix: String, scene: &Scene<'_>, harvest: &mut Harvest) {
+    // Where Codex was never used nothing is asked.
+    let Ok(canonical) = home.canonicalize() else { return };
+    const SERVICE: &str = "Codex Auth";
+    let account = format!("cli|{}", keyring::short_hash(&canonical.to_string_lossy(), 16));
+    let mut item = LoginFile::keyring(NAME, CHATGPT, SERVICE, fix).alive(signs(home));
+    match keyring::ask_on(
+        platform,
+        &Item { service: SERVICE, account: Some(&account), writer: Writer::Rust },
+        scene.env,
+    ) {
+        Answer::Found(secret) => {
+            if let Some(object) = item.open_text(&secret, harvest) {
+                logins(&item, object, scene, harvest);
+            }
+        }
+        Answer::Unreadable(why) => item.withheld(why, harvest),
+        Answer::Absent => {
+            // Newer versions keep only the key of this file in the keyring.
+            let encrypted = home.join("secrets/codex_auth.age");
+            if encrypted.symlink_metadata().is_ok() {
+                let why = format!("it is encrypted in {}, and only Codex opens that", encrypted.display());
+                item.withheld(why, harvest);
             }
         }
     }
+    item.close(harvest);
 }
 
 const SHAPE: Shape = Shape { access: "access_token", refresh: "refresh_token", expires: None };

@@ -159,3 +159,80 @@ fn broken_files() {
         assert_eq!((credentials.len(), harvest.reports[0].up), (1, false), "{name}");
     }
 }
+
+/// A home that keeps its login as `store` says, and a keyring that gives this answer to the one right question.
+fn kept(store: &str, answer: &str) -> Home {
+    let mut home = Home::new();
+    home.write(".codex/config.toml", format!("model = \"x\"\ncli_auth_credentials_store = \"{store}\"\n[a]\nb = 1\n"));
+    let real = home.path(".codex").canonicalize().unwrap();
+    let account = keyring::short_hash(real.to_str().unwrap(), 16);
+    let script = format!("[ \"$*\" = 'search service Codex Auth username cli|{account}' ] || exit 9\n{answer}");
+    keyring::tests::stand_in(&mut home, "secret-tool", &script);
+    home
+}
+
+fn on_linux(home: &Home) -> (Vec<Credential>, Harvest) {
+    let harvest = home.with_scene(|scene, harvest| read_on(Platform::Linux, scene, harvest));
+    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+}
+
+fn item(text: &str) -> String {
+    format!("printf '%s\\n' '[/x/1]' 'label = l' 'secret = {text}' 'created = 2026-11-02'")
+}
+
+#[test]
+fn a_login_in_the_keyring() {
+    for store in ["keyring", "auto"] {
+        let end = now() + Span::days(9);
+        let home = kept(store, &item(&file(&access(end), "rt_x", "")));
+        let (credentials, harvest) = on_linux(&home);
+        let [credential] = credentials.as_slice() else { panic!("{store}: {credentials:?}") };
+        assert_eq!((credential.id.as_str(), credential.clocks.access_expires), ("codex:default", Some(end)));
+        assert_eq!((&credential.origin.path, credential.condition.clone()), (&None, Condition::Present));
+        assert!(harvest.findings.is_empty() && harvest.reports[0].up && harvest.found[0].secret.is_some());
+    }
+}
+
+#[test]
+fn a_keyring_that_does_not_give_it() {
+    let locked = on_linux(&kept("keyring", &item("")));
+    assert!(matches!(&locked.0[0].condition, Condition::Unreadable(why) if why.contains("locked")), "{:?}", locked.0);
+    assert!(locked.1.reports[0].up && locked.0[0].declared_in_use == Some(false), "it alarms nobody");
+    assert!(on_linux(&kept("keyring", "")).0.is_empty(), "logged out");
+    assert!(on_linux(&kept("auto", "")).0.is_empty());
+    let broken = on_linux(&kept("keyring", &item("rt_secret")));
+    assert_eq!(broken.0[0].condition, Condition::Damaged("keyring item Codex Auth is not JSON".to_owned()));
+    let encrypted = kept("keyring", "");
+    encrypted.write(".codex/secrets/codex_auth.age", "age");
+    assert!(
+        matches!(&on_linux(&encrypted).0[0].condition, Condition::Unreadable(why) if why.contains("codex_auth.age"))
+    );
+    let mut nobody = kept("keyring", &item("{}"));
+    nobody.env.set("DBUS_SESSION_BUS_ADDRESS", "");
+    assert!(matches!(&on_linux(&nobody).0[0].condition, Condition::Unreadable(why) if why.contains("no session")));
+}
+
+#[test]
+fn the_file_counts_by_where_logins_are_kept() {
+    let text = file(&access(now()), "rt_file", "");
+    let asked = ": >\"$HOME/asked\"";
+    for (store, used, asks) in [
+        ("file", None, false),
+        ("auto", None, false),
+        ("nonsense", None, false),
+        ("ephemeral", Some(false), false),
+        ("keyring", Some(false), true),
+    ] {
+        let home = kept(store, asked);
+        home.write(PLACE, &text);
+        let (credentials, _) = on_linux(&home);
+        assert_eq!((credentials.len(), credentials[0].declared_in_use), (1, used), "{store}");
+        let id = if used.is_none() { "codex:default" } else { "codex:auth.json/default" };
+        assert_eq!(credentials[0].id.as_str(), id, "{store}: the keyring may have one of that name");
+        assert_eq!(home.path("asked").exists(), asks, "{store}");
+    }
+    let plain = Home::new();
+    plain.write(".codex/config.toml", "[broken");
+    plain.write(PLACE, &text);
+    assert_eq!(on_linux(&plain).0[0].declared_in_use, None);
+}

@@ -6,6 +6,7 @@
 
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Writer};
 use super::login::{Format, LoginFile};
 use super::{Found, Harvest, Scene, Source, bases, json};
 use crate::domain::{Condition, Kind, Renewal};
@@ -126,8 +127,8 @@ fn logins(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, h
         let (Some(host_of), Some(login)) = (field("host"), field("login")) else { continue };
         let key = format!("{host_of}:{login}");
         if !shown.contains(&key) {
-            let why = format!("it is kept in the keyring (service copilot-cli, account {key})");
-            harvest.found.push(in_keyring(file, (&key, PROVIDER), login, why));
+            let item = Item { service: "copilot-cli", account: Some(&key), writer: Writer::Node };
+            harvest.found.push(in_keyring(file, (&key, PROVIDER), (&item, login), scene));
             shown.push(key);
         }
     }
@@ -162,14 +163,29 @@ fn host(key: &str) -> &str {
     bare.split([':', '/']).next().unwrap_or_default()
 }
 
-/// A token that its owner's file says is in the keyring: there, and not read here.
-pub(super) fn in_keyring(file: &LoginFile, (profile, provider): (&str, &str), account: &str, why: String) -> Found {
-    let mut found = file.found(profile, provider, Kind::Token, Condition::Unreadable(why));
+/// A token that its owner's file says is in the keyring.
+pub(super) fn in_keyring(
+    file: &LoginFile,
+    (profile, provider): (&str, &str),
+    (item, user): (&Item<'_>, &str),
+    scene: &Scene<'_>,
+) -> Found {
+    let mut found = match keyring::ask(item, scene.env) {
+        Answer::Found(token) if !token.is_blank() => file.key(profile, provider, Kind::Token, token, scene),
+        Answer::Found(_) => file.found(profile, provider, Kind::Token, Condition::Blanked),
+        // Its file is not sure to be right, nor are we about the item's name.
+        Answer::Absent => {
+            let why = format!("its file says that it is in the keyring, which has no service {} for it", item.service);
+            file.sealed(profile, provider, why)
+        }
+        Answer::Unreadable(why) => file.locked(profile, provider, why),
+    };
     let credential = &mut found.credential;
+    credential.kind = Kind::Token;
     credential.renewal = Renewal::Manual;
     // No permission on the file would help.
     credential.origin.path = None;
-    credential.account = Some(account.to_owned());
+    credential.account = Some(user.to_owned());
     found
 }
 

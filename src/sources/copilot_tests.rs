@@ -104,8 +104,8 @@ fn the_command_line() {
     assert_eq!((found[1].account.as_deref(), &found[1].condition), (Some("octo"), &Condition::Present));
     assert_eq!(found[1].fix, "Run `copilot`, then /login.");
     assert!(harvest.found[0].secret.is_none() && harvest.found[1].secret.is_some());
-    let keyring = "it is kept in the keyring (service copilot-cli, account https://github.com:two)";
-    assert_eq!(found[2].condition, Condition::Unreadable(keyring.to_owned()));
+    let keyring = "it is kept in the keyring (service copilot-cli, account https://github.com:two), and ";
+    assert!(matches!(&found[2].condition, Condition::Unreadable(why) if why.starts_with(keyring)));
     assert!(found[2].origin.path.is_none() && found[1].notes.is_empty());
 
     home.env.set("GH_TOKEN", "ghp_x");
@@ -145,4 +145,18 @@ fn the_command_lines_odd_shapes() {
         let harvest = read(text);
         assert_eq!((harvest.found.len(), harvest.findings.len()), (found, findings), "{text}");
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_in_the_keyring() {
+    let mut home = Home::new();
+    home.write(".copilot/config.json", r#"{"loggedInUsers":[{"host":"https://github.com","login":"me"}]}"#);
+    let question = "service copilot-cli account https://github.com:me";
+    keyring::tests::holds(&mut home, question, "gho_x");
+    let harvest = home.read(&CopilotCli);
+    let [found] = harvest.found.as_slice() else { panic!("{}", harvest.found.len()) };
+    assert_eq!(found.secret.as_ref().map(crate::domain::Secret::expose), Some("gho_x"));
+    assert_eq!((found.credential.kind, found.credential.account.as_deref()), (Kind::Token, Some("me")));
+    assert_eq!(found.credential.origin.path, None);
 }

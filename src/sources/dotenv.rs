@@ -1,5 +1,5 @@
 //! `.env` files: those beside the gateways' stores, those that `monitor.toml` names, and for interactive commands the one in
-//! the working directory. Only names that stand for providers are taken from any of them (DESIGN §5.9).
+//! the working directory (and `.env.local`). Only names that stand for providers are taken from any of them (DESIGN §5.9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -92,7 +92,8 @@ fn places(scene: &Scene<'_>) -> Vec<PathBuf> {
     let mut places: Vec<PathBuf> = state_dirs
         .map(|dir| dir.join(".env"))
         .chain(scene.dotenv.iter().cloned())
-        .chain(scene.cwd.map(|cwd| cwd.join(".env")))
+        // What `vercel env pull` writes stands in the second.
+        .chain(scene.cwd.into_iter().flat_map(|cwd| [cwd.join(".env"), cwd.join(".env.local")]))
         .collect();
     let mut seen = BTreeSet::new();
     places.retain(|path| seen.insert(path.clone()));
@@ -101,7 +102,7 @@ fn places(scene: &Scene<'_>) -> Vec<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::Home;
+    use super::super::testing::{Home, jwt};
     use super::*;
 
     #[test]
@@ -113,6 +114,7 @@ mod tests {
         );
         home.write("work/.env", "export GROQ_API_KEY='gsk'\nMISTRAL_API_KEY=\n");
         home.write("other/file", "XAI_API_KEY=xai-1\n");
+        home.write("work/.env.local", format!("VERCEL_OIDC_TOKEN=\"{}\"\n", jwt(r#"{"exp":1803859200}"#)));
         home.cwd = Some(home.path("work"));
         home.dotenv = vec![home.path("other/file"), home.path(".opensoul/.env")];
         let harvest = home.read(&Dotenv);
@@ -121,10 +123,14 @@ mod tests {
             "dotenv:~/.opensoul/.env#OPENAI_API_KEY",
             "dotenv:~/other/file#XAI_API_KEY",
             "dotenv:~/work/.env#GROQ_API_KEY",
+            "dotenv:~/work/.env.local#VERCEL_OIDC_TOKEN",
         ];
         assert_eq!(ids, expected);
         assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "two");
         assert_eq!(harvest.found[0].credential.notes, ["set on lines 1, 4; the last one counts"]);
+        let dated = &harvest.found[3].credential;
+        assert_eq!(dated.clocks.grant_expires.map(|end| end.timestamp()), Some(1_803_859_200));
+        assert_eq!(dated.fix, "vercel env pull");
         assert!(harvest.reports[0].up);
 
         home.cwd = None;

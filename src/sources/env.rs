@@ -19,7 +19,10 @@ impl Source for Env {
         }
         let before = harvest.found.len();
         let place = Place { source: self.name(), prefix: "env:".to_owned(), path: None, modified: None };
-        harvest.found.extend(scene.env.iter().filter_map(|(name, value)| variables::found(name, value, &place, scene)));
+        let of = |(name, value)| {
+            variables::found(name, value, &place, scene).or_else(|| variables::unknown(name, value, &place, scene))
+        };
+        harvest.found.extend(scene.env.iter().filter_map(of));
         let credentials = harvest.found.len() - before;
         harvest.reports.push(SourceReport {
             source: self.name().to_owned(),
@@ -66,5 +69,44 @@ mod tests {
 
         home.env_is_source = false;
         assert!(home.read(&Env).reports.is_empty());
+    }
+
+    #[test]
+    fn a_token_of_unknown_name_that_says_when_it_ends() {
+        let mut home = Home::new();
+        let dated = jwt(r#"{"exp":1803859200}"#);
+        for (name, value) in [
+            ("ACME_GATEWAY_TOKEN", dated.as_str()),
+            ("ACME_API_KEY", "sk-opaque"),
+            ("ACME_TICKET", dated.as_str()),
+            ("ACME_AUTH", &jwt("{}")),
+        ] {
+            home.env.set(name, value);
+        }
+        let harvest = home.read(&Env);
+        let [found] = harvest.found.as_slice() else { panic!("{}", harvest.found.len()) };
+        let credential = &found.credential;
+        assert_eq!(
+            (credential.id.as_str(), credential.provider.as_str()),
+            ("env:ACME_GATEWAY_TOKEN", "acme-gateway-token")
+        );
+        assert_eq!(credential.clocks.grant_expires.map(|end| end.timestamp()), Some(1_803_859_200));
+        assert_eq!(credential.declared_in_use, Some(false), "nobody is woken by what may be anything");
+        assert!(found.secret.is_none(), "it is sent nowhere");
+    }
+
+    #[test]
+    fn bedrock_keys() {
+        use base64::prelude::{BASE64_STANDARD, Engine};
+        let url = "bedrock.amazonaws.com/?Action=CallWithBearerToken&X-Amz-Date=20270110T080000Z&X-Amz-Expires=43200&Version=1";
+        let mut home = Home::new();
+        home.env.set("AWS_BEARER_TOKEN_BEDROCK", format!("bedrock-api-key-{}", BASE64_STANDARD.encode(url)));
+        let clocks = home.read(&Env).found[0].credential.clocks.clone();
+        let end: Option<Time> = "2027-01-10T20:00:00Z".parse().ok();
+        assert_eq!((clocks.grant_expires, clocks.grant_basis), (end, Some(Basis::Decoded)));
+        assert_eq!(clocks.issued, "2027-01-10T08:00:00Z".parse().ok());
+        home.env.set("AWS_BEARER_TOKEN_BEDROCK", format!("ABSK{}", "x".repeat(120)));
+        let long = home.read(&Env).found.remove(0).credential;
+        assert_eq!((long.clocks.grant_expires, long.notes.len()), (None, 1));
     }
 }

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Writer};
 use super::login::{Format, LoginFile, Shape};
-use super::{Harvest, Scene, Source, json};
+use super::{Found, Harvest, Scene, Source, json};
 use crate::domain::{Condition, Kind};
 use crate::formats::dates::Unit;
 use crate::formats::{jwt, provider_env};
@@ -86,18 +87,36 @@ fn active(dir: &Path) -> Option<String> {
 fn hidden(file: &LoginFile, dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
     let encrypted = dir.join("gemini-credentials.json");
     let forced = scene.env.get("GEMINI_FORCE_ENCRYPTED_FILE_STORAGE") == Some("true");
-    let why = if encrypted.symlink_metadata().is_ok() {
-        format!("it is encrypted by Gemini CLI, in {}", encrypted.display())
+    let mut found = if encrypted.symlink_metadata().is_ok() {
+        file.sealed("default", LOGIN, format!("it is encrypted by Gemini CLI, in {}", encrypted.display()))
     } else if forced && active(dir).is_some() {
-        "it is kept in the keyring (service gemini-cli-oauth, account main-account)".to_owned()
+        let item = Item { service: "gemini-cli-oauth", account: Some("main-account"), writer: Writer::Node };
+        match keyring::ask(&item, scene.env) {
+            Answer::Found(secret) => match json::object(secret.expose()) {
+                Ok(object) => in_item(file, object, scene, harvest),
+                Err(_) => file.sealed("default", LOGIN, "what the keyring has is not what Gemini CLI writes"),
+            },
+            // Logged out.
+            Answer::Absent => return,
+            Answer::Unreadable(why) => file.locked("default", LOGIN, why),
+        }
     } else {
         return;
     };
-    let mut found = file.found("default", LOGIN, Kind::Oauth, Condition::Unreadable(why));
-    // No permission on any file would help.
-    found.credential.origin.path = None;
     found.credential.account = active(dir);
     harvest.found.push(found);
+}
+
+/// The same login under other names; some versions put it one level down.
+fn in_item(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) -> Found {
+    const ITEM: Shape =
+        Shape { access: "accessToken", refresh: "refreshToken", expires: Some(("expiresAt", Unit::Milliseconds)) };
+    if let Some(Value::Object(inner)) = object.remove("token") {
+        object = inner;
+    }
+    let mut found = file.oauth("default", LOGIN, &mut object, (&ITEM, ""), scene, harvest);
+    found.credential.origin.path = None;
+    found
 }
 
 fn keys(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {

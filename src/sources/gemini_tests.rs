@@ -157,3 +157,28 @@ fn conditions_and_odd_dates() {
 fn broken_files() {
     breaks(&Gemini, PLACE, true);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_login_in_the_keyring() {
+    let end: crate::domain::Time = "2027-01-10T13:00:00Z".parse().unwrap();
+    let token = format!(r#"{{"accessToken":"ya29","refreshToken":"1//r","expiresAt":{}}}"#, end.timestamp_millis());
+    for (item, condition) in [
+        (token.clone(), Condition::Present),
+        (format!(r#"{{"serverName":"x","token":{token}}}"#), Condition::Present),
+        (r#"{"token":{"accessToken":"","refreshToken":""}}"#.to_owned(), Condition::Blanked),
+        ("nonsense".to_owned(), Condition::Unreadable("what the keyring has is not what Gemini CLI writes".to_owned())),
+    ] {
+        let mut home = Home::new();
+        home.write(".gemini/google_accounts.json", r#"{"active":"me@x.org","old":[]}"#);
+        home.write(".gemini/settings.json", r#"{"security":{"auth":{"selectedType":"oauth-personal"}}}"#);
+        home.env.set("GEMINI_FORCE_ENCRYPTED_FILE_STORAGE", "true");
+        keyring::tests::holds(&mut home, "service gemini-cli-oauth account main-account", &item);
+        let harvest = home.read(&Gemini);
+        let [found] = harvest.found.as_slice() else { panic!("{item}: {}", harvest.found.len()) };
+        assert_eq!((&found.credential.condition, &found.credential.origin.path), (&condition, &None), "{item}");
+        let expected = (condition == Condition::Present).then_some(end);
+        assert_eq!(found.credential.clocks.access_expires, expected, "{item}");
+        assert_eq!(found.credential.account.as_deref(), Some("me@x.org"));
+    }
+}

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::copilot::{at_host, in_keyring};
 use super::json::{self, Field};
+use super::keyring::{Item, Writer};
 use super::login::{Format, LoginFile};
 use super::{Harvest, Scene, Source, bases};
 use crate::domain::{Condition, Kind};
@@ -80,12 +81,15 @@ fn logins(file: &LoginFile, host: &str, mut entry: Map<String, Value>, scene: &S
                 plain(Condition::Damaged(what))
             }
             Field::Absent => {
-                let why = format!("it is kept in the keyring (service gh:{host}, account {user})");
-                in_keyring(file, (&profile, PROVIDER), &user, why)
+                let service = format!("gh:{host}");
+                let item = Item { service: &service, account: Some(&user), writer: Writer::Go };
+                at_host(in_keyring(file, (&profile, PROVIDER), (&item, &user), scene), host)
             }
         };
         let credential = &mut found.credential;
-        credential.fix = format!("gh auth login --hostname {}", super::shell_word(host));
+        if !matches!(credential.condition, Condition::Unreadable(_)) {
+            credential.fix = format!("gh auth login --hostname {}", super::shell_word(host));
+        }
         credential.account = Some(user).filter(|user| !user.is_empty());
         if !is_active {
             credential.declared_in_use = Some(false);

@@ -47,7 +47,8 @@ fn places_and_the_environment() {
 #[test]
 fn shapes_of_an_entry() {
     let keyring = |user: &str| {
-        Condition::Unreadable(format!("it is kept in the keyring (service gh:github.com, account {user})"))
+        let why = "and there is no session to ask it in (DBUS_SESSION_BUS_ADDRESS is not set)";
+        Condition::Unreadable(format!("it is kept in the keyring (service gh:github.com, account {user}), {why}"))
     };
     let damaged = |what: &str| Condition::Damaged(what.to_owned());
     let table = [
@@ -94,4 +95,23 @@ fn the_tools_own_traces_say_that_it_is_used() {
     assert_eq!(changed(&home), Time::from(old));
     home.write(".local/state/gh/state.yml", "");
     assert!(changed(&home) > Time::from(old));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_token_in_the_keyring() {
+    let mut home = Home::new();
+    home.write(PLACE, "github.com: {user: o, users: {o: {}}}");
+    let question = "service gh:github.com username o";
+    super::super::keyring::tests::holds(&mut home, question, "go-keyring-base64:Z2hvX3g=");
+    let (credential, harvest) = only(&home, &Gh);
+    assert_eq!((&credential.condition, credential.origin.path.clone()), (&Condition::Present, None));
+    assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "gho_x");
+    assert_eq!((credential.renewal, credential.declared_in_use), (Renewal::Manual, None));
+    super::super::keyring::tests::holds(&mut home, question, "");
+    let (locked, _) = only(&home, &Gh);
+    assert!(matches!(&locked.condition, Condition::Unreadable(why) if why.contains("locked")));
+    assert!(locked.fix.contains("unlocked") && locked.declared_in_use == Some(false));
+    super::super::keyring::tests::holds(&mut home, "service other", "x");
+    assert!(matches!(&only(&home, &Gh).0.condition, Condition::Unreadable(why) if why.contains("has no service")));
 }

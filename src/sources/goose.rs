@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Writer};
 use super::login::{Format, LoginFile};
 use super::{Harvest, Scene, Source};
-use crate::domain::{Environment, Kind};
+use crate::domain::{Environment, Kind, Secret};
 use crate::formats::{provider_env, provider_id};
 
 /// See the module.
@@ -49,12 +50,42 @@ impl Source for Goose {
             && let Some(provider) = keyed_provider(&object, scene.env)
             && !written.contains(&provider)
         {
-            let why = "it is kept in the keyring (service goose, account secrets)";
-            let mut found = config.sealed("keyring", &provider, why);
+            from_keyring(&config, &provider, scene, harvest);
+        }
+        config.close(harvest);
+    }
+}
+
+/// One item holds all names, as an object.
+fn from_keyring(config: &LoginFile, provider: &str, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let item = Item { service: "goose", account: Some("secrets"), writer: Writer::Rust };
+    match keyring::ask(&item, scene.env) {
+        Answer::Found(secret) => match super::json::object(secret.expose()) {
+            Ok(object) => {
+                for (name, value) in object {
+                    let (Some(provider), Value::String(value)) = (provider_env::provider_of(&name), value) else {
+                        continue;
+                    };
+                    let key = Secret::new(value);
+                    if !key.is_blank() {
+                        let mut found = config.key(&name, provider, provider_env::kind_of(&name), key, scene);
+                        found.credential.origin.path = None;
+                        harvest.found.push(found);
+                    }
+                }
+            }
+            Err(_) => {
+                let why = "the item goose of the keyring is not what goose writes";
+                harvest.found.push(config.sealed("keyring", provider, why));
+            }
+        },
+        // It has no key there; it may have one in its own environment.
+        Answer::Absent => {}
+        Answer::Unreadable(why) => {
+            let mut found = config.locked("keyring", provider, why);
             found.credential.kind = Kind::ApiKey;
             harvest.found.push(found);
         }
-        config.close(harvest);
     }
 }
 
@@ -156,5 +187,29 @@ mod tests {
         }
         let harvest = Home::new().read(&Goose);
         assert!(harvest.found.is_empty() && harvest.findings.is_empty());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_item_of_the_keyring() {
+        use super::super::keyring::tests::holds;
+        let question = "service goose username secrets";
+        let shown = |secret: &str, question: &str| {
+            let mut home = Home::new();
+            home.write(CONFIG, "GOOSE_PROVIDER: openai\n");
+            holds(&mut home, question, secret);
+            let harvest = home.read(&Goose);
+            let shown = harvest.found.iter().map(|found| {
+                assert_eq!(found.credential.origin.path, None);
+                (found.credential.id.to_string(), found.secret.as_ref().map(|secret| secret.expose().to_owned()))
+            });
+            shown.collect::<Vec<_>>()
+        };
+        let item = r#"{"OPENAI_API_KEY":"sk-1","GROQ_API_KEY":"","OTHER":"x","XAI_API_KEY":7}"#;
+        let expected = [("goose:OPENAI_API_KEY".to_owned(), Some("sk-1".to_owned()))];
+        assert_eq!(shown(item, question), expected);
+        assert_eq!(shown("", question), [("goose:keyring".to_owned(), None)], "locked");
+        assert_eq!(shown("nonsense", question), [("goose:keyring".to_owned(), None)]);
+        assert!(shown(item, "service other").is_empty());
     }
 }

@@ -10,6 +10,11 @@ use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{self, Date, Unit};
 use crate::formats::json5;
 
+/// What is wrong with a file of which there is nothing yet …
+pub const EMPTY: &str = "is empty";
+/// … and with one of which only the beginning is there.
+pub const CUT_OFF: &str = "ends too early: it was cut off";
+
 /// Parses a whole file that must hold one object.
 ///
 /// # Errors
@@ -19,14 +24,14 @@ pub fn object(text: &str) -> Result<Map<String, Value>, Trouble> {
     // Editors on Windows add a mark in front; the owners' own readers skip it as well.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if text.trim().is_empty() {
-        return broken("is empty", Some((1, 1)));
+        return broken(EMPTY, Some((1, 1)));
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => broken("is JSON, but not an object", Some((1, 1))),
         Err(error) => {
             let why = match error.classify() {
-                serde_json::error::Category::Eof => "ends too early: it was cut off",
+                serde_json::error::Category::Eof => CUT_OFF,
                 _ if text.contains('\0') => "is not JSON: binary data",
                 _ => "is not JSON",
             };

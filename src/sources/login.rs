@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -51,6 +52,8 @@ pub(super) struct LoginFile {
     profile: String,
     /// A file that holds much else: nothing is lost with it, so it is not shown as a login when it is broken.
     settings: bool,
+    /// Not a file, but an item of the keyring.
+    keyring: bool,
     modified: Option<Time>,
     signs: Vec<PathBuf>,
     /// The newest of the signs; looked at only when there is a credential, since most tools are not installed.
@@ -82,6 +85,7 @@ impl LoginFile {
             fix,
             profile: "default".to_owned(),
             settings: false,
+            keyring: false,
             modified: None,
             signs: Vec::new(),
             alive: OnceCell::new(),
@@ -89,6 +93,12 @@ impl LoginFile {
             up: true,
             before: (0, 0),
         }
+    }
+
+    /// The item of the keyring with this service, which stands for a file.
+    pub fn keyring(source: &'static str, provider: &'static str, service: &str, fix: impl Into<String>) -> Self {
+        let place = PathBuf::from(format!("keyring item {service}"));
+        Self { keyring: true, ..Self::new(source, provider, place, fix) }
     }
 
     /// A file of settings that may hold keys among other things.
@@ -128,20 +138,31 @@ impl LoginFile {
     /// in every case.
     pub fn open(&mut self, format: Format, harvest: &mut Harvest) -> Option<Map<String, Value>> {
         self.before = (harvest.found.len(), harvest.findings.len());
-        let trouble = match files::read(&self.path, LIMIT) {
-            Ok(None) => return None,
-            Ok(Some(contents)) => {
-                self.modified = contents.modified;
-                self.text = contents.text;
-                match parse(&self.text, format) {
-                    Ok(object) => return Some(object),
-                    Err(trouble) => trouble,
-                }
-            }
-            Err(trouble) => trouble,
-        };
-        self.broken(&trouble, harvest);
-        None
+        settled(|| self.read(format), || std::thread::sleep(MOMENT)).unwrap_or_else(|trouble| {
+            self.broken(&trouble, harvest);
+            None
+        })
+    }
+
+    fn read(&mut self, format: Format) -> Result<Option<Map<String, Value>>, Trouble> {
+        let Some(contents) = files::read(&self.path, LIMIT)? else { return Ok(None) };
+        self.modified = contents.modified;
+        self.text = contents.text;
+        parse(&self.text, format).map(Some)
+    }
+
+    /// The same for what the keyring holds.
+    pub fn open_text(&mut self, text: &Secret, harvest: &mut Harvest) -> Option<Map<String, Value>> {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        self.text = Zeroizing::new(text.expose().to_owned());
+        parse(&self.text, Format::Json).map_err(|trouble| self.broken(&trouble, harvest)).ok()
+    }
+
+    /// Shows a login that the keyring does not give away. From a service or over ssh that may be so for ever, and nobody is at
+    /// fault: it alarms nobody, neither as a login nor as a source that cannot be read.
+    pub fn withheld(&mut self, why: String, harvest: &mut Harvest) {
+        self.before = (harvest.found.len(), harvest.findings.len());
+        harvest.found.push(self.locked("default", &self.provider, why));
     }
 
     /// The same for a database.
@@ -248,9 +269,7 @@ impl LoginFile {
         let mut found = self.found(profile, provider, kind, Condition::Present);
         let credential = &mut found.credential;
         credential.renewal = if kind == Kind::ApiKey { Renewal::None } else { Renewal::Manual };
-        if let Some(claims) = jwt::claims(&key) {
-            super::decoded(credential, &claims);
-        }
+        super::decode(credential, &key);
         credential.fingerprint = scene.key.fingerprint(&key);
         found.secret = Some(key);
         found
@@ -324,6 +343,14 @@ impl LoginFile {
         found
     }
 
+    /// A login that the keyring does not give away now.
+    pub fn locked(&self, profile: &str, provider: &str, why: String) -> Found {
+        let mut found = self.sealed(profile, provider, why);
+        found.credential.fix =
+            "Look from your own session, with the keyring unlocked: the login itself may be fine.".to_owned();
+        found
+    }
+
     /// A finding about something in this file that cannot be what it should be.
     pub fn damaged(&self, key: &str, what: &str) -> Finding {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", self.path.display()), &self.fix)
@@ -332,6 +359,7 @@ impl LoginFile {
 
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
+        let path = (!self.keyring).then(|| self.path.clone());
         let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
         let credential = Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
@@ -339,7 +367,7 @@ impl LoginFile {
             profile: profile.to_owned(),
             kind,
             agent: None,
-            origin: Origin { source: self.source.to_owned(), path: Some(self.path.clone()), modified: self.modified },
+            origin: Origin { source: self.source.to_owned(), path, modified: self.modified },
             owner: Owner::Tool,
             renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
             condition,
@@ -355,6 +383,21 @@ impl LoginFile {
             notes: Vec::new(),
         };
         Found { credential, secret: None }
+    }
+}
+
+/// How long an owner that writes in place needs from emptying its file to its last byte.
+const MOMENT: Duration = Duration::from_millis(20);
+
+/// Reads again, after a pause, what is empty or breaks off: most owners rename a whole file into place, and some rewrite it
+/// under our eyes. What breaks off the second time is broken.
+fn settled<T>(mut read: impl FnMut() -> Result<T, Trouble>, pause: impl FnOnce()) -> Result<T, Trouble> {
+    match read() {
+        Err(trouble) if trouble.why == json::EMPTY || trouble.why == json::CUT_OFF => {
+            pause();
+            read()
+        }
+        settled => settled,
     }
 }
 
@@ -421,4 +464,31 @@ pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harv
     paths.sort();
     harvest.report(source, dir.to_owned(), up, 0);
     paths
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file with these contents, one after the other, and how often it was read.
+    fn reading(contents: &[&str]) -> (Result<Map<String, Value>, String>, usize) {
+        let (index, reads) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let read = || {
+            reads.set(reads.get() + 1);
+            parse(contents[index.get()], Format::Json)
+        };
+        let result = settled(read, || index.set(index.get() + 1));
+        (result.map_err(|trouble| trouble.why), reads.get())
+    }
+
+    #[test]
+    fn what_is_rewritten_while_it_is_read_is_read_again() {
+        for begun in ["", "{\"a\":", "{\"a\":1,\n"] {
+            let (result, reads) = reading(&[begun, "{\"a\":2}"]);
+            assert_eq!((result.map(|object| object["a"].clone()), reads), (Ok(Value::from(2)), 2), "{begun}");
+        }
+        assert_eq!(reading(&["", ""]), (Err(json::EMPTY.to_owned()), 2), "it stays empty");
+        assert_eq!(reading(&["nonsense", "{}"]).1, 1, "what is no beginning is not waited for");
+        assert_eq!(reading(&["{}"]).1, 1);
+    }
 }

@@ -6,21 +6,26 @@
 pub mod aider;
 pub mod amp;
 pub mod antigravity;
+pub mod aws;
+pub mod azure;
 mod bases;
 pub mod claude_code;
 pub mod cline;
 pub mod cliproxyapi;
+mod cloud;
 pub mod codebuff;
 pub mod codex;
 pub mod continue_dev;
 pub mod copilot;
 pub mod crush;
 pub mod cursor;
+pub mod databricks;
 pub mod declared;
 pub mod devin;
 pub mod dotenv;
 pub mod env;
 pub mod factory;
+pub mod gcloud;
 pub mod gemini;
 pub mod gh;
 pub mod goose;
@@ -29,6 +34,7 @@ pub mod hermes;
 pub mod huggingface;
 pub mod iflow;
 mod json;
+mod keyring;
 pub mod kimi;
 pub mod kiro;
 pub mod litellm;
@@ -36,6 +42,7 @@ pub mod llm;
 pub mod llxprt;
 mod login;
 mod models;
+pub mod mounted;
 pub mod ollama;
 pub mod opencode;
 pub mod opensoul;
@@ -44,6 +51,7 @@ pub mod qwen;
 mod reference;
 mod retired;
 mod sqlite;
+pub mod startup;
 #[cfg(test)]
 mod testing;
 mod variables;
@@ -53,10 +61,10 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
-use crate::domain::{Basis, Credential, Environment, Finding, FingerprintKey, Renewal, Secret, SourceReport, Time};
+use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
+use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
-use crate::formats::jwt;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -70,6 +78,8 @@ pub struct Scene<'a> {
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.
     pub dotenv: &'a [PathBuf],
+    /// Folders of secrets, one file for each, from `monitor.toml`.
+    pub secrets: &'a [PathBuf],
     /// Settings of LiteLLM proxies from `monitor.toml`.
     pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
@@ -161,6 +171,11 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(qwen::Qwen),
         Box::new(aider::Aider),
         Box::new(amp::Amp),
+        Box::new(aws::Aws),
+        Box::new(aws::AwsSso),
+        Box::new(azure::Azure),
+        Box::new(databricks::Databricks),
+        Box::new(gcloud::Gcloud),
         Box::new(cline::Cline),
         Box::new(continue_dev::Continue),
         Box::new(crush::Crush),
@@ -180,6 +195,8 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(ollama::Ollama),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
+        Box::new(mounted::Mounted),
+        Box::new(startup::Startup),
         Box::new(declared::Declared),
     ]
 }
@@ -221,16 +238,10 @@ fn distinct(found: &mut [Found]) {
     }
 }
 
-/// A bearer token that says itself when it ends: nobody renews that one, a person replaces it.
-fn decoded(credential: &mut Credential, claims: &jwt::Claims) {
-    let fields = [("exp", &claims.expires), ("iat", &claims.issued)];
-    let odd = fields.into_iter().filter_map(|(name, date)| Some(format!("{name} of the token {}", date.remark()?)));
-    credential.notes.extend(odd);
-    if let Some(end) = claims.expires.at() {
-        credential.renewal = Renewal::Manual;
-        credential.clocks.grant_expires = Some(end);
-        credential.clocks.grant_basis = Some(Basis::Decoded);
-        credential.clocks.issued = claims.issued.at();
+/// A secret that says itself when it ends: nobody renews that one, a person replaces it.
+fn decode(credential: &mut Credential, secret: &Secret) {
+    if let Some(bearer) = bearer::read(secret) {
+        bearer.apply(credential);
     }
 }
 

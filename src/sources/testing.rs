@@ -15,6 +15,7 @@ pub(super) struct Home {
     pub env_is_source: bool,
     pub cwd: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
+    pub secrets: Vec<PathBuf>,
     pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
 }
@@ -33,7 +34,8 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
-        Self { dir, env, env_is_source: true, cwd: None, dotenv: Vec::new(), litellm: Vec::new(), declared: Vec::new() }
+        let (dotenv, litellm, secrets, declared) = Default::default();
+        Self { dir, env, env_is_source: true, cwd: None, dotenv, litellm, secrets, declared }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -68,9 +70,14 @@ impl Home {
     }
 
     pub fn read(&self, source: &dyn Source) -> Harvest {
+        self.with_scene(|scene, harvest| source.read(scene, harvest))
+    }
+
+    /// For what reads otherwise than a source does.
+    pub fn with_scene(&self, read: impl FnOnce(&Scene<'_>, &mut Harvest)) -> Harvest {
         self.seen(|scene| {
             let mut harvest = Harvest::default();
-            source.read(scene, &mut harvest);
+            read(scene, &mut harvest);
             harvest
         })
     }
@@ -87,6 +94,7 @@ impl Home {
             preferred: None,
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
+            secrets: &self.secrets,
             litellm: &self.litellm,
             declared: &self.declared,
             now: now(),

@@ -9,7 +9,7 @@ use super::{Found, Harvest, Scene, json, opencode};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Secret, Selection, Time,
 };
-use crate::formats::{jwt, provider_env};
+use crate::formats::{bearer, provider_env};
 
 /// Where a variable was found.
 pub(super) struct Place<'a> {
@@ -30,7 +30,49 @@ pub(super) fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_
     if secret.is_blank() {
         return None;
     }
-    let kind = provider_env::kind_of(name);
+    Some(credential(name, provider, provider_env::kind_of(name), secret, place, scene))
+}
+
+/// The credential in a file that is named after a known variable and holds nothing but its value.
+pub(super) fn in_file(name: &str, secret: Secret, place: &Place<'_>, scene: &Scene<'_>) -> Found {
+    let blank = secret.is_blank();
+    let provider = provider_env::provider_of(name).unwrap_or("unknown");
+    let mut found = credential(name, provider, provider_env::kind_of(name), secret, place, scene);
+    if let Some(path) = place.path {
+        found.credential.fix = format!("{}, then write it to {}.", get(name, provider), path.display());
+    }
+    if blank {
+        found.credential.condition = Condition::Absent("the file is empty".to_owned());
+        found.secret = None;
+    }
+    found
+}
+
+/// What a name must end in to stand for a secret at all.
+const SECRETS: [&str; 4] = ["KEY", "TOKEN", "SECRET", "AUTH"];
+
+/// The token in a variable whose name we do not know: shown only if it says itself when it ends. Whose it is, and whether
+/// anybody calls a model with it, is not known: it counts as unused, so its end is information and wakes nobody.
+pub(super) fn unknown(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_>) -> Option<Found> {
+    let named_so = SECRETS.iter().any(|ending| name.ends_with(ending));
+    // A JWT begins with an object in base64: most values are passed over without a look.
+    if !named_so || provider_env::provider_of(name).is_some() || !value.trim_start().starts_with("ey") {
+        return None;
+    }
+    let secret = Secret::new(value.trim().to_owned());
+    bearer::read(&secret)?.expires?;
+    let provider = name.to_lowercase().replace('_', "-");
+    let mut found = credential(name, &provider, Kind::Token, secret, place, scene);
+    found.credential.declared_in_use = Some(false);
+    found.credential.notes.push("not a name that we know: listed because it says itself when it ends".to_owned());
+    found.credential.fix =
+        format!("Get a new token from its issuer, then set {name} where this environment comes from.");
+    // Nobody may send it anywhere.
+    found.secret = None;
+    Some(found)
+}
+
+fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Place<'_>, scene: &Scene<'_>) -> Found {
     let mut credential = Credential {
         id: CredentialId(format!("{}{name}", place.prefix)),
         provider: provider.to_owned(),
@@ -56,10 +98,16 @@ pub(super) fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_
         fix: fix(name, provider, place),
         notes: Vec::new(),
     };
-    if let Some(claims) = jwt::claims(&secret) {
-        super::decoded(&mut credential, &claims);
+    super::decode(&mut credential, &secret);
+    Found { credential, secret: Some(secret) }
+}
+
+/// How a new one is made.
+fn get(name: &str, provider: &str) -> String {
+    match name {
+        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
+        _ => format!("Make a new key at {provider}"),
     }
-    Some(Found { credential, secret: Some(secret) })
 }
 
 /// The keys among the variables that a tool sets for itself; `profile` goes before their names in ids, `key` is where they
@@ -98,11 +146,10 @@ pub(super) fn of_tool(
 
 /// A command, or a sentence that begins with a capital letter.
 fn fix(name: &str, provider: &str, place: &Place<'_>) -> String {
-    let get = match name {
-        "CLAUDE_CODE_OAUTH_TOKEN" | "ANTHROPIC_OAUTH_TOKEN" => "Run `claude setup-token`".to_owned(),
-        "VERCEL_OIDC_TOKEN" => return "vercel env pull".to_owned(),
-        _ => format!("Make a new key at {provider}"),
-    };
+    if name == "VERCEL_OIDC_TOKEN" {
+        return "vercel env pull".to_owned();
+    }
+    let get = get(name, provider);
     match place.path {
         Some(path) => format!("{get}, then set {name} in {}.", path.display()),
         None => format!("{get}, then set {name} where this environment comes from."),

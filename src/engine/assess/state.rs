@@ -1,6 +1,8 @@
 //! The state of one credential by itself: what is there > a conclusive verdict > the grant's end > an overdue renewal > the
 //! access token's end (DESIGN §7, *precedence*). How much it matters is decided in [`super::blast_radius`].
 
+use std::fmt;
+
 use chrono::{Datelike, Timelike};
 
 use super::overdue;
@@ -283,7 +285,7 @@ fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, end: Option<En
 /// Nothing speaks against it: says why we believe that.
 fn works(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: &mut Reading) {
     let clocks = &credential.clocks;
-    let mut because = Vec::new();
+    let mut because = Vec::with_capacity(3);
     if let Some((verdict, of)) = facts.verdict.filter(|(verdict, _)| verdict.kind == VerdictKind::Accepted) {
         because.push(answer(&credential.provider, "accepted it", verdict, of));
     }
@@ -339,7 +341,17 @@ fn apart(span: Span) -> String {
 }
 
 /// An instant in a `because` line: absolute and in UTC, because lines are stored and travel.
-pub(super) fn when(time: Time) -> String {
-    // By hand, because a pattern would be read anew for each of ten thousand credentials.
-    format!("{:04}-{:02}-{:02} {:02}:{:02} UTC", time.year(), time.month(), time.day(), time.hour(), time.minute())
+pub(super) fn when(time: Time) -> When {
+    When(time)
+}
+
+/// See [`when`]. Written by hand, because a pattern would be read anew for each of ten thousand credentials.
+pub(super) struct When(Time);
+
+impl fmt::Display for When {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(time) = self;
+        let (year, month, day) = (time.year(), time.month(), time.day());
+        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", time.hour(), time.minute())
+    }
 }

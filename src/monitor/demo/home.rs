@@ -79,7 +79,9 @@ impl Home {
     pub fn furnish(&self, sinks: &Sinks, secret: &str, now: Time) -> io::Result<()> {
         let (mail, hook, secret_file) = (&sinks.mail, &sinks.hook, self.secret());
         let config = format!(
-            r#"[schedule]
+            r#"[sources]
+secrets = []
+[schedule]
 status = "1s"
 probe = "15s"
 

@@ -1,5 +1,6 @@
 //! Lines for people: widths, wrapping, times near and far.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use crate::domain::{Span, Time};
@@ -11,11 +12,17 @@ pub(in crate::output) fn columns(text: &str) -> usize {
             | 0xfe30..=0xfe6f | 0xff00..=0xff60 | 0xffe0..=0xffe6 | 0x1f300..=0x1faff | 0x20000..=0x3fffd)
     };
     let none = |c: char| matches!(c as u32, 0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f);
+    if text.is_ascii() {
+        return text.len();
+    }
     text.chars().map(|c| if none(c) { 0 } else { 1 + usize::from(wide(c)) }).sum()
 }
 
 /// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
-pub(in crate::output) fn clean(text: &str) -> String {
+pub(in crate::output) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.contains(char::is_control) {
+        return text.into();
+    }
     text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
 }
 

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 
 use crate::domain::Zone;
@@ -139,21 +140,21 @@ impl Page<'_> {
         let style = if quiet { Style::new().dimmed() } else { state_style(judgement.state, judgement.severity) };
         let when = self.when(assessed);
         let word = judgement.state.word();
-        let pad = if when.is_empty() { String::new() } else { " ".repeat(16 - word.len()) };
-        let state = format!("{style}{word}{style:#}{pad}");
         let size = columns(&id);
-        if self.options.width >= TABLE && size <= column && column + 20 + columns(&when) <= self.options.width {
-            out.push_str(&format!("  {id}{}  {state}{when}\n", " ".repeat(column - size)));
-        } else {
-            out.push_str(&format!("  {id}\n    {style}{word}{style:#}"));
-            let apart = if when.is_empty() { "" } else { "  " };
-            if self.options.width >= 6 + columns(word) + columns(&when) {
-                out.push_str(&format!("{apart}{when}\n"));
+        let fits =
+            if self.options.width >= TABLE && size <= column && column + 20 + columns(&when) <= self.options.width {
+                let pad = if when.is_empty() { 0 } else { 16 - word.len() };
+                let gap = column - size;
+                writeln!(out, "  {id}{:gap$}  {style}{word}{style:#}{:pad$}{when}", "", "")
+            } else if self.options.width >= 6 + columns(word) + columns(&when) {
+                let apart = if when.is_empty() { "" } else { "  " };
+                writeln!(out, "  {id}\n    {style}{word}{style:#}{apart}{when}")
             } else {
-                out.push('\n');
+                let written = writeln!(out, "  {id}\n    {style}{word}{style:#}");
                 wrap(out, &when, self.options.width, 4);
-            }
-        }
+                written
+            };
+        fits.expect("a text takes whatever is written");
         if assessed.copy_of.is_some() || judgement.severity == Severity::None {
             return;
         }
@@ -172,7 +173,8 @@ impl Page<'_> {
 
     /// A sentence is wrapped; a command stays on one line, so that it can be copied whole.
     fn fix(&self, out: &mut String, fix: &str) {
-        let fix = clean(&shortened(fix, self.options.home));
+        let fix = shortened(fix, self.options.home);
+        let fix = clean(&fix);
         if !is_command(&fix) {
             wrap(out, &format!("Fix: {fix}"), self.options.width, 4);
         } else {
@@ -203,7 +205,7 @@ impl Page<'_> {
             text = if text.is_empty() { proof } else { format!("{text}, {proof}") };
         }
         if let Some(original) = &assessed.copy_of {
-            text = format!("copy of {}", clean(original.as_str()));
+            text = ["copy of ", &clean(original.as_str())].concat();
         } else if !judgement.in_use {
             text = if text.is_empty() { "unused".to_owned() } else { format!("{text}, unused") };
         }
@@ -225,7 +227,7 @@ impl Page<'_> {
         let age = if now - verdict.at < Span::minutes(1) { "now".to_owned() } else { relative(verdict.at, now) };
         let left = assessed.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref()).map(|balance| {
             let unit = balance.currency.as_deref().unwrap_or_default();
-            clean(format!(", {:.2} {unit}", balance.amount).trim_end())
+            clean(format!(", {:.2} {unit}", balance.amount).trim_end()).into_owned()
         });
         Some(format!("{word} {age}{}", left.unwrap_or_default()))
     }

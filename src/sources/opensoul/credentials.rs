@@ -1,5 +1,6 @@
 //! Stored profiles and keys of a gateway's config as credentials: what is there, when it ends, who renews it.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::locate::AGENT_OF_VARIABLE;
@@ -10,7 +11,7 @@ use crate::domain::{
 use crate::formats::auth_store::{Expires, FENCE, Profile, ProfileType, Usage};
 use crate::formats::eligibility::{Shown, can_refresh};
 use crate::formats::installation::{AgentStore, EnvKey, Installation, Layer};
-use crate::sources::{Found, decoded, shell_word};
+use crate::sources::{Found, decode, shell_word};
 
 /// A number of milliseconds as an instant; `None` for what cannot be a date.
 #[expect(clippy::cast_possible_truncation, reason = "checked to be in range")]
@@ -142,7 +143,7 @@ pub fn profile(
     };
     let milliseconds = |value: Option<f64>| value.and_then(instant);
     let credential = Credential {
-        id: CredentialId(format!("{word}:{}/{}", owner.agent, profile.id)),
+        id: CredentialId([word, ":", &owner.agent, "/", &profile.id].concat()),
         provider: provider.to_owned(),
         profile: profile.id.clone(),
         kind,
@@ -183,18 +184,19 @@ fn bench(usage: &Usage) -> Option<Bench> {
 
 fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
     // Without `--agent` the gateway means main, or what the variable names.
-    let agent = if ["main", AGENT_OF_VARIABLE].contains(&agent) {
-        String::new()
-    } else {
-        format!(" --agent {}", shell_word(agent))
+    let (flag, agent) = match agent {
+        "main" | AGENT_OF_VARIABLE => ("", Cow::Borrowed("")),
+        agent => (" --agent ", shell_word(agent)),
     };
-    let place = format!("--provider {} --profile-id {}{agent}", shell_word(provider), shell_word(&profile.id));
     match profile.kind {
-        ProfileType::Token if provider == "anthropic" => {
-            format!("claude setup-token && opensoul models auth paste-token {place}")
+        ProfileType::Token => {
+            let first = if provider == "anthropic" { "claude setup-token && " } else { "" };
+            let (provider, id) = (shell_word(provider), shell_word(&profile.id));
+            // One piece of the right size: there is one for each of ten thousand profiles.
+            let paste = "opensoul models auth paste-token --provider ";
+            [first, paste, &provider, " --profile-id ", &id, flag, &agent].concat()
         }
-        ProfileType::Token => format!("opensoul models auth paste-token {place}"),
-        ProfileType::Oauth => format!("opensoul models auth login --provider {}", shell_word(provider)),
+        ProfileType::Oauth => ["opensoul models auth login --provider ", &shell_word(provider)].concat(),
         ProfileType::ApiKey => "opensoul configure".to_owned(),
     }
 }
@@ -289,9 +291,7 @@ pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, 
 impl Found {
     fn with(mut self, secret: &Secret, key: &FingerprintKey) -> Self {
         self.credential.fingerprint = key.fingerprint(secret);
-        if let Some(claims) = crate::formats::jwt::claims(secret) {
-            decoded(&mut self.credential, &claims);
-        }
+        decode(&mut self.credential, secret);
         self.secret = Some(Secret::new(secret.expose().to_owned()));
         self
     }

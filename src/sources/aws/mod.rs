@@ -1,0 +1,115 @@
+//! AWS: keys in `~/.aws/credentials` ([`keys`]), single sign-on ([`sso`]), and what the command line derives from either
+//! ([`cache`]). One owner, one configuration: `~/.aws/config` tells which profile a command must name.
+//!
+//! `credential_process` and the command line itself are never run, and no key is sent anywhere: requests to AWS are signed,
+//! and a key that signs is no bearer token.
+
+mod cache;
+mod keys;
+mod sso;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::cloud::AWS;
+use super::{Harvest, Scene, Source};
+use crate::files;
+use crate::formats::ini;
+
+/// The gateways' name for models behind AWS.
+const BEDROCK: &str = "amazon-bedrock";
+/// A directory with more files than this is no cache of sessions.
+const MANY: usize = 256;
+
+/// Single sign-on.
+pub struct AwsSso;
+
+impl Source for AwsSso {
+    fn name(&self) -> &'static str {
+        sso::NAME
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let first = harvest.found.len();
+        sso::read(&directory(scene).join("sso/cache"), scene, harvest);
+        AWS.judge_use(first, scene, harvest);
+    }
+}
+
+/// Keys and what is derived.
+pub struct Aws;
+
+impl Source for Aws {
+    fn name(&self) -> &'static str {
+        keys::NAME
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let first = harvest.found.len();
+        keys::read(scene, harvest);
+        cache::roles(&directory(scene).join("cli/cache"), scene, harvest);
+        let login = ["AWS_LOGIN_CACHE_DIRECTORY", "AWS_LOGIN_IN_CACHE_DIRECTORY"];
+        let login = login.into_iter().find_map(|name| scene.env.get(name)).map(|dir| scene.env.expand(dir));
+        cache::logins(&login.unwrap_or_else(|| directory(scene).join("login/cache")), scene, harvest);
+        AWS.judge_use(first, scene, harvest);
+    }
+}
+
+fn directory(scene: &Scene<'_>) -> PathBuf {
+    scene.env.home().join(".aws")
+}
+
+/// The `.json` files of a cache, in order.
+fn cached(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries
+        .take(MANY)
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .collect();
+    paths.sort();
+    paths
+}
+
+/// `~/.aws/config`, for the words of commands only: whatever is wrong with it is no news.
+struct Config(Map<String, Value>);
+
+impl Config {
+    fn read(scene: &Scene<'_>) -> Self {
+        let own = scene.env.get("AWS_CONFIG_FILE").map(|path| scene.env.expand(path));
+        Self(ini::parse(&files::text(&own.unwrap_or_else(|| directory(scene).join("config")))))
+    }
+
+    /// The text of a field of a section.
+    fn field(&self, section: &str, name: &str) -> Option<&str> {
+        self.0.get(section)?.get(name)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    /// Each section that begins with this word, by its own name; `default` needs no word.
+    fn named<'a>(&'a self, word: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+        self.0.keys().filter_map(move |section| {
+            if word == "profile" && section == "default" {
+                return Some(("default", section.as_str()));
+            }
+            let name = section.strip_prefix(word)?.strip_prefix([' ', '\t'])?;
+            Some((name.trim().trim_matches('"'), section.as_str()))
+        })
+    }
+
+    /// The options that make a command speak of the profile with this value, shortest first.
+    fn profile_with(&self, field: &str, value: &str) -> Option<&str> {
+        self.named("profile").find(|(_, section)| self.field(section, field) == Some(value)).map(|(name, _)| name)
+    }
+}
+
+/// ` --profile NAME`, or nothing for the default one.
+fn profile_option(name: Option<&str>) -> String {
+    match name {
+        None | Some("default") => String::new(),
+        Some(name) => format!(" --profile {}", super::shell_word(name)),
+    }
+}

@@ -1,0 +1,147 @@
+//! Keys in the start-up files of shells and in `~/.config/environment.d`: `export NAME=value` of known names, literal values
+//! only ([`shell_startup`]).
+//!
+//! Is it honest to list them? The file does hold the key: an old one stays there for years, and whoever replaces a key must know
+//! of the place. But who gets it depends on how a shell was started, and no service does. So they are listed, with their copies
+//! and dates, and never counted: not as used, not as what a gateway could take, not as the reserve of another key. Where a
+//! running shell or gateway has the same key, it is counted there, and this is a copy of it.
+
+use std::path::{Path, PathBuf};
+
+use super::variables::{self, Place};
+use super::{Found, Harvest, Scene, Source};
+use crate::domain::Selection;
+use crate::files::{self, LIMIT};
+use crate::formats::shell_startup::{self, Shell};
+use crate::formats::{provider_env, systemd_unit};
+
+/// See the module.
+pub struct Startup;
+
+const POSIX: [&str; 3] = [".profile", ".bash_profile", ".bashrc"];
+const ZSH: [&str; 3] = [".zshenv", ".zprofile", ".zshrc"];
+const FISH: &str = "fish/config.fish";
+
+impl Source for Startup {
+    fn name(&self) -> &'static str {
+        "startup"
+    }
+
+    fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let home = scene.env.home();
+        let zsh = scene.env.get("ZDOTDIR").map_or_else(|| home.clone(), |dir| scene.env.expand(dir));
+        let config = super::bases::config(scene.env);
+        for path in POSIX.iter().map(|name| home.join(name)).chain(ZSH.iter().map(|name| zsh.join(name))) {
+            self.file(path, |text| shell(text, Shell::Posix), scene, harvest);
+        }
+        self.file(config.join(FISH), |text| shell(text, Shell::Fish), scene, harvest);
+        for path in configurations(&config.join("environment.d")) {
+            self.file(path, environment_d, scene, harvest);
+        }
+    }
+}
+
+type Pairs = Vec<(String, String)>;
+
+fn shell(text: &str, shell: Shell) -> Pairs {
+    shell_startup::exports(text, shell).into_iter().map(|(name, (value, _))| (name, value)).collect()
+}
+
+/// What is computed from other variables is passed over.
+fn environment_d(text: &str) -> Pairs {
+    systemd_unit::parse_environment_file(text).into_iter().filter(|(_, value)| !value.contains('$')).collect()
+}
+
+fn configurations(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    paths.sort();
+    paths
+}
+
+impl Startup {
+    fn file(&self, path: PathBuf, read: impl Fn(&str) -> Pairs, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let (contents, trouble) = match files::read_lines(&path, LIMIT) {
+            Ok(None) => return,
+            Ok(Some((contents, _))) => (Some(contents), None),
+            Err(trouble) => (None, Some(trouble)),
+        };
+        let before = harvest.found.len();
+        if let Some(contents) = &contents {
+            let prefix = format!("dotenv:{}#", path.display());
+            let place = Place { source: self.name(), prefix, path: Some(&path), modified: contents.modified };
+            // A replaced byte is not part of the value that was meant.
+            let pairs = read(&contents.text).into_iter().filter(|(_, value)| !value.contains('\u{fffd}'));
+            harvest.found.extend(pairs.filter_map(|(name, value)| found(&name, &value, &place, scene)));
+        }
+        if let Some(trouble) = &trouble {
+            let fix = format!("Make {} a readable text file.", path.display());
+            harvest.findings.push(trouble.finding(&path, &fix));
+        }
+        let credentials = harvest.found.len() - before;
+        harvest.report(self.name(), path, trouble.is_none(), credentials);
+    }
+}
+
+fn found(name: &str, value: &str, place: &Place<'_>, scene: &Scene<'_>) -> Option<Found> {
+    provider_env::provider_of(name)?;
+    let mut found = variables::found(name, value, place, scene)?;
+    found.credential.selection = Selection::Excluded("only what this file starts has it".to_owned());
+    found.credential.declared_in_use = Some(false);
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Home;
+    use super::*;
+
+    fn read(home: &Home) -> (Vec<String>, Harvest) {
+        let harvest = home.read(&Startup);
+        (harvest.found.iter().map(|found| home.relative(found.credential.id.as_str())).collect(), harvest)
+    }
+
+    #[test]
+    fn known_names_with_literal_values() {
+        let mut home = Home::new();
+        home.write(".bashrc", "export PATH=/bin:x\nexport OPENAI_API_KEY='sk-1'\nexport GROQ_API_KEY=$(pass groq)\n");
+        home.write(".zshrc", "export ANTHROPIC_API_KEY=sk-ant-api03-x\nexport XAI_API_KEY=\n");
+        home.write(".config/fish/config.fish", "set -gx MISTRAL_API_KEY m\n");
+        home.write(".config/environment.d/10-keys.conf", "ZAI_API_KEY=z\nVENICE_API_KEY=${OTHER}\n");
+        home.write(".config/environment.d/notes", "COHERE_API_KEY=c\n");
+        home.write(".profile", b"export DEEPSEEK_API_KEY=a\xffb\nexport FIREWORKS_API_KEY=f\n");
+        let (ids, harvest) = read(&home);
+        let expected = [
+            "dotenv:~/.profile#FIREWORKS_API_KEY",
+            "dotenv:~/.bashrc#OPENAI_API_KEY",
+            "dotenv:~/.zshrc#ANTHROPIC_API_KEY",
+            "dotenv:~/.config/fish/config.fish#MISTRAL_API_KEY",
+            "dotenv:~/.config/environment.d/10-keys.conf#ZAI_API_KEY",
+        ];
+        assert_eq!(ids, expected);
+        let credential = &harvest.found[1].credential;
+        assert_eq!((credential.origin.source.as_str(), credential.declared_in_use), ("startup", Some(false)));
+        assert!(matches!(credential.selection, Selection::Excluded(_)), "no gateway's reserve");
+        assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-1");
+        assert!(harvest.findings.is_empty() && harvest.reports[0].up);
+        assert_eq!((harvest.reports[0].looked.len(), harvest.reports[0].credentials), (5, 5));
+        home.env.set("ZDOTDIR", home.path("zsh").to_str().unwrap());
+        assert_eq!(read(&home).0.len(), 4);
+    }
+
+    #[test]
+    fn without_any_nothing_is_reported() {
+        let (ids, harvest) = read(&Home::new());
+        assert!(ids.is_empty() && harvest.reports.is_empty());
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_said() {
+        let home = Home::new();
+        std::fs::create_dir_all(home.path(".bashrc")).unwrap();
+        home.write(".zshenv", "export OPENAI_API_KEY=a\n");
+        let (ids, harvest) = read(&home);
+        assert_eq!((ids.len(), harvest.findings[0].id.as_str(), harvest.reports[0].up), (1, "store.unreadable", false));
+    }
+}
