@@ -21,8 +21,8 @@ use super::observation::Observation;
 use super::policy::Thresholds;
 use super::tiers;
 use crate::domain::{
-    Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Owner, Renewal, Selection, Severity, Snapshot, Time,
-    Verdict,
+    Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Owner, Renewal, Selection, Severity,
+    Snapshot, Time, Verdict,
 };
 use copies::Secrets;
 use state::{End, Facts, Reading};

@@ -11,7 +11,8 @@ async fn ask_43_a_key_that_works_and_a_gateway_that_has_benched_it_are_told_apar
     let home = Home::new().await;
     let (id, secret) = ("opensoul:main/anthropic:default", "sk-ant-api03-Zq7Wv8-1");
     let until = home.after(hours(20));
-    let usage = json!({ "anthropic:default": { "disabledUntil": until.timestamp_millis(), "disabledReason": "billing" } });
+    let usage =
+        json!({ "anthropic:default": { "disabledUntil": until.timestamp_millis(), "disabledReason": "billing" } });
     home.file(GATEWAY, &models("anthropic/claude-sonnet-4-5", &[]));
     home.file(STORE, &store_with([("anthropic:default", key("anthropic", secret))], usage));
     // The account was topped up: the key works.
@@ -54,7 +55,12 @@ async fn ask_44_an_expired_token_is_never_a_matter_of_money() {
     for (name, status, body, state) in [
         ("e", 401, r#"{"error":{"message":"OAuth token has expired."}}"#, State::Expired),
         ("a", 401, r#"{"error":{"message":"Invalid bearer token"}}"#, State::Rejected),
-        ("b", 400, r#"{"error":{"message":"Your credit balance is too low to access the Anthropic API."}}"#, State::Billing),
+        (
+            "b",
+            400,
+            r#"{"error":{"message":"Your credit balance is too low to access the Anthropic API."}}"#,
+            State::Billing,
+        ),
     ] {
         let secret = setup_token(&format!("class-{name}"));
         home.file(STORE, &store([("anthropic:default", token("anthropic", &secret, Some(home.after(days(300)))))]));

@@ -199,10 +199,13 @@ async fn ask_27_who_is_told_of_what_can_be_chosen() {
                   [[routes]]\nproviders = [\"openai\"]\nseverity = [\"critical\"]\nreceivers = [\"team\"]\n";
     let home = Home::with(&(hook("me") + &hook("team") + routes), &[]).await;
     home.file(CLAUDE, &claude_emptied());
-    home.file(STORE, &store([
-        ("openai:default", token("openai", "t-1", Some(home.ago(hours(1))))),
-        ("mistral:default", token("mistral", "t-2", Some(home.ago(hours(1))))),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            ("openai:default", token("openai", "t-1", Some(home.ago(hours(1))))),
+            ("mistral:default", token("mistral", "t-2", Some(home.ago(hours(1))))),
+        ]),
+    );
     home.cycle().await;
     let of = |message: &opensoul::domain::Notification| {
         let subjects: Vec<&str> = message.items.iter().map(|item| item.subject.as_str()).collect();
@@ -210,7 +213,11 @@ async fn ask_27_who_is_told_of_what_can_be_chosen() {
     };
     let mut sent: Vec<String> = home.sent().iter().map(of).collect();
     sent.sort();
-    assert_eq!(sent, ["me: claude-code:default", "team: opensoul:main/openai:default"], "and nobody asked for the third");
+    assert_eq!(
+        sent,
+        ["me: claude-code:default", "team: opensoul:main/openai:default"],
+        "and nobody asked for the third"
+    );
 }
 
 #[tokio::test]
@@ -259,14 +266,21 @@ async fn ask_30_every_broken_credential_says_what_to_run() {
     home.file(CLAUDE, &claude_emptied());
     home.file(CODEX, r#"{"OPENAI_API_KEY":null,"tokens":null}"#);
     let revoked = setup_token("gone");
-    home.file(STORE, &store([
-        ("anthropic:default", token("anthropic", &revoked, Some(home.after(days(200))))),
-        ("openai-codex:default", json!({ "type": "oauth", "provider": "openai-codex", "access": "", "refresh": "" })),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            ("anthropic:default", token("anthropic", &revoked, Some(home.after(days(200))))),
+            (
+                "openai-codex:default",
+                json!({ "type": "oauth", "provider": "openai-codex", "access": "", "refresh": "" }),
+            ),
+        ]),
+    );
     let body = r#"{"type":"error","error":{"type":"permission_error","message":"OAuth token has been revoked. Please obtain a new token."}}"#;
     home.says(CLAUDE_USAGE, &revoked, 403, body);
     let seen = home.ask().await;
-    let paste = "claude setup-token && opensoul models auth paste-token --provider anthropic --profile-id anthropic:default";
+    let paste =
+        "claude setup-token && opensoul models auth paste-token --provider anthropic --profile-id anthropic:default";
     for (id, state, fix) in [
         ("claude-code:default", State::Missing, "claude auth login"),
         ("codex:default", State::Missing, "codex login"),
@@ -285,11 +299,14 @@ async fn ask_30_every_broken_credential_says_what_to_run() {
 async fn ask_31_the_end_is_a_metric() {
     let home = Home::new().await;
     let (gone, coming) = (home.ago(days(1)), home.after(days(9)));
-    home.file(STORE, &store([
-        ("anthropic:gone", token("anthropic", "t-1", Some(gone))),
-        ("anthropic:coming", token("anthropic", "t-2", Some(coming))),
-        ("openai:none", key("openai", "sk-proj-1")),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            ("anthropic:gone", token("anthropic", "t-1", Some(gone))),
+            ("anthropic:coming", token("anthropic", "t-2", Some(coming))),
+            ("openai:none", key("openai", "sk-proj-1")),
+        ]),
+    );
     let text = home.cycle().await.metrics();
     let name = "opensoul_credential_expiration_timestamp_seconds{";
     let value = |id: &str| {

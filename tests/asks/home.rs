@@ -12,8 +12,8 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity, Snapshot,
-    Span, State, Time, Zone,
+    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity,
+    Snapshot, Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
 use opensoul::export::metrics::snapshot_text;
@@ -149,7 +149,8 @@ impl Home {
         write(dir.path(), ".config/opensoul/monitor.toml", &toml, now);
         let home = dir.path().to_str().unwrap();
         let mut env = Environment::default();
-        for (name, value) in [&[("HOME", home)], vars].concat() {
+        let bin = format!("{home}/bin");
+        for (name, value) in [&[("HOME", home), ("PATH", bin.as_str())], vars].concat() {
             env.set(name, value);
         }
         let ground = ground(&env, now);
@@ -217,14 +218,7 @@ impl Home {
     }
 
     /// The same with headers.
-    pub fn says_with(
-        &self,
-        question: Question,
-        key: &str,
-        status: u16,
-        headers: &[(&str, &str)],
-        body: &str,
-    ) -> &Self {
+    pub fn says_with(&self, question: Question, key: &str, status: u16, headers: &[(&str, &str)], body: &str) -> &Self {
         let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let header = format!("{}{key}", question.1);
         let place = format!("{}{header}", question.0);

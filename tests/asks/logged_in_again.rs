@@ -13,10 +13,13 @@ async fn ask_46_the_alarm_carries_the_way_back_to_whoever_can_take_it() {
     };
     let route = "[[routes]]\nsubjects = [\"opensoul:*\"]\nreceivers = [\"owner\"]\n";
     let home = Home::with(&(hook("owner") + &hook("other") + route), &[]).await;
-    home.file(STORE, &store([(
-        "openai-codex:default",
-        json!({ "type": "oauth", "provider": "openai-codex", "access": "", "refresh": "" }),
-    )]));
+    home.file(
+        STORE,
+        &store([(
+            "openai-codex:default",
+            json!({ "type": "oauth", "provider": "openai-codex", "access": "", "refresh": "" }),
+        )]),
+    );
     home.cycle().await;
     let sent = home.sent();
     let [message] = &sent[..] else { panic!("{sent:#?}") };
@@ -39,7 +42,8 @@ async fn ask_47_the_tools_login_and_the_gateways_are_two() {
     assert_eq!(seen.fix(gateway), "opensoul models auth login --provider openai-codex");
     assert_eq!(home.told(), [format!("critical CredentialMissing {gateway}")]);
     // And the other way round.
-    home.later(hours(1)).file(STORE, &store([("openai-codex:default", oauth("openai-codex", "g", home.after(days(5))))]));
+    home.later(hours(1))
+        .file(STORE, &store([("openai-codex:default", oauth("openai-codex", "g", home.after(days(5))))]));
     home.file(CODEX, r#"{"OPENAI_API_KEY":null,"tokens":null}"#);
     let seen = home.cycle().await;
     seen.is(gateway, State::Ok, Severity::None).is(tool, State::Missing, Severity::Critical);
@@ -56,10 +60,15 @@ async fn ask_48_agents_that_were_left_behind_are_named() {
     }
     let seen = home.cycle().await;
     assert!(seen.findings("credential.stale-copy").is_empty(), "all alike: nobody was left behind");
-    home.later(hours(1)).file(STORE, &store([("anthropic:default", token("anthropic", "t-new", Some(home.after(days(300)))))]));
+    home.later(hours(1))
+        .file(STORE, &store([("anthropic:default", token("anthropic", "t-new", Some(home.after(days(300)))))]));
     let seen = home.cycle().await;
     let finding = seen.finding("credential.stale-copy");
-    assert!(finding.message.contains("works in main and is still the old one in mail and stocks"), "{}", finding.message);
+    assert!(
+        finding.message.contains("works in main and is still the old one in mail and stocks"),
+        "{}",
+        finding.message
+    );
     for agent in ["stocks", "mail"] {
         assert!(finding.fix.contains(&format!("--agent {agent}")), "{}", finding.fix);
         assert_eq!(seen.of(&format!("opensoul:{agent}/anthropic:default")).judgement.state, State::Expired);
@@ -79,9 +88,14 @@ async fn ask_49_the_command_that_replaces_a_setup_token_is_printed() {
     let profile = token("anthropic", &setup_token("a"), Some(home.ago(hours(1))));
     home.file(STORE, &store([("anthropic:work", profile)]));
     let seen = home.cycle().await;
-    let command = "claude setup-token && opensoul models auth paste-token --provider anthropic --profile-id anthropic:work";
+    let command =
+        "claude setup-token && opensoul models auth paste-token --provider anthropic --profile-id anthropic:work";
     let line = format!("Run: {command}");
-    assert!(seen.text().lines().any(|text| anstream::adapter::strip_str(text).to_string().trim() == line), "{}", seen.text());
+    assert!(
+        seen.text().lines().any(|text| anstream::adapter::strip_str(text).to_string().trim() == line),
+        "{}",
+        seen.text()
+    );
     assert!(home.letters()[0].contains(command));
     // What works needs none.
     let fine = token("anthropic", &setup_token("b"), Some(home.after(days(300))));
@@ -96,7 +110,11 @@ async fn ask_50_a_variable_that_goes_before_a_login_is_said() {
     home.file(".gemini/oauth_creds.json", &login.to_string());
     let seen = home.person(&[("GEMINI_API_KEY", "AIza-other")]).await;
     let finding = seen.finding("login.overridden");
-    assert!(finding.message.contains("GEMINI_API_KEY") && finding.message.contains("without a terminal"), "{}", finding.message);
+    assert!(
+        finding.message.contains("GEMINI_API_KEY") && finding.message.contains("without a terminal"),
+        "{}",
+        finding.message
+    );
     assert!(finding.fix.contains("unset GEMINI_API_KEY"));
     let seen = home.person(&[]).await;
     assert!(seen.findings("login.overridden").is_empty());
@@ -108,22 +126,46 @@ async fn ask_50_a_variable_that_goes_before_a_login_is_said() {
     assert!(seen.fix("gemini-cli:default").contains("gemini"), "{}", seen.fix("gemini-cli:default"));
 }
 
+/// A `secret-tool` that prints the file `keyring` of this home. A shell writes it: nobody that another test starts in this
+/// process may hold it open when it is run.
+fn keyring(home: &Home, prints: &str) {
+    home.file("keyring", prints);
+    let script = format!("#!/bin/sh\nexec /bin/cat {}\n", home.path("keyring").display());
+    let write = "mkdir -p \"${2%/*}\" && printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
+    let program = home.path("bin/secret-tool");
+    let done = std::process::Command::new("/bin/sh").args(["-c", write, "sh", &script]).arg(program).status();
+    assert!(done.unwrap().success());
+}
+
 #[tokio::test]
 async fn ask_51_what_is_in_a_locked_keyring_is_unreadable_and_not_missing() {
-    let home = Home::new().await;
-    home.file(".config/gh/hosts.yml", "github.com:\n    git_protocol: https\n    users:\n        me:\n    user: me\n");
+    let hosts = "github.com:\n    git_protocol: https\n    users:\n        me:\n    user: me\n";
     let id = "gh:github.com/me";
-    for _ in 0..3 {
-        let seen = home.cycle().await;
-        assert_eq!(seen.of(id).judgement.state, State::Unreadable);
-        assert!(seen.because(id).contains("keyring"), "{}", seen.because(id));
-        assert!(!seen.text().contains("missing"), "{}", seen.text());
-        home.later(hours(1));
+    // Without a session, as over ssh; and in one whose keyring is locked.
+    for vars in [&[][..], &[("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere")]] {
+        let home = Home::with("[probe]\nstatus_pages = false\n", vars).await;
+        if !vars.is_empty() && cfg!(target_os = "linux") {
+            keyring(&home, "[/7]\nlabel = GitHub CLI\nsecret = \ncreated = 2026-11-01 09:00:00\n");
+        }
+        home.file(".config/gh/hosts.yml", hosts);
+        for _ in 0..3 {
+            let seen = home.cycle().await;
+            assert_eq!(seen.of(id).judgement.state, State::Unreadable);
+            assert!(seen.because(id).contains("keyring"), "{}", seen.because(id));
+            assert!(!seen.text().contains("missing"), "{}", seen.text());
+            home.later(hours(1));
+        }
+        assert!(home.told().is_empty(), "that is no alarm: its own tool can open it");
+        // Unlocked, it is read.
+        if !vars.is_empty() && cfg!(target_os = "linux") {
+            assert!(home.cycle().await.because(id).contains("locked"));
+            home.file("keyring", "[/7]\nlabel = GitHub CLI\nsecret = gho_Zq7Wv8\ncreated = 2026-11-01 09:00:00\n");
+            assert_eq!(home.cycle().await.of(id).judgement.state, State::Static);
+        }
+        // Logged out is another thing.
+        home.later(hours(1)).file(".config/gh/hosts.yml", "github.com:\n    user: me\n    oauth_token: \"\"\n");
+        assert_eq!(home.cycle().await.of(id).judgement.state, State::Missing);
     }
-    assert!(home.told().iter().all(|line| !line.contains("critical") && !line.contains("Missing")));
-    // Logged out is another thing.
-    home.file(".config/gh/hosts.yml", "github.com:\n    user: me\n    oauth_token: \"\"\n");
-    assert_eq!(home.cycle().await.of(id).judgement.state, State::Missing);
 }
 
 #[tokio::test]
@@ -148,13 +190,20 @@ async fn ask_52_a_key_in_the_body_of_an_error_goes_nowhere() {
 #[tokio::test]
 async fn ask_53_how_long_it_lasts_is_seen_at_a_glance() {
     let home = Home::new().await;
-    home.file(STORE, &store([("anthropic:default", token("anthropic", "t-1", Some(home.after(hours(6) + chrono::TimeDelta::minutes(40)))))]));
+    home.file(
+        STORE,
+        &store([(
+            "anthropic:default",
+            token("anthropic", "t-1", Some(home.after(hours(6) + chrono::TimeDelta::minutes(40)))),
+        )]),
+    );
     let seen = home.cycle().await;
-    assert!(seen.text().contains("in 6 h (2026-12-01 18:40"), "{}", seen.text());
+    assert!(seen.text().contains("in 6 h 40 min (2026-12-01 18:40"), "{}", seen.text());
     assert!(home.letters()[0].contains("in 6 h 40 min, 2026-12-01 18:40 UTC"));
     assert_eq!(seen.exit(), 2);
     // A year is no matter for anybody.
-    home.later(hours(1)).file(STORE, &store([("anthropic:default", token("anthropic", "t-2", Some(home.after(days(300)))))]));
+    home.later(hours(1))
+        .file(STORE, &store([("anthropic:default", token("anthropic", "t-2", Some(home.after(days(300)))))]));
     let seen = home.cycle().await;
     assert!(seen.text().contains("ok") && seen.text().contains("in 300 d"), "{}", seen.text());
     assert_eq!(seen.exit(), 0);

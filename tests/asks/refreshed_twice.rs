@@ -95,11 +95,15 @@ async fn ask_35_looking_and_asking_refreshes_and_writes_nothing() {
     let soon = home.after(hours(30));
     home.file(CLAUDE, &claude("a", soon, Some(home.after(days(25)))));
     home.file(CODEX, &codex("b", soon, home.ago(days(9))));
-    home.file(STORE, &store([
-        ("openai:default", key("openai", "sk-proj-Zq7Wv8-1")),
-        ("openai-codex:default", oauth("openai-codex", "c", home.ago(days(3)))),
-    ]));
-    let entry = json!({ "type": "oauth", "access": "o", "refresh": "o-r", "expires": home.ago(hours(1)).timestamp_millis() });
+    home.file(
+        STORE,
+        &store([
+            ("openai:default", key("openai", "sk-proj-Zq7Wv8-1")),
+            ("openai-codex:default", oauth("openai-codex", "c", home.ago(days(3)))),
+        ]),
+    );
+    let entry =
+        json!({ "type": "oauth", "access": "o", "refresh": "o-r", "expires": home.ago(hours(1)).timestamp_millis() });
     home.file(".local/share/opencode/auth.json", &json!({ "anthropic": entry }).to_string());
     home.file(".pi/agent/auth.json", &json!({ "openai-codex": entry }).to_string());
     home.says(CLAUDE_USAGE, &setup_token("a"), 200, CLAUDE_YES);
@@ -110,7 +114,10 @@ async fn ask_35_looking_and_asking_refreshes_and_writes_nothing() {
         home.later(hours(2)).ask().await;
     }
     let asked = home.asked();
-    assert!(asked.len() >= 12 && asked.iter().all(|one| one.starts_with("GET /") && !one.contains("token")), "{asked:?}");
+    assert!(
+        asked.len() >= 12 && asked.iter().all(|one| one.starts_with("GET /") && !one.contains("token")),
+        "{asked:?}"
+    );
     let questions: std::collections::BTreeSet<&str> = asked.iter().map(String::as_str).collect();
     assert_eq!(questions, ["GET /api/oauth/usage", "GET /models", "GET /wham/usage"].into());
     assert_eq!(home.tree(), before, "every byte, and when it was changed");
@@ -164,7 +171,8 @@ async fn ask_37_switching_between_accounts_is_no_race() {
 #[tokio::test]
 async fn ask_38_logins_of_mcp_servers_are_not_taken_for_the_tools_own() {
     let home = Home::new().await;
-    let mcp = json!({ "server|1": { "serverName": "server", "accessToken": "m", "refreshToken": "mr", "expiresAt": 1 } });
+    let mcp =
+        json!({ "server|1": { "serverName": "server", "accessToken": "m", "refreshToken": "mr", "expiresAt": 1 } });
     home.file(CLAUDE, &json!({ "mcpOAuth": mcp }).to_string());
     let seen = home.cycle().await;
     assert!(seen.snapshot.credentials.is_empty(), "no login, and no broken one");

@@ -103,10 +103,16 @@ async fn ask_04_a_stale_mirror_is_judged_at_the_login_it_mirrors() {
 async fn ask_05_the_old_login_beside_a_new_setup_token_is_no_alarm() {
     let home = Home::new().await;
     let old = "opensoul:main/anthropic:old";
-    home.file(STORE, &store([
-        ("anthropic:old", json!({ "type": "oauth", "provider": "anthropic", "access": "a", "expires": 1_700_000_000_000_i64 })),
-        ("anthropic:default", token("anthropic", &setup_token("new"), None)),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            (
+                "anthropic:old",
+                json!({ "type": "oauth", "provider": "anthropic", "access": "a", "expires": 1_700_000_000_000_i64 }),
+            ),
+            ("anthropic:default", token("anthropic", &setup_token("new"), None)),
+        ]),
+    );
     let config = |order: serde_json::Value| {
         let model = json!({ "model": { "primary": "anthropic/claude-sonnet-4-5" } });
         json!({ "agents": { "defaults": model }, "auth": { "order": order } }).to_string()
@@ -122,7 +128,12 @@ async fn ask_05_the_old_login_beside_a_new_setup_token_is_no_alarm() {
     seen.is(old, State::Expired, Severity::Warning);
     assert!(seen.provider("anthropic").0.is_usable() && seen.exit() == 0);
     // The token dies too: now the provider is dead.
-    home.says(CLAUDE_USAGE, &setup_token("new"), 401, r#"{"error":{"type":"authentication_error","message":"Invalid bearer token"}}"#);
+    home.says(
+        CLAUDE_USAGE,
+        &setup_token("new"),
+        401,
+        r#"{"error":{"type":"authentication_error","message":"Invalid bearer token"}}"#,
+    );
     let seen = home.later(hours(2)).ask().await;
     seen.is("opensoul:main/anthropic:default", State::Rejected, Severity::Critical);
     assert_eq!((seen.exit(), seen.provider("anthropic").1), (1, 0));
@@ -150,10 +161,13 @@ async fn ask_07_a_stale_profile_that_nothing_uses_does_not_fail_the_check() {
     let home = Home::new().await;
     let stale = "opensoul:main/anthropic:default";
     home.file(GATEWAY, &models("openai/gpt-5", &[]));
-    home.file(STORE, &store([
-        ("openai:default", key("openai", "sk-proj-1")),
-        ("anthropic:default", token("anthropic", "t-1", Some(home.ago(days(9))))),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            ("openai:default", key("openai", "sk-proj-1")),
+            ("anthropic:default", token("anthropic", "t-1", Some(home.ago(days(9))))),
+        ]),
+    );
     let seen = home.cycle().await;
     seen.is(stale, State::Expired, Severity::Info);
     assert!(!seen.of(stale).judgement.in_use);
@@ -211,7 +225,8 @@ async fn ask_09_a_made_up_token_is_present_and_not_called_valid() {
 async fn ask_10_file_and_provider_make_one_verdict() {
     let home = Home::new().await;
     home.file(CLAUDE, &claude("a", home.after(hours(8)), Some(home.after(days(25)))));
-    let no = r#"{"type":"error","error":{"type":"authentication_error","message":"Invalid authentication credentials"}}"#;
+    let no =
+        r#"{"type":"error","error":{"type":"authentication_error","message":"Invalid authentication credentials"}}"#;
     home.says(CLAUDE_USAGE, &setup_token("a"), 401, no);
     let seen = home.ask().await;
     seen.is("claude-code:default", State::Rejected, Severity::Critical);

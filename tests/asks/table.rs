@@ -22,7 +22,8 @@ fn stories() -> BTreeSet<String> {
 fn the_table_of_asks_has_every_entry_once_and_names_its_story() {
     let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/asks.md");
     let table = std::fs::read_to_string(table).unwrap();
-    let rows = table.lines().filter(|line| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit()));
+    let rows =
+        table.lines().filter(|line| line.starts_with("| ") && line[2..].starts_with(|c: char| c.is_ascii_digit()));
     let (mut numbers, mut named) = (Vec::new(), BTreeSet::new());
     let stories = stories();
     for row in rows {

@@ -22,7 +22,10 @@ async fn ask_39_a_date_in_ninety_days_does_not_help_a_revoked_token() {
     assert_eq!(home.told(), [format!("critical CredentialRejected {id}")]);
     // Said again without a question: it stays so until there is another token.
     home.later(hours(1)).cycle().await.is(id, State::Rejected, Severity::Critical);
-    home.file(STORE, &store([("anthropic:default", token("anthropic", &setup_token("b"), Some(home.after(days(365)))))]));
+    home.file(
+        STORE,
+        &store([("anthropic:default", token("anthropic", &setup_token("b"), Some(home.after(days(365)))))]),
+    );
     home.cycle().await.is(id, State::Ok, Severity::None);
 }
 
@@ -37,7 +40,11 @@ async fn ask_40_the_end_in_a_token_is_an_upper_bound() {
     home.says(CODEX_USAGE, &jwt("a", ends), 401, no);
     let seen = home.later(days(3)).ask().await;
     seen.is("codex:default", State::Expired, Severity::Critical);
-    assert!(seen.because("codex:default").contains("that was 7 d before its own date"), "{}", seen.because("codex:default"));
+    assert!(
+        seen.because("codex:default").contains("that was 7 d before its own date"),
+        "{}",
+        seen.because("codex:default")
+    );
     assert_eq!(seen.exit(), 1);
     // A refusal without a word of its own (a challenge, a header) proves nothing.
     let other = home.later(hours(1)).after(days(9));
@@ -52,7 +59,13 @@ async fn ask_41_three_refusals_with_one_number_are_three_things() {
     let home = Home::new().await;
     let id = "claude-code:default";
     for (name, status, message, state, kind) in [
-        ("revoked", 403, "OAuth token has been revoked. Please obtain a new token.", State::Rejected, VerdictKind::Revoked),
+        (
+            "revoked",
+            403,
+            "OAuth token has been revoked. Please obtain a new token.",
+            State::Rejected,
+            VerdictKind::Revoked,
+        ),
         ("disabled", 403, "This organization has been disabled.", State::Forbidden, VerdictKind::Forbidden),
         ("older", 401, "This organization has been disabled.", State::Forbidden, VerdictKind::Forbidden),
         ("scope", 403, "OAuth token does not meet scope requirement user:profile", State::Ok, VerdictKind::Accepted),
@@ -74,7 +87,10 @@ async fn ask_42_for_claude_code_only_is_forbidden_and_says_what_to_use() {
     let home = Home::new().await;
     let id = "opensoul:main/anthropic:default";
     home.file(GATEWAY, &models("anthropic/claude-sonnet-4-5", &[]));
-    home.file(STORE, &store([("anthropic:default", token("anthropic", &setup_token("a"), Some(home.after(days(300)))))]));
+    home.file(
+        STORE,
+        &store([("anthropic:default", token("anthropic", &setup_token("a"), Some(home.after(days(300)))))]),
+    );
     let body = r#"{"type":"error","error":{"type":"invalid_request_error","message":"This credential is only authorized for use with Claude Code and cannot be used for other API requests."}}"#;
     home.says(CLAUDE_USAGE, &setup_token("a"), 400, body);
     let seen = home.ask().await;
@@ -107,10 +123,13 @@ async fn a_date_in_the_wrong_unit_is_read_and_said() {
 async fn a_wrong_clock_is_one_alarm_and_says_nothing_about_dates() {
     let home = Home::new().await;
     let id = "opensoul:main/anthropic:default";
-    home.file(STORE, &store([
-        ("anthropic:default", token("anthropic", "t-1", Some(home.after(days(20))))),
-        ("openai:default", key("openai", "sk-proj-Zq7Wv8-1")),
-    ]));
+    home.file(
+        STORE,
+        &store([
+            ("anthropic:default", token("anthropic", "t-1", Some(home.after(days(20))))),
+            ("openai:default", key("openai", "sk-proj-Zq7Wv8-1")),
+        ]),
+    );
     home.says_with(OPENAI_MODELS, "sk-proj-Zq7Wv8-1", 200, &[("date", "Fri, 25 Dec 2026 12:00:00 GMT")], LIST);
     let seen = home.ask().await;
     seen.is(id, State::Unknown, Severity::None);
