@@ -86,7 +86,27 @@ async fn ask_34_a_race_between_sessions_is_no_dead_login() {
     assert!(home.told().iter().all(|line| !line.contains("critical")));
     // Nobody has renewed it, and the answer is the same twice: that is dead.
     home.file(CLAUDE, &claude("old", home.after(hours(5)), Some(ends)));
-    home.later(hours(2)).ask().await.is("claude-code:default", State::Expired, Severity::Critical);
+    let seen = home.later(hours(2)).ask().await;
+    seen.is("claude-code:default", State::Expired, Severity::Critical);
+    // Written again as it is, it stays dead; renewed at last, it is not called so any longer, whenever we may ask next.
+    home.later(hours(1)).file(CLAUDE, &claude("old", home.after(hours(5)), Some(ends)));
+    for _ in 0..3 {
+        let seen = home.later(chrono::TimeDelta::minutes(5)).cycle().await;
+        seen.is("claude-code:default", State::Expired, Severity::Critical);
+    }
+    home.file(CLAUDE, &claude("newest", home.after(hours(8)), Some(ends)));
+    home.cycle().await;
+    let seen = home.later(chrono::TimeDelta::minutes(5)).cycle().await;
+    seen.is("claude-code:default", State::Ok, Severity::None);
+    assert_eq!(seen.exit(), 0);
+    let because = seen.because("claude-code:default");
+    assert!(because.contains("its owner renewed it after the provider's refusal"), "{because}");
+    // And one that is refused as soon as it comes is dead at once, and stays so.
+    home.says(CLAUDE_USAGE, &setup_token("last"), 401, no);
+    home.later(hours(3)).file(CLAUDE, &claude("last", home.after(hours(5)), Some(ends)));
+    home.ask().await.is("claude-code:default", State::Expired, Severity::Critical);
+    let seen = home.later(chrono::TimeDelta::minutes(5)).cycle().await;
+    seen.is("claude-code:default", State::Expired, Severity::Critical);
 }
 
 #[tokio::test]
