@@ -16,6 +16,25 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// The same with `models` alone: to build the whole command line takes longer than to answer the guide's question.
+#[derive(Debug, Parser)]
+#[command(name = "opensoul", version, disable_help_subcommand = true, args_override_self = true)]
+pub struct ModelsOnly {
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsWord,
+}
+
+/// See [`ModelsOnly`].
+#[derive(Debug, Subcommand)]
+pub enum ModelsWord {
+    /// Models and the credentials behind them
+    Models(Models),
+}
+
 /// Options that every command takes.
 #[derive(Debug, Default, Args)]
 pub struct Global {

@@ -26,7 +26,7 @@ use clap::Parser;
 
 use crate::doctor::Program;
 use crate::domain::Environment;
-use args::{Cli, Command, MonitorCommand};
+use args::{Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
 /// What every command gets.
@@ -67,6 +67,16 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
 }
 
 fn run(argv: &[OsString], env: Environment) -> Outcome {
+    // Where the narrow command line does not fit, the whole one says why.
+    if argv.get(1).is_some_and(|word| word == "models")
+        && argv.get(2).is_some_and(|word| word == "status")
+        && let Ok(ModelsOnly { global, command: ModelsWord::Models(models) }) = ModelsOnly::try_parse_from(argv)
+    {
+        let program = doctor::program(argv.first().map(OsString::as_os_str));
+        let mut context = Context { global, env_as_given: env.clone(), env, program };
+        apply_profile(&mut context)?;
+        return models_status::run(models, &context);
+    }
     let argv = match handover::whose(argv) {
         handover::Whose::Ours(argv) => argv,
         handover::Whose::Foreign { words } => return Err(handover::hand_over(argv, &env, &words)),

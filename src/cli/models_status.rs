@@ -15,6 +15,7 @@ use crate::domain::{
 use crate::engine::assess::assess;
 use crate::engine::check::{CheckResult, CheckScope, exit_code};
 use crate::engine::observation::{Demand, Observation};
+use crate::engine::policy::Thresholds;
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
 use crate::formats::installation::{Family, Installation};
@@ -28,11 +29,11 @@ use crate::output::models_status::{self as document, Input, ModelsStatus, Number
 use crate::providers::{Settings, probe_word};
 use crate::sources::opensoul::{self, Sweep};
 use crate::sources::{Found, Scene};
-use crate::store::Remembered;
+use crate::store::{Remembered, StoreError};
 
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
-use super::reading::Reading;
+use super::reading::{Reading, recall};
 use super::{Context, asking, monitor_run, print};
 
 /// Runs `models` and `models status`.
@@ -121,8 +122,12 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     }
     if args.probe || args.probe_paid {
         let mut block = probes::plan(&input, options, now.timestamp_millis());
-        let place =
-            Place { installation: &installation, env: &context.env, config: &memory.config, paid: args.probe_paid };
+        let place = Place {
+            installation: &installation,
+            env: &context.env,
+            config: memory.config.as_ref(),
+            paid: args.probe_paid,
+        };
         ask(&mut block, &snapshot, &mut secrets, &place)?;
         status.auth.probes = Some(block);
     }
@@ -231,21 +236,32 @@ fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -
 /// What the monitor knows, if it ever ran here: our thresholds, its key and the last verdicts. Never a reason to fail: the
 /// gateway's files are what was asked about.
 struct Memory {
-    config: Config,
+    /// `None` if nobody wrote one.
+    config: Option<Config>,
     key: FingerprintKey,
     remembered: Remembered,
 }
 
 impl Memory {
     fn open(context: &Context) -> Result<Self, Failure> {
-        let Reading { config, config_problems, key, remembered, .. } =
-            Reading::open(context).map_err(|error| Failure::new(FailureKind::Unavailable, error.to_string()))?;
+        let failed = |error: StoreError| Failure::new(FailureKind::Unavailable, error.to_string());
+        let location = config::locate(&context.env, context.global.config.as_deref());
+        if !location.named && location.config.symlink_metadata().is_err() {
+            // Most machines that ask this have no monitor: what reads and explains its configuration is not even loaded.
+            let (remembered, key, _) = recall(&location.state, None).map_err(failed)?;
+            return Ok(Self { config: None, key, remembered });
+        }
+        let Reading { config, config_problems, key, remembered, .. } = Reading::open(context).map_err(failed)?;
         if !config_problems.is_empty() {
             anstream::eprintln!(
                 "opensoul: monitor.toml has problems and was left out; see opensoul monitor check-config"
             );
         }
-        Ok(Self { config, key, remembered })
+        Ok(Self { config: Some(config), key, remembered })
+    }
+
+    fn thresholds(&self) -> Thresholds {
+        self.config.as_ref().map(|config| config.thresholds.clone()).unwrap_or_default()
     }
 }
 
@@ -253,7 +269,7 @@ impl Memory {
 struct Place<'a> {
     installation: &'a Installation,
     env: &'a Environment,
-    config: &'a Config,
+    config: Option<&'a Config>,
     paid: bool,
 }
 
@@ -283,7 +299,13 @@ fn ask(
     let timeout = Duration::from_secs_f64((block.options.timeout_ms.0 / 1000.0).clamp(0.001, 600.0));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
     let concurrency = block.options.concurrency.0.clamp(1.0, 64.0) as usize;
-    let settings = Settings { timeout, concurrency, paid, watcher: asking::watcher(), ..Settings::of(config) };
+    let settings = Settings {
+        timeout,
+        concurrency,
+        paid,
+        watcher: asking::watcher(),
+        ..config.map(Settings::of).unwrap_or_default()
+    };
     let models = if paid { models_of(block) } else { BTreeMap::new() };
     let asker = Asker { clients: &clients, clock: &clock, settings, env, models };
     if paid {
@@ -390,5 +412,5 @@ fn judge(
         }],
         clock_problem: None,
     };
-    (assess(observation, &memory.config.thresholds, scene.now), secrets)
+    (assess(observation, &memory.thresholds(), scene.now), secrets)
 }

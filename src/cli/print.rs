@@ -1,6 +1,6 @@
 //! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough.
 
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -22,13 +22,21 @@ pub fn text(text: &str) -> Result<(), Failure> {
     done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
-/// Writes a document as JSON, piece by piece: that of a thousand agents has megabytes.
+/// Writes a document as JSON, piece by piece: that of a thousand agents has megabytes. Indented for a person at a terminal;
+/// a program that reads it does not need the blanks.
 ///
 /// # Errors
 /// 74, if it cannot be written.
 pub fn json(document: &impl Serialize) -> Result<(), Failure> {
-    let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let written = serde_json::to_writer_pretty(&mut out, document).map_err(io::Error::from);
+    let stdout = io::stdout().lock();
+    let person = stdout.is_terminal();
+    let mut out = BufWriter::with_capacity(1 << 16, stdout);
+    let written = if person {
+        serde_json::to_writer_pretty(&mut out, document)
+    } else {
+        serde_json::to_writer(&mut out, document)
+    };
+    let written = written.map_err(io::Error::from);
     done(written.and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()))
 }
 

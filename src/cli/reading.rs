@@ -12,7 +12,7 @@ use super::{Context, asking, monitor_run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Location, Problem};
 use crate::doctor::Program;
-use crate::domain::{CredentialId, Environment, FingerprintKey, Time};
+use crate::domain::{CredentialId, Environment, FingerprintKey, Secret, Time};
 use crate::monitor::observe::{self, Look, Observed};
 use crate::monitor::probing::Asker;
 use crate::net::Clients;
@@ -60,27 +60,12 @@ impl Reading {
                 (defaults.unwrap_or_else(|_| unreachable!("an empty configuration is valid")), problems)
             }
         };
-        let mut store_problem = None;
-        let remembered = Reader::open(&location.state)
-            .and_then(|reader| reader.map_or_else(|| Ok(Remembered::default()), |reader| reader.remembered()))
-            .unwrap_or_else(|error| {
-                store_problem = Some(error);
-                Remembered::default()
-            });
         let shared = config.identity.key.as_ref().map(|reference| config::resolve(reference, &env)).transpose();
         let (shared, key_problem) = match shared {
             Ok(shared) => (shared, None),
             Err(why) => (None, Some(format!("[identity] key: {why}"))),
         };
-        let key = match (shared, key::load(&location.state)) {
-            (Some(secret), _) => key::shared(&secret),
-            (None, Ok(Some(key))) => key,
-            (None, Ok(None)) => key::ephemeral()?,
-            (None, Err(error)) => {
-                store_problem.get_or_insert(error);
-                key::ephemeral()?
-            }
-        };
+        let (remembered, key, store_problem) = recall(&location.state, shared.as_ref())?;
         let now = SystemClock::new().now();
         Ok(Self { env, location, config, config_problems, remembered, store_problem, key_problem, key, now })
     }
@@ -128,4 +113,32 @@ impl Reading {
         self.remembered.provider_date = answers.provider_date;
         Ok(())
     }
+}
+
+/// What the monitor that keeps `state` remembers, and the key of its fingerprints; nothing and a key of our own if there is
+/// none, or if that cannot be read, which is said.
+///
+/// # Errors
+/// If the system has no random bytes.
+pub fn recall(
+    state: &Path,
+    shared: Option<&Secret>,
+) -> Result<(Remembered, FingerprintKey, Option<StoreError>), StoreError> {
+    let mut problem = None;
+    let remembered = Reader::open(state)
+        .and_then(|reader| reader.map_or_else(|| Ok(Remembered::default()), |reader| reader.remembered()))
+        .unwrap_or_else(|error| {
+            problem = Some(error);
+            Remembered::default()
+        });
+    let key = match (shared, key::load(state)) {
+        (Some(secret), _) => key::shared(secret),
+        (None, Ok(Some(key))) => key,
+        (None, Ok(None)) => key::ephemeral()?,
+        (None, Err(error)) => {
+            problem.get_or_insert(error);
+            key::ephemeral()?
+        }
+    };
+    Ok((remembered, key, problem))
 }

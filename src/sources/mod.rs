@@ -61,7 +61,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::Declared;
-use crate::domain::{Credential, Environment, Finding, FingerprintKey, Secret, SourceReport, Time};
+use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
@@ -222,12 +222,9 @@ pub fn retire(found: &mut [Found], now: Time) {
 
 /// Two entries that their owner gave one name (in an older and a newer file) are still two.
 fn distinct(found: &mut [Found]) {
-    let mut ids = HashSet::with_capacity(found.len());
-    if found.iter().all(|found| ids.insert(found.credential.id.as_str())) {
-        return;
-    }
+    // A gateway's ids name the agent and the profile, of which there is one each.
     let mut seen = HashSet::new();
-    for found in found {
+    for found in found.iter_mut().filter(|found| found.credential.owner != Owner::GatewayStore) {
         let id = &mut found.credential.id;
         let name = id.0.clone();
         let mut more = 2;

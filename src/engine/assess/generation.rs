@@ -32,7 +32,7 @@ pub fn unmarked(generation: &str) -> &str {
 /// The same, marked as that of a copy.
 #[must_use]
 pub fn of_copy(generation: &str) -> String {
-    format!("{COPY}{generation}")
+    [COPY, generation].concat()
 }
 
 pub(super) fn was_copy(generation: &str) -> bool {

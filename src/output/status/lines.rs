@@ -51,10 +51,19 @@ pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent
 
 /// Wherever the home directory begins a path in the text, `~`.
 pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
-    let Some(home) = home.map(|home| home.display().to_string()).filter(|home| home.len() > 1) else {
+    let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else {
         return text.to_owned();
     };
-    text.replace(&format!("{home}/"), "~/")
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(home) {
+        let (before, from) = rest.split_at(at);
+        out.push_str(before);
+        rest = &from[home.len()..];
+        out.push_str(if rest.starts_with('/') { "~" } else { home });
+    }
+    out.push_str(rest);
+    out
 }
 
 /// `in 3 d`, `5 h ago`: minutes below an hour, hours and minutes below ten hours, hours below two days.

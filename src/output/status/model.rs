@@ -50,7 +50,7 @@ struct Credentials<'a> {
 
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let path = |path: &Path| shortened(&path.display().to_string(), self.home);
+        let path = |path: &Path| shortened(&path.to_string_lossy(), self.home);
         serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, self.now, path)))
     }
 }
@@ -169,7 +169,7 @@ struct SourceEntry<'a> {
 
 impl<'a> Document<'a> {
     pub(super) fn of(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> Self {
-        let path = |path: &Path| shortened(&path.display().to_string(), home);
+        let path = |path: &Path| shortened(&path.to_string_lossy(), home);
         let check = check::exit_code(snapshot, CheckScope::InUse);
         Self {
             schema: "opensoul.status/v1",

@@ -105,7 +105,8 @@ impl Page<'_> {
             .map(|summary| (summary, by_provider.remove(summary.provider.as_str()).unwrap_or_default()))
             .collect();
         for (_, members) in &mut sections {
-            members.sort_by_key(|a| (Reverse(a.judgement.severity), urgency(a), a.credential.id.as_str()));
+            // Stable: a snapshot has them by date and id already.
+            members.sort_by_key(|a| Reverse(a.judgement.severity));
         }
         sections.sort_by_key(|(summary, members)| {
             let missing = summary.in_use && !summary.state.is_usable();

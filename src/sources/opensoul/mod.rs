@@ -43,7 +43,8 @@ impl Source for OpenSoul {
             let there = installation.state_dir.symlink_metadata().is_ok();
             let found =
                 files::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
-            harvest.found.reserve(found.iter().map(Vec::len).sum());
+            // With room for what other sources add.
+            harvest.found.reserve(found.iter().map(Vec::len).sum::<usize>() + 256);
             harvest.found.extend(found.into_iter().flatten().map(|mut found| {
                 // A gateway would mirror it; where none was ever installed nobody uses it from here.
                 if !there {
