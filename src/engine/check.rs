@@ -137,6 +137,7 @@ fn why_not(assessed: &Assessed, now: Time) -> String {
         Some(bench) if assessed.judgement.state.is_usable() => {
             format!("set aside by its gateway until {}", bench.until.format("%Y-%m-%d %H:%M UTC"))
         }
+        _ if assessed.judgement.state == State::RefreshOverdue => assessed.judgement.state.to_string(),
         _ if assessed.judgement.state.is_usable() => "not taken by its gateway".to_owned(),
         _ => assessed.judgement.state.to_string(),
     }

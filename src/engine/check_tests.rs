@@ -32,6 +32,15 @@ fn the_table() {
         bench: Some(Bench { kind, until: now() + Span::hours(3), reason: Some("billing".into()) }),
         ..stored("a")
     };
+    let overdue = |access: i64| Credential {
+        renewal: Renewal::Auto,
+        clocks: Clocks {
+            access_expires: Some(now() + Span::hours(access)),
+            refresh_due: Some(now() - Span::hours(9)),
+            ..Clocks::default()
+        },
+        ..stored("a")
+    };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
         ("usable", vec![stored("a")], 0),
         ("expired", vec![ends(stored("a"), -1)], 1),
@@ -47,6 +56,9 @@ fn the_table() {
         ("the order excludes all", vec![excluded], 1),
         ("all disabled", vec![benched(BenchKind::Disabled)], 1),
         ("cooling down", vec![benched(BenchKind::Cooldown)], 0),
+        ("not renewed, and still lasting", vec![overdue(1)], 0),
+        ("not renewed, and lapsed", vec![overdue(-1)], 1),
+        ("not renewed, and another works", vec![overdue(-1), stored("b")], 0),
         ("demanded and absent", vec![of("openai", stored("a"))], 1),
         ("an unused provider is dead", vec![stored("a"), of("openai", ends(stored("b"), -1))], 0),
         ("a tool's login is no answer to the gateway", vec![login("a")], 1),

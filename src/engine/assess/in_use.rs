@@ -85,5 +85,7 @@ fn itself(credential: &Credential) -> bool {
 /// True if the one who wants it would get something that works: its state allows it, and its gateway does not refuse it.
 pub(in crate::engine) fn offered(credential: &Credential, state: State, now: Time) -> bool {
     let disabled = |bench: &Bench| bench.kind == BenchKind::Disabled && bench.until > now;
-    state.is_usable() && !excluded(credential) && !credential.bench.as_ref().is_some_and(disabled)
+    // Not renewed when it should have been: that works for as long as the access token does.
+    let lapsed = state == State::RefreshOverdue && credential.clocks.access_expires.is_none_or(|end| end <= now);
+    state.is_usable() && !lapsed && !excluded(credential) && !credential.bench.as_ref().is_some_and(disabled)
 }
