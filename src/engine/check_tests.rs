@@ -41,6 +41,19 @@ fn the_table() {
         },
         ..stored("a")
     };
+    let elsewhere = |id: &str| {
+        let mut other = stored(id);
+        other.id = CredentialId(format!("clawdbot:main/{id}"));
+        other.origin.source = "clawdbot".to_owned();
+        other
+    };
+    let env_key = || {
+        let mut key = stored("env");
+        key.id = "env:ANTHROPIC_API_KEY".into();
+        (key.owner, key.selection) = (Owner::Environment, Selection::NotApplicable);
+        key
+    };
+    let unused = |one: Credential| Credential { declared_in_use: Some(false), ..one };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
         ("usable", vec![stored("a")], 0),
         ("expired", vec![ends(stored("a"), -1)], 1),
@@ -55,6 +68,9 @@ fn the_table() {
         ("damaged", vec![with(Condition::Damaged("x".into()))], 1),
         ("the order excludes all", vec![excluded], 1),
         ("all disabled", vec![benched(BenchKind::Disabled)], 1),
+        ("another gateway's store is out of reach", vec![ends(stored("a"), -1), elsewhere("claude")], 1),
+        ("the environment is not", vec![ends(stored("a"), -1), env_key()], 0),
+        ("nor is what nobody takes a reserve", vec![ends(stored("a"), -1), unused(stored("b"))], 1),
         ("cooling down", vec![benched(BenchKind::Cooldown)], 0),
         ("not renewed, and still lasting", vec![overdue(1)], 0),
         ("not renewed, and lapsed", vec![overdue(-1)], 1),
