@@ -140,10 +140,10 @@ pub const MANY: usize = 64;
 ///
 /// A machine has one agent or a thousand. What is done for each is mostly waiting for the kernel.
 pub fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    if items.len() < MANY || cores == 1 {
+    if items.len() < MANY {
         return items.iter().map(work).collect();
     }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
     let share = items.len().div_ceil(cores);
     let work = &work;
     std::thread::scope(|scope| {

@@ -81,7 +81,9 @@ fn benched(context: &Context<'_>, kind: BenchKind, id: &str) -> Vec<Finding> {
         let Some(bench) = credential.bench.as_ref().filter(|b| b.kind == kind && b.until > context.now) else {
             continue;
         };
-        let alone = context.snapshot.providers.iter().any(|p| p.provider == credential.provider && p.usable <= 1);
+        // One that rests still counts as usable, one that is disabled does not.
+        let itself = usize::from(kind == BenchKind::Cooldown && assessed.judgement.state.is_usable());
+        let alone = context.snapshot.providers.iter().any(|p| p.provider == credential.provider && p.usable <= itself);
         let severity = match (kind, assessed.judgement.in_use, alone) {
             (BenchKind::Disabled, true, true) => Severity::Critical,
             (BenchKind::Disabled, true, false) | (BenchKind::Cooldown, true, true) => Severity::Warning,

@@ -118,6 +118,7 @@ fn credential(scene: &mut Scene, state: State) {
 fn bench(scene: &mut Scene, kind: BenchKind) {
     let until = scene.now + Span::minutes(200);
     scene.snapshot.credentials[0].credential.bench = Some(Bench { kind, until, reason: Some("billing".into()) });
+    scene.snapshot.providers[0].usable = usize::from(kind == BenchKind::Cooldown);
 }
 
 /// Puts keys of OpenAI into main's store.
@@ -332,9 +333,17 @@ fn benched_profiles_say_until_when_and_what_the_provider_said() {
     assert!(
         scene.of("profile.disabled")[0].message.contains("the provider itself said accepted at 2036-11-20 12:00 UTC")
     );
+    // Nothing else works: somebody must come at once. Another one does: that can wait.
+    assert_eq!(scene.of("profile.disabled")[0].severity, Severity::Critical);
+    scene.snapshot.providers[0].usable = 1;
+    assert_eq!(scene.of("profile.disabled")[0].severity, Severity::Warning);
     // Over.
     scene.now += Span::hours(4);
     assert_eq!(scene.of("profile.disabled"), []);
+    bench(&mut scene, BenchKind::Cooldown);
+    assert_eq!(scene.of("profile.cooldown")[0].severity, Severity::Warning);
+    scene.snapshot.providers[0].usable = 2;
+    assert_eq!(scene.of("profile.cooldown")[0].severity, Severity::Info);
 }
 
 #[test]

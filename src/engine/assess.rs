@@ -21,8 +21,8 @@ use super::observation::Observation;
 use super::policy::Thresholds;
 use super::tiers;
 use crate::domain::{
-    Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Renewal, Selection, Severity, Snapshot, Time,
-    Verdict,
+    Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Owner, Renewal, Selection, Severity,
+    Snapshot, Time, Verdict,
 };
 use copies::Secrets;
 use state::{End, Facts, Reading};
@@ -145,6 +145,10 @@ fn judgement(
     }
     if !in_use {
         because.push("nothing uses it".to_owned());
+        let left = credential.owner == Owner::Tool && credential.declared_in_use.is_none();
+        if let Some(since) = credential.activity.owner_changed.filter(|_| left) {
+            because.push(format!("neither it nor its tool has changed since {}", state::when(since)));
+        }
     }
     Judgement { state, severity, in_use, expires, warn_at, critical_at, tier, generation, because, fix }
 }

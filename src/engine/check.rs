@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::assess::in_use::{Pool, offered};
+use super::assess::in_use::{Pool, User, offered};
 use crate::domain::{Assessed, CredentialId, Finding, Kind, Snapshot, Span, State, Time};
 
 /// What is judged.
@@ -84,6 +84,14 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     for assessed in snapshot.credentials.iter().filter(counts) {
         pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
     }
+    // A gateway's provider is its own store and the environment together.
+    let own: Vec<Pool<'_>> = pools.keys().copied().filter(|pool| matches!(pool.user, User::Gateway(_))).collect();
+    for gateway in &own {
+        let anyone = Pool { user: User::Anyone, ..*gateway };
+        let shared = pools.get(&anyone).cloned().unwrap_or_default();
+        pools.entry(*gateway).or_default().extend(shared);
+    }
+    pools.retain(|pool, _| pool.user != User::Anyone || !own.iter().any(|gateway| gateway.provider == pool.provider));
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
     let judged: Vec<_> = pools
@@ -111,9 +119,9 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
 }
 
 fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, String)> {
-    let name = match pool.tool {
-        Some(tool) => format!("{} ({tool})", pool.provider),
-        None => pool.provider.to_owned(),
+    let name = match pool.user {
+        User::Tool(tool) => format!("{} ({tool})", pool.provider),
+        User::Gateway(_) | User::Anyone => pool.provider.to_owned(),
     };
     let works = || members.iter().filter(|a| offered(&a.credential, a.judgement.state, now));
     if works().next().is_none() {
@@ -137,6 +145,7 @@ fn why_not(assessed: &Assessed, now: Time) -> String {
         Some(bench) if assessed.judgement.state.is_usable() => {
             format!("set aside by its gateway until {}", bench.until.format("%Y-%m-%d %H:%M UTC"))
         }
+        _ if assessed.judgement.state == State::RefreshOverdue => assessed.judgement.state.to_string(),
         _ if assessed.judgement.state.is_usable() => "not taken by its gateway".to_owned(),
         _ => assessed.judgement.state.to_string(),
     }

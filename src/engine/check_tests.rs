@@ -32,6 +32,28 @@ fn the_table() {
         bench: Some(Bench { kind, until: now() + Span::hours(3), reason: Some("billing".into()) }),
         ..stored("a")
     };
+    let overdue = |access: i64| Credential {
+        renewal: Renewal::Auto,
+        clocks: Clocks {
+            access_expires: Some(now() + Span::hours(access)),
+            refresh_due: Some(now() - Span::hours(9)),
+            ..Clocks::default()
+        },
+        ..stored("a")
+    };
+    let elsewhere = |id: &str| {
+        let mut other = stored(id);
+        other.id = CredentialId(format!("clawdbot:main/{id}"));
+        other.origin.source = "clawdbot".to_owned();
+        other
+    };
+    let env_key = || {
+        let mut key = stored("env");
+        key.id = "env:ANTHROPIC_API_KEY".into();
+        (key.owner, key.selection) = (Owner::Environment, Selection::NotApplicable);
+        key
+    };
+    let unused = |one: Credential| Credential { declared_in_use: Some(false), ..one };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
         ("usable", vec![stored("a")], 0),
         ("expired", vec![ends(stored("a"), -1)], 1),
@@ -46,7 +68,13 @@ fn the_table() {
         ("damaged", vec![with(Condition::Damaged("x".into()))], 1),
         ("the order excludes all", vec![excluded], 1),
         ("all disabled", vec![benched(BenchKind::Disabled)], 1),
+        ("another gateway's store is out of reach", vec![ends(stored("a"), -1), elsewhere("claude")], 1),
+        ("the environment is not", vec![ends(stored("a"), -1), env_key()], 0),
+        ("nor is what nobody takes a reserve", vec![ends(stored("a"), -1), unused(stored("b"))], 1),
         ("cooling down", vec![benched(BenchKind::Cooldown)], 0),
+        ("not renewed, and still lasting", vec![overdue(1)], 0),
+        ("not renewed, and lapsed", vec![overdue(-1)], 1),
+        ("not renewed, and another works", vec![overdue(-1), stored("b")], 0),
         ("demanded and absent", vec![of("openai", stored("a"))], 1),
         ("an unused provider is dead", vec![stored("a"), of("openai", ends(stored("b"), -1))], 0),
         ("a tool's login is no answer to the gateway", vec![login("a")], 1),

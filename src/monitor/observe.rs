@@ -114,6 +114,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     findings.extend(beyond.correct(&mut credentials));
     for credential in &mut credentials {
         begun(credential, look.remembered);
+        renewed(credential, look.remembered, look.key);
     }
     let allowances = allowances(&credentials, look.remembered);
     for credential in &mut credentials {
@@ -255,6 +256,20 @@ fn begun(credential: &mut Credential, known: &Remembered) {
     if *previous == generation::generation(credential, Some(previous)) {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
     }
+}
+
+/// A login whose owner does not say when it renewed it: when its refresh token was seen to replace another.
+fn renewed(credential: &mut Credential, known: &Remembered, key: &FingerprintKey) {
+    if credential.renewal != Renewal::Auto || credential.clocks.last_renewed.is_some() || known.key != Some(key.id()) {
+        return;
+    }
+    let (Some(token), Some(held)) = (credential.refresh_fingerprint, known.refresh_tokens.get(&credential.id)) else {
+        return;
+    };
+    let hex = token.to_hex();
+    let first = held.iter().find(|one| one.fingerprint == hex).map(|one| one.first);
+    // The first that we saw there replaced nothing that we know of.
+    credential.clocks.last_renewed = first.filter(|first| held.iter().any(|other| other.first < *first));
 }
 
 /// This machine's name.

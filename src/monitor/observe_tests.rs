@@ -157,6 +157,45 @@ fn a_providers_date_and_balance_count_for_their_generation() {
 }
 
 #[test]
+fn a_renewal_that_was_witnessed_is_newer_than_a_refusal() {
+    let home = Home::new(&[(".claude/.credentials.json", LOGIN)]);
+    let first = home.observe(&Remembered::default(), false).snapshot.credentials.remove(0);
+    let id = first.credential.id.clone();
+    let own = first.credential.refresh_fingerprint.unwrap().to_hex();
+    let held = |fingerprint: &str, ago: i64| crate::store::HeldToken {
+        fingerprint: fingerprint.to_owned(),
+        account: String::new(),
+        first: now() - Span::hours(ago),
+    };
+    let refused = Verdict { kind: VerdictKind::Rejected, at: now() - Span::hours(2), detail: String::new() };
+    let stored =
+        StoredVerdict { conclusive: Some((first.judgement.generation.clone(), refused)), ..StoredVerdict::default() };
+    let sees = |key: i64, tokens: Vec<crate::store::HeldToken>| {
+        let remembered = Remembered {
+            generations: [(id.clone(), first.judgement.generation.clone())].into(),
+            verdicts: [(id.clone(), stored.clone())].into(),
+            refresh_tokens: [(id.clone(), tokens)].into(),
+            key: Some(key),
+            ..Remembered::default()
+        };
+        let seen = home.observe(&remembered, false).snapshot.credentials.remove(0);
+        (seen.judgement.state, seen.credential.clocks.last_renewed)
+    };
+    let key = home.key.id();
+    let hour = now() - Span::hours(1);
+    assert_eq!(sees(key, vec![held("older", 9), held(&own, 1)]), (State::Ok, Some(hour)));
+    for (tokens, why) in [
+        (vec![held("older", 9), held(&own, 3)], "it was there when the provider refused it"),
+        (vec![held(&own, 1)], "it replaced nothing that was seen"),
+        (vec![held("older", 9)], "not committed yet"),
+        (vec![], "nothing is known"),
+    ] {
+        assert_eq!(sees(key, tokens).0, State::Rejected, "{why}");
+    }
+    assert_eq!(sees(key + 1, vec![held("older", 9), held(&own, 1)]), (State::Rejected, None), "under another key");
+}
+
+#[test]
 fn the_own_network_is_one_finding() {
     let mut home = Home::new(&[]);
     home.env.set("OPENROUTER_API_KEY", "sk-or-v1-x");

@@ -203,14 +203,18 @@ pub(super) fn record_refresh_tokens(db: &Connection, cycle: &CycleRecord<'_>) ->
         "DELETE FROM refresh_token WHERE credential = ?1 AND fingerprint NOT IN
            (SELECT fingerprint FROM refresh_token WHERE credential = ?1 ORDER BY first DESC LIMIT ?2)",
     )?;
+    // What was asked about was there then: whoever compares must not take it for newer than the answer.
+    let asked: BTreeMap<&CredentialId, Time> =
+        cycle.verdicts.iter().map(|record| (&record.credential, record.verdict.at)).collect();
     for assessed in &cycle.snapshot.credentials {
         let credential = &assessed.credential;
+        let first = asked.get(&credential.id).map_or(cycle.now, |at| cycle.now.min(*at));
         let Some(token) = credential.refresh_fingerprint.filter(|_| credential.condition == Condition::Present) else {
             continue;
         };
         let id = credential.id.as_str();
         let account = generation::account(credential).unwrap_or_default();
-        if write.execute(params![id, token.to_hex(), account, millis(cycle.now)])? > 0 {
+        if write.execute(params![id, token.to_hex(), account, millis(first)])? > 0 {
             trim.execute(params![id, HELD])?;
         }
     }

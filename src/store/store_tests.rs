@@ -547,6 +547,26 @@ fn refresh_tokens_are_remembered_up_to_a_number() {
     assert_eq!((held.len(), held[19].first), (20, minutes(129)), "the newest stay");
 }
 
+#[test]
+fn a_token_that_was_asked_about_is_no_newer_than_the_answer() {
+    let mut store = Store::in_memory().unwrap();
+    let mut one = ok(LOGIN);
+    one.credential.refresh_fingerprint = FingerprintKey::new(&[1; 32]).fingerprint(&Secret::new("refresh".to_owned()));
+    let snapshot = snapshot(vec![one]);
+    let probe = ProbeRecord {
+        credential: LOGIN.into(),
+        generation: "g1".to_owned(),
+        verdict: Verdict { kind: VerdictKind::Rejected, at: minutes(4), detail: String::new() },
+        not_before: None,
+        allowance: Allowance::default(),
+    };
+    // The cycle that commits the answer is later than the question.
+    let record = CycleRecord { snapshot: &snapshot, verdicts: &[probe], runs: &["probe"], now: minutes(5) };
+    store.commit_cycle(&record, |_| Decision::default()).unwrap();
+    let held = store.remembered().unwrap().refresh_tokens.remove(&LOGIN.into()).unwrap();
+    assert_eq!(held[0].first, minutes(4));
+}
+
 /// Every file with its bytes and dates.
 fn picture(dir: &Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
     let mut all: Vec<_> = fs::read_dir(dir)

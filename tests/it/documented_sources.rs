@@ -7,6 +7,8 @@ use std::path::Path;
 
 use opensoul::config;
 use opensoul::domain::{Basis, Condition, Credential, FingerprintKey, Kind, Renewal};
+use opensoul::formats::provider_row::Provider;
+use opensoul::providers::Catalog;
 use opensoul::sources::{self, Harvest, Scene, Source};
 
 use crate::fixture_home;
@@ -180,4 +182,42 @@ fn renewed(one: &Credential) -> &'static str {
         (_, Renewal::Auto) => "its owner",
         (_, Renewal::Manual | Renewal::None) => "a person",
     }
+}
+
+/// The short table of the README, between its two marks.
+#[test]
+fn the_readme_has_every_source_and_provider() {
+    let titles = |from: &str, until: &str| {
+        let at = |name: &str| TITLES.iter().position(|(other, _)| *other == name).unwrap();
+        TITLES[at(from)..at(until)].iter().map(|(_, title)| *title).collect::<Vec<_>>()
+    };
+    let mut other = titles("env", "declared");
+    other.push(TITLES[TITLES_LEN - 1].1);
+    let catalog = Catalog::get();
+    let names = |wanted: &dyn Fn(&Provider) -> bool| {
+        catalog.rows().filter(|row| wanted(row)).map(|row| row.name.as_str()).collect::<Vec<_>>()
+    };
+    let documented = |row: &Provider| row.probes.iter().any(|probe| probe.documented);
+    let rows = [
+        ("read: gateways and tools", titles("opensoul", "aws")),
+        ("read: clouds", titles("aws", "env")),
+        ("read: everything else", other),
+        ("asked for free", names(&documented)),
+        ("asked only with `undocumented = true`", names(&|row| !row.probes.is_empty() && !documented(row))),
+        ("no free way to ask", names(&|row| row.probes.is_empty() && row.retired.is_none())),
+        ("ended", names(&|row| row.retired.is_some())),
+    ];
+    let mut fresh = "\n| | how many | which |\n|---|---|---|\n".to_owned();
+    for (what, which) in rows {
+        writeln!(fresh, "| {what} | {} | {} |", which.len(), which.join(", ")).unwrap();
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (head, rest) = text.split_once("<!-- table: written by a test -->\n").expect("the mark");
+    let (table, tail) = rest.split_once("\n<!-- end of the table -->").expect("the second mark");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let whole = format!("{head}<!-- table: written by a test -->\n{fresh}\n<!-- end of the table -->{tail}");
+        return std::fs::write(path, whole).unwrap();
+    }
+    assert!(table == fresh, "README.md is not up to date: UPDATE_DOCS=1 cargo test --test it documented_sources");
 }

@@ -27,8 +27,12 @@ pub struct Asked {
 pub struct FakeProvider {
     address: SocketAddr,
     seen: Arc<Mutex<Vec<Asked>>>,
+    known: Table,
     task: JoinHandle<()>,
 }
+
+/// Request and header with the key → what is answered.
+type Table = Arc<Mutex<BTreeMap<String, Known>>>;
 
 impl FakeProvider {
     /// The polite one: speaks HTTP, answers by key. Keys contain one of the words of [`answer`].
@@ -38,27 +42,29 @@ impl FakeProvider {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("serving") });
-        Self { address, seen, task }
+        Self { address, seen, known: Arc::default(), task }
     }
 
     /// The one that knows these requests and no others: method and path, the header with the key, and its answer. To any
     /// other key it says that it does not know it, and repeats it.
     pub async fn knowing(known: Vec<Known>) -> Self {
         let seen: Arc<Mutex<Vec<Asked>>> = Arc::default();
-        let known: Arc<BTreeMap<String, Known>> =
-            Arc::new(known.into_iter().map(|one| (format!("{} {}", one.asks, one.header), one)).collect());
-        let shared = seen.clone();
+        let known: Table = Arc::new(Mutex::new(known.into_iter().map(|one| (one.place(), one)).collect()));
+        let shared = (known.clone(), seen.clone());
         let answer = move |request: Request| {
-            let (known, seen) = (known.clone(), shared.clone());
+            let (known, seen) = shared.clone();
             async move {
                 let asked = asked(&request);
                 let place = format!("{} {}", asked.method, asked.path);
-                let in_path = known.get(&format!("{place} "));
-                let by_header = || {
-                    let pairs = asked.headers.iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
-                    pairs.into_iter().find_map(|(name, value)| known.get(&format!("{place} {name}: {value}")))
+                let found = {
+                    let known = known.lock().expect("no panic while held");
+                    let in_path = known.get(&format!("{place} "));
+                    let by_header = || {
+                        let pairs = asked.headers.iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+                        pairs.into_iter().find_map(|(name, value)| known.get(&format!("{place} {name}: {value}")))
+                    };
+                    in_path.or_else(by_header).cloned()
                 };
-                let found = in_path.or_else(by_header).cloned();
                 let key = asked.key.clone();
                 seen.lock().expect("no panic while held").push(asked);
                 match found {
@@ -71,7 +77,12 @@ impl FakeProvider {
         let address = listener.local_addr().expect("bound");
         let app = Router::new().fallback(answer);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.expect("serving") });
-        Self { address, seen, task }
+        Self { address, seen, known, task }
+    }
+
+    /// From now on it answers this request so.
+    pub fn learn(&self, one: Known) {
+        self.known.lock().expect("no panic while held").insert(one.place(), one);
     }
 
     /// The rude one: takes connections and does this with each.
@@ -83,7 +94,7 @@ impl FakeProvider {
                 tokio::spawn(misbehave(stream, manner));
             }
         });
-        Self { address, seen: Arc::default(), task }
+        Self { address, seen: Arc::default(), known: Arc::default(), task }
     }
 
     /// A base URL on which nobody listens.
@@ -121,6 +132,10 @@ pub struct Known {
 }
 
 impl Known {
+    fn place(&self) -> String {
+        format!("{} {}", self.asks, self.header)
+    }
+
     fn response(self) -> Response {
         let mut response = json(self.status, &self.body);
         for (name, value) in self.headers {

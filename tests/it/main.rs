@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests may, and these are not inside #[cfg(test)]")]
 
 mod asking;
+#[path = "../asks/mod.rs"]
+mod asks;
 mod documented_sources;
 mod fake_provider;
 mod fixture_home;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::in_use::{Pool, offered};
+use super::in_use::{Pool, User, offered};
 use super::state::Reading;
 use crate::domain::{Credential, Severity, State, Time};
 
@@ -19,7 +19,10 @@ pub(super) fn severities(
     let mut reserves: BTreeMap<Pool<'_>, BTreeSet<usize>> = BTreeMap::new();
     for (index, (credential, reading)) in credentials.iter().zip(readings).enumerate() {
         let ending = reading.critical_at.is_some_and(|critical| critical <= now) && reading.state == State::Expiring;
-        if offered(credential, reading.state, now) && reading.state != State::RefreshOverdue && !ending {
+        // Nor is what lies where nobody would take it from.
+        let reachable = credential.declared_in_use != Some(false);
+        let lasts = reading.state != State::RefreshOverdue && !ending;
+        if offered(credential, reading.state, now) && reachable && lasts {
             reserves.entry(Pool::of(credential)).or_default().insert(canonical[index]);
         }
     }
@@ -29,8 +32,13 @@ pub(super) fn severities(
     for (index, credential) in credentials.iter().enumerate().filter(|(index, _)| used[*index]) {
         let group = canonical[index];
         in_use[group] = true;
-        let others = reserves.get(&Pool::of(credential)).map_or(0, |set| set.len() - usize::from(set.contains(&group)));
-        last[group] |= others == 0;
+        let pool = Pool::of(credential);
+        let within = Pool { provider: pool.provider, user: User::Tool("") }..=Pool {
+            provider: pool.provider,
+            user: User::Anyone,
+        };
+        let others = reserves.range(within).filter(|(other, _)| pool.reaches(other));
+        last[group] |= !others.flat_map(|(_, set)| set).any(|other| *other != group);
     }
     let of = |index: usize| {
         let reading = &readings[index];

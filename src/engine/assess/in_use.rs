@@ -1,6 +1,6 @@
 //! Whether anything uses a credential, and which credentials could replace each other (DESIGN §7, *in use*).
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::domain::{Bench, BenchKind, Credential, Owner, Selection, Span, State, Time};
 use crate::engine::observation::Demand;
@@ -9,18 +9,40 @@ use crate::engine::order::Exclusion;
 /// A tool's login counts as used if its file or the tool's state changed within this.
 const TOOL_ALIVE: Span = Span::days(30);
 
-/// Credentials that replace each other when one ends: those the gateway (or an environment) offers for one provider, or
-/// those of one tool for one provider. A gateway cannot fall back on a tool's login, nor a tool on the gateway's.
+/// Who takes a credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::engine) enum User<'a> {
+    /// One tool.
+    Tool(&'a str),
+    /// One gateway of the family: another gateway's store is out of its reach.
+    Gateway(&'a str),
+    /// Whoever runs in an environment; every gateway does.
+    Anyone,
+}
+
+/// Credentials that replace each other when one ends: those of one user for one provider. A gateway can fall back on an
+/// environment, but not on a tool's login, nor a tool on the gateway's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::engine) struct Pool<'a> {
     pub provider: &'a str,
-    pub tool: Option<&'a str>,
+    pub user: User<'a>,
 }
 
 impl<'a> Pool<'a> {
     pub fn of(credential: &'a Credential) -> Self {
-        let tool = (credential.owner == Owner::Tool).then_some(credential.origin.source.as_str());
-        Self { provider: &credential.provider, tool }
+        let user = match credential.owner {
+            Owner::Tool => User::Tool(&credential.origin.source),
+            Owner::GatewayStore => User::Gateway(&credential.origin.source),
+            Owner::Environment | Owner::Declared => User::Anyone,
+        };
+        Self { provider: &credential.provider, user }
+    }
+
+    /// True if what is in the other pool could stand in for what is in this one.
+    pub fn reaches(&self, other: &Pool<'_>) -> bool {
+        let gateways =
+            matches!((self.user, other.user), (User::Gateway(_), User::Anyone) | (User::Anyone, User::Gateway(_)));
+        self.provider == other.provider && (gateways || self.user == other.user)
     }
 }
 
@@ -31,19 +53,19 @@ pub(super) fn demanded(demand: &Demand, provider: &str) -> bool {
 
 /// For each credential whether it is in use by itself (its copies are looked at elsewhere).
 pub(super) fn in_use(credentials: &[Credential], demand: &Demand, now: Time) -> Vec<bool> {
-    // Pools in which the gateway would take nothing at all: there every entry is what its user is missing.
-    let mut nothing_eligible: BTreeMap<Pool<'_>, bool> = BTreeMap::new();
-    for credential in credentials {
-        let entry = nothing_eligible.entry(Pool::of(credential)).or_insert(true);
-        *entry &= excluded(credential);
-    }
+    // Where the gateway would take nothing at all, every entry is what its user is missing.
+    let offering: BTreeSet<Pool<'_>> = credentials.iter().filter(|one| !excluded(one)).map(Pool::of).collect();
+    let nothing_eligible = |credential: &Credential| {
+        let pool = Pool::of(credential);
+        !offering.contains(&pool) && !offering.iter().any(|other| pool.reaches(other))
+    };
     let used = |credential: &Credential| match (credential.declared_in_use, credential.owner) {
         (Some(declared), _) => declared,
         (None, Owner::Declared) => true,
         (None, Owner::Tool) => credential.activity.owner_changed.is_none_or(|changed| now - changed <= TOOL_ALIVE),
         (None, Owner::GatewayStore | Owner::Environment) => {
             demanded(demand, &credential.provider)
-                && (!excluded(credential) || itself(credential) || nothing_eligible[&Pool::of(credential)])
+                && (!excluded(credential) || itself(credential) || nothing_eligible(credential))
         }
     };
     credentials.iter().map(used).collect()
@@ -63,5 +85,7 @@ fn itself(credential: &Credential) -> bool {
 /// True if the one who wants it would get something that works: its state allows it, and its gateway does not refuse it.
 pub(in crate::engine) fn offered(credential: &Credential, state: State, now: Time) -> bool {
     let disabled = |bench: &Bench| bench.kind == BenchKind::Disabled && bench.until > now;
-    state.is_usable() && !excluded(credential) && !credential.bench.as_ref().is_some_and(disabled)
+    // Not renewed when it should have been: that works for as long as the access token does.
+    let lapsed = state == State::RefreshOverdue && credential.clocks.access_expires.is_none_or(|end| end <= now);
+    state.is_usable() && !lapsed && !excluded(credential) && !credential.bench.as_ref().is_some_and(disabled)
 }

@@ -33,10 +33,11 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
     let candidates: Vec<&Assessed> =
         all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
     let in_use = asked_for || all.iter().any(|assessed| assessed.judgement.in_use);
-    let met = candidates
-        .iter()
-        .filter(|a| a.judgement.in_use || !in_use)
-        .map(|a| if a.judgement.state.is_usable() && !works(a) { refused(a) } else { a.judgement.state });
+    let met = candidates.iter().filter(|a| a.judgement.in_use || !in_use).map(|a| match a.judgement.state {
+        State::RefreshOverdue => State::RefreshOverdue,
+        state if state.is_usable() && !works(a) => refused(a),
+        state => state,
+    });
     ProviderSummary {
         provider: provider.to_owned(),
         state: met.min_by_key(|state| goodness(*state)).unwrap_or(State::Missing),
@@ -60,7 +61,7 @@ fn refused(assessed: &Assessed) -> State {
 fn effective(candidates: &[&Assessed], works: impl Fn(&Assessed) -> bool) -> Option<CredentialId> {
     let first = candidates.iter().filter(|a| a.credential.selection == Selection::Eligible(0));
     let best = candidates.iter().filter(|a| works(a) && a.copy_of.is_none());
-    let rank = |a: &Assessed| (!works(a), goodness(a.judgement.state), a.credential.owner);
+    let rank = |a: &Assessed| (!a.judgement.in_use, !works(a), goodness(a.judgement.state), a.credential.owner);
     let better =
         |a: &&&Assessed, b: &&&Assessed| rank(a).cmp(&rank(b)).then_with(|| a.credential.id.cmp(&b.credential.id));
     first.min_by(better).or_else(|| best.min_by(better)).map(|a| a.credential.id.clone())

@@ -7,7 +7,7 @@ use chrono::{Datelike, Timelike};
 
 use super::overdue;
 use crate::domain::{
-    Basis, Condition, Credential, CredentialId, Renewal, Severity, State, Tier, Time, Verdict, VerdictKind,
+    Basis, Condition, Credential, CredentialId, Renewal, Severity, Span, State, Tier, Time, Verdict, VerdictKind,
 };
 use crate::engine::policy::Thresholds;
 use crate::engine::tiers;
@@ -194,6 +194,13 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
     if state == State::Expired {
         reading.tier = Some(Tier::Expired);
     }
+    // A date in a token or a file is an upper bound: the provider may end it sooner, and people then look at the date.
+    // That date must be of what was refused: a login may have been renewed since, and not every owner says when.
+    let same = credential.renewal != Renewal::Auto || clocks.last_renewed.is_some_and(|renewed| renewed <= verdict.at);
+    let own = clocks.access_expires.max(clocks.grant_expires).filter(|end| *end > verdict.at);
+    if let Some(own) = own.filter(|_| same && matches!(state, State::Rejected | State::Expired)) {
+        reading.because.insert(0, format!("that was {} before its own date, {}", apart(own - verdict.at), when(own)));
+    }
     reading.decide(state, band, answer(&credential.provider, text, verdict, of), fix)
 }
 
@@ -323,6 +330,14 @@ fn inconclusive(verdict: &Verdict) -> String {
         _ => return format!("not proved ({}): {}", when(verdict.at), verdict.detail),
     };
     format!("{what} ({}), which says nothing about the credential", when(verdict.at))
+}
+
+/// A span in days, or in hours below two days.
+fn apart(span: Span) -> String {
+    match span.num_hours() {
+        hours @ ..48 => format!("{hours} h"),
+        hours => format!("{} d", hours / 24),
+    }
 }
 
 /// An instant in a `because` line: absolute and in UTC, because lines are stored and travel.

@@ -243,6 +243,30 @@ fn a_renewal_is_overdue_only_with_evidence() {
 }
 
 #[test]
+fn a_refusal_before_the_own_date_says_how_long_before() {
+    let said = |credential, kind| with_verdict(credential, kind, hours(-1)).judgement.because;
+    let renewed = |credential: Credential, at| Credential {
+        clocks: Clocks { last_renewed: at, ..credential.clocks.clone() },
+        ..credential
+    };
+    let because = said(renewed(ends(login("a"), days(7)), hours(-9)), VerdictKind::Expired);
+    assert!(because[0].contains("says that it has ended"), "{because:?}");
+    assert_eq!(because[1], "that was 7 d before its own date, 2027-01-17 12:00 UTC");
+    let because = said(grant(stored("a"), hours(9), Basis::Declared), VerdictKind::Revoked);
+    assert_eq!(because[1], "that was 10 h before its own date, 2027-01-10 21:00 UTC");
+    for (credential, kind) in [
+        (ends(stored("a"), hours(-2)), VerdictKind::Rejected),
+        (stored("a"), VerdictKind::Rejected),
+        // It may be the date of another token than the one that was refused.
+        (ends(login("a"), days(7)), VerdictKind::Expired),
+        (ends(stored("a"), days(7)), VerdictKind::Billing),
+    ] {
+        let because = said(credential, kind);
+        assert!(!because.iter().any(|line| line.contains("own date")), "{because:?}");
+    }
+}
+
+#[test]
 fn verdicts_of_the_provider() {
     use VerdictKind::*;
     let table = [
@@ -350,6 +374,8 @@ fn what_is_in_use() {
         let found = judged.credentials.iter().find(|a| a.credential.id == credential.id).unwrap();
         assert_eq!(found.judgement.in_use, *expected, "{}", credential.id);
         assert_eq!(!expected, found.judgement.because.contains(&"nothing uses it".to_owned()));
+        let since = "neither it nor its tool has changed since 2026-12-10 12:00 UTC".to_owned();
+        assert_eq!(credential.id == "tool abandoned".into(), found.judgement.because.contains(&since));
     }
 
     let mut unconfigured =

@@ -132,7 +132,7 @@ fn dates(subject: &Subject<'_>, source: &str) -> Vec<Fact> {
             "its owner, monitor.toml, or a renewal that was witnessed",
             None,
         ),
-        ("last renewed", clocks.last_renewed, source, changed),
+        ("last renewed", clocks.last_renewed, "its owner, or a renewal that was witnessed", changed),
         ("last used", activity.last_used, source, changed),
         ("last failure", activity.last_failure, source, changed),
         ("owner's files changed", activity.owner_changed, "the file system", None),

@@ -249,8 +249,11 @@ fn entry(out: &mut String, mark: &str, name: &str, text: &str, page: &Page<'_>) 
     if page.width < 60 || long {
         wrapped(out, &format!("  {mark} "), name, page.width);
         wrapped(out, "     ", text, page.width);
-    } else {
+    } else if text.is_empty() || text.contains(char::is_control) {
         wrapped(out, &format!("  {mark} {name:<34} "), text, page.width);
+    } else {
+        // It fits: nothing has to be broken, of ten thousand lines.
+        let _ = writeln!(out, "  {mark} {name:<34} {text}");
     }
 }
 

@@ -66,7 +66,7 @@ pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
     out
 }
 
-/// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours below two days.
+/// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours and minutes below ten hours, hours below two days.
 pub(in crate::output) fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
@@ -75,6 +75,8 @@ pub(in crate::output) fn relative(time: Time, now: Time) -> String {
     }
     let text = if size < Span::hours(1) {
         format!("{} min", size.num_minutes())
+    } else if size < Span::hours(10) && size.num_minutes() % 60 > 0 {
+        format!("{} h {} min", size.num_hours(), size.num_minutes() % 60)
     } else if size < Span::hours(48) {
         format!("{} h", size.num_hours())
     } else {

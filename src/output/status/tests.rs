@@ -170,6 +170,10 @@ fn widths_and_times() {
     assert_eq!((lines::columns("abc"), lines::columns("认证"), lines::columns("e\u{301}")), (3, 4, 1));
     let relative = |span: Span| lines::relative(now() + span, now());
     assert_eq!(relative(Span::minutes(59)), "in 59 min");
+    assert_eq!(relative(Span::minutes(72)), "in 1 h 12 min");
+    assert_eq!(relative(-Span::minutes(9 * 60 + 59)), "9 h 59 min ago");
+    assert_eq!(relative(Span::hours(6)), "in 6 h");
+    assert_eq!(relative(Span::minutes(10 * 60 + 59)), "in 10 h");
     assert_eq!(relative(Span::hours(47)), "in 47 h");
     assert_eq!(relative(Span::days(3)), "in 3 d");
     assert_eq!(relative(Span::days(-3)), "3 d ago");

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Found, Harvest, Scene, Source};
-use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport};
+use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport, Span};
 use crate::files;
 use crate::formats::config_document::{self, problem};
 use crate::formats::eligibility::View;
@@ -46,8 +46,11 @@ impl Source for OpenSoul {
             // With room for what other sources add.
             harvest.found.reserve(found.iter().map(Vec::len).sum::<usize>() + 256);
             harvest.found.extend(found.into_iter().flatten().map(|mut found| {
-                // A gateway would mirror it; where none was ever installed nobody uses it from here.
-                if !there {
+                // A gateway would mirror it; where none was ever installed nobody uses it from here. And one that is not the
+                // chosen one is mostly what a move to a new name left behind, unless it says itself that it still runs.
+                let used = found.credential.activity.last_used;
+                let runs = used.is_some_and(|used| scene.now - used <= Span::days(30));
+                if !there || !(installation.chosen || runs) {
                     found.credential.declared_in_use = Some(false);
                 }
                 found
