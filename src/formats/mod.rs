@@ -16,6 +16,7 @@ pub mod json;
 pub mod json5;
 pub mod jwt;
 pub mod model_ref;
+pub mod netrc;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;

@@ -21,7 +21,7 @@ use crate::domain::{
 };
 use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::{Date, Unit};
-use crate::formats::{dotenv, ini, json5, jwt, yaml};
+use crate::formats::{dotenv, ini, json5, jwt, netrc, yaml};
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,8 @@ pub(super) enum Format {
     Ini,
     /// Lines of `NAME=value`; of two with one name the last counts.
     Dotenv,
+    /// Machines and their passwords.
+    Netrc,
     /// A secret and nothing else: a text under the name `""`.
     Bare,
 }
@@ -443,6 +445,7 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             let assignments = dotenv::parse(text).into_iter();
             Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
         }
+        Format::Netrc => Ok(netrc::parse(text)),
         Format::Bare => Ok(Map::from_iter([(String::new(), Value::String(text.trim().to_owned()))])),
     }
 }

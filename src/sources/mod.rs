@@ -43,6 +43,7 @@ pub mod llxprt;
 mod login;
 mod models;
 pub mod mounted;
+pub mod netrc;
 pub mod ollama;
 pub mod opencode;
 pub mod opensoul;
@@ -192,6 +193,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(kiro::KiroIde),
         Box::new(litellm::LiteLlm),
         Box::new(llm::Llm),
+        Box::new(netrc::Netrc),
         Box::new(ollama::Ollama),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),

@@ -49,6 +49,7 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("litellm", "LiteLLM"),
     ("llm", "llm"),
     ("llxprt", "llxprt"),
+    ("netrc", "`.netrc` (Weights & Biases, Hugging Face)"),
     ("ollama", "Ollama"),
     ("pi", "pi"),
     ("qwen-code", "Qwen Code"),
@@ -64,7 +65,7 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("startup", "start-up files of shells"),
     ("declared", "`[[declared]]` of `monitor.toml`"),
 ];
-const TITLES_LEN: usize = 48;
+const TITLES_LEN: usize = 49;
 
 const HEAD: &str = "\
 # Sources: where credentials are looked for
