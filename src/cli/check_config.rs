@@ -5,7 +5,9 @@ use std::fmt::Write;
 use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
+use crate::config::{
+    Config, Listen, MaybeSecret, Problem, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report,
+};
 use crate::domain::{Environment, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
@@ -19,17 +21,23 @@ use crate::providers::Catalog;
 pub fn run(context: &Context) -> Outcome {
     match load(context.global.config.as_deref(), &context.env) {
         Ok(config) => {
+            let problems = crate::notify::check(&config, SystemClock::new().now());
+            if !problems.is_empty() {
+                return Err(refused(&problems));
+            }
             anstream::print!("{}", summary(&config, &context.env, SystemClock::new().now()));
             Ok(0)
         }
-        Err(problems) => {
-            let count = match problems.len() {
-                1 => "1 problem".to_owned(),
-                count => format!("{count} problems"),
-            };
-            Err(Failure::new(FailureKind::Config, format!("{count} in the configuration\n{}", report(&problems))))
-        }
+        Err(problems) => Err(refused(&problems)),
     }
+}
+
+fn refused(problems: &[Problem]) -> Failure {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    Failure::new(FailureKind::Config, format!("{count} in the configuration\n{}", report(problems)))
 }
 
 fn summary(config: &Config, env: &Environment, now: Time) -> String {

@@ -100,6 +100,7 @@ fn validate<'a>(
         export_emails: sections::export_emails(root),
         history: sections::history(root),
         identity: sections::identity(root, context),
+        runbook: sections::runbook(root),
         status,
         probe,
         thresholds,
@@ -163,6 +164,8 @@ pub struct Config {
     pub history: History,
     /// `[identity]`
     pub identity: Identity,
+    /// `[actions] runbook_url`: a URL with `{name}`, `{provider}` and `{subject}` in it.
+    pub runbook: Option<String>,
 }
 
 /// Where a secret is. Never the secret itself.
@@ -239,8 +242,22 @@ pub struct Receiver {
     pub send_resolved: bool,
     /// The language of its messages.
     pub lang: Lang,
+    /// Its own words in place of ours.
+    pub templates: Templates,
     /// What it is.
     pub kind: ReceiverKind,
+}
+
+/// `template = { subject = "path", text = "path", html = "path" }`: minijinja, in place of our words. They are read when a
+/// message is made, and tried by `monitor check-config`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Templates {
+    /// Of the one line on top.
+    pub subject: Option<PathBuf>,
+    /// Of the plain text.
+    pub text: Option<PathBuf>,
+    /// Of the page; email only.
+    pub html: Option<PathBuf>,
 }
 
 /// What a receiver is.
@@ -326,6 +343,19 @@ pub struct Webhook {
     pub headers: Vec<(String, MaybeSecret)>,
     /// Plain http beyond loopback is allowed.
     pub insecure: bool,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// `body = …` of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// As Alertmanager (version 4) would post it.
+    Alertmanager,
+    /// Plain JSON of our own.
+    Json,
+    /// What a template makes, which must be JSON.
+    Template(PathBuf),
 }
 
 /// `[web]`

@@ -10,7 +10,9 @@ use toml::de::DeValue;
 use super::channels::{self, CHANNELS};
 use super::sections::unique_name;
 use super::tree::{At, Table, Value, nearest, shown};
-use super::{Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Webhook, values};
+use super::{
+    Body, Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Templates, Webhook, values,
+};
 use crate::domain::{Lang, Severity};
 use crate::engine::policy::Route;
 
@@ -44,9 +46,10 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
             // What its keys mean depends on the type: without it they cannot be judged.
             None => continue,
         };
+        let templates = templates(&mut table, context, kind.as_ref());
         table.finish();
         if let (Some(name), Some(kind)) = (name, kind) {
-            all.push(Receiver { name, send_resolved, lang, kind });
+            all.push(Receiver { name, send_resolved, lang, templates, kind });
         }
     }
     (all, names)
@@ -59,6 +62,56 @@ fn lang(table: &mut Table<'_>) -> Lang {
         table.problem(text.place, what, "write \"en\" or \"zh-CN\"");
         Lang::default()
     })
+}
+
+/// `template = { … }`: which parts there are depends on what a channel shows.
+fn templates(table: &mut Table<'_>, context: &Context<'_>, kind: Option<&ReceiverKind>) -> Templates {
+    /// Channels whose messages are data.
+    const PROGRAMS: [&str; 3] = ["exec", "file", "journal"];
+    let Some(value) = table.value("template") else { return Templates::default() };
+    let fixed = match kind {
+        Some(ReceiverKind::Webhook(_)) => Some("write body = { template = \"path\" }"),
+        Some(ReceiverKind::Channel(settings)) if PROGRAMS.contains(&settings.channel.name) => Some("remove it"),
+        _ => None,
+    };
+    if let Some(fix) = fixed {
+        value.problem("its messages are for programs and have no words to replace", fix);
+        return Templates::default();
+    }
+    let Some(mut parts) = value.table() else { return Templates::default() };
+    let mut path = |name| {
+        let text = parts.text(name)?;
+        if text.value.trim().is_empty() {
+            parts.problem(text.place, "has no path", "write the path of a template");
+            return None;
+        }
+        Some(context.path(text.value.trim()))
+    };
+    let (subject, text) = (path("subject"), path("text"));
+    let html = if matches!(kind, Some(ReceiverKind::Channel(_))) { None } else { path("html") };
+    parts.finish();
+    Templates { subject, text, html }
+}
+
+/// `body = "alertmanager"`, `"json"` or `{ template = "path" }`.
+fn body(table: &mut Table<'_>, context: &Context<'_>) -> Body {
+    const FORMS: &str = "write \"alertmanager\", \"json\" or { template = \"path\" }";
+    let Some(value) = table.value("body") else { return Body::Alertmanager };
+    match value.inner {
+        DeValue::String(text) if text.trim() == "alertmanager" => return Body::Alertmanager,
+        DeValue::String(text) if text.trim() == "json" => return Body::Json,
+        DeValue::Table(_) => {}
+        _ => {
+            value.problem("is not a form of body", FORMS);
+            return Body::Alertmanager;
+        }
+    }
+    let path = value.table().and_then(|mut table| {
+        let path = table.required("template", "\"~/hook.json\"");
+        table.finish();
+        path
+    });
+    path.map_or(Body::Alertmanager, |path| Body::Template(context.path(path.value.trim())))
 }
 
 fn email(table: &mut Table<'_>, context: &Context<'_>) -> Option<Email> {
@@ -208,7 +261,8 @@ fn webhook(table: &mut Table<'_>, context: &Context<'_>) -> Option<Webhook> {
         Some(value) => context.secret(&value).into_iter().collect(),
     };
     let headers = headers(table, context);
-    Some(Webhook { url: url?, secrets, headers, insecure })
+    let body = body(table, context);
+    Some(Webhook { url: url?, secrets, headers, insecure, body })
 }
 
 fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {

@@ -13,8 +13,8 @@ use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 9] =
-    ["escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
+const NOT_YET: [&str; 8] =
+    ["escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -298,6 +298,29 @@ pub(super) fn identity(root: &mut Table<'_>, context: &Context<'_>) -> Identity 
     });
     table.finish();
     Identity { key, host }
+}
+
+/// `[actions] runbook_url`
+pub(super) fn runbook(root: &mut Table<'_>) -> Option<String> {
+    const HOLES: [&str; 3] = ["{name}", "{provider}", "{subject}"];
+    let mut table = root.table("actions")?;
+    let found = table.text("runbook_url").and_then(|text| {
+        let filled = HOLES.iter().fold(text.value.trim().to_owned(), |url, hole| url.replace(hole, "x"));
+        if filled.contains(['{', '}']) {
+            table.problem(text.place, "has other holes than {name}, {provider} and {subject}", "correct their names");
+            return None;
+        }
+        // A link that people follow; nothing is sent there.
+        match values::http_url(&filled, true) {
+            Ok(_) => Some(text.value.trim().to_owned()),
+            Err((what, fix)) => {
+                table.problem(text.place, what, fix);
+                None
+            }
+        }
+    });
+    table.finish();
+    found
 }
 
 /// A value that is not a secret and must not look like one is written plainly everywhere else; this one is a reference.

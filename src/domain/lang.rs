@@ -1,12 +1,16 @@
 //! The languages that people are spoken to in. JSON, ids and exit codes never depend on it.
 
+use serde::Serialize;
+
 /// A language.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub enum Lang {
     /// English.
     #[default]
+    #[serde(rename = "en")]
     English,
     /// 简体中文
+    #[serde(rename = "zh-CN")]
     Chinese,
 }
 

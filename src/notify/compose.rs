@@ -134,6 +134,9 @@ impl Markup for Html {
 
 /// The body of a message: all its items, as far as they fit.
 pub(super) fn compose(message: &Rendered, markup: &dyn Markup, limit: Limit) -> String {
+    if let Some(own) = &message.own {
+        return whole(own, markup, limit);
+    }
     let whole = write(message, markup, message.items.len(), true, usize::MAX);
     if limit.holds(&whole) {
         return whole;
@@ -153,10 +156,24 @@ pub(super) fn compose(message: &Rendered, markup: &dyn Markup, limit: Limit) -> 
     limit.cut(&markup.plain(&message.subject))
 }
 
+/// The text of a receiver's own template. It has no markup: what is in it may come from anywhere.
+fn whole(text: &str, markup: &dyn Markup, limit: Limit) -> String {
+    let mut longest = text.chars().count();
+    loop {
+        let cut = cut(text.trim_end(), longest);
+        let lines: Vec<String> = cut.lines().map(|line| markup.plain(line)).collect();
+        let text = lines.join(markup.line_end());
+        if limit.holds(&text) || longest == 0 {
+            return text;
+        }
+        longest = longest * 9 / 10;
+    }
+}
+
 fn write(message: &Rendered, markup: &dyn Markup, shown: usize, reasons: bool, longest: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
-    if let Some(delayed) = &message.delayed {
-        lines.extend([markup.plain(&cut(delayed, longest)), String::new()]);
+    for note in [&message.delayed, &message.notice].into_iter().flatten() {
+        lines.extend([markup.plain(&cut(note, longest)), String::new()]);
     }
     for item in &message.items[..shown] {
         entry(&mut lines, message, item, markup, reasons, longest);
@@ -181,18 +198,24 @@ fn entry(
     longest: usize,
 ) {
     let short = |text: &str| cut(text, longest);
-    lines.push(format!("{} {}", item.mood.sign(), markup.strong(&short(&format!("{}: {}", item.mark, item.title)))));
+    let colon = message.labels.colon;
+    lines.push(format!(
+        "{} {}",
+        item.mood.sign(),
+        markup.strong(&short(&format!("{}{colon}{}", item.mark, item.title)))
+    ));
     if !item.summary.is_empty() {
         lines.push(markup.plain(&short(&item.summary)));
     }
     for line in &item.times {
-        lines.push(markup.plain(&format!("{}: {}", line.name, line.value)));
+        lines.push(markup.plain(&format!("{}{colon}{}", line.name, line.value)));
     }
     if reasons {
         lines.extend(item.because.iter().map(|reason| markup.plain(&format!("– {reason}"))));
     }
     if let Some(fix) = &item.fix {
-        lines.push(format!("{} {}", markup.plain(&format!("{}:", message.todo)), markup.code(&short(fix))));
+        let todo = format!("{}{colon}", message.labels.todo);
+        lines.push(format!("{} {}", markup.plain(todo.trim_end()), markup.code(&short(fix))));
     }
 }
 
@@ -235,6 +258,28 @@ mod tests {
         assert!(html.contains("&lt;b&gt;@all"), "{html}");
         let markdown = compose(&message, &Markdown, Limit::Chars(4000));
         assert!(markdown.contains(r"\*x\* \`y\` \[z\]") && !markdown.contains("@all"), "{markdown}");
+    }
+
+    #[test]
+    fn chinese_within_every_unit() {
+        let item = Item { title: "opensoul:main/anthropic:work must be renewed".into(), ..expiring() };
+        let message = render(&notification(vec![item; 30]), Lang::Chinese, Zone::UTC, now());
+        for limit in [Limit::Bytes(2048), Limit::Chars(700), Limit::Utf16(700)] {
+            let text = compose(&message, &Plain, limit);
+            assert!(limit.holds(&text) && text.contains("严重：opensoul:main/anthropic:work 需要续期"), "{text}");
+            let shown = text.matches("严重").count();
+            assert!(text.contains(&format!("另有 {} 项", 30 - shown)), "{text}");
+        }
+    }
+
+    #[test]
+    fn own_words_fit_too_and_stay_plain() {
+        let mut message = rendered(vec![expiring()]);
+        message.own = Some(format!("<b>mine</b>\n{}", "密钥".repeat(2_000)));
+        for limit in [Limit::Bytes(2048), Limit::Chars(700), Limit::Utf16(700), Limit::Chars(50_000)] {
+            let text = compose(&message, &Html, limit);
+            assert!(limit.holds(&text) && text.starts_with("&lt;b&gt;mine&lt;/b&gt;\n密钥"), "{text}");
+        }
     }
 
     #[test]

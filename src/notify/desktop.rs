@@ -7,16 +7,15 @@ use async_trait::async_trait;
 
 use super::compose::{Html, Limit, Plain, compose};
 use super::program::{self, Ended};
-use super::render::{Mood, render};
-use super::{Receiver, transient};
-use crate::domain::{Attempt, Environment, FailureReason, Lang, Notification, Outcome, Zone};
+use super::render::Mood;
+use super::{Receiver, Voice, transient};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome};
 
 const TEXT: Limit = Limit::Chars(1_000);
 
 pub(super) struct Desktop {
     pub name: String,
-    pub lang: Lang,
-    pub zone: Zone,
+    pub voice: Voice,
     pub env: Arc<Environment>,
     /// Whether the program is that of macOS.
     pub mac: bool,
@@ -24,7 +23,7 @@ pub(super) struct Desktop {
 
 impl Desktop {
     fn argv(&self, notification: &Notification, attempt: &Attempt) -> Vec<String> {
-        let message = render(notification, self.lang, self.zone, attempt.now);
+        let message = self.voice.render(notification, attempt.now);
         if self.mac {
             // The texts are arguments of the script, never a part of it.
             let script = "on run argv\ndisplay notification (item 2 of argv) with title (item 1 of argv)\nend run";
@@ -71,7 +70,7 @@ mod tests {
 
     fn desktop(mac: bool, path: &str) -> Desktop {
         let env: Environment = [("PATH".to_owned(), path.to_owned())].into_iter().collect();
-        Desktop { name: "desk".into(), lang: Lang::English, zone: Zone::UTC, env: Arc::new(env), mac }
+        Desktop { name: "desk".into(), voice: Voice::default(), env: Arc::new(env), mac }
     }
 
     #[test]

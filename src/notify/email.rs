@@ -4,25 +4,23 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::Zone;
 use async_trait::async_trait;
 use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
-use super::render::{Rendered, render};
+use super::render::Rendered;
 use super::smtp::{self, Answer, Failure, Letter};
-use super::{Receiver, transient};
+use super::{Receiver, Voice, transient};
 use crate::config::{self, resolve};
-use crate::domain::{Attempt, Environment, FailureReason, Lang, Notification, Outcome, Progress, Severity, Time};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Severity, Time};
 use crate::net::Clients;
 
 /// A mail server and the people behind it.
 pub struct Email {
     name: String,
     config: config::Email,
-    lang: Lang,
-    zone: Zone,
+    voice: Voice,
     env: Arc<Environment>,
     clients: Arc<Clients>,
     /// For connecting.
@@ -37,21 +35,11 @@ impl Email {
     pub fn new(
         name: String,
         config: config::Email,
-        lang: Lang,
-        zone: Zone,
+        voice: Voice,
         env: Arc<Environment>,
         clients: Arc<Clients>,
     ) -> Self {
-        Self {
-            name,
-            config,
-            lang,
-            zone,
-            env,
-            clients,
-            connect: Duration::from_secs(10),
-            total: Duration::from_secs(30),
-        }
+        Self { name, config, voice, env, clients, connect: Duration::from_secs(10), total: Duration::from_secs(30) }
     }
 
     async fn attempt(&self, notification: &Notification, progress: &Progress, now: Time) -> Result<Outcome, Failure> {
@@ -62,7 +50,7 @@ impl Email {
         if waiting.is_empty() {
             return Ok(Outcome::Delivered { detail: "every recipient has it".to_owned(), keep: None });
         }
-        let data = message(notification, &render(notification, self.lang, self.zone, now), &from, &to, now)
+        let data = message(notification, &self.voice.render(notification, now), &from, &to, now)
             .map_err(|error| smtp::local(FailureReason::Config, format!("the message cannot be built: {error}")))?
             .formatted();
         let password = match &self.config.password {

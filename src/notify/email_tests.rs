@@ -70,8 +70,7 @@ fn receiver(port: u16, login: bool) -> Email {
         from: "opensoul <monitor@example.org>".into(),
         to: vec!["Ops <ops@example.org>".into(), "night@example.org".into()],
     };
-    let mut receiver =
-        Email::new("mail".into(), config, Lang::English, Zone::UTC, Arc::new(env.clone()), Clients::new(&env));
+    let mut receiver = Email::new("mail".into(), config, Voice::default(), Arc::new(env.clone()), Clients::new(&env));
     receiver.total = Duration::from_millis(400);
     receiver
 }
@@ -249,7 +248,7 @@ async fn a_missing_password_is_said_and_nothing_is_sent() {
 fn mail(notification: &Notification) -> String {
     let from = "opensoul <monitor@example.org>".parse().expect("address");
     let to = ["Ops <ops@example.org>".parse().expect("address")];
-    let shown = render(notification, Lang::English, Zone::UTC, now());
+    let shown = Voice::default().render(notification, now());
     String::from_utf8(message(notification, &shown, &from, &to, now()).expect("mail").formatted()).expect("ascii")
 }
 
@@ -260,6 +259,19 @@ fn headers_of_a_mail() {
     insta::assert_snapshot!("mail_head", head.replace("\r\n", "\n"));
     assert!(body.contains("Content-Type: text/plain") && body.contains("Content-Type: text/html"));
     assert!(text.lines().all(|line| line.len() < 998) && text.is_ascii());
+}
+
+#[test]
+fn a_chinese_mail_is_plain_ascii_on_the_way() {
+    let item = crate::domain::Item { title: "opensoul:main/anthropic:work must be renewed".into(), ..expiring() };
+    let message = notification(vec![item; 30]);
+    let shown = crate::notify::render(&message, crate::domain::Lang::Chinese, crate::domain::Zone::UTC, now());
+    let from = "opensoul <monitor@example.org>".parse().expect("address");
+    let to = ["Ops <ops@example.org>".parse().expect("address")];
+    let mail = super::message(&message, &shown, &from, &to, now()).expect("mail").formatted();
+    let text = String::from_utf8(mail).expect("ascii");
+    assert!(text.is_ascii() && text.lines().all(|line| line.len() < 998));
+    assert!(text.contains("Subject: [opensoul]") && text.contains("=?utf-8?b?"), "{}", &text[..600]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::program::{self, Ended};
-use super::{Receiver, transient, webhook};
+use super::{Links, Receiver, transient, webhook};
 use crate::config::channels::Settings;
 use crate::domain::{Attempt, Environment, FailureReason, Notification, NotificationId, Outcome};
 
@@ -17,7 +17,7 @@ const LATER: i32 = 75;
 pub(super) struct Exec {
     name: String,
     argv: Vec<String>,
-    link: String,
+    links: Links,
     limit: Duration,
     env: Arc<Environment>,
     refused: Mutex<Option<NotificationId>>,
@@ -25,10 +25,10 @@ pub(super) struct Exec {
 
 impl Exec {
     /// Runs nothing.
-    pub fn new(name: String, settings: &Settings, link: String, env: Arc<Environment>) -> Self {
+    pub fn new(name: String, settings: &Settings, links: Links, env: Arc<Environment>) -> Self {
         let limit = settings.number("timeout").and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(20);
         let argv = settings.texts("argv").to_vec();
-        Self { name, argv, link, limit: Duration::from_secs(limit), env, refused: Mutex::default() }
+        Self { name, argv, links, limit: Duration::from_secs(limit), env, refused: Mutex::default() }
     }
 }
 
@@ -39,7 +39,7 @@ impl Receiver for Exec {
     }
 
     async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
-        let body = webhook::body(notification, &self.link, attempt.now);
+        let body = webhook::body(notification, &self.links, attempt.now);
         let ended = program::run(&self.argv, body, &self.env, self.limit).await;
         let again = |reason, detail: String| transient(reason, detail, &attempt.progress);
         match ended {

@@ -35,6 +35,7 @@ mod telegram;
 mod template;
 mod termux;
 mod vendor;
+mod voice;
 pub mod webhook;
 mod wecom;
 
@@ -45,11 +46,12 @@ use async_trait::async_trait;
 
 use crate::config::channels::Settings;
 use crate::config::{Config, Listen, ReceiverKind};
-use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Zone};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress};
 use crate::net::Clients;
 
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};
+pub use voice::{Voice, check};
 
 /// Somebody who can be told something.
 #[async_trait]
@@ -66,29 +68,33 @@ pub trait Receiver: Send + Sync {
 #[must_use]
 pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<Arc<dyn Receiver>> {
     let env = Arc::new(env.clone());
-    let link = match &config.web.listen {
+    let page = match &config.web.listen {
         Listen::Tcp(address) if config.web.enabled => format!("http://{address}/"),
         _ => String::new(),
     };
-    let zone = config.status.zone;
+    let links = Links { page, runbook: config.runbook.clone() };
     let make = |receiver: &crate::config::Receiver| -> Arc<dyn Receiver> {
+        let voice = Voice::new(receiver, config.status.zone, config.runbook.as_deref());
         let name = receiver.name.clone();
+        let (env, clients) = (Arc::clone(&env), Arc::clone(clients));
         match &receiver.kind {
-            ReceiverKind::Email(email) => {
-                let (env, clients) = (Arc::clone(&env), Arc::clone(clients));
-                Arc::new(email::Email::new(name, email.clone(), receiver.lang, zone, env, clients))
+            ReceiverKind::Email(email) => Arc::new(email::Email::new(name, email.clone(), voice, env, clients)),
+            ReceiverKind::Webhook(webhook) => {
+                Arc::new(webhook::Webhook::new(name, webhook.clone(), voice, links.clone(), env, clients))
             }
-            ReceiverKind::Webhook(webhook) => Arc::new(webhook::Webhook::new(
-                name,
-                webhook.clone(),
-                link.clone(),
-                Arc::clone(&env),
-                Arc::clone(clients),
-            )),
-            ReceiverKind::Channel(settings) => channel(receiver, settings, zone, &link, &env, clients),
+            ReceiverKind::Channel(settings) => channel(receiver, settings, voice, &links, env, clients),
         }
     };
     config.receivers.iter().map(make).collect()
+}
+
+/// Where people read on.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where they see everything; empty if nowhere.
+    pub page: String,
+    /// Where the runbook of an alert is, as in [`render::Manner`].
+    pub runbook: Option<String>,
 }
 
 /// A failure after which another attempt may succeed, with nothing new through.
@@ -100,25 +106,25 @@ fn transient(reason: FailureReason, detail: impl Into<String>, progress: &Progre
 fn channel(
     receiver: &crate::config::Receiver,
     settings: &Settings,
-    zone: Zone,
-    link: &str,
-    env: &Arc<Environment>,
-    clients: &Arc<Clients>,
+    voice: Voice,
+    links: &Links,
+    env: Arc<Environment>,
+    clients: Arc<Clients>,
 ) -> Arc<dyn Receiver> {
-    let (name, lang, env) = (receiver.name.clone(), receiver.lang, Arc::clone(env));
+    let name = receiver.name.clone();
     let path = |field| settings.text(field).map(PathBuf::from);
     match settings.channel.name {
-        "desktop" => Arc::new(desktop::Desktop { name, lang, zone, env, mac: cfg!(target_os = "macos") }),
-        "exec" => Arc::new(exec::Exec::new(name, settings, link.to_owned(), env)),
+        "desktop" => Arc::new(desktop::Desktop { name, voice, env, mac: cfg!(target_os = "macos") }),
+        "exec" => Arc::new(exec::Exec::new(name, settings, links.clone(), env)),
         "file" => Arc::new(journal::Lines { name, path: path("path").unwrap_or_default() }),
         "journal" => {
             Arc::new(journal::Journal { name, socket: path("socket").unwrap_or_else(|| journal::SOCKET.into()) })
         }
         "termux" => {
             let program = std::env::current_exe().unwrap_or_else(|_| "opensoul".into());
-            Arc::new(termux::Termux { name, lang, zone, env, program })
+            Arc::new(termux::Termux { name, voice, env, program })
         }
-        _ => Arc::new(vendor::Post::new(receiver, settings, zone, env, Arc::clone(clients))),
+        _ => Arc::new(vendor::Post::new(receiver, settings, voice, env, clients)),
     }
 }
 

@@ -12,17 +12,17 @@ use async_trait::async_trait;
 
 use super::compose::{Limit, Plain, compose};
 use super::program::{self, Ended};
-use super::render::{Mood, render};
-use super::{Receiver, transient};
-use crate::domain::{Attempt, Environment, FailureReason, ItemStatus, Lang, Notification, Outcome, Zone};
+use super::render::Mood;
+use super::{Receiver, Voice, transient};
+use crate::domain::{Attempt, Environment, FailureReason, ItemStatus, Notification, Outcome};
+use crate::output::wording::spoken;
 
 /// What a phone shows.
 const TEXT: Limit = Limit::Chars(2_000);
 
 pub(super) struct Termux {
     pub name: String,
-    pub lang: Lang,
-    pub zone: Zone,
+    pub voice: Voice,
     pub env: Arc<Environment>,
     /// For the buttons.
     pub program: PathBuf,
@@ -35,7 +35,7 @@ fn quoted(text: &str) -> String {
 
 impl Termux {
     fn argv(&self, notification: &Notification, attempt: &Attempt) -> (Vec<String>, String) {
-        let message = render(notification, self.lang, self.zone, attempt.now);
+        let message = self.voice.render(notification, attempt.now);
         let (priority, sound) = match message.mood {
             Mood::Critical => ("max", true),
             Mood::Warning => ("high", true),
@@ -63,7 +63,7 @@ impl Termux {
             let program = quoted(&self.program.to_string_lossy());
             for (number, (label, span)) in [("1", ("Ack 24 h", "24h")), ("2", ("Ack 7 d", "7d"))] {
                 let acts = ids.iter().map(|id| format!("{program} alerts ack {id} --for {span}"));
-                argv.extend([format!("--button{number}"), label.to_owned()]);
+                argv.extend([format!("--button{number}"), spoken(message.lang, label.to_owned())]);
                 argv.extend([format!("--button{number}-action"), acts.collect::<Vec<_>>().join("; ")]);
             }
         }
@@ -102,7 +102,7 @@ mod tests {
     fn termux() -> Termux {
         let env = Environment::default();
         let program = PathBuf::from("/data/data/com.termux/files/usr/bin/open soul's");
-        Termux { name: "phone".into(), lang: Lang::English, zone: Zone::UTC, env: Arc::new(env), program }
+        Termux { name: "phone".into(), voice: Voice::default(), env: Arc::new(env), program }
     }
 
     #[test]

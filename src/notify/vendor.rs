@@ -11,14 +11,14 @@ use async_trait::async_trait;
 
 use super::http::{self, Call, Judgement};
 use super::pace::{Bucket, Pace};
-use super::render::{Rendered, render};
+use super::render::Rendered;
 use super::{
-    Receiver, bark, dingtalk, discord, feishu, google_chat, gotify, matrix, mattermost, ntfy, opsgenie, pagerduty,
-    pushdeer, pushover, rocket_chat, serverchan, slack, teams, telegram, transient, wecom,
+    Receiver, Voice, bark, dingtalk, discord, feishu, google_chat, gotify, matrix, mattermost, ntfy, opsgenie,
+    pagerduty, pushdeer, pushover, rocket_chat, serverchan, slack, teams, telegram, transient, wecom,
 };
 use crate::config::channels::Settings;
 use crate::config::{self, MaybeSecret};
-use crate::domain::{Attempt, Environment, FailureReason, Lang, Notification, NotificationId, Outcome, Secret, Zone};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, NotificationId, Outcome, Secret};
 use crate::net::Clients;
 
 /// What a channel knows of its vendor. PURE.
@@ -123,8 +123,7 @@ pub(super) struct Post {
     name: String,
     vendor: &'static dyn Vendor,
     settings: Settings,
-    lang: Lang,
-    zone: Zone,
+    voice: Voice,
     env: Arc<Environment>,
     clients: Arc<Clients>,
     bucket: Mutex<Bucket>,
@@ -139,7 +138,7 @@ impl Post {
     pub fn new(
         receiver: &config::Receiver,
         settings: &Settings,
-        zone: Zone,
+        voice: Voice,
         env: Arc<Environment>,
         clients: Arc<Clients>,
     ) -> Self {
@@ -148,8 +147,7 @@ impl Post {
             vendor: vendor(settings.channel.name)
                 .expect("a row of the table that is not local has one: a test shows it"),
             settings: settings.clone(),
-            lang: receiver.lang,
-            zone,
+            voice,
             env,
             clients,
             bucket: Mutex::default(),
@@ -164,7 +162,7 @@ impl Post {
             Ok(secrets) => secrets,
             Err(text) => return transient(FailureReason::Config, text, &progress),
         };
-        let rendered = render(notification, self.lang, self.zone, attempt.now);
+        let rendered = self.voice.render(notification, attempt.now);
         let letter = Letter { notification, rendered: &rendered, settings: &self.settings, secrets: &secrets, attempt };
         let parts = match self.vendor.parts(&letter) {
             Ok(parts) => parts,

@@ -1,7 +1,8 @@
-//! `type = "webhook"`: the body that Alertmanager sends (version 4), signed as Standard Webhooks says. One POST, no
-//! redirects.
+//! `type = "webhook"`: the body that Alertmanager sends (version 4), plain JSON, or what a template makes; signed as Standard
+//! Webhooks says. One POST, no redirects.
 
 mod body;
+mod plain;
 mod signature;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +12,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 use super::http::{self, Answer, Body, Call, Judgement};
-use super::{Receiver, transient};
+use super::{Links, Receiver, Voice, transient};
 use crate::config::{self, resolve, resolve_maybe};
 use crate::domain::{
     Attempt, Environment, FailureReason, Notification, NotificationId, Outcome, Progress, Secret, Time,
@@ -19,16 +20,16 @@ use crate::domain::{
 use crate::net::Clients;
 
 /// A notification as JSON, in the form of Alertmanager; for other channels of programs too.
-pub(super) fn body(notification: &Notification, link: &str, now: Time) -> Vec<u8> {
-    body::build(notification, link, now)
+pub(super) fn body(notification: &Notification, links: &Links, now: Time) -> Vec<u8> {
+    body::build(notification, links, None, now)
 }
 
 /// A URL that takes notifications.
 pub struct Webhook {
     name: String,
     config: config::Webhook,
-    /// Where people see everything; empty if nowhere.
-    link: String,
+    voice: Voice,
+    links: Links,
     env: Arc<Environment>,
     clients: Arc<Clients>,
     /// For the whole request.
@@ -57,11 +58,12 @@ impl Webhook {
     pub fn new(
         name: String,
         config: config::Webhook,
-        link: String,
+        voice: Voice,
+        links: Links,
         env: Arc<Environment>,
         clients: Arc<Clients>,
     ) -> Self {
-        Self { name, config, link, env, clients, total: http::TOTAL, refused: Mutex::default() }
+        Self { name, config, voice, links, env, clients, total: http::TOTAL, refused: Mutex::default() }
     }
 
     fn secrets(&self) -> Result<Secrets, String> {
@@ -94,7 +96,7 @@ impl Webhook {
             Ok(secrets) => secrets,
             Err(text) => return wrong(text),
         };
-        let bytes = body(notification, &self.link, now);
+        let bytes = self.bytes(notification, now);
         let call = match self.call(&secrets, notification.id.as_str(), now, bytes) {
             Ok(call) => call,
             Err(text) => return wrong(text),
@@ -102,6 +104,22 @@ impl Webhook {
         match http::exchange(&self.clients, &call, self.config.insecure, &secrets.hidden(), self.total, now).await {
             Ok(answer) => self.judge(notification, progress, answer),
             Err((reason, detail)) => transient(reason, detail, progress),
+        }
+    }
+
+    /// A template that fails costs nobody an alert: the usual body goes out and says so.
+    fn bytes(&self, notification: &Notification, now: Time) -> Vec<u8> {
+        match &self.config.body {
+            config::Body::Alertmanager => body::build(notification, &self.links, None, now),
+            config::Body::Json => plain::build(notification, &self.voice.render(notification, now), &self.links, now),
+            config::Body::Template(path) => match self.voice.body(path, notification, now) {
+                Ok(text) => text.into_bytes(),
+                Err(why) => {
+                    tracing::warn!(receiver = self.name, why, "a template failed; the usual body goes out");
+                    let notice = format!("the template of this receiver failed: {why}");
+                    body::build(notification, &self.links, Some(&notice), now)
+                }
+            },
         }
     }
 

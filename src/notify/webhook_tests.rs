@@ -23,8 +23,9 @@ fn receiver(url: &str) -> Webhook {
             ("x-team".into(), MaybeSecret::Plain("ops".into())),
         ],
         insecure: false,
+        body: config::Body::Alertmanager,
     };
-    Webhook::new("hook".into(), config, String::new(), Arc::new(env.clone()), Clients::new(&env))
+    Webhook::new("hook".into(), config, Voice::default(), Links::default(), Arc::new(env.clone()), Clients::new(&env))
 }
 
 async fn answered(template: ResponseTemplate) -> (Outcome, Webhook, MockServer) {

@@ -12,8 +12,8 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity,
-    Snapshot, Span, State, Time, Zone,
+    Assessed, Attempt, Environment, Finding, Incident, Item, ItemStatus, Lang, Notification, Outcome, Pseudonyms,
+    Severity, Snapshot, Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
 use opensoul::export::metrics::snapshot_text;
@@ -28,7 +28,9 @@ use opensoul::monitor::probing::{Answers, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
 use opensoul::notify::{Receiver, render};
+use opensoul::output::chinese::translate;
 use opensoul::output::status::{Options, json, text};
+use opensoul::output::wording::is_command;
 use opensoul::store::Remembered;
 
 use crate::fake_provider::{FakeProvider, Known};
@@ -267,6 +269,7 @@ impl Home {
         deliver(&self.monitor, &self.config, &self.mail).await.unwrap();
         let Committed { snapshot, .. } = committed;
         let incidents = self.monitor.desk.with(|store| store.incidents()).await.unwrap().unwrap();
+        have_chinese(&snapshot, &incidents);
         Seen { snapshot, incidents, home: self.dir.path().to_owned() }
     }
 
@@ -315,7 +318,7 @@ impl Home {
 
     /// The same as a person reads it in the mail.
     pub fn letters(&self) -> Vec<String> {
-        let text = |message: &Notification| render(message, Zone::UTC, self.now()).text;
+        let text = |message: &Notification| render(message, Lang::English, Zone::UTC, self.now()).text;
         self.sent().iter().map(text).collect()
     }
 
@@ -465,5 +468,22 @@ impl Seen {
     /// One credential of it.
     pub fn json_of(&self, id: &str) -> serde_json::Value {
         self.json()["credentials"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone()
+    }
+}
+
+/// Whatever comes up can be said in Chinese as well.
+fn have_chinese(snapshot: &Snapshot, incidents: &[Incident]) {
+    let incidents =
+        incidents.iter().flat_map(|one| [&one.title, &one.summary].into_iter().chain(&one.because).chain(&one.fix));
+    let findings = snapshot.findings.iter().flat_map(|finding| [&finding.message, &finding.fix]);
+    let judgements = snapshot.credentials.iter().map(|one| &one.judgement);
+    let judgements = judgements.flat_map(|judgement| judgement.because.iter().chain(&judgement.fix));
+    for text in incidents.chain(findings).chain(judgements) {
+        // The title and the last reason of a finding are its id and place.
+        let named = snapshot.findings.iter().any(|finding| text.starts_with(&finding.id));
+        assert!(
+            named || is_command(text) || translate(text).is_some(),
+            "add a row to src/output/chinese/*.txt: {text}"
+        );
     }
 }

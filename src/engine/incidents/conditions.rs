@@ -1,13 +1,15 @@
 //! What is wrong in a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Assessed, Balance, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
+    Assessed, Balance, CredentialId, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time,
+    VerdictKind,
 };
 
 use super::Known;
 use super::presence::Presence;
+use crate::engine::assess::in_use::offered;
 use crate::engine::{runway, tiers};
 
 /// One problem, as it is seen now.
@@ -58,7 +60,8 @@ pub(super) const FINDING: &str = "DoctorFinding";
 
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
-    let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, now));
+    let working = working(snapshot, now);
+    let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, &working, now));
     let credentials = credentials.chain(snapshot.credentials.iter().filter_map(|one| balance(one, snapshot, now)));
     let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
@@ -115,7 +118,37 @@ fn gone(known: &Known, snapshot: &Snapshot) -> Option<Condition> {
     })
 }
 
-fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
+/// By provider, what would work now: one id for all places of one secret.
+type Working<'a> = BTreeMap<&'a str, BTreeSet<&'a CredentialId>>;
+
+fn working(snapshot: &Snapshot, now: Time) -> Working<'_> {
+    let mut working = Working::new();
+    for assessed in &snapshot.credentials {
+        let credential = &assessed.credential;
+        if offered(credential, assessed.judgement.state, now) {
+            let id = assessed.copy_of.as_ref().unwrap_or(&credential.id);
+            working.entry(&credential.provider).or_default().insert(id);
+        }
+    }
+    working
+}
+
+/// How much depends on it: why it is as bad as it is.
+fn blast_radius(assessed: &Assessed, severity: Severity, working: &Working<'_>) -> Option<String> {
+    let Assessed { credential, judgement, .. } = assessed;
+    let provider = &credential.provider;
+    let others = working.get(provider.as_str()).map_or(0, |ids| ids.len() - usize::from(ids.contains(&credential.id)));
+    Some(match others {
+        _ if !judgement.in_use => return None,
+        0 => format!("nothing else of {provider} works"),
+        // What works elsewhere (another tool's login, one that is about to end itself) is no reserve.
+        _ if severity == Severity::Critical => format!("nothing else of {provider} works in its place"),
+        1 => format!("1 other credential of {provider} works"),
+        others => format!("{others} other credentials of {provider} work"),
+    })
+}
+
+fn credential(assessed: &Assessed, snapshot: &Snapshot, working: &Working<'_>, now: Time) -> Option<Condition> {
     let judgement = &assessed.judgement;
     if assessed.copy_of.is_some() {
         return None;
@@ -161,7 +194,7 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Con
         generation: judgement.generation.clone(),
         title,
         summary,
-        because: judgement.because.clone(),
+        because: judgement.because.iter().cloned().chain(blast_radius(assessed, severity, working)).collect(),
         fix: judgement.fix.clone(),
         expires: judgement.expires,
         confirm: name == UNREADABLE,
