@@ -3,6 +3,7 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+mod alerting;
 pub mod edit;
 mod load;
 mod locate;
@@ -85,6 +86,10 @@ fn validate<'a>(
     let thresholds = sections::thresholds(root, &mut alerts);
     let (receivers, names) = receivers::receivers(root, context);
     alerts.routes = receivers::routes(root, &names);
+    alerts.escalation = alerting::escalation(root, &names);
+    alerts.maintenance = alerting::maintenance(root, status.zone);
+    alerts.quiet = alerting::quiet_hours(root, status.zone);
+    alerts.report = alerting::digest(root, &names, status.zone);
     alerts.receivers = receivers
         .iter()
         .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
@@ -152,7 +157,7 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// `[[receivers]]`
     pub receivers: Vec<Receiver>,
-    /// `[[routes]]`, reminders, names of receivers.
+    /// `[[routes]]`, `[[escalation]]`, `[[maintenance]]`, `[quiet_hours]`, `[digest]`, reminders, names of receivers.
     pub alerts: AlertPolicy,
     /// `[web]`
     pub web: Web,

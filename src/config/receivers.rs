@@ -248,27 +248,33 @@ pub(super) fn routes(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Rout
         let providers = plain(table.texts("providers"));
         let subjects = plain(table.texts("subjects"));
         let receivers = table.texts("receivers");
-        if receivers.as_ref().is_none_or(Vec::is_empty) {
-            table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
-        }
-        for receiver in receivers.iter().flatten() {
-            if !names.contains(receiver.value.trim()) {
-                let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None if names.is_empty() => "add [[receivers]] first".to_owned(),
-                    None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
-                };
-                table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
-            }
-        }
+        let receivers = named(&table, receivers, names);
         let proceed = table.flag("continue").unwrap_or(false);
         table.finish();
-        routes.push(Route { severity, providers, subjects, receivers: plain(receivers), proceed });
+        routes.push(Route { severity, providers, subjects, receivers, proceed });
     }
     routes
 }
 
-fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
+/// Names of receivers, of which each must exist and one at least must be there.
+pub(super) fn named(table: &Table<'_>, receivers: Option<Vec<At<&str>>>, names: &BTreeSet<String>) -> Vec<String> {
+    if receivers.as_ref().is_none_or(Vec::is_empty) {
+        table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
+    }
+    for receiver in receivers.iter().flatten() {
+        if !names.contains(receiver.value.trim()) {
+            let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None if names.is_empty() => "add [[receivers]] first".to_owned(),
+                None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
+        }
+    }
+    receivers.unwrap_or_default().iter().map(|text| text.value.trim().to_owned()).collect()
+}
+
+pub(super) fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
     match text.value {
         "info" => Some(Severity::Info),
         "warning" => Some(Severity::Warning),

@@ -133,6 +133,7 @@ impl Scene {
                 condition: Condition::Present,
                 clocks: Clocks::default(),
                 account: None,
+                scopes: None,
                 fingerprint: None,
                 refresh_fingerprint: None,
                 selection: Selection::NotApplicable,

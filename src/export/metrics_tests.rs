@@ -24,6 +24,7 @@ fn credential(id: &str, state: State) -> Assessed {
             condition: Condition::Present,
             clocks: Clocks { access_expires: Some(at("2026-11-23T00:00:00.5Z")), ..Clocks::default() },
             account: Some("me@example.org".into()),
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -96,6 +97,11 @@ fn incident(severity: Severity, status: IncidentStatus) -> Incident {
         expires: None,
         told: BTreeMap::new(),
         maybe_told: Default::default(),
+        given_up: Default::default(),
+        ack: None,
+        unacked_since: None,
+        returned_at: None,
+        inhibited_by: None,
     }
 }
 

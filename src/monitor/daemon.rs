@@ -344,7 +344,8 @@ impl Daemon {
     /// How long until the next message is due. The tick comes each minute all the same: a machine that slept keeps no timer.
     async fn next_message(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60);
-        match self.monitor.desk.with(|store| store.next_due()).await {
+        let least = self.config.alerts.least_severity(self.monitor.clock.now());
+        match self.monitor.desk.with(move |store| store.next_due(least)).await {
             Ok(Ok(Some(at))) => (at - self.monitor.clock.now()).to_std().unwrap_or_default().min(LONGEST),
             _ => LONGEST,
         }

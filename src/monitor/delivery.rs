@@ -60,7 +60,8 @@ pub fn channel(receiver: &config::Receiver) -> &'static str {
 /// If the store fails; what was tried by then is recorded.
 pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<usize, CycleError> {
     let now = monitor.clock.now();
-    let due = monitor.desk.with(move |store| store.due_notifications(now)).await??;
+    let least = config.alerts.least_severity(now);
+    let due = monitor.desk.with(move |store| store.due_notifications(least, now)).await??;
     let tried = due.len();
     if tried == 0 {
         return Ok(0);

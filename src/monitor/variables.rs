@@ -34,6 +34,7 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
             condition: Condition::Present,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,

@@ -78,6 +78,7 @@ pub fn delay(notification: &Notification, now: Time) -> Option<Span> {
 
 fn subject(notification: &Notification, host: &str) -> String {
     let text = match (notification.kind, notification.items.as_slice()) {
+        (NotificationKind::Report, _) => format!("[opensoul] {host}: report"),
         (NotificationKind::Alert, [one]) => format!("[opensoul] {host}: {}", line(&one.title)),
         (NotificationKind::Alert, [first, rest @ ..]) if rest.iter().all(|item| item.provider == first.provider) => {
             let provider = first.provider.as_deref().map_or_else(|| "several checks".to_owned(), line);
@@ -107,10 +108,39 @@ fn lead(notification: &Notification, host: &str) -> String {
     if past > 0 {
         parts.push(format!("{past} came and went before a message could get out"));
     }
+    let notices = notification.items.iter().filter(|item| item.status == ItemStatus::Notice);
+    for (named, one, several) in NOTICES {
+        match notices.clone().filter(|item| mark_of(&item.name) == named).count() {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            count => parts.push(format!("{count} {several}")),
+        }
+    }
     if parts.is_empty() {
         parts.push("nothing needs attention".to_owned());
     }
     format!("On {host}: {}.", parts.join("; "))
+}
+
+/// The marks of notices, and how many of each there are: one, several.
+const NOTICES: [(&str, &str, &str); 5] = [
+    ("ENDS", "ends soon or has ended", "end soon or have ended"),
+    ("FIXED", "was fixed", "were fixed"),
+    ("RECEIVER", "receiver fails", "receivers fail"),
+    ("SILENCED", "silence or acknowledgement", "silences and acknowledgements"),
+    ("NOTE", "change worth knowing", "changes worth knowing"),
+];
+
+/// The mark of a notice by its name.
+fn mark_of(name: &str) -> &'static str {
+    match name {
+        "ReportExpiring" => "ENDS",
+        "ReportFixed" => "FIXED",
+        "ReportReceiver" => "RECEIVER",
+        "ReportSilence" | "ReportAcked" => "SILENCED",
+        "ReportEmpty" => "ALL WELL",
+        _ => "NOTE",
+    }
 }
 
 fn plural(count: usize, word: &str) -> String {
@@ -121,6 +151,7 @@ fn entry(item: &Item, zone: Zone, now: Time) -> Entry {
     let (mark, class) = match (item.status, item.severity) {
         (ItemStatus::Resolved, _) => ("OVER", "over"),
         (ItemStatus::WasDown, _) => ("WAS WRONG, IS OVER", "over"),
+        (ItemStatus::Notice, _) => (mark_of(&item.name), "info"),
         (ItemStatus::Firing, Severity::Critical) => ("CRITICAL", "critical"),
         (ItemStatus::Firing, Severity::Warning) => ("WARNING", "warning"),
         (ItemStatus::Firing, Severity::Info | Severity::None) => ("INFO", "info"),
@@ -137,19 +168,22 @@ fn entry(item: &Item, zone: Zone, now: Time) -> Entry {
         times: times(item, zone, now),
         because: item.because.iter().map(|text| line(text)).filter(|text| !text.is_empty()).collect(),
         // What is over needs no command.
-        fix: item.fix.as_deref().filter(|_| firing).map(line).filter(|fix| !fix.is_empty()),
+        fix: item
+            .fix
+            .as_deref()
+            .filter(|_| firing || item.status == ItemStatus::Notice)
+            .map(line)
+            .filter(|fix| !fix.is_empty()),
     }
 }
 
 fn times(item: &Item, zone: Zone, now: Time) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut say = |name, value| lines.push(Line { name, value });
+    let over = matches!(item.status, ItemStatus::Resolved | ItemStatus::WasDown);
     if let Some(end) = item.expires {
         let (name, relative) = if end > now {
-            (
-                if item.status == ItemStatus::Firing { "Ends" } else { "Now good until" },
-                format!("in {}", words(end - now)),
-            )
+            (if over { "Now good until" } else { "Ends" }, format!("in {}", words(end - now)))
         } else {
             ("Ended", format!("{} ago", words(now - end)))
         };
@@ -157,6 +191,7 @@ fn times(item: &Item, zone: Zone, now: Time) -> Vec<Line> {
     }
     match (item.status, item.ended) {
         (ItemStatus::Firing, _) => say("Seen since", moment(item.since, zone)),
+        (ItemStatus::Notice, None) => {}
         (_, None) => say("Was wrong from", moment(item.since, zone)),
         (_, Some(ended)) => say(
             "Was wrong",

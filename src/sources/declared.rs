@@ -55,6 +55,7 @@ fn found(declared: &Declaration) -> Found {
             ..Clocks::default()
         },
         account: None,
+        scopes: None,
         fingerprint: None,
         refresh_fingerprint: None,
         selection: Selection::NotApplicable,

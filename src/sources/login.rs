@@ -5,6 +5,7 @@
 //! writes, never runs the tool.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -259,6 +260,7 @@ impl LoginFile {
             }
             _ => {}
         }
+        credential.scopes = scopes(object);
         let (access, refresh) = (access.secret(), refresh.secret());
         credential.fingerprint = access.as_ref().and_then(|secret| scene.key.fingerprint(secret));
         credential.refresh_fingerprint = refresh.as_ref().and_then(|secret| scene.key.fingerprint(secret));
@@ -375,6 +377,7 @@ impl LoginFile {
             condition,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -414,6 +417,19 @@ fn decoded_end(token: &Secret, notes: &mut Vec<String>) -> Option<Time> {
         date => notes.extend(date.remark().map(|odd| format!("exp of the access token {odd}"))),
     }
     claims.expires.at()
+}
+
+/// What a login may do: a list under `scopes`, or a text of words under `scope` (RFC 6749 §3.3). `None` where its owner does not
+/// say.
+fn scopes(login: &Map<String, Value>) -> Option<BTreeSet<String>> {
+    let words = |value: &Value| -> Option<BTreeSet<String>> {
+        match value {
+            Value::String(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        }
+    };
+    ["scopes", "scope"].into_iter().filter_map(|name| words(login.get(name)?)).find(|words| !words.is_empty())
 }
 
 fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {

@@ -7,6 +7,7 @@
 //!
 //! No secret ever comes in here, only keyed hashes.
 
+mod actions;
 mod allowance;
 mod disk;
 pub mod fault;
@@ -28,11 +29,12 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot,
-    Time, Verdict,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
+    Severity, Silence, Snapshot, Time, Verdict,
 };
 use crate::engine::incidents::{Decision, Standing};
 
+pub use actions::ActionError;
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -198,23 +200,55 @@ impl Store {
     }
 
     /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcome`] is called for it (or ten
-    /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour.
+    /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour. Nothing below `least`:
+    /// in quiet hours that is critical.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn due_notifications(&mut self, now: Time) -> Result<Vec<DueNotification>, StoreError> {
-        if !outbox::any_due(&self.db, now)? {
+    pub fn due_notifications(&mut self, least: Severity, now: Time) -> Result<Vec<DueNotification>, StoreError> {
+        if !outbox::any_due(&self.db, least, now)? {
             return Ok(Vec::new());
         }
-        self.write(|tx| outbox::take_due(tx, now))
+        self.write(|tx| outbox::take_due(tx, least, now))
     }
 
     /// When [`Store::due_notifications`] will next have something, as things stand.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn next_due(&self) -> Result<Option<Time>, StoreError> {
-        outbox::next_due(&self.db)
+    pub fn next_due(&self, least: Severity) -> Result<Option<Time>, StoreError> {
+        outbox::next_due(&self.db, least)
+    }
+
+    /// Does what a person wants about alerts; `by` is who it was. Whole or not at all. A cycle after it draws the
+    /// consequences: messages that need not be sent any more, and those that must be.
+    ///
+    /// # Errors
+    /// It is not possible, or SQLite fails.
+    pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, now) {
+            Ok(acted) => Ok(Ok(acted)),
+            // Nothing was written.
+            Err(ActionError::Refused(why)) => Ok(Err(why)),
+            Err(ActionError::Store(error)) => Err(error),
+        })?;
+        Ok(acted?)
+    }
+
+    /// Every silence, also those that were over lately, by their end.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {
+        actions::all_silences(&self.db)
+    }
+
+    /// When the last report was due.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_report(&self) -> Result<Option<Time>, StoreError> {
+        ledger::last_run(&self.db, incidents::REPORT)
     }
 
     /// What became of an attempt: the outbox row, what the receiver now knows of each incident, and the receiver's health,
@@ -365,6 +399,7 @@ impl Store {
         self.write(|tx| {
             history::prune(tx, keep, now)?;
             tx.execute("DELETE FROM refresh_token WHERE credential NOT IN (SELECT id FROM credential)", [])?;
+            actions::prune(tx, now)?;
             outbox::prune(tx, now)
         })?;
         history::shrink(&self.db, keep)

@@ -142,6 +142,58 @@ pub(super) fn apply(db: &Connection, decision: &Decision, now: Time) -> Result<(
     Ok(())
 }
 
+/// Lets messages be tried at once; a quarantine of their receiver ends with it.
+pub(super) fn retry(db: &Connection, ids: &[NotificationId], now: Time) -> Result<(), StoreError> {
+    for id in ids {
+        db.execute(
+            "UPDATE outbox SET next_at = min(next_at, ?2) WHERE id = ?1 AND state = 'queued'",
+            params![id.as_str(), millis(now)],
+        )?;
+        db.execute(
+            "UPDATE receiver SET try_at = ?2 WHERE quarantined_at IS NOT NULL
+               AND name = (SELECT receiver FROM outbox WHERE id = ?1)",
+            params![id.as_str(), millis(now)],
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives messages up: the next cycle does not say the same again.
+pub(super) fn give_up(db: &Connection, ids: &[NotificationId], by: &str, now: Time) -> Result<(), StoreError> {
+    for id in ids {
+        let row: Option<String> = db
+            .query_row("SELECT body FROM outbox WHERE id = ?1 AND state = 'queued'", [id.as_str()], |row| row.get(0))
+            .optional()?;
+        let Some(body) = row else { continue };
+        if let Ok(notification) = serde_json::from_str::<Notification>(&body) {
+            not_to_be_told(db, &notification)?;
+        }
+        db.execute(
+            "UPDATE outbox SET state = 'withdrawn', begun_at = NULL, ended_at = ?2, detail = ?3 WHERE id = ?1",
+            params![id.as_str(), millis(now), cut(&format!("given up by {by}"))],
+        )?;
+    }
+    Ok(())
+}
+
+fn not_to_be_told(db: &Connection, notification: &Notification) -> Result<(), StoreError> {
+    for item in &notification.items {
+        let Some(mut incident) = incidents::one(db, &item.incident)? else { continue };
+        match item.status {
+            ItemStatus::Firing => {
+                incident.given_up.insert(notification.receiver.clone());
+            }
+            ItemStatus::Resolved | ItemStatus::WasDown => {
+                incident.told.remove(&notification.receiver);
+                incident.maybe_told.remove(&notification.receiver);
+            }
+            ItemStatus::Notice => continue,
+        }
+        incidents::save(db, &incident)?;
+    }
+    Ok(())
+}
+
 fn urgency(severity: Severity) -> u8 {
     match severity {
         Severity::None => 0,
@@ -151,25 +203,27 @@ fn urgency(severity: Severity) -> u8 {
     }
 }
 
-pub(super) fn any_due(db: &Connection, now: Time) -> Result<bool, StoreError> {
-    let mut read = db.prepare(&format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY}))"))?;
-    Ok(read.query_row([millis(now), millis(now - FORGOTTEN)], |row| row.get(0))?)
+pub(super) fn any_due(db: &Connection, least: Severity, now: Time) -> Result<bool, StoreError> {
+    let mut read = db.prepare(&format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE urgency >= ?3 AND {DUE} AND NOT ({UNDER_WAY}))"
+    ))?;
+    Ok(read.query_row(params![millis(now), millis(now - FORGOTTEN), urgency(least)], |row| row.get(0))?)
 }
 
-pub(super) fn next_due(db: &Connection) -> Result<Option<Time>, StoreError> {
+pub(super) fn next_due(db: &Connection, least: Severity) -> Result<Option<Time>, StoreError> {
     let next: Option<i64> = db.query_row(
         "SELECT min(max(outbox.next_at, coalesce(receiver.try_at, 0)))
          FROM outbox LEFT JOIN receiver ON receiver.name = outbox.receiver AND receiver.quarantined_at IS NOT NULL
-         WHERE outbox.state = 'queued' AND outbox.begun_at IS NULL",
-        [],
+         WHERE outbox.state = 'queued' AND outbox.begun_at IS NULL AND outbox.urgency >= ?1",
+        [urgency(least)],
         |row| row.get(0),
     )?;
     Ok(next.map(instant))
 }
 
-pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification>, StoreError> {
+pub(super) fn take_due(db: &Connection, least: Severity, now: Time) -> Result<Vec<DueNotification>, StoreError> {
     let mut read = db.prepare(&format!(
-        "SELECT body, attempts, progress FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY})
+        "SELECT body, attempts, progress FROM outbox WHERE urgency >= ?3 AND {DUE} AND NOT ({UNDER_WAY})
          ORDER BY urgency DESC, created_at, id"
     ))?;
     let mut quarantined: BTreeMap<String, bool> = receivers::quarantines(db)?
@@ -177,7 +231,7 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         // A try far ahead is one of another clock.
         .map(|(name, try_at)| (name, try_at <= now || try_at > now + retry::QUARANTINE))
         .collect();
-    let mut rows = read.query([millis(now), millis(now - FORGOTTEN)])?;
+    let mut rows = read.query(params![millis(now), millis(now - FORGOTTEN), urgency(least)])?;
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
         let Some(notification) = notification(row)? else {
@@ -316,6 +370,7 @@ fn told(db: &Connection, notification: &Notification, now: Time) -> Result<(), S
                 incident.told.remove(&notification.receiver);
                 incident.maybe_told.remove(&notification.receiver);
             }
+            ItemStatus::Notice => continue,
         }
         incidents::save(db, &incident)?;
     }

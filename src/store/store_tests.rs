@@ -46,7 +46,7 @@ fn transient(reason: FailureReason) -> Outcome {
 
 /// Delivers everything that is due; returns the receivers.
 fn deliver(store: &mut Store, now: Time) -> Vec<String> {
-    let due = store.due_notifications(now).unwrap();
+    let due = store.due_notifications(Severity::None, now).unwrap();
     for entry in &due {
         store.record_outcome(&entry.notification.id, &delivered(), now).unwrap();
     }
@@ -127,7 +127,7 @@ fn what_is_delivered_is_told_and_what_is_over_is_told_once() {
     let incident = store.incidents().unwrap().remove(0);
     assert_eq!(incident.told.keys().collect::<Vec<_>>(), ["hook", "mail"]);
     assert_eq!(incident.told["mail"], Told { at: minutes(5), severity: Severity::Critical });
-    assert!(store.due_notifications(minutes(6)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(6)).unwrap().is_empty());
     cycle(&mut store, &well(), minutes(10));
     assert_eq!(deliver(&mut store, minutes(10)).len(), 2);
     cycle(&mut store, &well(), minutes(15));
@@ -148,21 +148,21 @@ fn an_attempt_cut_short_is_made_again_under_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     cycle(&mut store, &broken(), start());
-    let first = store.due_notifications(start()).unwrap();
+    let first = store.due_notifications(Severity::None, start()).unwrap();
     assert_eq!(first.len(), 2);
-    assert!(store.due_notifications(minutes(1)).unwrap().is_empty(), "it is under way");
+    assert!(store.due_notifications(Severity::None, minutes(1)).unwrap().is_empty(), "it is under way");
     assert!(store.standing(minutes(1)).unwrap().queued.iter().all(|queued| queued.in_flight));
     drop(store);
     let mut store = open(dir.path());
     let standing = store.standing(minutes(1)).unwrap();
     assert!(standing.queued.iter().all(|q| !q.in_flight && q.uncertain && q.attempts == 1));
     cycle(&mut store, &broken(), minutes(2));
-    let again = store.due_notifications(minutes(2)).unwrap();
+    let again = store.due_notifications(Severity::None, minutes(2)).unwrap();
     let ids = |due: &[DueNotification]| due.iter().map(|d| d.notification.id.clone()).collect::<BTreeSet<_>>();
     assert_eq!(ids(&again), ids(&first));
     // Whoever began it and never came back does not block it for ever.
-    assert!(store.due_notifications(minutes(11)).unwrap().is_empty());
-    assert_eq!(ids(&store.due_notifications(minutes(13)).unwrap()), ids(&first));
+    assert!(store.due_notifications(Severity::None, minutes(11)).unwrap().is_empty());
+    assert_eq!(ids(&store.due_notifications(Severity::None, minutes(13)).unwrap()), ids(&first));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
         let mut store = Store::in_memory().unwrap();
         cycle(&mut store, &snapshot(vec![]), start());
         cycle(&mut store, &broken(), minutes(1));
-        let flying = store.due_notifications(minutes(1)).unwrap();
+        let flying = store.due_notifications(Severity::None, minutes(1)).unwrap();
         cycle(&mut store, &well(), minutes(6));
         for entry in &flying {
             store.record_outcome(&entry.notification.id, &outcome, minutes(7)).unwrap();
@@ -182,7 +182,7 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
         cycle(&mut store, &well(), minutes(16));
         assert!(more.is_empty(), "{more:?}");
         assert!(store.incidents().unwrap().is_empty());
-        assert!(store.due_notifications(start() + Span::days(3)).unwrap().is_empty());
+        assert!(store.due_notifications(Severity::None, start() + Span::days(3)).unwrap().is_empty());
     }
 }
 
@@ -190,12 +190,12 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
 fn failures_wait_longer_and_longer_and_retry_after_is_kept() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &broken(), start());
-    let both = store.due_notifications(start()).unwrap();
+    let both = store.due_notifications(Severity::None, start()).unwrap();
     let id = both[0].notification.id.clone();
     store.record_outcome(&both[1].notification.id, &delivered(), start()).unwrap();
     store.record_outcome(&id, &transient(FailureReason::ServerError), start()).unwrap();
-    assert!(store.due_notifications(start() + Span::seconds(4)).unwrap().is_empty());
-    let due = store.due_notifications(start() + Span::seconds(6)).unwrap().remove(0);
+    assert!(store.due_notifications(Severity::None, start() + Span::seconds(4)).unwrap().is_empty());
+    let due = store.due_notifications(Severity::None, start() + Span::seconds(6)).unwrap().remove(0);
     assert_eq!((due.notification.id.clone(), due.attempts), (id.clone(), 1));
     let wish = Outcome::Transient {
         reason: FailureReason::RateLimited,
@@ -204,9 +204,9 @@ fn failures_wait_longer_and_longer_and_retry_after_is_kept() {
         progress: Progress(["a@x.org".to_owned()].into()),
     };
     store.record_outcome(&id, &wish, minutes(1)).unwrap();
-    assert!(store.due_notifications(minutes(180)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(180)).unwrap().is_empty());
     assert_eq!(store.outbox().unwrap().iter().filter_map(|e| e.detail.as_ref()).map(String::len).max(), Some(500));
-    let due = store.due_notifications(minutes(182)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(182)).unwrap();
     let due = &due[0];
     assert_eq!((due.attempts, due.progress.0.len()), (2, 1));
     let state = store.receiver_states().unwrap().into_iter().find(|s| s.name == due.notification.receiver).unwrap();
@@ -221,7 +221,7 @@ fn a_clock_set_back_does_not_hold_the_queue_up() {
     let mut store = Store::in_memory().unwrap();
     let ahead = start() + Span::days(400);
     cycle(&mut store, &broken(), ahead);
-    assert_eq!(store.due_notifications(start()).unwrap().len(), 2, "made by a clock that ran ahead");
+    assert_eq!(store.due_notifications(Severity::None, start()).unwrap().len(), 2, "made by a clock that ran ahead");
     assert_eq!(store.last_persisted_time().unwrap(), Some(ahead));
     cycle(&mut store, &broken(), start());
     assert_eq!(store.last_persisted_time().unwrap(), Some(start()), "the last, not the greatest");
@@ -238,7 +238,7 @@ fn a_receiver_that_refuses_is_tried_once_an_hour_until_it_takes_something() {
     cycle(&mut store, &two, start());
     let refused = Outcome::Permanent { reason: FailureReason::AuthRejected, detail: "535 no".to_owned() };
     let mut news = 0;
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         let outcome = if entry.notification.receiver == "mail" { refused.clone() } else { delivered() };
         news += usize::from(store.record_outcome(&entry.notification.id, &outcome, start()).unwrap().quarantined);
     }
@@ -246,30 +246,33 @@ fn a_receiver_that_refuses_is_tried_once_an_hour_until_it_takes_something() {
     let mail = store.receiver_states().unwrap().into_iter().find(|state| state.name == "mail").unwrap();
     assert_eq!((mail.queued, mail.oldest), (2, Some(start())));
     assert!(mail.finding().is_some_and(|f| f.id == "receiver.quarantined" && f.message.contains("535 no")));
-    assert_eq!(store.next_due().unwrap(), Some(minutes(60)));
-    assert!(store.due_notifications(minutes(59)).unwrap().is_empty());
-    let due = store.due_notifications(minutes(60)).unwrap();
+    assert_eq!(store.next_due(Severity::None).unwrap(), Some(minutes(60)));
+    assert!(store.due_notifications(Severity::None, minutes(59)).unwrap().is_empty());
+    let due = store.due_notifications(Severity::None, minutes(60)).unwrap();
     assert_eq!(due.len(), 1, "the most urgent one");
     assert_eq!(due[0].notification.severity, Severity::Critical);
     store.record_outcome(&due[0].notification.id, &transient(FailureReason::Timeout), minutes(61)).unwrap();
-    assert!(store.due_notifications(minutes(110)).unwrap().is_empty(), "another failure does not end it");
-    let due = store.due_notifications(minutes(121)).unwrap();
+    assert!(
+        store.due_notifications(Severity::None, minutes(110)).unwrap().is_empty(),
+        "another failure does not end it"
+    );
+    let due = store.due_notifications(Severity::None, minutes(121)).unwrap();
     assert_eq!(due.len(), 1);
     let recorded = store.record_outcome(&due[0].notification.id, &delivered(), minutes(121)).unwrap();
     assert!(recorded.released);
-    assert_eq!(store.due_notifications(minutes(121)).unwrap().len(), 1, "the rest follows at once");
+    assert_eq!(store.due_notifications(Severity::None, minutes(121)).unwrap().len(), 1, "the rest follows at once");
 }
 
 #[test]
 fn a_quarantine_ends_by_hand() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         let refused = Outcome::Permanent { reason: FailureReason::Config, detail: String::new() };
         store.record_outcome(&entry.notification.id, &refused, start()).unwrap();
     }
     store.enable_receiver("mail", minutes(1)).unwrap();
-    let due = store.due_notifications(minutes(1)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(1)).unwrap();
     assert_eq!(due.iter().map(|d| d.notification.receiver.as_str()).collect::<Vec<_>>(), ["mail"]);
 }
 
@@ -278,17 +281,17 @@ fn a_success_lets_those_try_again_that_failed_to_reach_the_receiver() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &snapshot(vec![]), start());
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         for _ in 0..5 {
             store.record_outcome(&entry.notification.id, &transient(FailureReason::Offline), start()).unwrap();
         }
     }
-    assert!(store.due_notifications(minutes(60)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(60)).unwrap().is_empty());
     let mut more = broken();
     more.credentials.push(credential("codex:default", State::Rejected, Severity::Warning));
     cycle(&mut store, &more, minutes(60));
     assert_eq!(deliver(&mut store, minutes(60)).len(), 2);
-    assert_eq!(store.due_notifications(minutes(60)).unwrap().len(), 2);
+    assert_eq!(store.due_notifications(Severity::None, minutes(60)).unwrap().len(), 2);
 }
 
 #[test]
@@ -701,7 +704,7 @@ fn as_child() {
     }
     let mut store = Store::open(dir, start()).unwrap().store;
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         store.record_outcome(&entry.notification.id, &delivered(), start()).unwrap();
     }
 }

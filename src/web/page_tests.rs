@@ -29,6 +29,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             condition: Condition::Present,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,

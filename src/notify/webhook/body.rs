@@ -104,6 +104,9 @@ fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Ti
         add("fix", cut(item.fix.as_deref().unwrap_or_default(), 500));
     }
     add("expires", item.expires.map(stamp).unwrap_or_default());
+    if item.status == ItemStatus::Notice {
+        add("notice", "nothing is wrong: this is worth knowing".to_owned());
+    }
     if item.status == ItemStatus::WasDown {
         add("was", "it was wrong and is over; no message about it got out in between".to_owned());
     }
@@ -119,7 +122,9 @@ fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Ti
         ends_at: match item.status {
             ItemStatus::Firing => OPEN.to_owned(),
             // Over without a known end: it is over now at the latest.
-            ItemStatus::Resolved | ItemStatus::WasDown => stamp(item.ended.unwrap_or(notification.created_at)),
+            ItemStatus::Resolved | ItemStatus::WasDown | ItemStatus::Notice => {
+                stamp(item.ended.unwrap_or(notification.created_at))
+            }
         },
         generator_url: link,
         fingerprint: item.incident.as_str(),

@@ -31,6 +31,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
             ..Clocks::default()
         },
         account: None,
+        scopes: None,
         fingerprint: FingerprintKey::new(&[7; 32]).fingerprint(&Secret::new(id.replace("copy of ", ""))),
         refresh_fingerprint: None,
         selection: if owner == Owner::GatewayStore { Selection::Eligible(0) } else { Selection::NotApplicable },
