@@ -62,6 +62,20 @@ send_resolved = false
 severity = ["critical"]
 receivers = ["mail", "hook"]
 continue = true
+[[escalation]]
+after = "30m"
+receivers = ["hook"]
+[[maintenance]]
+schedule = "0 2 * * 0"
+duration = "2h"
+zone = "Europe/Berlin"
+providers = ["anth*"]
+[quiet_hours]
+from = "22:00"
+to = "07:30"
+[digest]
+schedule = "daily"
+receivers = ["mail"]
 [web]
 listen = "unix:/run/o.sock"
 allowed_hosts = ["Status.example.org"]
@@ -93,6 +107,26 @@ fn every_section_is_read() {
     assert_eq!(config.alerts.routes[0].severity, [Severity::Critical]);
     assert!(config.alerts.routes[0].proceed);
     assert_eq!(config.alerts.receivers.iter().map(|r| r.send_resolved).collect::<Vec<_>>(), [true, false]);
+    let alerts = &config.alerts;
+    assert_eq!(
+        (alerts.escalation[0].after, &alerts.escalation[0].to.severity[..]),
+        (Span::minutes(30), &[Severity::Critical][..])
+    );
+    assert_eq!(alerts.escalation[0].to.receivers, ["hook"]);
+    let window = &alerts.maintenance[0];
+    assert_eq!(
+        (window.name.as_str(), window.duration, &window.providers[..]),
+        ("maintenance 1", Span::hours(2), &["anth*".to_owned()][..])
+    );
+    assert_eq!(window.schedule.zone, "Europe/Berlin".parse().unwrap());
+    let quiet = alerts.quiet.unwrap();
+    assert_eq!(
+        (quiet.from.to_string(), quiet.to.to_string(), quiet.zone),
+        ("22:00:00".into(), "07:30:00".into(), "Asia/Shanghai".parse().unwrap())
+    );
+    let report = alerts.report.as_ref().unwrap();
+    assert_eq!((&report.schedule.rhythm, report.horizon), (&Rhythm::Cron("0 9 * * *".into()), Span::days(30)));
+    assert_eq!(report.receivers, ["mail"]);
     let ReceiverKind::Email(mail) = &config.receivers[0].kind else { panic!("email") };
     assert_eq!((mail.security, mail.host.as_str(), mail.port), (SmtpSecurity::StartTls, "mail.example.org", 2525));
     assert_eq!(mail.password, Some(SecretRef::File("/home/a/.secrets/smtp".into())));

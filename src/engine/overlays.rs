@@ -1,7 +1,9 @@
 //! What keeps an alert from being heard at an instant: acks, silences, maintenance windows, incidents that explain it, routes
 //! that lead nowhere, quiet hours. One place, so that what is done and what is shown are the same.
 
-use crate::domain::{Incident, IncidentStatus, Severity, Silence, Time, Withheld};
+use std::collections::BTreeMap;
+
+use crate::domain::{Incident, IncidentId, IncidentStatus, Severity, Silence, Time, Withheld};
 use crate::engine::policy::{AlertPolicy, Maintenance};
 use crate::engine::silences::{self, Labels};
 use crate::engine::windows::Period;
@@ -84,6 +86,12 @@ impl<'a> Overlays<'a> {
             }
         }
         named
+    }
+
+    /// [`Self::withheld`] of each that is withheld.
+    #[must_use]
+    pub fn all(&self, incidents: &[Incident]) -> BTreeMap<IncidentId, Withheld> {
+        incidents.iter().filter_map(|one| Some((one.id.clone(), self.withheld(one)?))).collect()
     }
 
     /// Why nothing is said about an incident at this instant, the strongest reason first; `None`: whatever there is to say is

@@ -205,11 +205,43 @@ fn alerts_and_queues() {
             oldest_queued: Some(at("2026-11-22T12:00:00Z")),
             last_success: None,
             last_error: None,
+            quarantined: None,
         }],
         last_cycle: Some(at("2026-11-22T12:00:00Z")),
+        ..Standing::default()
     };
-    insta::assert_snapshot!(standing_text(&standing));
-    assert!(!standing_text(&Standing::default()).contains("cycle_last_completed"), "no cycle yet, no date");
+    insta::assert_snapshot!(standing_text(&standing, &BTreeMap::new()));
+    let text = standing_text(&Standing::default(), &BTreeMap::new());
+    assert!(!text.contains("cycle_last_completed") && !text.contains("digest"), "what has no date is left out");
+}
+
+#[test]
+fn what_is_held_back_is_not_firing() {
+    let one = incident(Severity::Critical, IncidentStatus::Firing);
+    let id = one.id.clone();
+    let date = at("2026-11-22T12:00:00Z");
+    let standing = Standing {
+        incidents: vec![one],
+        last_cycle: Some(date),
+        report: Some(ReportDates { last: Some(date), next: None }),
+        ..Standing::default()
+    };
+    let why = |why| BTreeMap::from([(id.clone(), why)]);
+    let ack = Withheld::Acked { by: "ann".into(), until: None, snoozed: false, comment: None };
+    for (withheld, status) in [
+        (BTreeMap::new(), "firing"),
+        (why(ack), "acked"),
+        (why(Withheld::Maintenance { name: "m".into(), until: date }), "silenced"),
+        (why(Withheld::Quiet { until: date }), "firing"),
+    ] {
+        let text = standing_text(&standing, &withheld);
+        for word in STATUSES {
+            let value = u8::from(word == status);
+            let line = format!("opensoul_alerts{{severity=\"critical\",status=\"{word}\"}} {value}");
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+        assert!(text.contains("opensoul_digest_last_timestamp_seconds "), "{text}");
+    }
 }
 
 #[test]

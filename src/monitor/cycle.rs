@@ -15,8 +15,9 @@ use crate::config::Config;
 use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time};
 use crate::engine::assess::worst_first;
 use crate::engine::clock_trust::ProviderDate;
+use crate::engine::due::next_after;
 use crate::engine::incidents::{Decision, decide};
-use crate::export::metrics::{ReceiverHealth, Standing, snapshot_text};
+use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
 use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
 use crate::web::{Site, View};
@@ -225,7 +226,8 @@ async fn publish(
     let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
     let snapshot = Arc::clone(snapshot);
     let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
-    site.publish(View { snapshot, standing, metrics, zone, home, notes });
+    let policy = Arc::new(config.alerts.clone());
+    site.publish(View { snapshot, standing, metrics, policy, zone, home, notes });
     Ok(())
 }
 
@@ -252,14 +254,21 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
     let read = |store: &mut Store| -> Result<_, StoreError> {
-        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?))
+        let (silences, report) = (store.silences()?, store.last_report()?);
+        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?, silences, report))
     };
-    let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
+    let (incidents, states, last_cycle, silences, last_report) = monitor.desk.with(read).await??;
     let troubles = monitor.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
     let incidents = incidents.into_iter().filter(open).collect();
     let receivers = config.receivers.iter().map(|receiver| health(receiver, &states, &troubles)).collect();
-    Ok(Standing { incidents, receivers, last_cycle })
+    let now = monitor.clock.now();
+    let silences = silences.into_iter().filter(|silence| silence.ends_at > now).collect();
+    let report = config.alerts.report.as_ref().map(|report| ReportDates {
+        last: last_report,
+        next: last_report.and_then(|last| next_after(&report.schedule, last)),
+    });
+    Ok(Standing { incidents, receivers, last_cycle, silences, report })
 }
 
 fn health(
@@ -278,5 +287,6 @@ fn health(
             .and_then(|s| s.quarantine.as_ref())
             .map(|q| q.detail.clone())
             .or_else(|| troubles.get(&receiver.name).cloned()),
+        quarantined: state.and_then(|s| s.quarantine.as_ref()).map(|quarantine| quarantine.next_try),
     }
 }

@@ -22,6 +22,7 @@ use crate::net::Clients;
 use crate::store::token;
 use crate::web::{self, Door, Reload, Site};
 
+use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
@@ -86,6 +87,7 @@ pub async fn run<E: Eyes + 'static>(
     let watchdog = tokio::spawn(systemd::feed_watchdog(progress));
 
     let (change_sender, changes) = mpsc::channel(1);
+    site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
     let watch = Watch::start(change_sender);
     let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
     daemon.open_door().await;

@@ -126,7 +126,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         provider: look.remembered.provider_date,
     };
     let observation = Observation {
-        host: look.config.identity.host.clone().unwrap_or_else(host_name),
+        host: host(look.config),
         verdicts: verdicts(&credentials, look.remembered, look.now),
         allowances,
         credentials,
@@ -164,7 +164,8 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         Vec::new()
     };
     let unreachable = own_network(&snapshot, look.remembered);
-    snapshot.findings.extend(unreachable);
+    let troubled = troubled(&snapshot, look.remembered);
+    snapshot.findings.extend(unreachable.into_iter().chain(troubled));
     for finding in checked.into_iter().chain(backwards) {
         if !snapshot.findings.contains(&finding) {
             snapshot.findings.push(finding);
@@ -247,6 +248,33 @@ fn own_network(snapshot: &Snapshot, known: &Remembered) -> Option<Finding> {
     })
 }
 
+/// Providers that had trouble of their own in the last round of probes, whichever of their credentials was asked about: said
+/// once, and no reason to doubt a credential.
+fn troubled(snapshot: &Snapshot, known: &Remembered) -> Vec<Finding> {
+    let mut by_provider: BTreeMap<&String, Vec<&Verdict>> = BTreeMap::new();
+    for (provider, verdict) in snapshot.credentials.iter().filter_map(|one| last_answer(one, known)) {
+        by_provider.entry(provider).or_default().push(verdict);
+    }
+    let mut findings = Vec::new();
+    for (provider, answers) in by_provider {
+        let Some(newest) = answers.iter().max_by_key(|verdict| verdict.at) else { continue };
+        let mut round = answers.iter().filter(|verdict| newest.at - verdict.at <= ROUND);
+        let all = round.all(|verdict| verdict.kind == VerdictKind::ProviderDown);
+        if all && snapshot.taken_at - newest.at <= STALE {
+            let message = format!("{provider} has trouble of its own: {}", newest.detail);
+            let mut finding = Finding::new(
+                "provider.trouble",
+                Severity::Info,
+                message,
+                "wait; its status page says more. This says nothing about its credentials",
+            );
+            finding.place.key = Some(provider.clone());
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
 /// A login whose beginning was witnessed has a known lifetime from then on.
 fn begun(credential: &mut Credential, known: &Remembered) {
     if credential.clocks.issued.is_some() {
@@ -272,7 +300,12 @@ fn renewed(credential: &mut Credential, known: &Remembered, key: &FingerprintKey
     credential.clocks.last_renewed = first.filter(|first| held.iter().any(|other| other.first < *first));
 }
 
-/// This machine's name.
+/// This machine's name, as the configuration or the system has it.
+#[must_use]
+pub fn host(config: &Config) -> String {
+    config.identity.host.clone().unwrap_or_else(host_name)
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

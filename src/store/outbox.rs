@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::engine::incidents::{Decision, Queued};
 use crate::engine::retry;
+use crate::output::alerts::Message;
 
 pub use receivers::{Quarantine, ReceiverState};
 
@@ -73,6 +74,25 @@ pub struct OutboxEntry {
     pub reason: Option<FailureReason>,
     /// The receiver's last words, redacted.
     pub detail: Option<String>,
+}
+
+impl From<OutboxEntry> for Message {
+    fn from(entry: OutboxEntry) -> Self {
+        let waits = entry.state == OutboxState::Queued;
+        Self {
+            notification: entry.notification,
+            state: match entry.state {
+                OutboxState::Queued => "queued",
+                OutboxState::Sent => "sent",
+                OutboxState::Withdrawn => "withdrawn",
+            },
+            attempts: entry.attempts,
+            next_at: waits.then_some(entry.next_at),
+            ended_at: entry.ended_at,
+            reason: entry.reason.map(FailureReason::word),
+            detail: entry.detail,
+        }
+    }
 }
 
 /// Attempts that were under way when the process died: they may have got through.

@@ -777,3 +777,187 @@ fn balances_are_kept_and_give_a_runway() {
     store.prune(&KEEP, start() + Span::days(800)).unwrap();
     assert_eq!(rows(&store), 0);
 }
+
+fn ack(incident: &str) -> Action {
+    Action::Ack { incident: incident.to_owned(), until: None, snooze: false, comment: Some(" on\tit ".to_owned()) }
+}
+
+fn silence(matcher: &str, from: Time, to: Time) -> Action {
+    let matchers = vec![crate::engine::silences::parse(matcher).unwrap()];
+    Action::Silence { matchers, starts_at: from, ends_at: to, comment: "moving".to_owned() }
+}
+
+fn refusal(result: Result<Acted, ActionError>) -> String {
+    match result {
+        Err(ActionError::Refused(why)) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_ack_is_kept_with_who_and_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    cycle(&mut store, &broken(), start());
+    deliver(&mut store, start());
+    let id = store.incidents().unwrap()[0].id.clone();
+    let acted = store.act(&ack(&id.as_str()[..4]), "ann", minutes(5)).unwrap();
+    let Acted::Incident(incident) = acted else { panic!("an incident") };
+    let given = incident.ack.unwrap();
+    assert_eq!((given.by.as_str(), given.comment.as_deref(), given.at), ("ann", Some("on it"), minutes(5)));
+    drop(store);
+    let mut store = open(dir.path());
+    for hour in 1..30 {
+        cycle(&mut store, &broken(), minutes(hour * 60));
+        assert!(deliver(&mut store, minutes(hour * 60)).is_empty());
+    }
+    store.act(&Action::Unack { incident: id.to_string() }, "ann", minutes(1800)).unwrap();
+    cycle(&mut store, &broken(), minutes(1801));
+    assert_eq!(deliver(&mut store, minutes(1801)).len(), 2, "the reminder that was due");
+}
+
+#[test]
+fn a_silence_is_kept_counts_at_once_and_ends_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    cycle(&mut store, &broken(), start());
+    let acted = store.act(&silence("provider=anthropic", start(), minutes(60)), "bob", start()).unwrap();
+    let Acted::Silence(made) = acted else { panic!("a silence") };
+    assert_eq!((made.author.as_str(), made.id.as_str().len()), ("bob", 16));
+    cycle(&mut store, &broken(), minutes(1));
+    assert!(deliver(&mut store, minutes(1)).is_empty(), "what waited is withdrawn");
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(store.silences().unwrap(), [made.clone()]);
+    assert_eq!(Reader::open(dir.path()).unwrap().unwrap().silences().unwrap().len(), 1);
+    cycle(&mut store, &broken(), minutes(61));
+    assert_eq!(deliver(&mut store, minutes(61)).len(), 2);
+    store.prune(&KEEP, minutes(60) + Span::days(4)).unwrap();
+    assert_eq!(store.silences().unwrap().len(), 1, "kept for looking back");
+    store.prune(&KEEP, minutes(60) + Span::days(6)).unwrap();
+    assert!(store.silences().unwrap().is_empty());
+}
+
+#[test]
+fn a_silence_that_is_taken_back_ends_now() {
+    let mut store = Store::in_memory().unwrap();
+    let Acted::Silence(made) = store.act(&silence("host=box", start(), minutes(60)), "bob", start()).unwrap() else {
+        panic!("a silence")
+    };
+    let unsilence = Action::Unsilence { silence: made.id.as_str()[..6].to_owned() };
+    store.act(&unsilence, "bob", minutes(5)).unwrap();
+    assert_eq!(store.silences().unwrap()[0].ends_at, minutes(5));
+    assert!(refusal(store.act(&unsilence, "bob", minutes(6))).contains("there is no silence"));
+    assert!(store.standing(minutes(6)).unwrap().silences.is_empty());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    let mut store = Store::in_memory().unwrap();
+    let two = snapshot(vec![
+        credential(LOGIN, State::Rejected, Severity::Critical),
+        credential("codex:default", State::Rejected, Severity::Critical),
+    ]);
+    cycle(&mut store, &two, start());
+    let before = store.standing(start()).unwrap();
+    let id = before.incidents[0].id.to_string();
+    let until = |until| Action::Ack { incident: id.clone(), until, snooze: true, comment: None };
+    let no_comment = match silence("host=box", start(), minutes(9)) {
+        Action::Silence { matchers, starts_at, ends_at, .. } => {
+            Action::Silence { matchers, starts_at, ends_at, comment: " ".to_owned() }
+        }
+        other => other,
+    };
+    for (action, by, part) in [
+        (ack("zzzz"), "ann", "there is no open incident"),
+        (ack(""), "ann", "there is no open incident"),
+        (ack(&id), " ", "must have a name"),
+        (Action::Unack { incident: id.clone() }, "ann", "is not acknowledged"),
+        (until(None), "ann", "needs a time"),
+        (until(Some(start())), "ann", "would end before"),
+        (until(Some(start() + Span::days(400))), "ann", "longer than a year"),
+        (silence("host=box", minutes(9), minutes(9)), "ann", "begin before it ends"),
+        (silence("host=box", minutes(-9), minutes(-1)), "ann", "would end before"),
+        (no_comment, "ann", "a condition and a comment"),
+        (Action::Drop { messages: vec![] }, "ann", "say which"),
+        (Action::Retry { messages: vec!["zz".to_owned()] }, "ann", "there is no waiting message"),
+    ] {
+        let said = refusal(store.act(&action, by, start()));
+        assert!(said.contains(part), "{action:?}: {said}");
+    }
+    assert_eq!(store.standing(start()).unwrap(), before);
+}
+
+#[test]
+fn an_id_that_may_be_several_is_refused() {
+    let mut store = Store::in_memory().unwrap();
+    let many =
+        snapshot((0..40).map(|n| credential(&format!("codex:{n}"), State::Rejected, Severity::Warning)).collect());
+    cycle(&mut store, &many, start());
+    let ids: Vec<String> = store.incidents().unwrap().iter().map(|one| one.id.to_string()).collect();
+    let shared = ids.iter().find(|id| ids.iter().filter(|other| other[..1] == id[..1]).count() > 1).unwrap();
+    assert!(refusal(store.act(&ack(&shared[..1]), "ann", start())).contains("may be any of"));
+    store.act(&ack(shared), "ann", start()).unwrap();
+}
+
+#[test]
+fn messages_can_be_tried_at_once_and_given_up() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &broken(), start());
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
+        let outcome = transient(FailureReason::Refused);
+        store.record_outcome(&entry.notification.id, &outcome, start()).unwrap();
+        store.due_notifications(Severity::None, start()).unwrap();
+    }
+    assert!(store.due_notifications(Severity::None, start() + Span::seconds(1)).unwrap().is_empty());
+    let Acted::Messages(all) = store.act(&Action::Retry { messages: vec![] }, "ann", start()).unwrap() else {
+        panic!("messages")
+    };
+    assert_eq!(all.len(), 2);
+    let due = store.due_notifications(Severity::None, start() + Span::seconds(1)).unwrap();
+    assert_eq!(due.len(), 2);
+    for entry in due {
+        store.record_outcome(&entry.notification.id, &transient(FailureReason::Refused), minutes(1)).unwrap();
+    }
+    let drop = Action::Drop { messages: all.iter().map(ToString::to_string).collect() };
+    store.act(&drop, "ann", minutes(2)).unwrap();
+    assert!(store.outbox().unwrap().iter().all(|one| one.state == OutboxState::Withdrawn));
+    assert_eq!(store.outbox().unwrap()[0].detail.as_deref(), Some("given up by ann"));
+    cycle(&mut store, &broken(), minutes(5));
+    assert!(deliver(&mut store, minutes(5)).is_empty(), "not said again by itself");
+    cycle(&mut store, &broken(), minutes(300));
+    assert_eq!(deliver(&mut store, minutes(300)).len(), 2, "the reminder is another message");
+}
+
+#[test]
+fn in_quiet_hours_only_criticals_leave() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &snapshot(vec![credential(LOGIN, State::Rejected, Severity::Warning)]), start());
+    assert!(store.due_notifications(Severity::Critical, start()).unwrap().is_empty());
+    assert_eq!(store.next_due(Severity::Critical).unwrap(), None);
+    assert!(store.next_due(Severity::None).unwrap().is_some());
+    cycle(&mut store, &broken(), minutes(5));
+    assert_eq!(store.due_notifications(Severity::Critical, minutes(5)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_ended_and_what_credentials_were_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let mut first = credential(LOGIN, State::Rejected, Severity::Critical);
+    first.credential.account = Some("me@x.org".to_owned());
+    first.credential.scopes = Some(["read".to_owned()].into());
+    cycle(&mut store, &snapshot(vec![first]), start());
+    let mut second = ok(LOGIN);
+    second.verdict = Some(Verdict { kind: VerdictKind::Accepted, at: minutes(5), detail: String::new() });
+    cycle(&mut store, &snapshot(vec![second]), minutes(5));
+    drop(store);
+    let store = open(dir.path());
+    let standing = store.standing(minutes(6)).unwrap();
+    assert_eq!(standing.ended.iter().map(|one| one.at).collect::<Vec<_>>(), [minutes(5)]);
+    let known = &standing.known[0];
+    assert_eq!(known.generation.as_deref(), Some("g1"));
+    assert_eq!((known.account.as_deref(), known.scopes.as_ref()), (None, None), "as they were last seen");
+    let raw = fs::read(dir.path().join(FILE)).unwrap();
+    assert!(!raw.windows(8).any(|window| window == b"me@x.org"), "an account is kept as a hash");
+}

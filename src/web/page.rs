@@ -9,8 +9,9 @@ use minijinja::Environment;
 use serde::Serialize;
 
 use super::site::View;
-use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Span, Time};
+use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Span, Time, Withheld};
 use crate::export::metrics::ReceiverHealth;
+use crate::output::alerts;
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("assets/style.css");
@@ -27,6 +28,7 @@ pub struct Page {
     problems: Vec<Problem>,
     credentials: Vec<Row>,
     incidents: Vec<IncidentRow>,
+    silences: Vec<SilenceRow>,
     receivers: Vec<ReceiverRow>,
     findings: Vec<Problem>,
     sources: Vec<SourceRow>,
@@ -70,8 +72,20 @@ struct IncidentRow {
     subject: String,
     severity: &'static str,
     status: &'static str,
+    /// Why nothing is said about it.
+    why: Option<String>,
     since: When,
     told: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SilenceRow {
+    matchers: String,
+    state: &'static str,
+    starts: When,
+    ends: When,
+    author: String,
+    comment: String,
 }
 
 #[derive(Serialize)]
@@ -82,6 +96,7 @@ struct ReceiverRow {
     oldest: Option<When>,
     last_success: Option<When>,
     last_error: Option<String>,
+    next_try: Option<When>,
 }
 
 #[derive(Serialize)]
@@ -112,6 +127,7 @@ pub fn model(view: &View, now: Time) -> Page {
     );
     // Stable: credentials before findings, soonest first, within a severity.
     problems.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let withheld = view.withheld(now);
     let gateway_down = snapshot.gateway.state == GatewayState::Down;
     let worst = problems.first().map_or(Severity::None, |(severity, _)| *severity);
     Page {
@@ -127,7 +143,13 @@ pub fn model(view: &View, now: Time) -> Page {
         notes: view.notes.iter().cloned().chain(snapshot.clock_problem.clone()).collect(),
         problems: problems.into_iter().map(|(_, problem)| problem).collect(),
         credentials: canonical().map(|one| row(one, &when)).collect(),
-        incidents: view.standing.incidents.iter().map(|one| incident_row(one, &when)).collect(),
+        incidents: view
+            .standing
+            .incidents
+            .iter()
+            .map(|one| incident_row(one, withheld.get(&one.id), view.zone, now))
+            .collect(),
+        silences: view.standing.silences.iter().map(|one| silence_row(one, &when, now)).collect(),
         receivers: view.standing.receivers.iter().map(|one| receiver_row(one, &when)).collect(),
         findings: snapshot.findings.iter().filter(|f| f.severity < Severity::Warning).map(finding_problem).collect(),
         sources: snapshot
@@ -183,14 +205,26 @@ fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
     }
 }
 
-fn incident_row(one: &Incident, when: &impl Fn(Time) -> When) -> IncidentRow {
+fn incident_row(one: &Incident, withheld: Option<&Withheld>, zone: Zone, now: Time) -> IncidentRow {
     IncidentRow {
         name: one.name.clone(),
         subject: one.subject.as_str().to_owned(),
         severity: one.severity.word(),
-        status: one.status.word(),
-        since: when(one.since),
+        status: alerts::status(one, withheld),
+        why: withheld.map(|why| alerts::why(why, now, zone)),
+        since: When::new(one.since, now, zone),
         told: one.told.keys().cloned().collect(),
+    }
+}
+
+fn silence_row(one: &Silence, when: &impl Fn(Time) -> When, now: Time) -> SilenceRow {
+    SilenceRow {
+        matchers: one.matchers_text(),
+        state: alerts::silence_state(one, now),
+        starts: when(one.starts_at),
+        ends: when(one.ends_at),
+        author: one.author.clone(),
+        comment: one.comment.clone(),
     }
 }
 
@@ -202,6 +236,7 @@ fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverR
         oldest: one.oldest_queued.map(when),
         last_success: one.last_success.map(when),
         last_error: one.last_error.clone(),
+        next_try: one.quarantined.map(when),
     }
 }
 

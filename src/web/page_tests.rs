@@ -73,6 +73,7 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         snapshot: Arc::new(snapshot),
         standing: Standing::default(),
         metrics: "opensoul_x 1\n".into(),
+        policy: Arc::default(),
         zone: "Asia/Shanghai".parse().unwrap(),
         home: "/home/me".into(),
         notes: vec![],
@@ -134,4 +135,32 @@ fn spans_in_words() {
     }
     assert_eq!(relative(Span::days(3)), "in 3 d");
     assert_eq!(relative(-Span::hours(25)), "1 d 1 h ago");
+}
+
+#[test]
+fn it_shows_why_nothing_is_said_and_by_whom() {
+    use crate::engine::incidents::world::{World, credential, snapshot};
+    let mut world = World::with(&["mail"]);
+    let broken = |id| credential(id, State::Rejected, Severity::Critical);
+    world.tick(&snapshot(vec![broken("claude-code:default"), broken("codex:default")]));
+    world.silence("provider=anthropic", Span::hours(3));
+    world.ack("CredentialRejected", None, false);
+    let mut shown = view(vec![]);
+    shown.policy = Arc::new(world.policy.clone());
+    shown.standing.incidents = world.standing.incidents.clone();
+    shown.standing.silences = world.standing.silences.clone();
+    shown.standing.receivers = vec![ReceiverHealth {
+        name: "mail".into(),
+        channel: "email",
+        queued: 1,
+        oldest_queued: None,
+        last_success: None,
+        last_error: Some("550 no such user".into()),
+        quarantined: Some(world.now + Span::hours(1)),
+    }];
+    let text = render(&model(&shown, world.now));
+    assert!(text.contains("acknowledged by ann until it is over or gets worse"), "{text}");
+    assert!(text.contains("silenced by ann until 2026-01-05 20:00"), "{text}");
+    assert!(text.contains("<h2 id=\"silences\">Silences</h2>") && text.contains("provider=anthropic"), "{text}");
+    assert!(text.contains("moving house") && text.contains("refuses us"), "{text}");
 }

@@ -344,8 +344,8 @@ impl History {
         }
         self.world.away.clear();
         // What comes and goes is over when it has been so for an hour, and what is no critical waits for the morning.
-        for _ in 0..30 {
-            self.world.wait(Span::minutes(30));
+        for _ in 0..11 {
+            self.world.wait(Span::minutes(90));
             self.cycle()?;
             self.world.deliver();
         }

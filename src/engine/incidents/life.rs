@@ -141,11 +141,16 @@ fn go_on(incident: &mut Incident, seen: &Condition, now: Time) {
     match incident.status {
         IncidentStatus::Pending if now - incident.since >= SETTLED => incident.status = IncidentStatus::Firing,
         IncidentStatus::Resolved => {
-            if incident.resolved_at.is_none_or(|at| now - at > FLAP) {
+            let soon = incident.resolved_at.is_some_and(|at| now - at <= FLAP);
+            if !soon || (incident.told.is_empty() && incident.maybe_told.is_empty()) {
+                // Everybody knows that it was over, or it was so for long: this is another episode.
                 incident.since = now;
                 incident.announced_at = None;
+                incident.announced_tier = None;
+                incident.announced_severity = Severity::None;
                 incident.returned_at = None;
-            } else if !is_new(&incident.generation, &seen.generation) {
+            }
+            if soon && !is_new(&incident.generation, &seen.generation) {
                 incident.returned_at = Some(now);
             }
             incident.status = IncidentStatus::Firing;

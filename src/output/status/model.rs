@@ -6,8 +6,10 @@ use chrono::SecondsFormat;
 use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
-use super::overall;
-use crate::domain::{Allowance, Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time};
+use super::{Incidents, overall};
+use crate::domain::{
+    Allowance, Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time, Withheld,
+};
 use crate::engine::check::{self, CheckScope};
 
 #[derive(Serialize)]
@@ -157,6 +159,7 @@ struct IncidentEntry<'a> {
     status: &'static str,
     since: String,
     subject: &'a str,
+    withheld: Option<&'a Withheld>,
 }
 
 #[derive(Serialize)]
@@ -168,7 +171,7 @@ struct SourceEntry<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, incidents: Incidents<'a>, home: Option<&'a Path>) -> Self {
         let path = |path: &Path| shortened(&path.to_string_lossy(), home);
         let check = check::exit_code(snapshot, CheckScope::InUse);
         Self {
@@ -185,7 +188,12 @@ impl<'a> Document<'a> {
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),
-            incidents: incidents.iter().filter(|i| i.status != IncidentStatus::Resolved).map(incident).collect(),
+            incidents: incidents
+                .all
+                .iter()
+                .filter(|i| i.status != IncidentStatus::Resolved)
+                .map(|one| incident(one, incidents.withheld.get(&one.id)))
+                .collect(),
             sources: snapshot
                 .sources
                 .iter()
@@ -292,14 +300,20 @@ fn entry<'a>(finding: &'a Finding, path: impl Fn(&Path) -> String) -> FindingEnt
     }
 }
 
-fn incident(incident: &Incident) -> IncidentEntry<'_> {
+fn incident<'a>(incident: &'a Incident, withheld: Option<&'a Withheld>) -> IncidentEntry<'a> {
     IncidentEntry {
         id: incident.id.as_str(),
         name: &incident.name,
         severity: incident.severity.word(),
-        status: incident.status.word(),
+        // What another incident explains is as silent as what a person silenced; `withheld` says which it is.
+        status: match withheld {
+            Some(Withheld::Acked { .. }) => "acked",
+            Some(Withheld::Silenced { .. } | Withheld::Maintenance { .. } | Withheld::Inhibited { .. }) => "silenced",
+            _ => incident.status.word(),
+        },
         since: rfc3339(incident.since),
         subject: incident.subject.as_str(),
+        withheld,
     }
 }
 
