@@ -13,7 +13,7 @@ use super::{FILE, Opened, Store, StoreError, migrate};
 use crate::domain::{Finding, Place, Severity, Time};
 
 /// Tables that make up the present; copied as a whole between file and memory.
-const PRESENT: [&str; 14] = [
+const PRESENT: [&str; 15] = [
     "meta",
     "run",
     "incident",
@@ -28,6 +28,7 @@ const PRESENT: [&str; 14] = [
     "allowance",
     "silence",
     "ended",
+    "thread",
 ];
 
 /// Tables that only grow; what was added in memory is added to the file.
