@@ -83,6 +83,15 @@ pub struct Incidents<'a> {
     pub withheld: &'a BTreeMap<IncidentId, Withheld>,
 }
 
+impl<'a> Incidents<'a> {
+    /// Incidents of which nothing is held back.
+    #[must_use]
+    pub fn heard(all: &'a [Incident]) -> Self {
+        static NONE: BTreeMap<IncidentId, Withheld> = BTreeMap::new();
+        Self { all, withheld: &NONE }
+    }
+}
+
 /// `status --json`: the document of CONTRACTS §3. `home` is shortened to `~` in paths.
 ///
 /// # Errors

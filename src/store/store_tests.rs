@@ -828,7 +828,7 @@ fn a_silence_is_kept_counts_at_once_and_ends_by_itself() {
     assert!(deliver(&mut store, minutes(1)).is_empty(), "what waited is withdrawn");
     drop(store);
     let mut store = open(dir.path());
-    assert_eq!(store.silences().unwrap(), [made.clone()]);
+    assert_eq!(store.silences().unwrap(), std::slice::from_ref(&made));
     assert_eq!(Reader::open(dir.path()).unwrap().unwrap().silences().unwrap().len(), 1);
     cycle(&mut store, &broken(), minutes(61));
     assert_eq!(deliver(&mut store, minutes(61)).len(), 2);

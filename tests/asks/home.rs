@@ -12,8 +12,8 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity,
-    Snapshot, Span, State, Time, Zone,
+    Assessed, Attempt, Environment, Finding, Incident, Item, ItemStatus, Lang, Notification, Outcome, Pseudonyms,
+    Severity, Snapshot, Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
 use opensoul::export::metrics::snapshot_text;
@@ -28,7 +28,7 @@ use opensoul::monitor::probing::{Answers, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
 use opensoul::notify::{Receiver, render};
-use opensoul::output::status::{Options, json, text};
+use opensoul::output::status::{Incidents, Options, json, text};
 use opensoul::store::Remembered;
 
 use crate::fake_provider::{FakeProvider, Known};
@@ -315,7 +315,7 @@ impl Home {
 
     /// The same as a person reads it in the mail.
     pub fn letters(&self) -> Vec<String> {
-        let text = |message: &Notification| render(message, Zone::UTC, self.now()).text;
+        let text = |message: &Notification| render(message, Lang::default(), Zone::UTC, self.now()).text;
         self.sent().iter().map(text).collect()
     }
 
@@ -449,7 +449,7 @@ impl Seen {
     /// `status`, as a person reads it.
     pub fn text(&self) -> String {
         let options = Options { width: 120, zone: Zone::UTC, home: Some(&self.home) };
-        text(&self.snapshot, &self.incidents, &options)
+        text(&self.snapshot, Incidents::heard(&self.incidents), &options)
     }
 
     /// A scrape.
@@ -459,7 +459,8 @@ impl Seen {
 
     /// `status --json`.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&json(&self.snapshot, &self.incidents, Some(&self.home)).unwrap()).unwrap()
+        serde_json::from_str(&json(&self.snapshot, Incidents::heard(&self.incidents), Some(&self.home)).unwrap())
+            .unwrap()
     }
 
     /// One credential of it.

@@ -88,7 +88,7 @@ def at_work(request, machine):
 
 
 def test_an_ack_is_shown_and_its_end_is_told(machine, hook, at_work):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook))
     at_work.start()
     until(lambda: hook.alerts("firing"), 20, "the alert")
@@ -123,7 +123,7 @@ def test_an_ack_is_shown_and_its_end_is_told(machine, hook, at_work):
 
 
 def test_unack_and_errors(machine, hook, at_work):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook))
     at_work.start()
     until(lambda: hook.alerts("firing"), 20, "the alert")
@@ -155,7 +155,7 @@ def test_a_silence_holds_and_lets_go(machine, hook, at_work):
     made = alerts(machine, "silence", "provider=anthropic", "--for", "2h", "--comment", "rotation", "--json")
     assert made.code == 0, made
     id = made.json()["silence"]["id"]
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     at_work.cycle()
     one = until(lambda: listed(machine)["incidents"], 20, "the incident")[0]
     assert one["status"] == "silenced" and one["withheld"]["comment"] == "rotation"
@@ -178,7 +178,7 @@ def test_silenced_and_over_is_nothing(machine, hook):
     put(machine, 300 * c.DAY)
     assert alerts(machine, "silence", "alertname=~*", "--for", "2h", "--comment", "moving").code == 0, "before the first run"
     machine.once()
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.once()
     put(machine, 300 * c.DAY)
     machine.once()
@@ -187,7 +187,7 @@ def test_silenced_and_over_is_nothing(machine, hook):
 
 
 def test_writes_need_the_token(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook))
     daemon = machine.daemon()
     id = until(lambda: listed(machine)["incidents"], 20, "the incident")[0]["id"]
@@ -203,7 +203,7 @@ def test_writes_need_the_token(machine, hook):
 
 
 def test_over_a_socket(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook), web=False)
     text = machine.config.read_text().replace("enabled = false", f'listen = "unix:{machine.root}/o.sock"')
     machine.write(machine.config.relative_to(machine.home), text)
@@ -215,7 +215,7 @@ def test_over_a_socket(machine, hook):
 
 
 def test_a_monitor_without_a_door_is_said(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook), web=False)
     machine.daemon(ready=False)
     until(lambda: hook.alerts("firing"), 30, "the alert")
@@ -228,7 +228,7 @@ def test_nobody_acts_so_another_is_told_and_hears_the_end(machine, hook):
     escalation = '[[escalation]]\nafter = "30m"\nreceivers = ["pager"]\n'
     machine.configure(webhook_receiver(hook), webhook_receiver(hook, name="pager", url=hook.url + "/pager"), escalation)
     machine.once()
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.once()
     paths = lambda: [call.path for call in hook.accepted()]  # noqa: E731
     assert paths() == ["/hook"]
@@ -245,7 +245,7 @@ def test_nobody_acts_so_another_is_told_and_hears_the_end(machine, hook):
 
 
 def test_an_ack_in_time_keeps_the_pager_quiet(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     escalation = '[[escalation]]\nafter = "30m"\nreceivers = ["pager"]\n'
     machine.configure(webhook_receiver(hook), webhook_receiver(hook, name="pager", url=hook.url + "/pager"), escalation)
     machine.once()
@@ -256,7 +256,7 @@ def test_an_ack_in_time_keeps_the_pager_quiet(machine, hook):
 
 
 def test_what_is_put_off_comes_again(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook))
     machine.once()
     assert alerts(machine, "snooze", only(machine)["id"], "--for", "10m").code == 0
@@ -301,7 +301,7 @@ def test_a_rotation_is_a_notice_for_those_who_ask(machine, hook):
 
 
 def test_the_outbox_is_shown_retried_and_emptied(machine, hook):
-    put(machine, c.HOUR // 2)
+    put(machine, -c.HOUR)
     machine.configure(webhook_receiver(hook))
     hook.say.extend([(503, {}, b"")] * 2)
     machine.run("monitor", "once")

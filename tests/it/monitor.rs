@@ -11,7 +11,7 @@ use opensoul::clock::{Clock, ManualClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Environment, FailureReason, ItemStatus, Notification, NotificationKind, Outcome, Progress, Severity, State, Tier,
+    Attempt, Environment, FailureReason, ItemStatus, Notification, NotificationKind, Outcome, Severity, State, Tier,
     Time,
 };
 use opensoul::export::own::Own;

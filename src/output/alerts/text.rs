@@ -225,7 +225,8 @@ pub fn acted(verb: &str, document: &Value, options: &Options) -> String {
         format!("{verb}{until}: {} ({})", text(&incident["title"]), text(&incident["id"]))
     } else if let Some(silence) = document.get("silence") {
         let matchers = silence["matchers"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
-        format!("{verb}{}: {matchers} ({})", at(&silence["endsAt"]), text(&silence["id"]))
+        let until = if silence["state"] == "expired" { String::new() } else { at(&silence["endsAt"]) };
+        format!("{verb}{until}: {matchers} ({})", text(&silence["id"]))
     } else {
         let count = document["messages"].as_array().map_or(0, Vec::len);
         format!("{verb}: {count} {}", if count == 1 { "message" } else { "messages" })

@@ -2,8 +2,6 @@
 
 use super::*;
 
-static NOBODY: BTreeMap<IncidentId, Withheld> = BTreeMap::new();
-const NONE: Incidents<'static> = Incidents { all: &[], withheld: &NOBODY };
 use crate::domain::*;
 use crate::engine::assess::assess;
 use crate::engine::observation::{Demand, Observation};
@@ -90,7 +88,7 @@ fn machine() -> Snapshot {
 
 fn plain(snapshot: &Snapshot, width: usize) -> String {
     let options = Options { width, zone: "Asia/Shanghai".parse().unwrap(), home: Some(Path::new("/home/ann")) };
-    anstream::adapter::strip_str(&text(snapshot, NONE, &options)).to_string()
+    anstream::adapter::strip_str(&text(snapshot, Incidents::heard(&[]), &options)).to_string()
 }
 
 #[test]
@@ -115,7 +113,7 @@ fn no_line_is_too_long_but_for_what_people_copy() {
 
 #[test]
 fn as_json() {
-    let text = json(&machine(), NONE, Some(Path::new("/home/ann"))).unwrap();
+    let text = json(&machine(), Incidents::heard(&[]), Some(Path::new("/home/ann"))).unwrap();
     insta::assert_snapshot!("status_json", text);
 }
 
@@ -166,7 +164,7 @@ fn ten_thousand_are_rendered() {
     });
     let snapshot = assess(observation(all.collect()), &Thresholds::default(), now());
     assert!(plain(&snapshot, 80).lines().count() > 10_000);
-    assert!(json(&snapshot, NONE, None).unwrap().len() > 1_000_000);
+    assert!(json(&snapshot, Incidents::heard(&[]), None).unwrap().len() > 1_000_000);
 }
 
 #[test]
@@ -203,7 +201,7 @@ fn a_balance_that_runs_out_is_no_ok() {
         assert_eq!(overall(&snapshot), expected, "{days}");
         let bad = expected != Overall::Ok;
         let options = Options { width: 80, zone: Zone::UTC, home: None };
-        let text = text(&snapshot, NONE, &options);
+        let text = text(&snapshot, Incidents::heard(&[]), &options);
         assert_eq!(text.contains("4.50 USD behind env:KEY") && text.contains("Add credit"), bad, "{text}");
         assert_eq!(nagios::nagios(&snapshot).0.contains("4.50 USD behind env:KEY"), bad, "{days}");
     }
