@@ -29,6 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
     // By the monitor, about itself.
     Check { id: "receiver.quarantined", about: "receivers that refuse messages for good", by: By::Source },
     Check { id: "network.unreachable", about: "whether any provider could be reached", by: By::Source },
+    Check { id: "provider.trouble", about: "whether a provider has trouble of its own", by: By::Source },
     Check { id: "state.disk", about: "whether the monitor can write its state", by: By::Source },
     Check { id: "state.damaged", about: "whether the monitor's state was sound", by: By::Source },
     Check { id: "state.migrated", about: "whether the monitor's state was brought up to date", by: By::Source },
