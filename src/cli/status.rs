@@ -68,8 +68,8 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
             let names = names.map_err(|error| Failure::new(FailureKind::Io, error.to_string()))?;
             let open = incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved).cloned();
             // Queues are the monitor's own business; it exports them itself.
-            let standing =
-                Standing { incidents: open.collect(), receivers: Vec::new(), last_cycle: reading.remembered.last_time };
+            let last_cycle = reading.remembered.last_time;
+            let standing = Standing { incidents: open.collect(), last_cycle, ..Standing::default() };
             snapshot_text(snapshot, &names) + &standing_text(&standing)
         }
     };

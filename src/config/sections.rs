@@ -13,8 +13,8 @@ use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 9] =
-    ["escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
+const NOT_YET: [&str; 8] =
+    ["escalation", "maintenance", "quiet_hours", "digest", "chat", "actions", "doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -257,14 +257,6 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         ));
     }
     Ok(Listen::Tcp(address))
-}
-
-/// `[export]`
-pub(super) fn export_emails(root: &mut Table<'_>) -> bool {
-    let Some(mut table) = root.table("export") else { return false };
-    let emails = table.flag("emails").unwrap_or(false);
-    table.finish();
-    emails
 }
 
 /// `[history]`

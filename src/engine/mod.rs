@@ -12,6 +12,7 @@
 //! * [`routing`]: who hears of what.
 //! * [`retry`]: when a failed delivery is tried again.
 //! * [`due`]: when something is due.
+//! * [`heartbeat`]: whether the dead-man's ping is deserved.
 
 pub mod assess;
 pub mod check;
@@ -19,6 +20,7 @@ pub mod clock_trust;
 
 pub mod due;
 mod grouping;
+pub mod heartbeat;
 pub mod incidents;
 mod jitter;
 pub mod observation;

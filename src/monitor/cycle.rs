@@ -24,6 +24,7 @@ use crate::web::{Site, View};
 use super::desk::{Desk, Gone};
 use super::observe::Observed;
 use super::probing::Answers;
+use super::pushes;
 use super::systemd::Progress;
 
 /// The name of the job in the ledger of last runs.
@@ -59,6 +60,8 @@ pub struct Monitor {
     pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
     /// What a provider's clock showed last, if the providers disagree with ours.
     pub provider_date: Arc<Mutex<Option<ProviderDate>>>,
+    /// What is known of the targets of state pushes.
+    pub pushed: Arc<pushes::Memory>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -86,6 +89,7 @@ impl Monitor {
             home,
             troubles: Arc::default(),
             provider_date: Arc::default(),
+            pushed: Arc::default(),
             looking,
         }
     }
@@ -131,7 +135,8 @@ pub async fn cycle(
     notes: &[String],
 ) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
-    let (mut remembered, about_us) = monitor.desk.with(remember).await??;
+    let known = Arc::clone(config);
+    let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known)).await??;
     answers.teach(&mut remembered);
     remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
     monitor.progress.made();
@@ -151,10 +156,11 @@ pub async fn cycle(
 }
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
-/// us. Another receiver then hears of it.
-fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError> {
+/// us, an Alertmanager that takes nothing. Another receiver then hears of it.
+fn remember(store: &mut Store, config: &Config) -> Result<(Remembered, Vec<Finding>), StoreError> {
     let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
-    Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
+    let untaken = pushes::findings(store, config)?;
+    Ok((store.remembered()?, refused.chain(store.trouble()).chain(untaken).collect()))
 }
 
 /// One look at the machine, on a thread of its own.
@@ -251,15 +257,17 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// # Errors
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
-    let read = |store: &mut Store| -> Result<_, StoreError> {
-        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?))
+    let (targets, pushed) = (pushes::targets(config), Arc::clone(&monitor.pushed));
+    let read = move |store: &mut Store| -> Result<_, StoreError> {
+        let pushes = pushes::health(store, &targets, &pushed)?;
+        Ok((store.incidents()?, store.receiver_states()?, pushes, store.last_run(STATUS)?))
     };
-    let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
+    let (incidents, states, pushes, last_cycle) = monitor.desk.with(read).await??;
     let troubles = monitor.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
     let incidents = incidents.into_iter().filter(open).collect();
     let receivers = config.receivers.iter().map(|receiver| health(receiver, &states, &troubles)).collect();
-    Ok(Standing { incidents, receivers, last_cycle })
+    Ok(Standing { incidents, receivers, pushes, last_cycle })
 }
 
 fn health(

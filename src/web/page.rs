@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::site::View;
 use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Span, Time};
-use crate::export::metrics::ReceiverHealth;
+use crate::export::metrics::{PushHealth, ReceiverHealth};
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("assets/style.css");
@@ -28,6 +28,7 @@ pub struct Page {
     credentials: Vec<Row>,
     incidents: Vec<IncidentRow>,
     receivers: Vec<ReceiverRow>,
+    pushes: Vec<PushRow>,
     findings: Vec<Problem>,
     sources: Vec<SourceRow>,
     gateway: GatewayRow,
@@ -85,6 +86,15 @@ struct ReceiverRow {
 }
 
 #[derive(Serialize)]
+struct PushRow {
+    name: String,
+    kind: &'static str,
+    failing: Option<When>,
+    last_success: Option<When>,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
 struct SourceRow {
     name: String,
     up: bool,
@@ -129,6 +139,7 @@ pub fn model(view: &View, now: Time) -> Page {
         credentials: canonical().map(|one| row(one, &when)).collect(),
         incidents: view.standing.incidents.iter().map(|one| incident_row(one, &when)).collect(),
         receivers: view.standing.receivers.iter().map(|one| receiver_row(one, &when)).collect(),
+        pushes: view.standing.pushes.iter().map(|one| push_row(one, &when)).collect(),
         findings: snapshot.findings.iter().filter(|f| f.severity < Severity::Warning).map(finding_problem).collect(),
         sources: snapshot
             .sources
@@ -200,6 +211,16 @@ fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverR
         channel: one.channel,
         queued: one.queued,
         oldest: one.oldest_queued.map(when),
+        last_success: one.last_success.map(when),
+        last_error: one.last_error.clone(),
+    }
+}
+
+fn push_row(one: &PushHealth, when: &impl Fn(Time) -> When) -> PushRow {
+    PushRow {
+        name: one.name.clone(),
+        kind: one.kind,
+        failing: one.failing_since.map(when),
         last_success: one.last_success.map(when),
         last_error: one.last_error.clone(),
     }
