@@ -127,25 +127,14 @@ fn target(kind: &ReceiverKind) -> String {
             let signed = if webhook.secrets.is_empty() { ", not signed" } else { ", signed" };
             format!("webhook to {place}{signed}")
         }
+        ReceiverKind::Channel(settings) => settings.channel.title.to_owned(),
     }
 }
 
 /// The environment variables that hold secrets.
 fn variables(config: &Config) -> Vec<&str> {
     let mut found: Vec<&SecretRef> = config.identity.key.iter().collect();
-    for receiver in &config.receivers {
-        match &receiver.kind {
-            ReceiverKind::Email(email) => found.extend(&email.password),
-            ReceiverKind::Webhook(webhook) => {
-                found.extend(&webhook.secrets);
-                let values = std::iter::once(&webhook.url).chain(webhook.headers.iter().map(|(_, value)| value));
-                found.extend(values.filter_map(|value| match value {
-                    MaybeSecret::Ref(reference) => Some(reference),
-                    MaybeSecret::Plain(_) => None,
-                }));
-            }
-        }
-    }
+    found.extend(config.receivers.iter().flat_map(|receiver| receiver.references()));
     found.extend(config.alertmanagers.iter().flat_map(config::Alertmanager::references));
     found.extend(config.heartbeats.iter().flat_map(config::Heartbeat::references));
     let mut names: Vec<&str> = found

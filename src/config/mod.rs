@@ -3,6 +3,7 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod channels;
 pub mod edit;
 mod exports;
 mod load;
@@ -24,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Place};
+use crate::domain::{Environment, Lang, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
@@ -245,6 +246,8 @@ pub struct Receiver {
     pub name: String,
     /// Whether it wants to be told that something is over.
     pub send_resolved: bool,
+    /// The language of its messages.
+    pub lang: Lang,
     /// What it is.
     pub kind: ReceiverKind,
 }
@@ -256,6 +259,37 @@ pub enum ReceiverKind {
     Email(Email),
     /// `type = "webhook"`
     Webhook(Webhook),
+    /// Any other: its row of the table of channels, and what was written.
+    Channel(channels::Settings),
+}
+
+impl Receiver {
+    /// The word for what it is, as in `type = "…"`: in metrics and on the page too.
+    #[must_use]
+    pub fn channel(&self) -> &'static str {
+        match &self.kind {
+            ReceiverKind::Email(_) => "email",
+            ReceiverKind::Webhook(_) => "webhook",
+            ReceiverKind::Channel(settings) => settings.channel.name,
+        }
+    }
+
+    /// Every reference to a secret that it needs.
+    #[must_use]
+    pub fn references(&self) -> Vec<&SecretRef> {
+        match &self.kind {
+            ReceiverKind::Email(email) => email.password.iter().collect(),
+            ReceiverKind::Webhook(webhook) => {
+                let values = std::iter::once(&webhook.url).chain(webhook.headers.iter().map(|(_, value)| value));
+                let values = values.filter_map(|value| match value {
+                    MaybeSecret::Ref(reference) => Some(reference),
+                    MaybeSecret::Plain(_) => None,
+                });
+                webhook.secrets.iter().chain(values).collect()
+            }
+            ReceiverKind::Channel(settings) => settings.references().collect(),
+        }
+    }
 }
 
 /// How a mail server is spoken to.

@@ -7,14 +7,17 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use toml::de::DeValue;
 
+use super::channels::{self, CHANNELS};
 use super::sections::unique_name;
 use super::tree::{At, Table, Value, nearest, shown};
 use super::{Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Webhook, values};
-use crate::domain::Severity;
+use crate::domain::{Lang, Severity};
 use crate::engine::policy::Route;
 
-/// Channels that the design names and this version does not have.
-const TYPES: [&str; 2] = ["email", "webhook"];
+/// Every `type` there is.
+fn types() -> impl Iterator<Item = &'static str> {
+    ["email", "webhook"].into_iter().chain(CHANNELS.iter().map(|channel| channel.name))
+}
 
 /// `[[receivers]]`; also the names of those that have a problem, so that routes to them are not called wrong as well.
 pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Receiver>, BTreeSet<String>) {
@@ -23,26 +26,39 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
     for mut table in root.tables("receivers") {
         let name = unique_name(&mut table, &mut names);
         let send_resolved = table.flag("send_resolved").unwrap_or(true);
-        let kind = match table.required("type", "\"email\" or \"webhook\"") {
+        let lang = lang(&mut table);
+        let kind = match table.required("type", "\"email\"") {
             Some(text) if text.value == "email" => email(&mut table, context).map(ReceiverKind::Email),
             Some(text) if text.value == "webhook" => webhook(&mut table, context).map(ReceiverKind::Webhook),
-            Some(text) => {
-                let fix = nearest(text.value, TYPES).map_or_else(
-                    || format!("this version has {}", TYPES.join(" and ")),
-                    |near| format!("did you mean \"{near}\"?"),
-                );
-                table.problem(text.place, format!("{} is not a type of receiver", shown(text.value)), fix);
-                continue;
-            }
+            Some(text) => match channels::channel(text.value) {
+                Some(channel) => channels::settings(channel, &mut table, context).map(ReceiverKind::Channel),
+                None => {
+                    let fix = nearest(text.value, types()).map_or_else(
+                        || format!("there are {}", types().collect::<Vec<_>>().join(", ")),
+                        |near| format!("did you mean \"{near}\"?"),
+                    );
+                    table.problem(text.place, format!("{} is not a type of receiver", shown(text.value)), fix);
+                    continue;
+                }
+            },
             // What its keys mean depends on the type: without it they cannot be judged.
             None => continue,
         };
         table.finish();
         if let (Some(name), Some(kind)) = (name, kind) {
-            all.push(Receiver { name, send_resolved, kind });
+            all.push(Receiver { name, send_resolved, lang, kind });
         }
     }
     (all, names)
+}
+
+fn lang(table: &mut Table<'_>) -> Lang {
+    let Some(text) = table.text("lang") else { return Lang::default() };
+    Lang::parse(text.value).unwrap_or_else(|| {
+        let what = format!("{} is not a language of ours", shown(text.value));
+        table.problem(text.place, what, "write \"en\" or \"zh-CN\"");
+        Lang::default()
+    })
 }
 
 fn email(table: &mut Table<'_>, context: &Context<'_>) -> Option<Email> {

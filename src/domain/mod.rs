@@ -12,6 +12,7 @@ pub mod finding;
 pub mod fingerprint;
 pub mod ids;
 pub mod incident;
+pub mod lang;
 pub mod privacy;
 pub mod secret;
 pub mod snapshot;
@@ -23,12 +24,13 @@ pub use allowance::{Allowance, Balance, Quota, Runway};
 pub use credential::{
     Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, Kind, Origin, Owner, Renewal, Selection,
 };
-pub use delivery::{FailureReason, Outcome, Progress};
+pub use delivery::{Attempt, FailureReason, Outcome, Progress};
 pub use environment::Environment;
 pub use finding::{Finding, Place};
 pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use ids::{CredentialId, IncidentId, NotificationId};
 pub use incident::{Incident, IncidentStatus, Item, ItemStatus, Notification, NotificationKind, Subject, Told};
+pub use lang::Lang;
 pub use privacy::Pseudonyms;
 pub use secret::Secret;
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};

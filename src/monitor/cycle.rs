@@ -278,7 +278,7 @@ fn health(
     let state = states.iter().find(|state| state.name == receiver.name);
     ReceiverHealth {
         name: receiver.name.clone(),
-        channel: super::delivery::channel(receiver),
+        channel: receiver.channel(),
         queued: state.map_or(0, |s| usize::try_from(s.queued).unwrap_or(usize::MAX)),
         oldest_queued: state.and_then(|s| s.oldest),
         last_success: state.and_then(|s| s.last_success),

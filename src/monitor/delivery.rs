@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::domain::{Environment, NotificationId, Outcome};
 use crate::export::own::Own;
 use crate::net::Clients;
@@ -33,7 +33,7 @@ impl Mail {
     /// With these receivers in place of those that `config` describes.
     #[must_use]
     pub fn with(config: &Config, receivers: Vec<Arc<dyn notify::Receiver>>, clock: &Arc<dyn Clock>) -> Self {
-        let channels = config.receivers.iter().map(|one| (one.name.clone(), channel(one))).collect();
+        let channels = config.receivers.iter().map(|one| (one.name.clone(), one.channel())).collect();
         Self { courier: Courier::new(receivers, Arc::clone(clock)), channels }
     }
 
@@ -42,15 +42,6 @@ impl Mail {
         for (name, channel) in &self.channels {
             own.receiver(channel, name);
         }
-    }
-}
-
-/// The word for what a receiver is, in metrics and on the page.
-#[must_use]
-pub fn channel(receiver: &config::Receiver) -> &'static str {
-    match receiver.kind {
-        config::ReceiverKind::Email(_) => "email",
-        config::ReceiverKind::Webhook(_) => "webhook",
     }
 }
 
@@ -74,7 +65,8 @@ pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<
         receivers,
         channels: mail.channels.clone(),
     };
-    let due = due.into_iter().map(|one| Due { notification: one.notification, progress: one.progress }).collect();
+    let due = due.into_iter().map(|one| Due { notification: one.notification, progress: one.progress, keep: one.keep });
+    let due = due.collect();
     let ledger: Arc<dyn Ledger> = Arc::new(book);
     mail.courier.deliver(due, &ledger).await;
     if let Some(site) = &monitor.site {
@@ -111,7 +103,7 @@ impl Ledger for Book {
         let receiver = self.receivers.get(id).map(String::as_str).unwrap_or_default();
         let channel = self.channels.get(receiver).copied().unwrap_or("unknown");
         match outcome {
-            Outcome::Delivered { detail } => {
+            Outcome::Delivered { detail, .. } => {
                 self.own.sent(channel, receiver);
                 tracing::info!(receiver, %id, "delivered: {detail}");
             }

@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Receiver, transient};
 use crate::clock::Clock;
-use crate::domain::{FailureReason, Notification, NotificationId, Outcome, Progress};
+use crate::domain::{Attempt, FailureReason, Notification, NotificationId, Outcome, Progress};
 use crate::store::fault;
 
 /// Receivers spoken to at the same time.
@@ -26,6 +26,8 @@ pub struct Due {
     pub notification: Notification,
     /// What is through already.
     pub progress: Progress,
+    /// What the receiver kept with the last message of the group.
+    pub keep: Option<String>,
 }
 
 /// Where outcomes are kept (the store, behind whatever thread it lives on).
@@ -121,7 +123,8 @@ impl Tour {
         let now = self.clock.now();
         self.ledger.point("before-send");
         // A task of its own: a panic in a receiver ends this attempt and nothing else.
-        let task = tokio::spawn(async move { receiver.deliver(&due.notification, &due.progress, now).await });
+        let attempt = Attempt { progress: due.progress, keep: due.keep, now };
+        let task = tokio::spawn(async move { receiver.deliver(&due.notification, &attempt).await });
         let outcome = match tokio::time::timeout(self.limit, AbortOnDropHandle::new(task)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => transient(FailureReason::Parse, "a bug of ours: the receiver's code panicked", &progress),

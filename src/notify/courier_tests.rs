@@ -2,7 +2,6 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::Time;
 use crate::notify::samples::{expiring, notification, now};
 
 /// Does what the message's id says.
@@ -14,17 +13,17 @@ impl Receiver for Scripted {
         self.0
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
         let script = notification.id.as_str();
         match script.split('-').next().unwrap_or_default() {
             "panic" => panic!("a bug"),
             "hang" => std::future::pending().await,
-            "down" => transient(FailureReason::Offline, "nobody there", progress),
-            "refused" => transient(FailureReason::Refused, "not this one", progress),
+            "down" => transient(FailureReason::Offline, "nobody there", &attempt.progress),
+            "refused" => transient(FailureReason::Refused, "not this one", &attempt.progress),
             "gone" => Outcome::Permanent { reason: FailureReason::Refused, detail: "410".into() },
             _ => {
                 tokio::task::yield_now().await;
-                Outcome::Delivered { detail: script.to_owned() }
+                Outcome::Delivered { detail: script.to_owned(), keep: None }
             }
         }
     }
@@ -59,7 +58,7 @@ async fn deliver(messages: &[(&str, &str)]) -> Vec<String> {
         let mut message = notification(vec![expiring()]);
         message.receiver = (*receiver).to_owned();
         message.id = NotificationId((*id).to_owned());
-        Due { notification: message, progress: Progress::default() }
+        Due { notification: message, progress: Progress::default(), keep: None }
     });
     let notes = Arc::new(Notes::default());
     let ledger: Arc<dyn Ledger> = Arc::clone(&notes) as _;
@@ -107,7 +106,7 @@ async fn what_is_under_way_ends_with_the_courier() {
         fn name(&self) -> &str {
             "a"
         }
-        async fn deliver(&self, _: &Notification, _: &Progress, _: Time) -> Outcome {
+        async fn deliver(&self, _: &Notification, _: &Attempt) -> Outcome {
             let ended = self.0.clone();
             let _guard = Guard(Arc::new(move || {
                 let _ = ended.send("ended");
@@ -122,7 +121,7 @@ async fn what_is_under_way_ends_with_the_courier() {
     message.receiver = "a".into();
     let ledger: Arc<dyn Ledger> = Arc::new(Notes::default());
     let work = tokio::spawn(async move {
-        courier.deliver(vec![Due { notification: message, progress: Progress::default() }], &ledger).await;
+        courier.deliver(vec![Due { notification: message, progress: Progress::default(), keep: None }], &ledger).await;
     });
     assert_eq!(receive.recv().await, Some("begun"));
     work.abort();

@@ -14,13 +14,14 @@ use super::render::{Rendered, render};
 use super::smtp::{self, Answer, Failure, Letter};
 use super::{Receiver, transient};
 use crate::config::{self, resolve};
-use crate::domain::{Environment, FailureReason, Notification, Outcome, Progress, Severity, Time};
+use crate::domain::{Attempt, Environment, FailureReason, Lang, Notification, Outcome, Progress, Severity, Time};
 use crate::net::Clients;
 
 /// A mail server and the people behind it.
 pub struct Email {
     name: String,
     config: config::Email,
+    lang: Lang,
     zone: Zone,
     env: Arc<Environment>,
     clients: Arc<Clients>,
@@ -33,8 +34,24 @@ pub struct Email {
 impl Email {
     /// Opens nothing.
     #[must_use]
-    pub fn new(name: String, config: config::Email, zone: Zone, env: Arc<Environment>, clients: Arc<Clients>) -> Self {
-        Self { name, config, zone, env, clients, connect: Duration::from_secs(10), total: Duration::from_secs(30) }
+    pub fn new(
+        name: String,
+        config: config::Email,
+        lang: Lang,
+        zone: Zone,
+        env: Arc<Environment>,
+        clients: Arc<Clients>,
+    ) -> Self {
+        Self {
+            name,
+            config,
+            lang,
+            zone,
+            env,
+            clients,
+            connect: Duration::from_secs(10),
+            total: Duration::from_secs(30),
+        }
     }
 
     async fn attempt(&self, notification: &Notification, progress: &Progress, now: Time) -> Result<Outcome, Failure> {
@@ -43,9 +60,9 @@ impl Email {
         let waiting: Vec<Address> =
             to.iter().map(|mailbox| mailbox.email.clone()).filter(|a| !progress.0.contains(&a.to_string())).collect();
         if waiting.is_empty() {
-            return Ok(Outcome::Delivered { detail: "every recipient has it".to_owned() });
+            return Ok(Outcome::Delivered { detail: "every recipient has it".to_owned(), keep: None });
         }
-        let data = message(notification, &render(notification, self.zone, now), &from, &to, now)
+        let data = message(notification, &render(notification, self.lang, self.zone, now), &from, &to, now)
             .map_err(|error| smtp::local(FailureReason::Config, format!("the message cannot be built: {error}")))?
             .formatted();
         let password = match &self.config.password {
@@ -69,8 +86,9 @@ impl Receiver for Email {
         &self.name
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, now: Time) -> Outcome {
-        match self.attempt(notification, progress, now).await {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
+        let progress = &attempt.progress;
+        match self.attempt(notification, progress, attempt.now).await {
             Ok(outcome) => outcome,
             Err(Failure { reason, permanent: true, detail }) => Outcome::Permanent { reason, detail },
             Err(Failure { reason, detail, .. }) => transient(reason, detail, progress),
@@ -104,7 +122,7 @@ fn judge(said: &str, waiting: &[Address], answers: &[Answer], before: &Progress)
             }
         }
     }
-    let Some(worst) = worst else { return Outcome::Delivered { detail: said.to_owned() } };
+    let Some(worst) = worst else { return Outcome::Delivered { detail: said.to_owned(), keep: None } };
     let detail = refused.join("; ");
     if !worst.permanent || progress != *before {
         return Outcome::Transient { reason: worst.reason, detail, retry_after: None, progress };
@@ -112,7 +130,7 @@ fn judge(said: &str, waiting: &[Address], answers: &[Answer], before: &Progress)
     if progress.0.is_empty() {
         return Outcome::Permanent { reason: worst.reason, detail };
     }
-    Outcome::Delivered { detail: format!("not to everybody: {detail}") }
+    Outcome::Delivered { detail: format!("not to everybody: {detail}"), keep: None }
 }
 
 /// The mail itself; the same for every attempt but for its date and its words about delay.

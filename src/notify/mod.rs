@@ -3,19 +3,49 @@
 //! A receiver tries once and says what became of it. When to try again, and what a failure means for the receiver, is
 //! decided in `engine::retry` and kept in `store`.
 
+mod bark;
+mod compose;
 pub mod courier;
+mod desktop;
+mod dingtalk;
+mod discord;
 pub mod email;
+mod exec;
+mod feishu;
+mod google_chat;
+mod gotify;
+mod http;
+mod journal;
+mod matrix;
+mod mattermost;
+mod ntfy;
+mod opsgenie;
+mod pace;
+mod pagerduty;
+mod program;
+mod pushdeer;
+mod pushover;
 pub mod render;
+mod rocket_chat;
+mod serverchan;
+mod slack;
 mod smtp;
+mod teams;
+mod telegram;
 mod template;
+mod termux;
+mod vendor;
 pub mod webhook;
+mod wecom;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::channels::Settings;
 use crate::config::{Config, Listen, ReceiverKind};
-use crate::domain::{Environment, FailureReason, Notification, Outcome, Progress, Time};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Zone};
 use crate::net::Clients;
 
 pub use courier::{Courier, Due, Ledger};
@@ -27,9 +57,8 @@ pub trait Receiver: Send + Sync {
     /// Its name in `monitor.toml`.
     fn name(&self) -> &str;
 
-    /// Tries once. `progress` is what got through in earlier attempts; `now` is the time that the message shows. Bounded in
-    /// time; never panics on what the other side says; what it says is redacted in the outcome.
-    async fn deliver(&self, notification: &Notification, progress: &Progress, now: Time) -> Outcome;
+    /// Tries once. Bounded in time; never panics on what the other side says; what it says is redacted in the outcome.
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome;
 }
 
 /// The receivers of a configuration. Nothing is opened, read or connected yet: secrets and clients come with the first
@@ -46,7 +75,8 @@ pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<
         let name = receiver.name.clone();
         match &receiver.kind {
             ReceiverKind::Email(email) => {
-                Arc::new(email::Email::new(name, email.clone(), zone, Arc::clone(&env), Arc::clone(clients)))
+                let (env, clients) = (Arc::clone(&env), Arc::clone(clients));
+                Arc::new(email::Email::new(name, email.clone(), receiver.lang, zone, env, clients))
             }
             ReceiverKind::Webhook(webhook) => Arc::new(webhook::Webhook::new(
                 name,
@@ -55,6 +85,7 @@ pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<
                 Arc::clone(&env),
                 Arc::clone(clients),
             )),
+            ReceiverKind::Channel(settings) => channel(receiver, settings, zone, &link, &env, clients),
         }
     };
     config.receivers.iter().map(make).collect()
@@ -65,5 +96,33 @@ fn transient(reason: FailureReason, detail: impl Into<String>, progress: &Progre
     Outcome::Transient { reason, detail: detail.into(), retry_after: None, progress: progress.clone() }
 }
 
+/// A channel of the table: a program or a file of this machine, or a vendor.
+fn channel(
+    receiver: &crate::config::Receiver,
+    settings: &Settings,
+    zone: Zone,
+    link: &str,
+    env: &Arc<Environment>,
+    clients: &Arc<Clients>,
+) -> Arc<dyn Receiver> {
+    let (name, lang, env) = (receiver.name.clone(), receiver.lang, Arc::clone(env));
+    let path = |field| settings.text(field).map(PathBuf::from);
+    match settings.channel.name {
+        "desktop" => Arc::new(desktop::Desktop { name, lang, zone, env, mac: cfg!(target_os = "macos") }),
+        "exec" => Arc::new(exec::Exec::new(name, settings, link.to_owned(), env)),
+        "file" => Arc::new(journal::Lines { name, path: path("path").unwrap_or_default() }),
+        "journal" => {
+            Arc::new(journal::Journal { name, socket: path("socket").unwrap_or_else(|| journal::SOCKET.into()) })
+        }
+        "termux" => {
+            let program = std::env::current_exe().unwrap_or_else(|_| "opensoul".into());
+            Arc::new(termux::Termux { name, lang, zone, env, program })
+        }
+        _ => Arc::new(vendor::Post::new(receiver, settings, zone, env, Arc::clone(clients))),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -7,7 +7,7 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::template;
-use crate::domain::{Item, ItemStatus, Notification, NotificationKind, Severity, Span, Time};
+use crate::domain::{Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time};
 
 /// More items than this are only counted.
 const ITEMS: usize = 100;
@@ -25,49 +25,148 @@ pub struct Rendered {
     pub text: String,
     /// The same as a page.
     pub html: String,
+    /// How many of what, in one line.
+    pub lead: String,
+    /// How long it waited, if that is worth saying.
+    pub delayed: Option<String>,
+    /// What it is about, one by one; for channels with a markup of their own.
+    pub items: Vec<Entry>,
+    /// Items that are only counted.
+    pub hidden: usize,
+    /// What stands before a command.
+    pub todo: String,
+    /// The machine it speaks of.
+    pub host: String,
+    /// How it should look as a whole.
+    pub mood: Mood,
+    /// What can be done from within the message.
+    pub actions: Vec<Action>,
 }
 
-#[derive(Serialize)]
-struct Entry {
-    mark: &'static str,
-    class: &'static str,
-    title: String,
-    summary: String,
-    what_name: &'static str,
-    subject: String,
-    provider: Option<String>,
-    times: Vec<Line>,
-    because: Vec<String>,
-    fix: Option<String>,
+/// A button of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// What it says.
+    pub label: String,
+    /// A signed link (CONTRACTS §6) or a page to read.
+    pub url: String,
+    /// Whether a POST to it acts at once; a GET only shows what would be done.
+    pub post: bool,
 }
 
-#[derive(Serialize)]
-struct Line {
-    name: &'static str,
-    value: String,
+impl Rendered {
+    /// How many more there are, and where they can be seen.
+    #[must_use]
+    pub fn more(&self, hidden: usize) -> String {
+        format!("… and {hidden} more. See all on {}: opensoul status", self.host)
+    }
+}
+
+/// How something should look: colours, signs and priorities follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mood {
+    /// It is over.
+    Over,
+    /// For information.
+    Info,
+    /// A warning.
+    Warning,
+    /// Critical.
+    Critical,
+}
+
+impl Mood {
+    /// A sign for chats.
+    #[must_use]
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Over => "✅",
+            Self::Info => "ℹ️",
+            Self::Warning => "⚠️",
+            Self::Critical => "🔴",
+        }
+    }
+}
+
+/// One item in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// How it should look.
+    pub mood: Mood,
+    /// `CRITICAL`, `OVER`, ….
+    pub mark: &'static str,
+    /// What it is, one line.
+    pub title: String,
+    /// What is true now; empty if the title says it.
+    pub summary: String,
+    /// `Credential` or `Check`.
+    pub what_name: &'static str,
+    /// Which.
+    pub subject: String,
+    /// Of which provider.
+    pub provider: Option<String>,
+    /// Dates.
+    pub times: Vec<Line>,
+    /// Why we believe it.
+    pub because: Vec<String>,
+    /// What to run.
+    pub fix: Option<String>,
+}
+
+/// A name and a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// What it is.
+    pub name: &'static str,
+    /// Its value.
+    pub value: String,
 }
 
 /// Renders a message as of `now`, with times in `zone` and in UTC.
 #[must_use]
-pub fn render(notification: &Notification, zone: Zone, now: Time) -> Rendered {
+pub fn render(notification: &Notification, _lang: Lang, zone: Zone, now: Time) -> Rendered {
     let host = line(&notification.host);
-    let subject = subject(notification, &host);
     let shown = &notification.items[..notification.items.len().min(ITEMS)];
     let items: Vec<Entry> = shown.iter().map(|item| entry(item, zone, now)).collect();
     let hidden = notification.items.len() - shown.len();
-    let view = context! {
-        subject => &subject,
-        host => &host,
-        lead => lead(notification, &host),
-        delayed => delay(notification, now).map(|span| format!(
-            "This message is delayed by {}: it was written {}.",
-            words(span), moment(notification.created_at, zone)
-        )),
-        items => Value::from(Serde(items)),
-        more => (hidden > 0).then(|| format!("… and {hidden} more. See all on {host}: opensoul status")),
-        footer => format!("Sent by opensoul on {host}. All credentials: opensoul status"),
+    let mut out = Rendered {
+        subject: subject(notification, &host),
+        text: String::new(),
+        html: String::new(),
+        lead: lead(notification, &host),
+        delayed: delay(notification, now).map(|span| {
+            let written = moment(notification.created_at, zone);
+            format!("This message is delayed by {}: it was written {written}.", words(span))
+        }),
+        mood: notification.items.iter().map(mood).max().unwrap_or(Mood::Info),
+        actions: Vec::new(),
+        items,
+        hidden,
+        todo: format!("What to do, on {host}"),
+        host,
     };
-    Rendered { subject, text: template::fill("message.txt", &view), html: template::fill("message.html", &view) }
+    let view = context! {
+        subject => &out.subject,
+        host => &out.host,
+        lead => &out.lead,
+        delayed => &out.delayed,
+        items => Value::from(Serde(out.items.clone())),
+        more => (hidden > 0).then(|| out.more(hidden)),
+        footer => format!("Sent by opensoul on {}. All credentials: opensoul status", out.host),
+    };
+    out.text = template::fill("message.txt", &view);
+    out.html = template::fill("message.html", &view);
+    out
+}
+
+fn mood(item: &Item) -> Mood {
+    match (item.status, item.severity) {
+        (ItemStatus::Resolved | ItemStatus::WasDown, _) => Mood::Over,
+        (ItemStatus::Firing, Severity::Critical) => Mood::Critical,
+        (ItemStatus::Firing, Severity::Warning) => Mood::Warning,
+        (ItemStatus::Firing, Severity::Info | Severity::None) => Mood::Info,
+    }
 }
 
 /// How long a message has been waiting, if it is worth saying.
@@ -118,17 +217,18 @@ fn plural(count: usize, word: &str) -> String {
 }
 
 fn entry(item: &Item, zone: Zone, now: Time) -> Entry {
-    let (mark, class) = match (item.status, item.severity) {
-        (ItemStatus::Resolved, _) => ("OVER", "over"),
-        (ItemStatus::WasDown, _) => ("WAS WRONG, IS OVER", "over"),
-        (ItemStatus::Firing, Severity::Critical) => ("CRITICAL", "critical"),
-        (ItemStatus::Firing, Severity::Warning) => ("WARNING", "warning"),
-        (ItemStatus::Firing, Severity::Info | Severity::None) => ("INFO", "info"),
+    let mood = mood(item);
+    let mark = match (item.status, mood) {
+        (ItemStatus::WasDown, _) => "WAS WRONG, IS OVER",
+        (_, Mood::Over) => "OVER",
+        (_, Mood::Critical) => "CRITICAL",
+        (_, Mood::Warning) => "WARNING",
+        (_, Mood::Info) => "INFO",
     };
     let firing = item.status == ItemStatus::Firing;
     Entry {
+        mood,
         mark,
-        class,
         title: line(&item.title),
         summary: Some(line(&item.summary)).filter(|summary| *summary != line(&item.title)).unwrap_or_default(),
         what_name: if item.provider.is_some() { "Credential" } else { "Check" },

@@ -4,7 +4,7 @@ use super::*;
 use crate::notify::samples::{expiring, notification, now};
 
 fn text(notification: &Notification, zone: Zone) -> String {
-    let shown = render(notification, zone, now());
+    let shown = render(notification, Lang::English, zone, now());
     format!("Subject: {}\n\n{}", shown.subject, shown.text)
 }
 
@@ -12,7 +12,10 @@ fn text(notification: &Notification, zone: Zone) -> String {
 fn a_credential_that_ends_soon() {
     let message = notification(vec![expiring()]);
     insta::assert_snapshot!("expiring_text", text(&message, "Europe/Berlin".parse().unwrap()));
-    insta::assert_snapshot!("expiring_html", render(&message, "Europe/Berlin".parse().unwrap(), now()).html);
+    insta::assert_snapshot!(
+        "expiring_html",
+        render(&message, Lang::English, "Europe/Berlin".parse().unwrap(), now()).html
+    );
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn over_and_past() {
 fn a_digest_counts_what_it_does_not_show() {
     let mut message = notification(vec![expiring(); 130]);
     message.kind = NotificationKind::Digest;
-    let shown = render(&message, Zone::UTC, now());
+    let shown = render(&message, Lang::English, Zone::UTC, now());
     assert_eq!(shown.subject, "[opensoul] build-7: several credentials need attention");
     assert_eq!(shown.text.matches("CRITICAL: ").count(), 100);
     assert!(shown.text.contains("and 30 more"));
@@ -64,7 +67,10 @@ fn the_subject_stays_the_same_while_the_problem_lasts() {
         ..expiring()
     }]);
     later.created_at = now() + Span::days(1);
-    assert_eq!(render(&first, Zone::UTC, now()).subject, render(&later, Zone::UTC, now() + Span::days(2)).subject);
+    assert_eq!(
+        render(&first, Lang::English, Zone::UTC, now()).subject,
+        render(&later, Lang::English, Zone::UTC, now() + Span::days(2)).subject
+    );
 }
 
 #[test]
@@ -109,10 +115,10 @@ proptest! {
         };
         let mut message = notification(vec![item]);
         message.host = evil.clone();
-        let shown = render(&message, Zone::UTC, now());
+        let shown = render(&message, Lang::English, Zone::UTC, now());
         prop_assert!(!shown.subject.chars().any(char::is_control));
         prop_assert!(shown.subject.chars().count() <= 180);
-        let plain = render(&notification(vec![expiring()]), Zone::UTC, now()).html;
+        let plain = render(&notification(vec![expiring()]), Lang::English, Zone::UTC, now()).html;
         for sign in ["<script", "<img", "<a"] {
             prop_assert_eq!(shown.html.matches(sign).count(), 0);
         }

@@ -22,6 +22,10 @@ const FORGOTTEN: Span = Span::minutes(10);
 /// Sent and withdrawn messages are kept this long, for looking back.
 const KEPT: Span = Span::days(14);
 
+/// What a receiver keeps for a group is of no use after this long: vendors do not let so old a message be edited, and a person
+/// does not find it.
+const THREAD_KEPT: Span = Span::days(90);
+
 /// Characters of a receiver's answer that are kept.
 const DETAIL: usize = 500;
 
@@ -34,6 +38,8 @@ pub struct DueNotification {
     pub attempts: u32,
     /// What is through already.
     pub progress: Progress,
+    /// What the receiver kept with the last message of the group.
+    pub keep: Option<String>,
 }
 
 /// What recording an outcome changed about the receiver.
@@ -169,7 +175,9 @@ pub(super) fn next_due(db: &Connection) -> Result<Option<Time>, StoreError> {
 
 pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification>, StoreError> {
     let mut read = db.prepare(&format!(
-        "SELECT body, attempts, progress FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY})
+        "SELECT body, attempts, progress,
+           (SELECT keep FROM thread WHERE thread.receiver = outbox.receiver AND group_key = json_extract(body, '$.group_key'))
+         FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY})
          ORDER BY urgency DESC, created_at, id"
     ))?;
     let mut quarantined: BTreeMap<String, bool> = receivers::quarantines(db)?
@@ -190,7 +198,7 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         }
         let progress = row.get::<_, Option<String>>(2)?;
         let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        due.push(DueNotification { notification, attempts: row.get(1)?, progress });
+        due.push(DueNotification { notification, attempts: row.get(1)?, progress, keep: row.get(3)? });
     }
     for entry in &due {
         let receiver = &entry.notification.receiver;
@@ -239,13 +247,20 @@ pub(super) fn record(
         .unwrap_or(false);
     let attempts = row.attempts.saturating_add(1);
     match (outcome, retry::next(outcome, attempts, id.as_str(), now)) {
-        (Outcome::Delivered { detail }, _) => {
+        (Outcome::Delivered { detail, keep }, _) => {
             db.execute(
                 "UPDATE outbox SET state = 'sent', begun_at = NULL, last_at = ?2, ended_at = ?2, detail = ?3 WHERE id = ?1",
                 params![id.as_str(), millis(now), cut(detail)],
             )?;
             if let Some(notification) = &row.notification {
                 told(db, notification, now)?;
+                if let Some(keep) = keep {
+                    db.execute(
+                        "INSERT INTO thread (receiver, group_key, keep, at) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (receiver, group_key) DO UPDATE SET keep = ?3, at = ?4",
+                        params![row.receiver, notification.group_key, keep, millis(now)],
+                    )?;
+                }
             }
             db.execute(
                 "INSERT INTO receiver (name, delivered, last_success) VALUES (?1, 1, ?2)
@@ -357,5 +372,6 @@ pub(super) fn prune(db: &Connection, now: Time) -> Result<(), StoreError> {
         "DELETE FROM outbox WHERE state <> 'queued' AND begun_at IS NULL AND ended_at < ?1",
         [millis(now - KEPT)],
     )?;
+    db.execute("DELETE FROM thread WHERE at < ?1", [millis(now - THREAD_KEPT)])?;
     Ok(())
 }

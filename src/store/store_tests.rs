@@ -37,7 +37,7 @@ fn well() -> Snapshot {
 }
 
 fn delivered() -> Outcome {
-    Outcome::Delivered { detail: "250 ok".to_owned() }
+    Outcome::Delivered { detail: "250 ok".to_owned(), keep: None }
 }
 
 fn transient(reason: FailureReason) -> Outcome {

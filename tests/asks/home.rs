@@ -81,9 +81,9 @@ impl Receiver for Recorder {
         &self.name
     }
 
-    async fn deliver(&self, notification: &Notification, _progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, _attempt: &Attempt) -> Outcome {
         self.pile.lock().unwrap().push(notification.clone());
-        Outcome::Delivered { detail: "ok".to_owned() }
+        Outcome::Delivered { detail: "ok".to_owned(), keep: None }
     }
 }
 

@@ -37,13 +37,13 @@ impl Receiver for Recorder {
         "ops"
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
         if *self.away.lock().unwrap() {
             let (reason, detail) = (FailureReason::Offline, "not there".to_owned());
-            return Outcome::Transient { reason, detail, retry_after: None, progress: progress.clone() };
+            return Outcome::Transient { reason, detail, retry_after: None, progress: attempt.progress.clone() };
         }
         self.taken.lock().unwrap().push(notification.clone());
-        Outcome::Delivered { detail: "ok".to_owned() }
+        Outcome::Delivered { detail: "ok".to_owned(), keep: None }
     }
 }
 
