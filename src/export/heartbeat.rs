@@ -129,8 +129,9 @@ impl Heartbeat {
             text.push('\n');
             text.push_str(line);
         }
-        let limit = self.body_limit.load(Ordering::Relaxed).min(BODY);
-        text.truncate(text.floor_char_boundary(limit));
+        let limit = self.body_limit.load(Ordering::Relaxed).min(BODY).min(text.len());
+        let whole = (0..=limit).rev().find(|at| text.is_char_boundary(*at));
+        text.truncate(whole.unwrap_or(0));
         text
     }
 }

@@ -314,11 +314,11 @@ fn note(store: &mut Store, sort: &str, name: &str, taken: bool, now: Time) -> Re
 /// If the store fails.
 pub fn health(store: &Store, targets: &[Target], memory: &Memory) -> Result<Vec<PushHealth>, StoreError> {
     let known = memory.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let of = |(kind, name): &Target| {
-        let known = known.get(&(*kind, name.clone()));
+    let of = |&(kind, ref name): &Target| {
+        let known = known.get(&(kind, name.clone()));
         Ok(PushHealth {
             name: name.clone(),
-            kind: *kind,
+            kind,
             last_success: store.last_run(&ledger("taken", kind, name))?.max(known.and_then(|known| known.last_success)),
             failing_since: failing_since(store, kind, name)?,
             last_error: known.and_then(|known| known.trouble.clone()),
