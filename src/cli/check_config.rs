@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
+use crate::config::{self, Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
 use crate::domain::{Environment, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
@@ -62,6 +62,13 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
     }
     for receiver in &config.receivers {
         say("receiver", format!("{}: {}", receiver.name, target(&receiver.kind)));
+    }
+    for peer in config.alertmanagers.iter().flat_map(|cluster| &cluster.peers) {
+        say("alerts to", format!("Alertmanager {}", peer.name));
+    }
+    for one in &config.heartbeats {
+        let on_critical = if one.fail_on_critical { ", a critical is a failure" } else { "" };
+        say("heartbeat", format!("{}: {}{on_critical}", one.name, one.kind.word()));
     }
     for note in config.providers.iter().filter_map(|(id, provider)| unknown(id, provider)) {
         say("note", note);
@@ -128,6 +135,8 @@ fn target(kind: &ReceiverKind) -> String {
 fn variables(config: &Config) -> Vec<&str> {
     let mut found: Vec<&SecretRef> = config.identity.key.iter().collect();
     found.extend(config.receivers.iter().flat_map(|receiver| receiver.references()));
+    found.extend(config.alertmanagers.iter().flat_map(config::Alertmanager::references));
+    found.extend(config.heartbeats.iter().flat_map(config::Heartbeat::references));
     let mut names: Vec<&str> = found
         .into_iter()
         .filter_map(|reference| if let SecretRef::Env(name) = reference { Some(name.as_str()) } else { None })
@@ -161,6 +170,12 @@ mod tests {
             type = "webhook"
             url = "https://hooks.example.org/services/abcdefghijklmnop1234"
             secret = [{ env = "ONE" }, { env = "TWO" }]
+            [export]
+            alertmanager = ["https://am1.example.org:9093", { env = "AM_URL" }]
+            [heartbeat]
+            type = "healthchecks"
+            url = { env = "PING_URL" }
+            on_critical = "fail"
         "#;
         let mut env = Environment::default();
         env.set("ONE", "x");

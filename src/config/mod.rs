@@ -6,6 +6,7 @@
 mod alerting;
 pub mod channels;
 pub mod edit;
+mod exports;
 mod load;
 mod locate;
 mod problem;
@@ -28,6 +29,7 @@ use crate::domain::Zone;
 use crate::domain::{Environment, Lang, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
 pub use problem::{Problem, report};
@@ -95,6 +97,7 @@ fn validate<'a>(
         .iter()
         .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
         .collect();
+    let (export_emails, alertmanagers) = exports::export(root, context);
     let config = Config {
         path: path.map(Path::to_path_buf),
         sources: sections::sources(root, context),
@@ -102,7 +105,9 @@ fn validate<'a>(
         providers: providers::providers(root),
         probing: providers::probing(root),
         web: sections::web(root, context),
-        export_emails: sections::export_emails(root),
+        export_emails,
+        alertmanagers,
+        heartbeats: exports::heartbeats(root, context),
         history: sections::history(root),
         identity: sections::identity(root, context),
         status,
@@ -164,6 +169,10 @@ pub struct Config {
     pub web: Web,
     /// `[export] emails`: e-mail addresses inside ids may leave the machine.
     pub export_emails: bool,
+    /// `[export] alertmanager`: clusters that the state is pushed to.
+    pub alertmanagers: Vec<Alertmanager>,
+    /// `[heartbeat]`: who is told that we live.
+    pub heartbeats: Vec<Heartbeat>,
     /// `[history]`
     pub history: History,
     /// `[identity]`

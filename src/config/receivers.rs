@@ -211,7 +211,7 @@ fn webhook(table: &mut Table<'_>, context: &Context<'_>) -> Option<Webhook> {
     Some(Webhook { url: url?, secrets, headers, insecure })
 }
 
-fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
+pub(super) fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
     let Some(all) = table.table("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for entry in all.entries() {

@@ -13,7 +13,7 @@ use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 5] = ["heartbeat", "chat", "actions", "doctor", "remote"];
+const NOT_YET: [&str; 4] = ["chat", "actions", "doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -259,14 +259,6 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         ));
     }
     Ok(Listen::Tcp(address))
-}
-
-/// `[export]`
-pub(super) fn export_emails(root: &mut Table<'_>) -> bool {
-    let Some(mut table) = root.table("export") else { return false };
-    let emails = table.flag("emails").unwrap_or(false);
-    table.finish();
-    emails
 }
 
 /// `[history]`

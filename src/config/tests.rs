@@ -81,6 +81,20 @@ listen = "unix:/run/o.sock"
 allowed_hosts = ["Status.example.org"]
 [export]
 emails = true
+[[export.alertmanager]]
+url = ["https://am1.example.org:9093", { env = "AM2" }, "https://am1.example.org:9093/tenant"]
+username = "us"
+password = { file = "am" }
+labels = { team = "ops" }
+[[heartbeat]]
+type = "uptime-kuma"
+url = "https://kuma.example.org/api/push/abc"
+[[heartbeat]]
+type = "gatus"
+name = "night watch"
+url = "https://gatus.example.org/api/v1/endpoints/a_b/external"
+token = { env = "GATUS" }
+on_critical = "fail"
 [history]
 max_mb = 1
 [identity]
@@ -137,6 +151,13 @@ fn every_section_is_read() {
     assert_eq!(config.web.listen, Listen::Unix("/run/o.sock".into()));
     assert_eq!(config.web.allowed_hosts, ["status.example.org"]);
     assert!(config.export_emails);
+    let names: Vec<&str> = config.alertmanagers[0].peers.iter().map(|peer| peer.name.as_str()).collect();
+    assert_eq!(names, ["am1.example.org:9093", "AM2", "am1.example.org:9093-2"]);
+    assert_eq!(config.alertmanagers[0].login, Some(Login::Basic("us".into(), SecretRef::File("am".into()))));
+    assert_eq!(config.alertmanagers[0].labels["team"], "ops");
+    let beats = config.heartbeats.iter().map(|one| (one.name.as_str(), one.kind, one.fail_on_critical));
+    let expected = [("uptime-kuma", HeartbeatKind::UptimeKuma, false), ("night watch", HeartbeatKind::Gatus, true)];
+    assert_eq!(beats.collect::<Vec<_>>(), expected);
     assert_eq!(config.history.max_bytes, 1024 * 1024);
     assert_eq!(config.identity.key, Some(SecretRef::File("fleet".into())));
 }
@@ -349,7 +370,7 @@ fn declarations_about_what_was_found() {
 
 #[test]
 fn all_problems_at_once_in_the_order_of_the_file() {
-    let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[heartbeat]\n");
+    let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[escalation]\n");
     let lines: Vec<&str> = problems.iter().map(|p| p.split(':').nth(1).unwrap_or("")).collect();
     assert_eq!(lines, ["2", "3", "5", "6", "7"]);
 }
@@ -369,6 +390,7 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     let text = uncommented();
     let config = good(&text);
     assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 2), "{text}");
+    assert_eq!((config.alertmanagers.len(), config.heartbeats.len()), (1, 2), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
     let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());
@@ -444,6 +466,75 @@ fn what_is_not_a_configuration_file() {
     assert!(home.problems(Some(&path)).contains("UTF-8"));
     std::fs::write(&path, vec![b'#'; 2 * 1024 * 1024]).expect("write");
     assert!(home.problems(Some(&path)).contains("1 MiB"));
+}
+
+#[test]
+fn alertmanagers_in_every_form() {
+    let names = |text: &str| {
+        let clusters = good(&format!("[export]\n{text}")).alertmanagers;
+        let of =
+            |cluster: &Alertmanager| cluster.peers.iter().map(|peer| peer.name.clone()).collect::<Vec<_>>().join(" ");
+        clusters.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(names("alertmanager = 'https://a.org'"), ["a.org"]);
+    assert_eq!(names("alertmanager = ['https://a.org:9093', 'http://127.0.0.1:9093']"), ["a.org:9093 127.0.0.1:9093"]);
+    assert_eq!(names("alertmanager = ['https://a.org', { file = '/run/am-url' }]"), ["a.org am-url"]);
+    assert_eq!(names("alertmanager = { env = 'AM' }"), ["AM"]);
+    assert_eq!(names("alertmanager = { url = 'https://a.org' }"), ["a.org"]);
+    let two = "[[export.alertmanager]]\nurl = 'https://a.org'\nheaders = { x-scope-orgid = '1' }\n\
+               [[export.alertmanager]]\nurl = 'https://a.org'\nheaders = { x-scope-orgid = '2' }";
+    assert_eq!(names(two), ["a.org", "a.org-2"]);
+}
+
+#[test]
+fn problems_of_pushes() {
+    let cluster = "[[export.alertmanager]]\nurl = 'https://a.org'\n";
+    let beat = "[[heartbeat]]\nurl = 'https://hc-ping.com/x'\n";
+    for (start, text, expected) in [
+        ("[export]\n", "alertmanager = []", "names no Alertmanager"),
+        ("[export]\n", "alertmanager = 5", "expected a URL, found an integer"),
+        ("[export]\n", "alertmanager = ['http://a.org']", "export.alertmanager[1]: is not encrypted"),
+        ("[export]\n", "alertmanager = ['https://a.org', 'https://a.org']", "export.alertmanager[2]: is there already"),
+        ("[export]\n", "alertmanger = 'https://a.org'", "did you mean `alertmanager`?"),
+        ("[[export.alertmanager]]\n", "insecure = true", "`url` is missing"),
+        (cluster, "token = 'abc'", "export.alertmanager[1].token: a secret is written here in the open"),
+        (cluster, "username = 'a'", "has no password"),
+        (cluster, "password = { env = 'P' }", "has no `username`"),
+        (cluster, "tokn = { env = 'P' }", "did you mean `token`?"),
+        (
+            cluster,
+            "token = { env = 'T' }\nusername = 'a'\npassword = { env = 'P' }",
+            "is one login, `username` another",
+        ),
+        (cluster, "labels = { 'a-b' = 'x' }", "is not the name of a label"),
+        (cluster, "labels = { severity = 'x' }", "labels.severity: is set by us"),
+        (cluster, "labels = { a = '' }", "is empty"),
+        (beat, "type = 'healthcheck'", "did you mean \"healthchecks\"?"),
+        (beat, "type = 'dead'", "there are healthchecks, uptime-kuma, gatus"),
+        (beat, "", "`type` is missing"),
+        (beat, "type = 'healthchecks'\non_critical = 'panic'", "is no answer to a critical"),
+        (beat, "type = 'healthchecks'\ntoken = { env = 'T' }", "heartbeat[1].token: unknown key"),
+        (beat, "type = 'uptime-kuma'", "is not the push URL of a monitor"),
+        (beat, "type = 'gatus'\ntoken = { env = 'T' }", "is not the URL of an external endpoint"),
+        (
+            "",
+            "[heartbeat]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com/x/fail'",
+            "says already what a ping is to say",
+        ),
+        ("", "[heartbeat]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com'", "names no check"),
+        ("", "[heartbeat]\ntype = 'healthchecks'", "heartbeat: `url` is missing"),
+        ("", "[heartbeat]\ntype='gatus'\nurl='https://g.org/api/v1/endpoints/a_b/external'", "`token` is missing"),
+        (
+            beat,
+            "type = 'healthchecks'\n[[heartbeat]]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com/y'",
+            "there is a healthchecks already",
+        ),
+    ] {
+        let problems = bad(&format!("{start}{text}"));
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{start}{text}: {problems:#?}");
+    }
+    let told = bad("[heartbeat]\ntype = 'uptime-kuma'\nurl = 'https://kuma.org/hidden-token'").concat();
+    assert!(!told.contains("hidden-token"), "{told}");
 }
 
 proptest! {

@@ -13,6 +13,7 @@
 //! * [`routing`]: who hears of what.
 //! * [`retry`]: when a failed delivery is tried again.
 //! * [`due`]: when something is due.
+//! * [`heartbeat`]: whether the dead-man's ping is deserved.
 
 pub mod assess;
 pub mod check;
@@ -21,6 +22,7 @@ pub mod clock_trust;
 pub mod due;
 pub mod glob;
 mod grouping;
+pub mod heartbeat;
 pub mod incidents;
 mod jitter;
 pub mod observation;

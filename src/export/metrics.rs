@@ -37,6 +37,21 @@ pub struct ReceiverHealth {
     pub quarantined: Option<Time>,
 }
 
+/// What is known of one target of state pushes: a peer of Alertmanager, or a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushHealth {
+    /// Its name.
+    pub name: String,
+    /// `alertmanager` or `heartbeat`.
+    pub kind: &'static str,
+    /// When it last took a push.
+    pub last_success: Option<Time>,
+    /// Since when it takes none.
+    pub failing_since: Option<Time>,
+    /// What it said last, if that was a failure, or why no ping was sent; redacted.
+    pub last_error: Option<String>,
+}
+
 /// What the store knows: the same in the daemon and in `status --format prom`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Standing {
@@ -44,6 +59,8 @@ pub struct Standing {
     pub incidents: Vec<Incident>,
     /// Every configured receiver.
     pub receivers: Vec<ReceiverHealth>,
+    /// Every configured target of state pushes.
+    pub pushes: Vec<PushHealth>,
     /// When the last cycle was committed.
     pub last_cycle: Option<Time>,
     /// Silences that are not over.
@@ -81,6 +98,7 @@ pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withhe
     let mut out = String::new();
     encode(&mut out, [alerts(&standing.incidents, withheld), silences(&standing.silences, standing.last_cycle)]);
     encode(&mut out, queues(&standing.receivers));
+    encode(&mut out, pushes(&standing.pushes));
     let mut last = family(
         "opensoul_cycle_last_completed_timestamp_seconds",
         "When the last observation was judged and committed.",
@@ -393,6 +411,32 @@ fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 4] {
         each("opensoul_receiver_quarantined", "1 if a receiver refuses us and is tried once an hour.", |r| {
             Some(f64::from(u8::from(r.quarantined.is_some())))
         }),
+    ]
+}
+
+fn pushes(targets: &[PushHealth]) -> [MetricFamily; 2] {
+    let each = |kind: &str, name: &str, help: &str, label_name: &str| {
+        let mut last = family(name, help, MetricType::GAUGE);
+        let of_kind = targets.iter().filter(|target| target.kind == kind);
+        let series = of_kind.filter_map(|target| {
+            Some(gauge(vec![label(label_name, target.name.as_str())], seconds(target.last_success?)))
+        });
+        last.set_metric(series.collect());
+        last
+    };
+    [
+        each(
+            super::ALERTMANAGER,
+            "opensoul_export_alertmanager_last_success_timestamp_seconds",
+            "When an Alertmanager last took the state of everything.",
+            "peer",
+        ),
+        each(
+            super::HEARTBEAT,
+            "opensoul_heartbeat_last_success_timestamp_seconds",
+            "When a dead-man's ping last went through.",
+            "receiver",
+        ),
     ]
 }
 

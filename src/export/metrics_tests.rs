@@ -207,6 +207,15 @@ fn alerts_and_queues() {
             last_error: None,
             quarantined: None,
         }],
+        pushes: [(crate::export::ALERTMANAGER, "am1:9093"), (crate::export::HEARTBEAT, "healthchecks")]
+            .map(|(kind, name)| PushHealth {
+                name: name.into(),
+                kind,
+                last_success: Some(at("2026-11-22T12:00:00Z")),
+                failing_since: None,
+                last_error: None,
+            })
+            .into(),
         last_cycle: Some(at("2026-11-22T12:00:00Z")),
         ..Standing::default()
     };

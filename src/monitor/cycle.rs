@@ -25,6 +25,7 @@ use crate::web::{Site, View};
 use super::desk::{Desk, Gone};
 use super::observe::Observed;
 use super::probing::Answers;
+use super::pushes;
 use super::systemd::Progress;
 
 /// The name of the job in the ledger of last runs.
@@ -60,6 +61,8 @@ pub struct Monitor {
     pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
     /// What a provider's clock showed last, if the providers disagree with ours.
     pub provider_date: Arc<Mutex<Option<ProviderDate>>>,
+    /// What is known of the targets of state pushes.
+    pub pushed: Arc<pushes::Memory>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -87,6 +90,7 @@ impl Monitor {
             home,
             troubles: Arc::default(),
             provider_date: Arc::default(),
+            pushed: Arc::default(),
             looking,
         }
     }
@@ -132,7 +136,8 @@ pub async fn cycle(
     notes: &[String],
 ) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
-    let (mut remembered, about_us) = monitor.desk.with(remember).await??;
+    let known = Arc::clone(config);
+    let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known)).await??;
     answers.teach(&mut remembered);
     remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
     monitor.progress.made();
@@ -152,10 +157,11 @@ pub async fn cycle(
 }
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
-/// us. Another receiver then hears of it.
-fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError> {
+/// us, an Alertmanager that takes nothing. Another receiver then hears of it.
+fn remember(store: &mut Store, config: &Config) -> Result<(Remembered, Vec<Finding>), StoreError> {
     let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
-    Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
+    let untaken = pushes::findings(store, config)?;
+    Ok((store.remembered()?, refused.chain(store.trouble()).chain(untaken).collect()))
 }
 
 /// One look at the machine, on a thread of its own.
@@ -253,11 +259,13 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// # Errors
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
-    let read = |store: &mut Store| -> Result<_, StoreError> {
+    let (targets, pushed) = (pushes::targets(config), Arc::clone(&monitor.pushed));
+    let read = move |store: &mut Store| -> Result<_, StoreError> {
+        let pushes = pushes::health(store, &targets, &pushed)?;
         let (silences, report) = (store.silences()?, store.last_report()?);
-        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?, silences, report))
+        Ok((store.incidents()?, store.receiver_states()?, pushes, store.last_run(STATUS)?, silences, report))
     };
-    let (incidents, states, last_cycle, silences, last_report) = monitor.desk.with(read).await??;
+    let (incidents, states, pushes, last_cycle, silences, last_report) = monitor.desk.with(read).await??;
     let troubles = monitor.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
     let incidents = incidents.into_iter().filter(open).collect();
@@ -268,7 +276,7 @@ pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, Cy
         last: last_report,
         next: last_report.and_then(|last| next_after(&report.schedule, last)),
     });
-    Ok(Standing { incidents, receivers, last_cycle, silences, report })
+    Ok(Standing { incidents, receivers, pushes, last_cycle, silences, report })
 }
 
 fn health(

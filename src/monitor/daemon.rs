@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Listen, Location};
-use crate::domain::{Environment, Time};
+use crate::domain::{Environment, Snapshot, Time};
 use crate::engine::due::due;
 use crate::engine::policy::Schedule;
 use crate::export::own::Own;
@@ -28,6 +28,7 @@ use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
 use super::probing::{self, Answers};
+use super::pushes::{Begun, Pushes};
 use super::systemd;
 use super::ticker::{Tick, Ticker};
 use super::watch::{Changed, Watch};
@@ -161,6 +162,7 @@ struct Daemon {
     config: Arc<Config>,
     clients: Arc<Clients>,
     mail: Arc<Mail>,
+    pushes: Arc<Pushes>,
     monitor: Monitor,
     site: Arc<Site>,
     door: Option<OpenDoor>,
@@ -170,6 +172,8 @@ struct Daemon {
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
     asking: Option<JoinHandle<Result<Answers, CycleError>>>,
+    /// State pushes under way; they end with the daemon.
+    pushing: JoinSet<()>,
     /// The outbox has nothing that can be tried before the next tick or cycle.
     idle: bool,
     /// When this process last completed a cycle.
@@ -189,6 +193,7 @@ impl Daemon {
     ) -> Self {
         let clients = Clients::new(&start.env);
         let mail = new_mail(&config, &start, &clients, &monitor);
+        let pushes = new_pushes(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
             start,
@@ -196,12 +201,14 @@ impl Daemon {
             config,
             clients,
             mail,
+            pushes,
             monitor,
             site,
             door: None,
             watch,
             delivering: None,
             asking: None,
+            pushing: JoinSet::new(),
             idle: false,
             last_cycle: None,
             not_taken: None,
@@ -298,6 +305,7 @@ impl Daemon {
                 tokio::time::sleep(DRAIN).await;
             }
         };
+        let begun = self.pushes.begin(&self.monitor).await;
         let notes: Vec<String> = self.not_taken.iter().cloned().collect();
         let done = tokio::select! {
             done = cycle::cycle(&self.monitor, &self.config, answers, &notes) => done,
@@ -312,11 +320,25 @@ impl Daemon {
                 let told = committed.decision.enqueue.len();
                 tracing::debug!(credentials = count, messages = told, "cycle");
                 systemd::status(&format!("{count} credentials watched"));
+                self.push(begun, &committed.snapshot);
             }
             Err(error) => tracing::error!(%error, "this cycle came to nothing"),
         }
         if let Err(error) = cycle::tidy(&self.monitor, &self.config).await {
             tracing::warn!(%error, "old entries of state.db could not be dropped");
+        }
+    }
+
+    /// Beside the cycles and the messages: neither waits for an Alertmanager.
+    fn push(&mut self, begun: Option<Begun>, seen: &Arc<Snapshot>) {
+        while let Some(ended) = self.pushing.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a push panicked; this one tries again");
+            }
+        }
+        if let Some(begun) = begun {
+            let (monitor, config, seen) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(seen));
+            self.pushing.spawn(Arc::clone(&self.pushes).push(monitor, config, seen, begun));
         }
     }
 
@@ -387,6 +409,7 @@ impl Daemon {
         // A certificate store may have changed too.
         self.clients = Clients::new(&self.start.env);
         self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor);
+        self.pushes = new_pushes(&self.config, &self.start, &self.clients, &self.monitor);
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
         let changed = |name: &str| old.receivers.iter().find(|one| one.name == name);
@@ -447,6 +470,7 @@ impl Daemon {
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }
+        self.pushing.shutdown().await;
         if let Some(mut delivering) = self.delivering.take()
             && tokio::time::timeout(LAST_MAIL, &mut delivering).await.is_err()
         {
@@ -474,6 +498,12 @@ fn new_mail(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Mo
     let mail = Mail::new(config, &start.env, clients, &start.clock);
     mail.announce(&monitor.own);
     Arc::new(mail)
+}
+
+fn new_pushes(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Pushes> {
+    let pushes = Pushes::new(config, &start.env, clients);
+    pushes.announce(&monitor.own);
+    pushes
 }
 
 /// How often a schedule came round in the time after `from` up to `to`.

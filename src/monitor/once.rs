@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::clock::Clock;
 use crate::domain::Environment;
 use crate::engine::due::due;
@@ -15,6 +17,7 @@ use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
 use super::probing::{self, Answers};
+use super::pushes::Pushes;
 use super::systemd::Progress;
 
 /// For everything together: phones and cron runs must not pile up.
@@ -57,23 +60,42 @@ pub async fn once<E: Eyes + 'static>(
         Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
     let clients = Clients::new(env);
     let mail = Mail::new(&config, env, &clients, &clock);
+    let pushes = Pushes::new(&config, env, &clients);
+    // State pushes run beside the rest; one waits for the other.
+    let mut pushing: Vec<AbortOnDropHandle<()>> = Vec::new();
 
     let mut committed = None;
     let work = async {
-        committed = Some(cycle::cycle(&monitor, &config, &Answers::default(), &[]).await?);
+        let mut run = async |answers: &Answers| -> Result<Committed, CycleError> {
+            let begun = pushes.begin(&monitor).await;
+            let done = cycle::cycle(&monitor, &config, answers, &[]).await?;
+            pushing.extend(begun.map(|begun| {
+                let (pushes, seen) = (Arc::clone(&pushes), Arc::clone(&done.snapshot));
+                let push = pushes.push(monitor.clone(), Arc::clone(&config), seen, begun);
+                AbortOnDropHandle::new(tokio::spawn(push))
+            }));
+            Ok(done)
+        };
+        committed = Some(run(&Answers::default()).await?);
         deliver(&monitor, &config, &mail).await?;
         // What the files say is out; now what the providers say, if they answer in time.
         let last = monitor.desk.with(|store| store.last_run(cycle::PROBE)).await??;
         if config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now) {
             let round = probing::round(&monitor, &config, env, &clients, PATIENCE);
             if let Ok(answers) = tokio::time::timeout(PROBES, round).await {
-                committed = Some(cycle::cycle(&monitor, &config, &answers?, &[]).await?);
+                committed = Some(run(&answers?).await?);
                 deliver(&monitor, &config, &mail).await?;
             } else {
                 tracing::warn!("the providers did not answer in time; the next run asks again");
             }
         }
-        cycle::tidy(&monitor, &config).await
+        cycle::tidy(&monitor, &config).await?;
+        for push in std::mem::take(&mut pushing) {
+            if let Err(error) = push.await {
+                tracing::error!(%error, "a push panicked; the next run tries again");
+            }
+        }
+        Ok::<(), CycleError>(())
     };
     match tokio::time::timeout(BUDGET, work).await {
         Ok(result) => result?,

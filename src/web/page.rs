@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::site::View;
 use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Span, Time, Withheld};
-use crate::export::metrics::ReceiverHealth;
+use crate::export::metrics::{PushHealth, ReceiverHealth};
 use crate::output::alerts;
 
 /// The style sheet.
@@ -30,6 +30,7 @@ pub struct Page {
     incidents: Vec<IncidentRow>,
     silences: Vec<SilenceRow>,
     receivers: Vec<ReceiverRow>,
+    pushes: Vec<PushRow>,
     findings: Vec<Problem>,
     sources: Vec<SourceRow>,
     gateway: GatewayRow,
@@ -100,6 +101,15 @@ struct ReceiverRow {
 }
 
 #[derive(Serialize)]
+struct PushRow {
+    name: String,
+    kind: &'static str,
+    failing: Option<When>,
+    last_success: Option<When>,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
 struct SourceRow {
     name: String,
     up: bool,
@@ -151,6 +161,7 @@ pub fn model(view: &View, now: Time) -> Page {
             .collect(),
         silences: view.standing.silences.iter().map(|one| silence_row(one, &when, now)).collect(),
         receivers: view.standing.receivers.iter().map(|one| receiver_row(one, &when)).collect(),
+        pushes: view.standing.pushes.iter().map(|one| push_row(one, &when)).collect(),
         findings: snapshot.findings.iter().filter(|f| f.severity < Severity::Warning).map(finding_problem).collect(),
         sources: snapshot
             .sources
@@ -237,6 +248,16 @@ fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverR
         last_success: one.last_success.map(when),
         last_error: one.last_error.clone(),
         next_try: one.quarantined.map(when),
+    }
+}
+
+fn push_row(one: &PushHealth, when: &impl Fn(Time) -> When) -> PushRow {
+    PushRow {
+        name: one.name.clone(),
+        kind: one.kind,
+        failing: one.failing_since.map(when),
+        last_success: one.last_success.map(when),
+        last_error: one.last_error.clone(),
     }
 }
 
