@@ -150,7 +150,7 @@ class Vendor:
 class Server:
     """All vendors (or some) on one loopback port."""
 
-    def __init__(self, names=None):
+    def __init__(self, names=None, port=0):
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -192,7 +192,7 @@ class Server:
                 pass  # a client that was killed in the middle of a request
 
         self.turn = threading.Lock()
-        self._server = Listening(("127.0.0.1", 0), Handler)
+        self._server = Listening(("127.0.0.1", port), Handler)
         self.base = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.vendors = {name: VENDORS[name](self.base) for name in (names or VENDORS)}
         self.receivers = [one.toml() for one in self.vendors.values()]
