@@ -13,7 +13,7 @@ import credentials as c
 from hook import HookServer
 from machine import CLAUDE, CODEX, STORE, email_receiver, webhook_receiver
 from mail import MailServer, USER  # noqa: F401
-from outbox import let_time_pass
+from outbox import book, let_time_pass
 from test_reading import READING
 from vendors import Server
 from waiting import until
@@ -234,6 +234,7 @@ def test_no_channel_gives_its_secret_away(machine, canaries):
         for place in ("/", "/metrics", "/api/v1/status"):
             out[place] = daemon.request(place)[1]
         daemon.stop()
+        details = [row for rows in book(machine)[0].values() for row in rows]
         out["daemon"] = daemon.log
         for number, ended in enumerate(machine.runs):
             out[f"run {number}"] = ended.out + ended.err
@@ -251,5 +252,8 @@ def test_no_channel_gives_its_secret_away(machine, canaries):
     finally:
         parrot.close()
     assert {"file state.db", "file given", "file alerts.jsonl"} <= set(out)
+    # It is no accident: what they repeated was heard, and is kept without the secrets.
+    repeated = [row for row in details if row[3] and "content-type" in row[3]]
+    assert len(repeated) >= 10, details
     bad = canaries.escaped(out)
     assert not bad, "\n".join(f"{where} came out in {place}: {around!r}" for where, place, around in bad[:20])
