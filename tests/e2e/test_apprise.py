@@ -83,9 +83,10 @@ class Sink:
 
         # Each row is told by its address, all of them on loopback.
         self.names = {f"127.0.1.{n}": name for n, name in enumerate(ROWS, 1)}
-        self._server = ThreadingHTTPServer(("127.0.1.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._servers = [self._server] + [ThreadingHTTPServer((host, self.port), Handler) for host in list(self.names)[1:]]
+        first, *others = self.names
+        self._servers = [ThreadingHTTPServer((first, 0), Handler)]
+        self.port = self._servers[0].server_address[1]
+        self._servers += [ThreadingHTTPServer((host, self.port), Handler) for host in others]
         for server in self._servers:
             server.daemon_threads = True
             threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
