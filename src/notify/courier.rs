@@ -1,8 +1,8 @@
 //! From the outbox to the receivers: several at a time, in order for each, one bounded attempt per message. Decides nothing
 //! about retries (`engine::retry`).
 //!
-//! What became of an attempt is recorded at once, while the next message is on its way; what comes in during one commit is
-//! the next one. So a slow receiver's outcomes are on disk one by one, a fast one does not wait for the disk each time, and
+//! What became of an attempt is recorded within [`GATHER`], while the next message is on its way, together with whatever else
+//! ended meanwhile. So a slow receiver's outcomes are on disk one by one, a fast one does not wait for the disk each time, and
 //! a crash repeats at most [`UNRECORDED`] messages.
 
 use std::collections::BTreeMap;
@@ -25,6 +25,12 @@ const AT_ONCE: usize = 4;
 /// Messages that are under way or through, and not recorded yet: as many are sent again after a crash, under the same ids.
 pub const UNRECORDED: usize = 100;
 
+/// One commit: half of those, so that the other half can be sent while it is written.
+const BATCH: usize = UNRECORDED / 2;
+
+/// How long an outcome may wait for others to share its commit.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// A message that may be sent now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
@@ -39,7 +45,7 @@ pub struct Due {
 /// Where outcomes are kept (the store, behind whatever thread it lives on).
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Keeps what became of attempts, at most [`UNRECORDED`], in the order in which they ended; returns when all of it is on
+    /// Keeps what became of attempts, at most [`UNRECORDED`] of them, in the order in which they ended; returns when all of it is on
     /// disk.
     async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>);
 
@@ -108,12 +114,18 @@ struct Ended {
 
 async fn recorder(mut outcomes: mpsc::UnboundedReceiver<Ended>, ledger: Arc<dyn Ledger>) {
     let mut batch = Vec::new();
-    while outcomes.recv_many(&mut batch, UNRECORDED).await > 0 {
+    while outcomes.recv_many(&mut batch, BATCH).await > 0 {
+        let _ = tokio::time::timeout(GATHER, gather(&mut outcomes, &mut batch)).await;
         let (all, places): (Vec<_>, Vec<_>) =
             batch.drain(..).map(|one: Ended| ((one.id, one.outcome), one.place)).unzip();
         ledger.record(all).await;
         drop(places);
     }
+}
+
+/// Until there is enough for a commit, or nothing more to come. Dropped at any moment, it has lost nothing.
+async fn gather(outcomes: &mut mpsc::UnboundedReceiver<Ended>, batch: &mut Vec<Ended>) {
+    while batch.len() < BATCH && outcomes.recv_many(batch, BATCH - batch.len()).await > 0 {}
 }
 
 /// All messages for one receiver.

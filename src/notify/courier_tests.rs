@@ -86,6 +86,11 @@ async fn settled() {
     for _ in 0..20_000 {
         tokio::task::yield_now().await;
     }
+    // Gathering takes real time.
+    tokio::time::sleep(GATHER * 2).await;
+    for _ in 0..20_000 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A disk: how much is written in one commit, and how many messages have been sent without.
@@ -123,9 +128,7 @@ async fn a_slow_disk_is_given_many_at_once_and_a_crash_repeats_a_hundred_at_most
     work.await.unwrap();
     let commits = disk.commits.lock().expect("commits").clone();
     assert_eq!(commits.iter().sum::<usize>(), 1000);
-    assert_eq!(commits[0], 1, "the first is not kept waiting for others");
-    assert_eq!(commits[1], UNRECORDED - 1, "the next takes what has come in since");
-    assert!(commits.iter().all(|&count| count <= UNRECORDED));
+    assert!(commits.iter().all(|&count| count <= BATCH) && commits.len() <= 2 * 1000 / BATCH, "{commits:?}");
 }
 
 #[tokio::test]
@@ -139,8 +142,13 @@ async fn what_was_through_when_the_courier_was_ended_is_recorded() {
     settled().await;
     work.abort();
     disk.turn.add_permits(10);
-    settled().await;
-    assert_eq!(*disk.commits.lock().expect("commits"), [1, 1]);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if !disk.commits.lock().expect("commits").is_empty() {
+            break;
+        }
+    }
+    assert_eq!(*disk.commits.lock().expect("commits"), [2]);
 }
 
 #[tokio::test]

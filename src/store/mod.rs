@@ -228,8 +228,7 @@ impl Store {
         now: Time,
     ) -> Result<Vec<Recorded>, StoreError> {
         fault::point("before-mark");
-        let recorded =
-            self.write(|tx| outcomes.iter().map(|(id, outcome)| outbox::record(tx, id, outcome, now)).collect())?;
+        let recorded = self.write(|tx| outbox::record(tx, outcomes, now))?;
         fault::point("after-mark");
         Ok(recorded)
     }
