@@ -297,7 +297,7 @@ mod tests {
             "[[receivers]]\nname = \"it\"\ntype = \"pagerduty\"\nurl = \"{}\"\nrouting_key = {{ env = \"KEY\" }}\n",
             server.uri()
         );
-        let config = crate::config::parse(&text, None, &env, Zone::UTC).unwrap();
+        let config = config::parse(&text, None, &env, Zone::UTC).unwrap();
         let config::ReceiverKind::Channel(settings) = &config.receivers[0].kind else { panic!("a channel") };
         let clients = Clients::new(&env);
         let mut post = Post::new(&config.receivers[0], settings, Zone::UTC, Arc::new(env), clients);
