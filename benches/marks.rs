@@ -1,6 +1,7 @@
 //! A loop that does nothing but the commits of a delivery: takes every message that is due in a copy of a state directory and
 //! marks it delivered, a hundred to a commit. `benches/run.py` measures the courier against it.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -22,6 +23,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         };
         store.record_outcomes(&batch.iter().map(delivered).collect::<Vec<_>>(), now)?;
     }
-    println!("{} {:.6}", ids.len(), began.elapsed().as_secs_f64());
+    writeln!(std::io::stdout(), "{} {:.6}", ids.len(), began.elapsed().as_secs_f64())?;
     Ok(())
 }
