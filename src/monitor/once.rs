@@ -97,15 +97,19 @@ pub async fn once<E: Eyes + 'static>(
         }
         Ok::<(), CycleError>(())
     };
-    match tokio::time::timeout(BUDGET, work).await {
-        Ok(result) => result?,
-        Err(_) => return Ok(Once::OutOfTime { committed: committed.is_some() }),
-    }
-    // The store is closed before we are gone: an end in the midst of that leaves a -wal without the index that readers need.
+    let in_time = match tokio::time::timeout(BUDGET, work).await {
+        Ok(result) => result.map(|()| true)?,
+        Err(_) => false,
+    };
+    // The store is closed before we are gone: an end in the midst of that leaves a -wal without the index that readers need, and
+    // what became of the last messages is still to be written.
     drop(monitor);
     let closed = tokio::task::spawn_blocking(move || thread.join());
     let _ = tokio::time::timeout(CLOSING, closed).await;
-    Ok(committed.map_or(Once::OutOfTime { committed: false }, |committed| Once::Done(Box::new(committed))))
+    Ok(match committed {
+        Some(committed) if in_time => Once::Done(Box::new(committed)),
+        committed => Once::OutOfTime { committed: committed.is_some() },
+    })
 }
 
 /// Why nothing was done.

@@ -30,10 +30,10 @@ struct Card {
 fn embed(letter: &Letter<'_>) -> Value {
     let message = letter.rendered;
     let colour = match message.mood {
-        Mood::Critical => 0xd3_2f_2f,
-        Mood::Warning => 0xf9_a8_25,
-        Mood::Info => 0x19_76_d2,
-        Mood::Over => 0x2e_7d_32,
+        Mood::Critical => 0x00d3_2f2f,
+        Mood::Warning => 0x00f9_a825,
+        Mood::Info => 0x0019_76d2,
+        Mood::Over => 0x002e_7d32,
     };
     json!({
         "embeds": [{

@@ -199,7 +199,7 @@ impl Store {
         Ok(decision)
     }
 
-    /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcome`] is called for it (or ten
+    /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcomes`] is called for it (or ten
     /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour. Nothing below `least`:
     /// in quiet hours that is critical.
     ///
@@ -251,21 +251,27 @@ impl Store {
         ledger::last_run(&self.db, incidents::REPORT)
     }
 
-    /// What became of an attempt: the outbox row, what the receiver now knows of each incident, and the receiver's health,
-    /// in one transaction.
+    /// What became of attempts: the outbox rows, what the receivers now know of each incident, and the receivers' health, in
+    /// one transaction. Gives what each changed about its receiver.
     ///
     /// # Errors
-    /// If SQLite fails.
-    pub fn record_outcome(
+    /// If SQLite fails; then nothing of it is kept.
+    pub fn record_outcomes(
         &mut self,
-        id: &NotificationId,
-        outcome: &Outcome,
+        outcomes: &[(NotificationId, Outcome)],
         now: Time,
-    ) -> Result<Recorded, StoreError> {
+    ) -> Result<Vec<Recorded>, StoreError> {
         fault::point("before-mark");
-        let recorded = self.write(|tx| outbox::record(tx, id, outcome, now))?;
+        let recorded = self.write(|tx| outbox::record(tx, outcomes, now))?;
         fault::point("after-mark");
         Ok(recorded)
+    }
+
+    /// [`Store::record_outcomes`] for one.
+    #[cfg(test)]
+    fn record_outcome(&mut self, id: &NotificationId, outcome: &Outcome, now: Time) -> Result<Recorded, StoreError> {
+        let recorded = self.record_outcomes(&[(id.clone(), outcome.clone())], now)?;
+        Ok(recorded[0])
     }
 
     /// Ends a receiver's quarantine and lets its queue be tried now (after a change of configuration or a successful test).

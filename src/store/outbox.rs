@@ -3,7 +3,7 @@
 
 pub(super) mod receivers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -294,21 +294,44 @@ struct Attempted {
     attempts: u32,
     notification: Option<Notification>,
     receiver: String,
+    progress: Option<String>,
+}
+
+impl Attempted {
+    /// Whether more is through than before: such a message is not one that fails again and again.
+    fn got_on(&self, outcome: &Outcome) -> bool {
+        let Outcome::Transient { progress, .. } = outcome else { return false };
+        let before = self.progress.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let Progress(before) = before;
+        progress.0.len() > before.len()
+    }
 }
 
 pub(super) fn record(
     db: &Connection,
+    outcomes: &[(NotificationId, Outcome)],
+    now: Time,
+) -> Result<Vec<Recorded>, StoreError> {
+    // What a success sets free is looked for once, until the receiver fails again: it is a walk over everything that waits.
+    let mut well = BTreeSet::new();
+    outcomes.iter().map(|(id, outcome)| record_one(db, id, outcome, now, &mut well)).collect()
+}
+
+fn record_one(
+    db: &Connection,
     id: &NotificationId,
     outcome: &Outcome,
     now: Time,
+    well: &mut BTreeSet<String>,
 ) -> Result<Recorded, StoreError> {
     let row = db
-        .query_row("SELECT body, state, attempts, receiver FROM outbox WHERE id = ?1", [id.as_str()], |row| {
+        .query_row("SELECT body, state, attempts, receiver, progress FROM outbox WHERE id = ?1", [id.as_str()], |row| {
             Ok(Attempted {
                 notification: serde_json::from_str(&row.get::<_, String>(0)?).ok(),
                 state: row.get(1)?,
                 attempts: row.get(2)?,
                 receiver: row.get(3)?,
+                progress: row.get(4)?,
             })
         })
         .optional()?;
@@ -319,7 +342,10 @@ pub(super) fn record(
         .query_row("SELECT quarantined_at IS NOT NULL FROM receiver WHERE name = ?1", [&row.receiver], |r| r.get(0))
         .optional()?
         .unwrap_or(false);
-    let attempts = row.attempts.saturating_add(1);
+    if !matches!(outcome, Outcome::Delivered { .. }) {
+        well.remove(&row.receiver);
+    }
+    let attempts = if row.got_on(outcome) { 1 } else { row.attempts.saturating_add(1) };
     match (outcome, retry::next(outcome, attempts, id.as_str(), now)) {
         (Outcome::Delivered { detail, keep }, _) => {
             db.execute(
@@ -341,7 +367,9 @@ pub(super) fn record(
                  ON CONFLICT (name) DO UPDATE SET delivered = delivered + 1, last_success = ?2",
                 params![row.receiver, millis(now)],
             )?;
-            receivers::works_again(db, &row.receiver, now)?;
+            if well.insert(row.receiver.clone()) {
+                receivers::works_again(db, &row.receiver, now)?;
+            }
             Ok(Recorded { quarantined: false, released: was_quarantined })
         }
         (Outcome::Transient { reason, detail, progress, .. }, next) => {

@@ -208,7 +208,7 @@ fn failures_wait_longer_and_longer_and_retry_after_is_kept() {
     assert_eq!(store.outbox().unwrap().iter().filter_map(|e| e.detail.as_ref()).map(String::len).max(), Some(500));
     let due = store.due_notifications(Severity::None, minutes(182)).unwrap();
     let due = &due[0];
-    assert_eq!((due.attempts, due.progress.0.len()), (2, 1));
+    assert_eq!((due.attempts, due.progress.0.len()), (1, 1), "a message that got on begins its waits anew");
     let state = store.receiver_states().unwrap().into_iter().find(|s| s.name == due.notification.receiver).unwrap();
     assert_eq!(
         state.failed.into_iter().collect::<Vec<_>>(),
@@ -960,4 +960,28 @@ fn what_ended_and_what_credentials_were_is_remembered() {
     assert_eq!((known.account.as_deref(), known.scopes.as_ref()), (None, None), "as they were last seen");
     let raw = fs::read(dir.path().join(FILE)).unwrap();
     assert!(!raw.windows(8).any(|window| window == b"me@x.org"), "an account is kept as a hash");
+}
+
+/// A success sets free what failed before it, not what fails after it, also within one commit.
+#[test]
+fn outcomes_of_one_commit_count_in_their_order() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &snapshot(vec![]), start());
+    cycle(&mut store, &broken(), start());
+    let old = store.due_notifications(Severity::None, start()).unwrap();
+    let fail = |entry: &DueNotification| (entry.notification.id.clone(), transient(FailureReason::Offline));
+    for _ in 0..5 {
+        store.record_outcomes(&old.iter().map(fail).collect::<Vec<_>>(), start()).unwrap();
+    }
+    let mut more = broken();
+    more.credentials.push(credential("codex:default", State::Rejected, Severity::Warning));
+    cycle(&mut store, &more, minutes(60));
+    let new = store.due_notifications(Severity::None, minutes(60)).unwrap();
+    let [first, second] = &new[..] else { panic!("{new:?}") };
+    let of =
+        |new: &DueNotification| old.iter().find(|old| old.notification.receiver == new.notification.receiver).unwrap();
+    let done = |entry: &DueNotification| (entry.notification.id.clone(), delivered());
+    store.record_outcomes(&[done(first), fail(of(first)), fail(of(second)), done(second)], minutes(60)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(60)).unwrap();
+    assert_eq!(due.iter().map(|entry| &entry.notification.id).collect::<Vec<_>>(), [&of(second).notification.id]);
 }
