@@ -3,6 +3,7 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod address;
 pub mod edit;
 mod load;
 mod locate;
