@@ -218,6 +218,8 @@ pub struct Declared {
     pub about: Option<crate::domain::CredentialId>,
     /// When that was said: it is about the secret that was there then.
     pub as_of: Option<crate::domain::Time>,
+    /// Which secret was there then, in the words of [`crate::domain::FingerprintKey::mark`]; nobody writes that by hand.
+    pub generation: Option<String>,
     /// When it ends.
     pub expires: Option<crate::domain::Time>,
     /// When it was issued.
