@@ -3,6 +3,7 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod address;
 mod alerting;
 pub mod channels;
 pub mod edit;
@@ -232,6 +233,8 @@ pub struct Declared {
     pub about: Option<crate::domain::CredentialId>,
     /// When that was said: it is about the secret that was there then.
     pub as_of: Option<crate::domain::Time>,
+    /// Which secret was there then, in the words of [`crate::domain::FingerprintKey::mark`]; nobody writes that by hand.
+    pub generation: Option<String>,
     /// When it ends.
     pub expires: Option<crate::domain::Time>,
     /// When it was issued.

@@ -172,6 +172,9 @@ fn server(text: &str) -> Result<(SmtpSecurity, String, u16), (String, String)> {
     if host.is_empty() || !host.is_ascii() || host.contains('%') {
         return wrong("has no usable host name");
     }
+    if super::address::is_forbidden_host(host) {
+        return wrong("names a link-local or metadata address, to which nothing is ever sent");
+    }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return wrong("has more than a host and a port");
     }

@@ -93,6 +93,7 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
             table.problem(end.place.clone(), "ends before it was issued", "correct `expires` or `issued`");
         }
         let as_of = moment(&mut table, "as_of", zone).map(|at| at.value);
+        let generation = table.text("generation").map(|mark| mark.value.trim().to_owned());
         let in_use = table.flag("in_use");
         let text = |value: Option<At<&str>>| value.map(|text| text.value.trim().to_owned()).filter(|t| !t.is_empty());
         let (fix, note) = (text(table.text("fix")), text(table.text("note")));
@@ -110,6 +111,7 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
                 provider: provider.map(|provider| provider.value.trim().to_owned()).unwrap_or_default(),
                 about,
                 as_of,
+                generation,
                 expires: expires.map(|at| at.value),
                 issued: issued.map(|at| at.value),
                 in_use,

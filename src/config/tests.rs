@@ -248,6 +248,18 @@ fn each_problem_has_its_place_and_remedy() {
             "m.toml:5:1 declared[2].name: `x` exists already",
         ),
         ("", "[providers.a]\nbase_url='http://a.org'", "providers.a.base_url: is not encrypted"),
+        (
+            "",
+            "[providers.a]\nbase_url='https://169.254.169.254/v1'",
+            "m.toml:2:1 providers.a.base_url: names a link-local",
+        ),
+        (
+            "",
+            "[providers.a]\nbase_url='http://[fe80::1]:80'\ninsecure=true",
+            "providers.a.base_url: names a link-local or metadata address, to which nothing is ever sent",
+        ),
+        ("", "[providers.a]\nbase_url='https://metadata.google.internal'", "providers.a.base_url: names a link-local"),
+        ("", "[providers.a]\nstatus_page='https://169.254.1.1/s'", "providers.a.status_page: names a link-local"),
         ("", "[providers.a]\nbase_url='https://a.org/v1?key=k'", "providers.a.base_url: has a query"),
         ("", "[thresholds]\nwarn='0d'", "is not a span of time"),
         ("", "[thresholds]\nwarn='1d'\ncritical='2d'", "`critical` is longer than `warn`"),

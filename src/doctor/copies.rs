@@ -127,7 +127,8 @@ fn shared_refresh(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn single_use(provider: &str) -> bool {
-    SINGLE_USE.contains(&provider)
+    // OAuth 2.1, which MCP servers speak, has it so.
+    SINGLE_USE.contains(&provider) || provider.starts_with("mcp:")
 }
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.

@@ -42,6 +42,7 @@ impl Scene {
                 findings: Vec::new(),
                 sources: Vec::new(),
                 clock_problem: None,
+                fleet: false,
             },
             installations: Vec::new(),
             view: GatewayView {

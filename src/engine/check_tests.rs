@@ -87,6 +87,41 @@ fn the_table() {
 }
 
 #[test]
+fn money_that_is_surely_gone_tomorrow_is_an_end_like_any_other() {
+    let key = FingerprintKey::new(&[1; 32]).fingerprint(&Secret::new("the same".to_owned()));
+    let a = || Credential { fingerprint: key, ..stored("a") };
+    let hours = |hours: i64| now() + Span::hours(hours);
+    let left = |ends: i64, latest: Option<i64>, seen: i64| {
+        let runway = Runway { ends: hours(ends), earliest: now(), latest: latest.map(hours) };
+        Allowance { runway: Some(runway), at: Some(hours(-seen)), ..Allowance::default() }
+    };
+    let judge = |credentials: Vec<Credential>, allowance: Allowance, clock: Option<String>| {
+        let mut observation = observe(credentials);
+        observation.clock_problem = clock;
+        observation.allowances = [(a().id, allowance)].into();
+        exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse)
+    };
+    let copy = || Credential { id: "opensoul:mail/a".into(), agent: Some("mail".to_owned()), ..a() };
+    let table = [
+        ("surely within a day", vec![a()], left(10, Some(20), 1), 2),
+        ("probably within a day", vec![a()], left(10, Some(30), 1), 0),
+        ("perhaps never", vec![a()], left(10, None, 1), 0),
+        ("that was said two days ago", vec![a()], left(10, Some(20), 48), 0),
+        ("another one lasts", vec![a(), stored("b")], left(10, Some(20), 1), 0),
+        ("its copy is no reserve", vec![a(), copy()], left(10, Some(20), 1), 2),
+        ("the other one ends too", vec![a(), ends(stored("b"), 3)], left(10, Some(20), 1), 2),
+        ("its own date comes first", vec![ends(a(), 3)], left(10, Some(20), 1), 2),
+    ];
+    for (name, credentials, allowance, expected) in table {
+        let result = judge(credentials, allowance, None);
+        assert_eq!(result.code, expected, "{name}: {:?}", result.reasons);
+    }
+    let said = judge(vec![a()], left(10, Some(20), 1), None).reasons;
+    assert!(said[0].contains("no money behind it from 2027-01-11 08:00 UTC on"), "{said:?}");
+    assert_eq!(judge(vec![a()], left(10, Some(20), 1), Some("wrong".to_owned())).code, 0, "no date is believed");
+}
+
+#[test]
 fn nothing_configured_and_nothing_found() {
     let mut observation = observe(vec![]);
     observation.demand.models_configured = false;

@@ -83,7 +83,7 @@ pub struct ReportDates {
 pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
     let mut out = String::new();
     let credentials = labelled(snapshot, names);
-    for family in credential_families(&credentials) {
+    for family in credential_families(&credentials, snapshot) {
         family(&mut out);
     }
     encode(&mut out, [gateway_up(snapshot), doctor_findings(snapshot)]);
@@ -153,7 +153,7 @@ fn labelled<'a>(snapshot: &'a Snapshot, names: &Pseudonyms) -> Vec<Labelled<'a>>
 type Render<'a> = Box<dyn Fn(&mut String) + 'a>;
 
 /// One after the other, so that only one family of 10,000 credentials is in memory at a time.
-fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
+fn credential_families<'a>(all: &'a [Labelled<'a>], snapshot: &'a Snapshot) -> Vec<Render<'a>> {
     let mut families: Vec<Render<'a>> = vec![
         Box::new(move |out| {
             let mut info = family(
@@ -161,7 +161,7 @@ fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
                 "Every credential found; copy_of names the place that counts when several hold the same secret.",
                 MetricType::GAUGE,
             );
-            info.set_metric(all.iter().map(|one| info_series(one, all)).collect());
+            info.set_metric(all.iter().map(|one| info_series(one, all, snapshot)).collect());
             encode(out, [info]);
         }),
         Box::new(move |out| {
@@ -257,7 +257,7 @@ const VALUES: [(&str, &str, Value); 11] = [
     ),
 ];
 
-fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
+fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>], snapshot: &Snapshot) -> Metric {
     let mut labels = one.labels.clone();
     labels.push(label("source", one.assessed.credential.origin.source.clone()));
     labels.push(label("renewal", one.assessed.credential.renewal.word()));
@@ -265,6 +265,9 @@ fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
         && let Ok(at) = all.binary_search_by(|other| other.assessed.credential.id.cmp(original))
     {
         labels.push(label("copy_of", all[at].labels[0].value()));
+    }
+    if let Some(identity) = snapshot.identity(&one.assessed.credential) {
+        labels.push(label("identity", identity));
     }
     gauge(labels, 1.0)
 }

@@ -70,6 +70,7 @@ fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
         findings: vec![Finding::new("x.y", Severity::Warning, "m", "f")],
         sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
         clock_problem: None,
+        fleet: false,
     }
 }
 
@@ -113,6 +114,30 @@ fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 fn the_whole_text() {
     let names = Pseudonyms::default();
     insta::assert_snapshot!(snapshot_text(&snapshot(vec![credential("claude-code:default", State::Expiring)]), &names));
+}
+
+#[test]
+fn a_login_is_recognised_in_a_fleet_that_shares_a_key_and_nowhere_else() {
+    use crate::domain::{FingerprintKey, Secret};
+    let key = FingerprintKey::new(&[5; 32]);
+    let login = |refresh: &str| {
+        let mut one = credential("claude-code:default", State::Ok);
+        one.credential.fingerprint = key.fingerprint(&Secret::new(format!("access of {refresh}")));
+        one.credential.refresh_fingerprint = key.fingerprint(&Secret::new(refresh.to_owned()));
+        one
+    };
+    let info = |refresh: &str, fleet| {
+        let snapshot = Snapshot { fleet, ..snapshot(vec![login(refresh)]) };
+        let text = snapshot_text(&snapshot, &Pseudonyms::default());
+        text.lines().find(|line| line.starts_with("opensoul_credential_info{")).unwrap().to_owned()
+    };
+    assert_eq!(info("one", true), info("one", true));
+    assert_ne!(info("one", true), info("two", true));
+    let whole = login("one").credential.refresh_fingerprint.unwrap().to_hex();
+    assert!(
+        info("one", true).contains(&format!("identity=\"{}\"", &whole[..12])) && !info("one", true).contains(&whole)
+    );
+    assert!(!info("one", false).contains("identity"), "no hash is anybody's business otherwise");
 }
 
 #[test]

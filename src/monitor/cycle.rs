@@ -12,19 +12,20 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time};
+use crate::domain::{
+    Assessed, CredentialId, Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time, VerdictKind,
+};
 use crate::engine::assess::worst_first;
-use crate::engine::clock_trust::ProviderDate;
 use crate::engine::due::next_after;
 use crate::engine::incidents::{Decision, decide};
 use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
-use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
+use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError, StoredVerdict};
 use crate::web::{Site, View};
 
 use super::desk::{Desk, Gone};
 use super::observe::Observed;
-use super::probing::Answers;
+use super::probing::{Answers, proof_at};
 use super::pushes;
 use super::systemd::Progress;
 
@@ -59,8 +60,6 @@ pub struct Monitor {
     pub home: PathBuf,
     /// What each receiver said to the last attempt, if that failed; for the page.
     pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
-    /// What a provider's clock showed last, if the providers disagree with ours.
-    pub provider_date: Arc<Mutex<Option<ProviderDate>>>,
     /// What is known of the targets of state pushes.
     pub pushed: Arc<pushes::Memory>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
@@ -80,19 +79,8 @@ impl Monitor {
         home: PathBuf,
     ) -> Self {
         let (clock, looking) = (Arc::clone(clock), Arc::new(Semaphore::new(1)));
-        Self {
-            clock,
-            desk,
-            own,
-            site,
-            eyes,
-            progress,
-            home,
-            troubles: Arc::default(),
-            provider_date: Arc::default(),
-            pushed: Arc::default(),
-            looking,
-        }
+        let (troubles, pushed) = (Arc::default(), Arc::default());
+        Self { clock, desk, own, site, eyes, progress, home, troubles, pushed, looking }
     }
 }
 
@@ -123,6 +111,8 @@ pub struct Committed {
     pub snapshot: Arc<Snapshot>,
     /// What was decided; it is on disk.
     pub decision: Decision,
+    /// From when on a login that was renewed after a refusal may be asked about, if there is one.
+    pub proof_at: Option<Time>,
 }
 
 /// Observes, decides, commits and publishes. Delivery is the next step: [`super::delivery::deliver`].
@@ -139,7 +129,11 @@ pub async fn cycle(
     let known = Arc::clone(config);
     let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known)).await??;
     answers.teach(&mut remembered);
-    remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
+    let refused = |(_, stored): &(&CredentialId, &StoredVerdict)| {
+        stored.conclusive.as_ref().is_some_and(|(_, verdict)| verdict.kind != VerdictKind::Accepted)
+    };
+    let refused: BTreeMap<CredentialId, StoredVerdict> =
+        remembered.verdicts.iter().filter(refused).map(|(id, stored)| (id.clone(), stored.clone())).collect();
     monitor.progress.made();
 
     let Observed { mut snapshot, key, .. } = look(monitor, config, remembered, now).await?;
@@ -153,7 +147,9 @@ pub async fn cycle(
     monitor.progress.made();
 
     publish(monitor, config, &snapshot, &names, notes).await?;
-    Ok(Committed { snapshot, decision })
+    let waits = |one: &Assessed| proof_at(one, Some(refused.get(&one.credential.id)?), config.probing.per_day);
+    let proof_at = snapshot.credentials.iter().filter_map(waits).min().filter(|_| config.probe.is_some());
+    Ok(Committed { snapshot, decision, proof_at })
 }
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses

@@ -178,6 +178,8 @@ struct Daemon {
     idle: bool,
     /// When this process last completed a cycle.
     last_cycle: Option<Time>,
+    /// From when on a login that was renewed after a refusal may be asked about.
+    proof_at: Option<Time>,
     /// Why the configuration in use is not the one in the file.
     not_taken: Option<String>,
 }
@@ -211,6 +213,7 @@ impl Daemon {
             pushing: JoinSet::new(),
             idle: false,
             last_cycle: None,
+            proof_at: None,
             not_taken: None,
         }
     }
@@ -277,14 +280,21 @@ impl Daemon {
             _ => return,
         };
         let now = self.monitor.clock.now();
-        if self.asking.is_some() || !self.config.probe.as_ref().is_some_and(|probe| due(probe, last, now).now) {
+        let all = self.config.probe.as_ref().is_some_and(|probe| due(probe, last, now).now);
+        let renewed = self.proof_at.is_some_and(|at| at <= now);
+        if self.asking.is_some() || !(all || renewed) {
             return;
         }
         // Beside the cycles: hearing a refusal twice takes half a minute, in which files are judged as ever.
         let (monitor, config, clients) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.clients));
         let env = self.start.env.clone();
-        self.asking =
-            Some(tokio::spawn(async move { probing::round(&monitor, &config, &env, &clients, PATIENCE).await }));
+        self.asking = Some(tokio::spawn(async move {
+            if all {
+                probing::round(&monitor, &config, &env, &clients, PATIENCE).await
+            } else {
+                probing::prove_renewed(&monitor, &config, &env, &clients, PATIENCE).await
+            }
+        }));
     }
 
     /// The providers have answered (or the task that asked them died).
@@ -315,6 +325,7 @@ impl Daemon {
         match done {
             Ok(committed) => {
                 self.last_cycle = Some(committed.snapshot.taken_at);
+                self.proof_at = committed.proof_at;
                 self.watch.follow(&committed.snapshot);
                 let count = committed.snapshot.credentials.len();
                 let told = committed.decision.enqueue.len();

@@ -141,6 +141,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
     let (stored, mut snapshot) =
         files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
+    snapshot.fleet = look.config.identity.key.is_some();
     remedy::addresses(&mut snapshot);
 
     let context = doctor::Context {

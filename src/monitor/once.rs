@@ -80,8 +80,16 @@ pub async fn once<E: Eyes + 'static>(
         deliver(&monitor, &config, &mail).await?;
         // What the files say is out; now what the providers say, if they answer in time.
         let last = monitor.desk.with(|store| store.last_run(cycle::PROBE)).await??;
-        if config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now) {
-            let round = probing::round(&monitor, &config, env, &clients, PATIENCE);
+        let all = config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now);
+        let renewed = committed.as_ref().and_then(|one| one.proof_at).is_some_and(|at| at <= clock.now());
+        if all || renewed {
+            let round = async {
+                if all {
+                    probing::round(&monitor, &config, env, &clients, PATIENCE).await
+                } else {
+                    probing::prove_renewed(&monitor, &config, env, &clients, PATIENCE).await
+                }
+            };
             if let Ok(answers) = tokio::time::timeout(PROBES, round).await {
                 committed = Some(run(&answers?).await?);
                 deliver(&monitor, &config, &mail).await?;

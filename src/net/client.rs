@@ -192,13 +192,21 @@ impl Clients {
 ///
 /// # Errors
 /// The connection broke or timed out.
-pub async fn body(mut response: Response, limit: usize) -> Result<String, reqwest::Error> {
+pub async fn body(response: Response, limit: usize) -> Result<String, reqwest::Error> {
+    Ok(String::from_utf8_lossy(&bytes(response, limit).await?).into_owned())
+}
+
+/// The same as it came.
+///
+/// # Errors
+/// The connection broke or timed out.
+pub async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut bytes = Vec::new();
     while bytes.len() < limit {
         let Some(chunk) = response.chunk().await? else { break };
         bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source};
+use super::{Found, Harvest, Scene, Source, mcp};
 use crate::domain::{Basis, Condition, Environment, Kind};
 use crate::files::{self, LIMIT};
 use crate::formats::dates::Unit;
@@ -92,7 +92,7 @@ fn suffix(env: &Environment) -> String {
     if dir.is_empty() { String::new() } else { format!("-{}", keyring::short_hash(dir, 8)) }
 }
 
-/// The login in a file or item. The same one may hold only logins of MCP servers.
+/// The login in a file or item, and those of MCP servers beside it; there may be only these.
 fn login(
     file: &LoginFile,
     mut object: Map<String, Value>,
@@ -100,6 +100,7 @@ fn login(
     scene: &Scene<'_>,
     harvest: &mut Harvest,
 ) {
+    let servers = object.remove("mcpOAuth");
     match object.remove("claudeAiOauth") {
         None | Some(Value::Null) => {}
         Some(Value::Object(login)) => {
@@ -117,11 +118,21 @@ fn login(
             harvest.found.push(file.found("default", "anthropic", Kind::Oauth, condition));
         }
     }
+    if let Some(Value::Object(servers)) = servers {
+        mcp::logins(file, servers, (&SERVERS, "mcpOAuth"), scene, harvest);
+    }
 }
 
 const HELPER: &str = "settings.json names an apiKeyHelper; its key goes before this login, and is not asked for here";
 const SHAPE: Shape =
     Shape { access: "accessToken", refresh: "refreshToken", expires: Some(("expiresAt", Unit::Milliseconds)) };
+
+const SERVERS: mcp::Layout = mcp::Layout {
+    shape: SHAPE,
+    name: "serverName",
+    url: "serverUrl",
+    fix: "Log in to {name} in Claude Code: claude, then /mcp",
+};
 
 fn read_login(file: &LoginFile, mut login: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) -> Found {
     let mut found = file.oauth("default", "anthropic", &mut login, (&SHAPE, "claudeAiOauth"), scene, harvest);

@@ -62,9 +62,8 @@ fn its_own_directory() {
 #[test]
 fn nothing_there() {
     let home = Home::new();
-    for content in
-        [None, Some(r#"{"mcpOAuth":{"server":{"accessToken":"x","expiresAt":1}}}"#), Some(r#"{"claudeAiOauth":null}"#)]
-    {
+    let registered = r#"{"mcpOAuth":{"server|1":{"serverName":"server","accessToken":"","expiresAt":0}}}"#;
+    for content in [None, Some(registered), Some(r#"{"claudeAiOauth":null,"mcpOAuth":7}"#)] {
         if let Some(content) = content {
             home.write(PLACE, content);
         }
@@ -269,4 +268,30 @@ fn broken_items() {
     mac(&mut home, &[("Claude Code-credentials", ": >\"$HOME/asked\"")]);
     std::fs::remove_dir_all(home.path(".claude")).unwrap();
     assert!(on_mac(&home).found.is_empty() && !home.path("asked").exists());
+}
+
+#[test]
+fn logins_of_mcp_servers() {
+    let home = Home::new();
+    home.write(
+        PLACE,
+        r#"{"mcpOAuth":{
+            "linear|1":{"serverName":"linear","serverUrl":"https://mcp.linear.app/sse","clientId":"c","accessToken":"at-linear","refreshToken":"rt-linear","expiresAt":1795000000000,"scope":""},
+            "linear|2":{"serverName":"linear","serverUrl":"https://other.example.org/mcp","accessToken":"at-other","expiresAt":1895000000000},
+            "plugin:sentry:sentry|3":{"serverName":"plugin:sentry:sentry","accessToken":"","expiresAt":0},
+            "odd|4":{"serverName":"odd","accessToken":7},
+            "nothing":null}}"#,
+    );
+    let harvest = home.read(&ClaudeCode);
+    let ids: Vec<_> = harvest.found.iter().map(|one| one.credential.id.as_str()).collect();
+    assert_eq!(ids, ["claude-code:mcp/linear", "claude-code:mcp/linear|2", "claude-code:mcp/odd"]);
+    let [linear, other, odd] = [0, 1, 2].map(|n| &harvest.found[n].credential);
+    assert_eq!((linear.provider.as_str(), other.provider.as_str()), ("mcp:mcp.linear.app", "mcp:other.example.org"));
+    assert_eq!((linear.renewal, other.renewal), (Renewal::Auto, Renewal::Manual));
+    assert!(linear.refresh_fingerprint.is_some() && linear.fix.contains("/mcp"), "{linear:?}");
+    assert!(matches!(odd.condition, Condition::Damaged(_)), "{odd:?}");
+    for one in &harvest.found {
+        assert!(one.secret.is_none(), "its token goes nowhere");
+        assert_eq!(one.credential.declared_in_use, Some(false));
+    }
 }

@@ -41,6 +41,7 @@ pub mod litellm;
 pub mod llm;
 pub mod llxprt;
 mod login;
+mod mcp;
 mod models;
 pub mod mounted;
 pub mod netrc;

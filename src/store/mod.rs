@@ -32,6 +32,7 @@ use crate::domain::{
     Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
     Severity, Silence, Snapshot, Time, Verdict,
 };
+use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
 pub use actions::ActionError;
@@ -320,6 +321,15 @@ impl Store {
     /// If SQLite fails.
     pub fn set_last_run(&mut self, name: &str, at: Time) -> Result<(), StoreError> {
         self.write(|tx| ledger::set_last_run(tx, name, at))
+    }
+
+    /// Notes what a provider's clock showed at this round of questions; `None` if it agreed with ours. Processes that live for
+    /// one cycle only would forget it.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn set_provider_date(&mut self, date: Option<ProviderDate>) -> Result<(), StoreError> {
+        self.write(|tx| ledger::set_provider_date(tx, date))
     }
 
     /// The last answers of probes.

@@ -92,6 +92,20 @@ fn a_file_that_others_could_read_is_closed_to_them() {
 }
 
 #[test]
+fn what_a_providers_clock_showed_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let date = ProviderDate { said: minutes(-90), seen: minutes(1) };
+    let mut store = open(dir.path());
+    assert_eq!(store.remembered().unwrap().provider_date, None);
+    store.set_provider_date(Some(date)).unwrap();
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(store.remembered().unwrap().provider_date, Some(date));
+    store.set_provider_date(None).unwrap();
+    assert_eq!(store.remembered().unwrap().provider_date, None);
+}
+
+#[test]
 fn a_cycle_is_all_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());

@@ -9,7 +9,8 @@ use minijinja::Environment;
 use serde::Serialize;
 
 use super::site::View;
-use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Span, Time, Withheld};
+use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Snapshot, Span, Time, Withheld};
+use crate::engine::runway;
 use crate::export::metrics::{PushHealth, ReceiverHealth};
 use crate::output::alerts;
 
@@ -63,6 +64,11 @@ struct Row {
     severity: &'static str,
     in_use: bool,
     expires: Option<When>,
+    /// What is left behind it.
+    balance: Option<String>,
+    /// When that is used up, at the pace of its history; and between which days for all one knows.
+    spent: Option<When>,
+    spent_between: Option<String>,
     because: Vec<String>,
     copies: Vec<String>,
 }
@@ -132,6 +138,7 @@ pub fn model(view: &View, now: Time) -> Page {
         .filter(|one| one.judgement.severity >= Severity::Warning)
         .map(|one| (one.judgement.severity, credential_problem(one, now, view.zone)))
         .collect();
+    problems.extend(canonical().filter_map(|one| running_out(one, snapshot, now)));
     problems.extend(
         snapshot.findings.iter().filter(|f| f.severity >= Severity::Warning).map(|f| (f.severity, finding_problem(f))),
     );
@@ -192,6 +199,19 @@ fn credential_problem(one: &Assessed, now: Time, zone: Zone) -> Problem {
     }
 }
 
+/// The balance behind a credential that works runs out before long.
+fn running_out(one: &Assessed, snapshot: &Snapshot, now: Time) -> Option<(Severity, Problem)> {
+    let (severity, what) = runway::alarm(one, snapshot, now)?;
+    let problem = Problem {
+        severity: severity.word(),
+        what,
+        place: String::new(),
+        because: vec!["its balance, since the last top-up".to_owned()],
+        fix: format!("Add credit to the {} account.", one.credential.provider),
+    };
+    Some((severity, problem))
+}
+
 fn finding_problem(finding: &Finding) -> Problem {
     Problem {
         severity: finding.severity.word(),
@@ -203,6 +223,9 @@ fn finding_problem(finding: &Finding) -> Problem {
 }
 
 fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
+    let balance = one.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref());
+    let runway = one.allowance.as_ref().and_then(|allowance| allowance.runway);
+    let day = |at: Time| when(at).absolute;
     Row {
         id: one.credential.id.to_string(),
         provider: one.credential.provider.clone(),
@@ -211,6 +234,13 @@ fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
         severity: one.judgement.severity.word(),
         in_use: one.judgement.in_use,
         expires: one.judgement.expires.map(when),
+        balance: balance.map(ToString::to_string),
+        spent: runway.map(|runway| when(runway.ends)),
+        spent_between: runway.map(|runway| {
+            let latest =
+                runway.latest.map_or_else(|| "perhaps never".to_owned(), |at| format!("at the latest {}", day(at)));
+            format!("at the earliest {}, {latest}", day(runway.earliest))
+        }),
         because: one.judgement.because.clone(),
         copies: one.copies.iter().map(ToString::to_string).collect(),
     }

@@ -68,6 +68,7 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         findings: vec![],
         sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
         clock_problem: None,
+        fleet: false,
     };
     View {
         snapshot: Arc::new(snapshot),
@@ -115,6 +116,34 @@ fn the_worst_comes_first_and_a_copy_not_at_all() {
     let text = html(&view(all));
     assert!(text.find("b:critical is").unwrap() < text.find("a:warning is").unwrap());
     assert!(!text.contains("z:copy"), "{text}");
+}
+
+#[test]
+fn what_is_left_and_until_when() {
+    use crate::domain::{Allowance, Balance, Runway};
+    let mut one = credential("env:OPENROUTER_API_KEY", State::Static, Severity::None);
+    let runway = Runway {
+        ends: at("2026-11-24T12:00:00Z"),
+        earliest: at("2026-11-23T12:00:00Z"),
+        latest: Some(at("2026-11-26T12:00:00Z")),
+    };
+    one.judgement.expires = None;
+    one.allowance = Some(Allowance {
+        balance: Some(Balance { amount: 4.5, currency: Some("USD".to_owned()) }),
+        runway: Some(runway),
+        bands: Some((at("2026-11-20T12:00:00Z"), at("2026-11-21T12:00:00Z"))),
+        ..Allowance::default()
+    });
+    let text = html(&view(vec![one.clone()]));
+    assert!(text.contains("4.50 USD left, used up about <time datetime=\"2026-11-24T12:00:00Z\""), "{text}");
+    assert!(text.contains("at the earliest 2026-11-23 20:00 CST, at the latest 2026-11-26 20:00 CST"), "{text}");
+    assert!(text.contains("the 4.50 USD behind env:OPENROUTER_API_KEY will be used up"), "{text}");
+    assert!(text.contains("Add credit to the anthropic account.") && text.contains("<h1>box: warning"), "{text}");
+    if let Some(allowance) = &mut one.allowance {
+        allowance.runway = None;
+    }
+    let text = html(&view(vec![one]));
+    assert!(text.contains("4.50 USD left</span>") && text.contains("<p>Nothing.</p>"), "{text}");
 }
 
 #[test]

@@ -24,7 +24,7 @@ use opensoul::monitor::desk::Desk;
 use opensoul::monitor::ground::Ground;
 use opensoul::monitor::machine::Machine;
 use opensoul::monitor::observe::{Look, Observed, observe_home_only};
-use opensoul::monitor::probing::{Answers, round};
+use opensoul::monitor::probing::{Answers, prove_renewed, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
 use opensoul::notify::{Receiver, render};
@@ -35,6 +35,9 @@ use crate::fake_provider::{FakeProvider, Known};
 
 /// Where a story begins, unless it says otherwise.
 pub const START: &str = "2026-12-01T12:00:00Z";
+
+/// The variable with the key that the machines of a fleet share.
+pub const FLEET_KEY: &str = "FLEET_KEY";
 
 /// Nothing in these stories may ask the real ones.
 const PROVIDERS: [&str; 7] =
@@ -143,6 +146,9 @@ impl Home {
             toml += "[[receivers]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/never-asked\"\n";
         }
         toml += "[schedule]\nzone = \"UTC\"\n[web]\nenabled = false\n[identity]\nhost = \"box\"\n";
+        if vars.iter().any(|(name, _)| *name == FLEET_KEY) {
+            toml += &format!("key = {{ env = \"{FLEET_KEY}\" }}\n");
+        }
         for id in PROVIDERS {
             toml += &format!("[providers.{id}]\nbase_url = \"{}\"\n", provider.url());
         }
@@ -248,6 +254,24 @@ impl Home {
 
     /// One round of questions to the providers, and the cycle that judges their answers.
     pub async fn ask(&self) -> Seen {
+        self.teach();
+        let clients = Clients::new(&Environment::default());
+        let patience = Duration::from_millis(1);
+        let answers = round(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
+        self.cycle_with(&answers).await
+    }
+
+    /// What the monitor asks between the rounds: only about logins that were renewed after a refusal.
+    pub async fn prove(&self) -> Seen {
+        self.teach();
+        let clients = Clients::new(&Environment::default());
+        let patience = Duration::from_millis(1);
+        let answers = prove_renewed(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
+        self.cycle_with(&answers).await
+    }
+
+    /// The provider hears what it is to say.
+    fn teach(&self) {
         let date = self.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         for known in self.answers.lock().unwrap().values() {
             let mut known = known.clone();
@@ -256,18 +280,14 @@ impl Home {
             }
             self.provider.learn(known);
         }
-        let clients = Clients::new(&Environment::default());
-        let patience = Duration::from_millis(1);
-        let answers = round(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
-        self.cycle_with(&answers).await
     }
 
     async fn cycle_with(&self, answers: &Answers) -> Seen {
         let committed = cycle(&self.monitor, &self.config, answers, &[]).await.unwrap();
         deliver(&self.monitor, &self.config, &self.mail).await.unwrap();
-        let Committed { snapshot, .. } = committed;
+        let Committed { snapshot, proof_at, .. } = committed;
         let incidents = self.monitor.desk.with(|store| store.incidents()).await.unwrap().unwrap();
-        Seen { snapshot, incidents, home: self.dir.path().to_owned() }
+        Seen { snapshot, incidents, proof_at, home: self.dir.path().to_owned() }
     }
 
     /// What somebody at a shell of this home sees, with these variables set there besides.
@@ -291,7 +311,7 @@ impl Home {
             now: self.now(),
         };
         let snapshot = Arc::new(observe_home_only(&look).snapshot);
-        Seen { snapshot, incidents: remembered.incidents, home: self.dir.path().to_owned() }
+        Seen { snapshot, incidents: remembered.incidents, proof_at: None, home: self.dir.path().to_owned() }
     }
 
     /// What was sent since the last question.
@@ -394,6 +414,8 @@ fn write(home: &Path, name: &str, text: &str, written: Time) {
 pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     pub incidents: Vec<Incident>,
+    /// From when on a login that was renewed after a refusal may be asked about.
+    pub proof_at: Option<Time>,
     home: PathBuf,
 }
 

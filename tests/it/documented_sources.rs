@@ -79,6 +79,25 @@ cannot be read is shown as `unreadable` with the reason, never as missing.
   with `opensoul credentials declare`, or let `--probe` ask.
 - *Renewed by*: who acts when it ends.
 
+## One login on two machines
+
+A login whose refresh token can be used once dies when two machines have it. Machines that share a key show a short keyed hash
+of each login, `identity`, in `status --json` and as a label of `opensoul_credential_info`; without a shared key no hash is shown.
+
+```toml
+[identity]
+key = { file = \"~/.secrets/fleet\" }     # any text, the same on all machines
+```
+
+```promql
+# logins that more than one machine holds, until one of them renews it
+count by (identity, provider) (
+  count by (identity, provider, instance) (opensoul_credential_info{identity!=\"\", kind=\"oauth\", renewal=\"auto\"})
+) > 1
+```
+
+## The sources
+
 Written by the program's own tests from its sources, over a home directory with a file for each of them.
 
 | source | id | looks at | what | dates | renewed by | when it ends |

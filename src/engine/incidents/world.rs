@@ -108,6 +108,7 @@ pub fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
         findings: Vec::new(),
         sources: ["claude-code", "codex"].map(report).to_vec(),
         clock_problem: None,
+        fleet: false,
     }
 }
 

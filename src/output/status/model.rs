@@ -45,7 +45,7 @@ struct NextExpiry<'a> {
 
 /// Each becomes an entry when it is written: ten thousand at once would be as many megabytes.
 struct Credentials<'a> {
-    assessed: &'a [Assessed],
+    snapshot: &'a Snapshot,
     now: Time,
     home: Option<&'a Path>,
 }
@@ -53,7 +53,8 @@ struct Credentials<'a> {
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let path = |path: &Path| shortened(&path.to_string_lossy(), self.home);
-        serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, self.now, path)))
+        let one = |assessed| credential(assessed, self.snapshot, self.now, path);
+        serializer.collect_seq(self.snapshot.credentials.iter().map(one))
     }
 }
 
@@ -81,6 +82,8 @@ struct Credential<'a> {
     verdict: Option<Verdict<'a>>,
     quota: Vec<Quota<'a>>,
     balance: Option<Balance<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     because: &'a [String],
     fix: &'a str,
 }
@@ -184,7 +187,7 @@ impl<'a> Document<'a> {
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
             },
-            credentials: Credentials { assessed: &snapshot.credentials, now: snapshot.taken_at, home },
+            credentials: Credentials { snapshot, now: snapshot.taken_at, home },
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),
@@ -236,7 +239,12 @@ fn balance(allowance: &Allowance, now: Time) -> Option<Balance<'_>> {
     })
 }
 
-fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> String) -> Credential<'a> {
+fn credential<'a>(
+    assessed: &'a Assessed,
+    snapshot: &Snapshot,
+    now: Time,
+    path: impl Fn(&Path) -> String,
+) -> Credential<'a> {
     let Assessed { credential, judgement, copies, copy_of, verdict, allowance } = assessed;
     let clocks = &credential.clocks;
     Credential {
@@ -270,6 +278,7 @@ fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> Str
         }),
         quota: allowance.iter().flat_map(|allowance| &allowance.quota).map(quota).collect(),
         balance: allowance.as_ref().and_then(|allowance| balance(allowance, now)),
+        identity: snapshot.identity(credential),
         because: &judgement.because,
         fix: judgement.fix.as_deref().unwrap_or(&credential.fix),
     }
