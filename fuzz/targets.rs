@@ -244,6 +244,7 @@ fn over_a_home(place: &str, content: &[u8]) -> String {
         env: &env,
         cwd: None,
         preferred: None,
+        machine: None,
         env_is_source: true,
         dotenv: &dotenv,
         secrets: &secrets,

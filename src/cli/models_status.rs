@@ -59,6 +59,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         env: &context.env,
         cwd: cwd.as_deref(),
         preferred: Family::of_program(&context.program.name),
+        machine: None,
         env_is_source: true,
         dotenv: &[],
         secrets: &[],

@@ -61,6 +61,7 @@ impl Scene {
                     enabled: true,
                     files: vec![("/u/opensoul-gateway.service".into(), Some(now - Span::days(9)))],
                     environment: [("OPENAI_API_KEY".to_owned(), key.fingerprint(&Secret::new("sk-one".into())))].into(),
+                    credentials: std::collections::BTreeMap::new(),
                 }],
                 visible: [(
                     "OPENAI_API_KEY".to_owned(),

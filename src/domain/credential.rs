@@ -149,6 +149,9 @@ pub enum Owner {
     Environment,
     /// A declaration in our config.
     Declared,
+    /// A tool's entry that has its secret from another place: settings that only name a variable, a copy parked for later.
+    /// While that other place is known, it is the one that people are told of.
+    Secondhand,
 }
 
 /// Whether the gateway that keeps a credential would use it.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assess::in_use::{Pool, User, offered};
 use super::runway;
-use crate::domain::{Assessed, CredentialId, Finding, Kind, Snapshot, Span, State, Time};
+use crate::domain::{Assessed, CredentialId, Finding, Kind, Owner, Snapshot, Span, State, Time};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,10 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
     let mut pools: BTreeMap<Pool<'_>, Vec<&Assessed>> = BTreeMap::new();
     // A copy of what is in use elsewhere, at a place from which nobody takes it, is nobody's loss.
-    let counts = |a: &&Assessed| nothing_used || (a.judgement.in_use && a.credential.declared_in_use != Some(false));
+    let unwanted = |a: &Assessed| a.credential.declared_in_use == Some(false);
+    // What is parked is never judged: it is nobody's until somebody puts it back.
+    let parked = |a: &Assessed| a.credential.owner == Owner::Secondhand && unwanted(a);
+    let counts = |a: &&Assessed| !parked(a) && (nothing_used || (a.judgement.in_use && !unwanted(a)));
     for assessed in snapshot.credentials.iter().filter(counts) {
         pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
     }

@@ -54,8 +54,17 @@ fn the_table() {
         key
     };
     let unused = |one: Credential| Credential { declared_in_use: Some(false), ..one };
+    let parked = |one: Credential| Credential {
+        owner: Owner::Secondhand,
+        selection: Selection::NotApplicable,
+        origin: Origin { source: "caam".to_owned(), ..one.origin.clone() },
+        ..unused(one)
+    };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
         ("usable", vec![stored("a")], 0),
+        ("parked and dead, beside a good one", vec![stored("a"), parked(ends(stored("b"), -1))], 0),
+        ("a model asks, and there is nothing but what is parked", vec![parked(stored("b"))], 1),
+        ("a parked one is no reserve", vec![ends(stored("a"), -1), parked(stored("b"))], 1),
         ("expired", vec![ends(stored("a"), -1)], 1),
         ("ends within 24 h", vec![ends(stored("a"), 24)], 2),
         ("ends in 25 h", vec![ends(stored("a"), 25)], 0),

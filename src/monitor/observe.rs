@@ -62,13 +62,13 @@ pub struct Observed {
 /// Looks, judges and checks.
 #[must_use]
 pub fn observe(look: &Look<'_>) -> Observed {
-    observe_with(look, |installations| gateway::look(installations, look.env, look.key, look.now))
+    observe_with(look, Some(Path::new("/")), |installations| gateway::look(installations, look.env, look.key, look.now))
 }
 
 /// The same inside one home only: nothing is asked of this machine's own gateway, whose environment is somebody's.
 #[must_use]
 pub fn observe_home_only(look: &Look<'_>) -> Observed {
-    observe_with(look, |_| GatewayView {
+    observe_with(look, None, |_| GatewayView {
         gateway: Gateway { state: GatewayState::Absent, detail: "not looked for".to_owned() },
         port: gateway::DEFAULT_PORT,
         process: None,
@@ -79,12 +79,17 @@ pub fn observe_home_only(look: &Look<'_>) -> Observed {
     })
 }
 
-fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> GatewayView) -> Observed {
+fn observe_with(
+    look: &Look<'_>,
+    machine: Option<&Path>,
+    see_gateway: impl FnOnce(&[Installation]) -> GatewayView,
+) -> Observed {
     let interactive = look.cwd.is_some();
     let scene = Scene {
         env: look.env,
         cwd: look.cwd,
         preferred: Family::of_program(&look.program.name),
+        machine,
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
         secrets: &look.config.sources.secrets,

@@ -320,7 +320,7 @@ fn place(one: &Assessed, installations: &[Installation], env: &Environment) -> P
                 None => Place::Own,
             }
         }
-        Owner::Tool | Owner::Declared => Place::Own,
+        Owner::Tool | Owner::Declared | Owner::Secondhand => Place::Own,
     }
 }
 

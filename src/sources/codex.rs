@@ -151,7 +151,7 @@ fn from_keyring(platform: Platform, home: &Path, fix: String, scene: &Scene<'_>,
                 logins(&item, object, scene, harvest);
             }
         }
-        Answer::Unreadable(why) => item.withheld(why, harvest),
+        Answer::Locked(why) | Answer::Unreadable(why) => item.withheld(why, harvest),
         Answer::Absent => {
             // Newer versions keep only the key of this file in the keyring.
             let encrypted = home.join("secrets/codex_auth.age");
@@ -166,7 +166,7 @@ fn from_keyring(platform: Platform, home: &Path, fix: String, scene: &Scene<'_>,
 
 const SHAPE: Shape = Shape { access: "access_token", refresh: "refresh_token", expires: None };
 
-fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
+pub(super) fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
     let before = harvest.found.len();
     for (name, provider, kind) in
         [("OPENAI_API_KEY", "openai", Kind::ApiKey), ("personal_access_token", CHATGPT, Kind::Token)]

@@ -14,6 +14,7 @@ pub(super) struct Home {
     pub env: Environment,
     pub env_is_source: bool,
     pub cwd: Option<PathBuf>,
+    pub machine: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
     pub secrets: Vec<PathBuf>,
     pub litellm: Vec<PathBuf>,
@@ -35,7 +36,7 @@ impl Home {
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
         let (dotenv, litellm, secrets, declared) = Default::default();
-        Self { dir, env, env_is_source: true, cwd: None, dotenv, litellm, secrets, declared }
+        Self { dir, env, env_is_source: true, cwd: None, machine: None, dotenv, litellm, secrets, declared }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -92,6 +93,7 @@ impl Home {
             env: &self.env,
             cwd: self.cwd.as_deref(),
             preferred: None,
+            machine: self.machine.as_deref(),
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
             secrets: &self.secrets,

@@ -15,11 +15,12 @@ use crate::fixture_home::{PLANTED, environment, furnish, now};
 
 fn observed(root: &Path) -> Observed {
     furnish(root);
+    let project = root.join("project");
     let env = environment(root);
     let config = config::load(None, &env).unwrap_or_else(|problems| panic!("{}", config::report(&problems)));
     observe_home_only(&Look {
         env: &env,
-        cwd: Some(root),
+        cwd: Some(&project),
         config: &config,
         location: &config::locate(&env, None),
         program: Program::default(),
