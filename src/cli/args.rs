@@ -66,6 +66,8 @@ pub enum Command {
     Credentials(Credentials),
     /// Look for what is wrong with the set-up, and say what to do
     Doctor(Doctor),
+    /// Send a test to those who are told
+    Alerts(Alerts),
     /// Watch, export metrics, alert
     Monitor(Monitor),
     /// Print a shell completion script
@@ -293,6 +295,27 @@ pub enum SeverityArg {
     Warning,
     /// Criticals
     Critical,
+}
+
+/// `alerts …`
+#[derive(Debug, Args)]
+pub struct Alerts {
+    /// What to do
+    #[command(subcommand)]
+    pub command: AlertsCommand,
+}
+
+/// `alerts …`
+#[derive(Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// Send a test by the very way that alerts go, and print what the other side says
+    Test {
+        /// Which receiver [default: all]
+        receiver: Option<String>,
+        /// Also send that it is over
+        #[arg(long)]
+        resolve: bool,
+    },
 }
 
 /// `monitor …`

@@ -1,5 +1,6 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
+mod alerts_test;
 pub mod args;
 mod asking;
 mod check_config;
@@ -26,7 +27,7 @@ use clap::Parser;
 
 use crate::doctor::Program;
 use crate::domain::Environment;
-use args::{Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
+use args::{AlertsCommand, Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
 /// What every command gets.
@@ -131,6 +132,9 @@ fn usage(error: &clap::Error, plugin: bool) -> Outcome {
 
 fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
+        Command::Alerts(args::Alerts { command: AlertsCommand::Test { receiver, resolve } }) => {
+            alerts_test::run(receiver.as_deref(), resolve, context)
+        }
         Command::Monitor(args::Monitor { command: MonitorCommand::Init { force } }) => {
             monitor_init::run(context, force)
         }

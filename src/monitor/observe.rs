@@ -90,6 +90,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         secrets: &look.config.sources.secrets,
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
+        receivers: &look.config.receivers,
         now: look.now,
         key: look.key,
     };
@@ -126,7 +127,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         provider: look.remembered.provider_date,
     };
     let observation = Observation {
-        host: look.config.identity.host.clone().unwrap_or_else(host_name),
+        host: host(look.config),
         verdicts: verdicts(&credentials, look.remembered, look.now),
         allowances,
         credentials,
@@ -273,6 +274,12 @@ fn renewed(credential: &mut Credential, known: &Remembered, key: &FingerprintKey
 }
 
 /// This machine's name.
+/// The name of this machine in messages and metrics.
+#[must_use]
+pub fn host(config: &Config) -> String {
+    config.identity.host.clone().unwrap_or_else(host_name)
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -49,6 +49,7 @@ pub mod opencode;
 pub mod opensoul;
 pub mod pi;
 pub mod qwen;
+pub mod receivers;
 mod reference;
 mod retired;
 mod sqlite;
@@ -61,7 +62,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::Declared;
+use crate::config::{Declared, Receiver};
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
@@ -85,6 +86,8 @@ pub struct Scene<'a> {
     pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
+    /// `[[receivers]]` of `monitor.toml`.
+    pub receivers: &'a [Receiver],
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.
@@ -200,6 +203,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(mounted::Mounted),
         Box::new(startup::Startup),
         Box::new(declared::Declared),
+        Box::new(receivers::Receivers),
     ]
 }
 

@@ -64,8 +64,9 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("secret-file", "mounted secrets"),
     ("startup", "start-up files of shells"),
     ("declared", "`[[declared]]` of `monitor.toml`"),
+    ("receiver", "the tokens of our own receivers"),
 ];
-const TITLES_LEN: usize = 49;
+const TITLES_LEN: usize = 50;
 
 const HEAD: &str = "\
 # Sources: where credentials are looked for
@@ -101,6 +102,7 @@ fn the_documented_table_is_that_of_the_sources() {
         secrets: &config.sources.secrets,
         litellm: &config.sources.litellm,
         declared: &config.declared,
+        receivers: &config.receivers,
         now: fixture_home::now(),
         key: &FingerprintKey::new(&[7; 32]),
     };
