@@ -466,6 +466,14 @@ pub enum OutboxCommand {
         #[command(flatten)]
         by: By,
     },
+    /// Send a test by the very way that alerts go, and print what the other side says
+    Test {
+        /// Which receiver [default: all]
+        receiver: Option<String>,
+        /// Also send that it is over
+        #[arg(long)]
+        resolve: bool,
+    },
 }
 
 /// `monitor …`

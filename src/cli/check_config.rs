@@ -5,11 +5,16 @@ use std::fmt::Write;
 use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{self, Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
-use crate::domain::{Environment, Time};
+use crate::config::channels::{Setting, Settings};
+use crate::config::{
+    self, Config, Listen, MaybeSecret, Provider, Receiver, ReceiverKind, SecretRef, SmtpSecurity, load, report,
+    resolve_maybe,
+};
+use crate::domain::{Environment, Secret, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
 use crate::net::redact;
+use crate::notify;
 use crate::providers::Catalog;
 
 /// Runs the command.
@@ -70,6 +75,9 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
         let on_critical = if one.fail_on_critical { ", a critical is a failure" } else { "" };
         say("heartbeat", format!("{}: {}{on_critical}", one.name, one.kind.word()));
     }
+    for note in config.receivers.iter().filter_map(|receiver| caveat(receiver, env)) {
+        say("note", note);
+    }
     for note in config.providers.iter().filter_map(|(id, provider)| unknown(id, provider)) {
         say("note", note);
     }
@@ -101,7 +109,7 @@ fn unknown(id: &str, provider: &Provider) -> Option<String> {
 fn schedule(schedule: &Schedule, now: Time) -> String {
     let how = match &schedule.rhythm {
         Rhythm::Cron(pattern) => format!("{pattern} ({})", schedule.zone),
-        Rhythm::Every(span) => format!("every {}", crate::notify::render::words(*span)),
+        Rhythm::Every(span) => format!("every {}", notify::render::words(*span)),
     };
     match due(schedule, Some(now), now).next {
         Some(next) => format!("{how}, next {}", next.with_timezone(&schedule.zone).format("%Y-%m-%d %H:%M:%S %Z")),
@@ -127,8 +135,47 @@ fn target(kind: &ReceiverKind) -> String {
             let signed = if webhook.secrets.is_empty() { ", not signed" } else { ", signed" };
             format!("webhook to {place}{signed}")
         }
-        ReceiverKind::Channel(settings) => settings.channel.title.to_owned(),
+        ReceiverKind::Channel(settings) => channel(settings),
     }
+}
+
+fn channel(settings: &Settings) -> String {
+    let shown = settings.channel.fields.iter().filter_map(|field| {
+        let value = match settings.values.get(field.name)? {
+            Setting::Text(text) => text.clone(),
+            Setting::Value(MaybeSecret::Plain(url)) => redact::url(url),
+            Setting::Value(MaybeSecret::Ref(reference)) => format!("({reference})"),
+            Setting::Number(number) => number.to_string(),
+            Setting::Flag(flag) => flag.to_string(),
+            Setting::Texts(texts) => texts.join(" "),
+        };
+        Some(format!("{} {value}", field.name))
+    });
+    std::iter::once(settings.channel.title.to_owned()).chain(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// What is right as it is written, and will not work, or not for long.
+fn caveat(receiver: &Receiver, env: &Environment) -> Option<String> {
+    let ReceiverKind::Channel(settings) = &receiver.kind else { return None };
+    let url = settings.value("url").and_then(|url| resolve_maybe(url, env).ok());
+    let url = url.as_ref().map_or("", Secret::expose);
+    let what = match settings.channel.name {
+        "teams" if notify::is_office_connector(url) => {
+            "this is an Office 365 connector, which Microsoft has switched off: make a Workflow (\"Post to a channel when a \
+             webhook request is received\") and use its URL"
+        }
+        "opsgenie" => "Opsgenie ends in April 2027: move to type = \"jsm\" (Jira Service Management)",
+        "ntfy" if (url.is_empty() || url.contains("//ntfy.sh")) && settings.value("token").is_none() => {
+            let topic = settings.text("topic").unwrap_or_default();
+            if topic.len() >= 12 && topic.bytes().any(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            "whoever guesses this topic can read it on ntfy.sh: take a long random one, or a server with access control"
+        }
+        "serverchan" => "the free tier takes some five messages a day: a route should send it criticals only",
+        _ => return None,
+    };
+    Some(format!("receiver {}: {what}", receiver.name))
 }
 
 /// The environment variables that hold secrets.
@@ -183,6 +230,35 @@ mod tests {
         let now = "2026-11-22T18:01:00Z".parse().expect("time");
         insta::assert_snapshot!(summary(&config, &env, now));
         insta::assert_snapshot!(summary(&parse("", None, &env, Zone::UTC).expect("good"), &env, now));
+    }
+
+    #[test]
+    fn channels_are_shown_without_their_secrets_and_with_their_caveats() {
+        let text = r#"
+            [[receivers]]
+            name = "phone"
+            type = "ntfy"
+            topic = "alerts"
+            [[receivers]]
+            name = "chat"
+            type = "teams"
+            url = { env = "TEAMS" }
+            [[receivers]]
+            name = "old"
+            type = "opsgenie"
+            key = { env = "GENIE" }
+            [[receivers]]
+            name = "fine"
+            type = "ntfy"
+            topic = "opensoul-7f3k2m9q"
+        "#;
+        let mut env = Environment::default();
+        env.set("TEAMS", "https://contoso.webhook.office.com/webhookb2/abcdefgh12345678/IncomingWebhook/x");
+        env.set("GENIE", "x");
+        let config = parse(text, None, &env, Zone::UTC).expect("good");
+        let shown = summary(&config, &env, "2026-11-22T18:01:00Z".parse().expect("time"));
+        assert!(!shown.contains("abcdefgh12345678"));
+        insta::assert_snapshot!(shown);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod alerts_act;
+mod alerts_test;
 pub mod args;
 mod asking;
 mod check_config;

@@ -65,6 +65,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         secrets: &[],
         litellm: &[],
         declared: &[],
+        receivers: &[],
         now,
         key,
     };

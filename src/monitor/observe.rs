@@ -95,6 +95,7 @@ fn observe_with(
         secrets: &look.config.sources.secrets,
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
+        receivers: &look.config.receivers,
         now: look.now,
         key: look.key,
     };

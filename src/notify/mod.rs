@@ -34,6 +34,7 @@ mod teams;
 mod telegram;
 mod template;
 mod termux;
+pub mod trial;
 mod vendor;
 pub mod webhook;
 mod wecom;
@@ -47,6 +48,8 @@ use crate::config::channels::Settings;
 use crate::config::{Config, Listen, ReceiverKind};
 use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Zone};
 use crate::net::Clients;
+
+pub use teams::is_connector as is_office_connector;
 
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};

@@ -53,6 +53,7 @@ pub mod parked;
 pub mod pi;
 mod project;
 pub mod qwen;
+pub mod receivers;
 mod reference;
 mod retired;
 mod sqlite;
@@ -67,7 +68,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::Declared;
+use crate::config::{Declared, Receiver};
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
@@ -93,6 +94,8 @@ pub struct Scene<'a> {
     pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
+    /// `[[receivers]]` of `monitor.toml`.
+    pub receivers: &'a [Receiver],
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.
@@ -219,6 +222,7 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(compose::Compose),
         Box::new(startup::Startup),
         Box::new(declared::Declared),
+        Box::new(receivers::Receivers),
     ]
 }
 

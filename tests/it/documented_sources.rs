@@ -69,8 +69,9 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("compose", "Compose files of a project"),
     ("startup", "start-up files of shells, `/etc/environment`"),
     ("declared", "`[[declared]]` of `monitor.toml`"),
+    ("receiver", "the tokens of our own receivers"),
 ];
-const TITLES_LEN: usize = 54;
+const TITLES_LEN: usize = 55;
 
 const HEAD: &str = "\
 # Sources: where credentials are looked for
@@ -130,6 +131,7 @@ fn the_documented_table_is_that_of_the_sources() {
         secrets: &config.sources.secrets,
         litellm: &config.sources.litellm,
         declared: &config.declared,
+        receivers: &config.receivers,
         now: fixture_home::now(),
         key: &FingerprintKey::new(&[7; 32]),
     };
