@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use opensoul::domain::{Outcome, Span};
+use opensoul::domain::{Outcome, Severity, Span};
 use opensoul::notify::courier::UNRECORDED;
 use opensoul::store::Store;
 
@@ -15,7 +15,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Retries and quarantines are over by then.
     let now = chrono::Utc::now() + Span::days(2);
     let mut store = Store::open(&dir, now)?.store;
-    let ids: Vec<_> = store.due_notifications(now)?.into_iter().map(|due| due.notification.id).collect();
+    let ids: Vec<_> =
+        store.due_notifications(Severity::None, now)?.into_iter().map(|due| due.notification.id).collect();
     let began = Instant::now();
     for batch in ids.chunks(UNRECORDED) {
         let delivered = |id: &opensoul::domain::NotificationId| {

@@ -250,6 +250,7 @@ fn over_a_home(place: &str, content: &[u8]) -> String {
         secrets: &secrets,
         litellm: &litellm,
         declared: &[],
+        receivers: &[],
         now: now(),
         key: &FingerprintKey::new(&[3; 32]),
     });

@@ -368,6 +368,14 @@ pub enum AlertsCommand {
         #[command(flatten)]
         by: By,
     },
+    /// Send a test by the very way that alerts go, and print what the other side says
+    Test {
+        /// Which receiver [default: all]
+        receiver: Option<String>,
+        /// Also send that it is over
+        #[arg(long)]
+        resolve: bool,
+    },
     /// Messages that wait, and those that were sent or withdrawn lately
     Outbox(Outbox),
 }
@@ -465,14 +473,6 @@ pub enum OutboxCommand {
         /// Who, and how it is answered
         #[command(flatten)]
         by: By,
-    },
-    /// Send a test by the very way that alerts go, and print what the other side says
-    Test {
-        /// Which receiver [default: all]
-        receiver: Option<String>,
-        /// Also send that it is over
-        #[arg(long)]
-        resolve: bool,
     },
 }
 

@@ -217,7 +217,7 @@ fn each_problem_has_its_place_and_remedy() {
             "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],auth='x y'}",
             "is not the name of a header",
         ),
-        ("", "[heartbeat]\n", "heartbeat: is not supported by this version"),
+        ("", "[remote]\n", "remote: is not supported by this version"),
         ("", "[quiet_hours]\nfrom='22:00'\n", "`to` is missing"),
         ("", "[quiet_hours]\nfrom='25:00'\nto='7:00'\n", "quiet_hours.from: `25:00` is not a time of day"),
         ("", "[quiet_hours]\nfrom='07:00'\nto='07:00'\n", "begins when it ends"),

@@ -296,6 +296,15 @@ pub enum Withheld {
 }
 
 impl Withheld {
+    /// Somebody took it up or put it aside, or another incident explains it: nobody is left out by mistake.
+    #[must_use]
+    pub fn is_deliberate(&self) -> bool {
+        match self {
+            Self::Acked { .. } | Self::Silenced { .. } | Self::Maintenance { .. } | Self::Inhibited { .. } => true,
+            Self::Flapping { .. } | Self::Unrouted | Self::Quiet { .. } => false,
+        }
+    }
+
     /// The word used in metrics and JSON.
     #[must_use]
     pub fn word(&self) -> &'static str {

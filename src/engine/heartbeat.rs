@@ -4,7 +4,9 @@
 //! Whoever waits for the ping raises an alarm when it stays out: so a monitor that sees a problem and cannot tell anybody must
 //! fall silent, however well it runs.
 
-use crate::domain::{Incident, IncidentStatus, Severity, Span, Time};
+use std::collections::BTreeSet;
+
+use crate::domain::{Incident, IncidentId, IncidentStatus, Severity, Span, Time};
 
 /// So long a critical may be on its way.
 pub const ON_ITS_WAY: Span = Span::minutes(15);
@@ -16,6 +18,8 @@ pub struct Cycle<'a> {
     pub incidents: &'a [Incident],
     /// Whether the cycle before this one was committed too.
     pub one_before: bool,
+    /// Those that a person has taken up or put aside, and those that another incident explains: nobody has to hear of them.
+    pub aside: &'a BTreeSet<IncidentId>,
     /// An Alertmanager has just taken all of them: it is a receiver like any other.
     pub taken: bool,
     /// Now.
@@ -54,7 +58,9 @@ pub fn deserved(cycle: &Cycle<'_>) -> Result<(), Withheld> {
     let unheard: Vec<&Incident> = if cycle.taken {
         Vec::new()
     } else {
-        criticals(cycle.incidents).filter(|one| !heard(one) && !on_its_way(one, cycle.now)).collect()
+        criticals(cycle.incidents)
+            .filter(|one| !heard(one) && !cycle.aside.contains(&one.id) && !on_its_way(one, cycle.now))
+            .collect()
     };
     match unheard.iter().min_by_key(|one| one.since) {
         None => Ok(()),
@@ -113,6 +119,11 @@ mod tests {
             expires: None,
             told: BTreeMap::new(),
             maybe_told: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            ack: None,
+            unacked_since: None,
+            returned_at: None,
+            inhibited_by: None,
         }
     }
 
@@ -120,8 +131,17 @@ mod tests {
         Incident { told: [("ops".to_owned(), Told { at: now(), severity })].into(), ..incident }
     }
 
+    #[test]
+    fn what_was_put_aside_need_not_be_heard_of() {
+        let old = critical(Span::hours(5));
+        let aside = BTreeSet::from([old.id.clone()]);
+        assert!(judge(std::slice::from_ref(&old)).is_err());
+        let cycle = Cycle { incidents: &[old], one_before: true, aside: &aside, taken: false, now: now() };
+        assert_eq!(deserved(&cycle), Ok(()));
+    }
+
     fn judge(incidents: &[Incident]) -> Result<(), Withheld> {
-        deserved(&Cycle { incidents, one_before: true, taken: false, now: now() })
+        deserved(&Cycle { incidents, one_before: true, aside: &BTreeSet::new(), taken: false, now: now() })
     }
 
     #[test]
@@ -138,7 +158,7 @@ mod tests {
         }
         let both = [told(Severity::Critical, critical(old)), critical(old + old)];
         assert_eq!(judge(&both), Err(Withheld::Unheard(1, "a is refused".into(), now() - old - old)));
-        let taken = Cycle { incidents: &both, one_before: true, taken: true, now: now() };
+        let taken = Cycle { incidents: &both, one_before: true, aside: &BTreeSet::new(), taken: true, now: now() };
         assert_eq!(deserved(&taken), Ok(()), "an Alertmanager has it");
     }
 
@@ -151,7 +171,7 @@ mod tests {
 
     #[test]
     fn one_cycle_is_not_two() {
-        let cycle = Cycle { incidents: &[], one_before: false, taken: true, now: now() };
+        let cycle = Cycle { incidents: &[], one_before: false, aside: &BTreeSet::new(), taken: true, now: now() };
         assert_eq!(deserved(&cycle), Err(Withheld::Cycle));
     }
 }

@@ -16,6 +16,7 @@ use crate::domain::{
     Environment, FailureReason, Finding, Incident, IncidentStatus, Place, Pseudonyms, Severity, Snapshot, Span, Time,
 };
 use crate::engine::heartbeat::{Cycle, criticals, deserved};
+use crate::engine::overlays::Overlays;
 use crate::export::alertmanager::alerts::{Board, Words, hold};
 use crate::export::alertmanager::{Peer, peers};
 use crate::export::heartbeat::{Heartbeat, Ping};
@@ -140,9 +141,9 @@ impl Pushes {
         let now = monitor.clock.now();
         let emails = config.export_emails;
         let read = monitor.desk.with(move |store| -> Result<_, StoreError> {
-            Ok((store.incidents()?, store.pseudonyms(std::iter::empty(), emails)?))
+            Ok((store.incidents()?, store.pseudonyms(std::iter::empty(), emails)?, store.silences()?))
         });
-        let (incidents, names) = match read.await {
+        let (incidents, names, silences) = match read.await {
             Ok(Ok(read)) => read,
             Ok(Err(error)) => return tracing::error!(%error, "the state could not be pushed"),
             Err(error) => return tracing::error!(%error, "the state could not be pushed"),
@@ -153,7 +154,9 @@ impl Pushes {
 
         let mut results = self.tell_peers(&alerts, now).await;
         let taken = results.iter().any(|(.., result)| result.is_ok());
-        let cycle = Cycle { incidents: &incidents, one_before: begun.one_before, taken, now };
+        let withheld = Overlays::new(&config.alerts, &silences, &seen.host, now).all(&incidents);
+        let aside = withheld.into_iter().filter(|(_, why)| why.is_deliberate()).map(|(id, _)| id).collect();
+        let cycle = Cycle { incidents: &incidents, one_before: begun.one_before, aside: &aside, taken, now };
         let ping = |well| ping(well, &seen, &incidents, &names, took, now);
         results.extend(self.ping(&monitor, &cycle, ping).await);
         record(&monitor, results, now).await;

@@ -82,6 +82,7 @@ fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Cr
             condition,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,

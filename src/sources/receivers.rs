@@ -68,6 +68,7 @@ fn found(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
         condition: Condition::Present,
         clocks: Clocks::default(),
         account: None,
+        scopes: None,
         fingerprint: None,
         refresh_fingerprint: None,
         selection: Selection::NotApplicable,

@@ -35,6 +35,11 @@ pub(in crate::export) fn incident(name: &str, subject: &str, severity: Severity)
         expires: Some(at("2026-11-24T12:00:00Z")),
         told: BTreeMap::new(),
         maybe_told: BTreeSet::new(),
+        given_up: BTreeSet::new(),
+        ack: None,
+        unacked_since: None,
+        returned_at: None,
+        inhibited_by: None,
     }
 }
 
