@@ -401,7 +401,7 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     assert_eq!(format!("{written:?}"), format!("{plain:?}"));
     let text = uncommented();
     let config = good(&text);
-    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 2), "{text}");
+    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (3, 1, 2), "{text}");
     assert_eq!((config.alertmanagers.len(), config.heartbeats.len()), (1, 2), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
