@@ -54,11 +54,18 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
 
 fn lang(table: &mut Table<'_>) -> Lang {
     let Some(text) = table.text("lang") else { return Lang::default() };
-    Lang::parse(text.value).unwrap_or_else(|| {
-        let what = format!("{} is not a language of ours", shown(text.value));
-        table.problem(text.place, what, "write \"en\" or \"zh-CN\"");
-        Lang::default()
-    })
+    match Lang::parse(text.value) {
+        Some(Lang::English) => {}
+        // Accepting it would promise what nobody gets.
+        Some(Lang::Chinese) => {
+            table.problem(text.place, "messages in Chinese are not supported by this version", "write \"en\"");
+        }
+        None => {
+            let what = format!("{} is not a language of ours", shown(text.value));
+            table.problem(text.place, what, "write \"en\"");
+        }
+    }
+    Lang::default()
 }
 
 fn email(table: &mut Table<'_>, context: &Context<'_>) -> Option<Email> {

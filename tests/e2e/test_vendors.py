@@ -26,7 +26,7 @@ def put(machine, *ends_in, name="工作"):
 
 
 def configure(machine, vendors, extra=""):
-    machine.configure(*(text.replace('type = "', 'lang = "zh"\ntype = "', 1) for text in vendors.receivers), extra=extra, web=False)
+    machine.configure(*vendors.receivers, extra=extra, web=False)
 
 
 def nothing_wrong(vendors):

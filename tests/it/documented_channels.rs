@@ -13,7 +13,6 @@ Every receiver is a `[[receivers]]` with a `name` and a `type`. All of them take
 | key | what it is |
 |---|---|
 | `send_resolved = false` | do not say that something is over |
-| `lang = \"zh-CN\"` | messages in 简体中文 |
 
 A secret is a reference: `{ env = \"NAME\" }`, `{ file = \"path\" }` or `{ credential = \"name\" }` (systemd). A message counts as
 delivered when the *body* of the answer says so; a refusal in the vendor's own words puts the receiver into quarantine (its queue is
