@@ -3,8 +3,11 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod address;
+mod alerting;
 pub mod channels;
 pub mod edit;
+mod exports;
 mod load;
 mod locate;
 mod problem;
@@ -27,6 +30,7 @@ use crate::domain::Zone;
 use crate::domain::{Environment, Lang, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
 pub use problem::{Problem, report};
@@ -86,10 +90,15 @@ fn validate<'a>(
     let thresholds = sections::thresholds(root, &mut alerts);
     let (receivers, names) = receivers::receivers(root, context);
     alerts.routes = receivers::routes(root, &names);
+    alerts.escalation = alerting::escalation(root, &names);
+    alerts.maintenance = alerting::maintenance(root, status.zone);
+    alerts.quiet = alerting::quiet_hours(root, status.zone);
+    alerts.report = alerting::digest(root, &names, status.zone);
     alerts.receivers = receivers
         .iter()
         .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
         .collect();
+    let (export_emails, alertmanagers) = exports::export(root, context);
     let config = Config {
         path: path.map(Path::to_path_buf),
         sources: sections::sources(root, context),
@@ -97,7 +106,9 @@ fn validate<'a>(
         providers: providers::providers(root),
         probing: providers::probing(root),
         web: sections::web(root, context),
-        export_emails: sections::export_emails(root),
+        export_emails,
+        alertmanagers,
+        heartbeats: exports::heartbeats(root, context),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -154,12 +165,16 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// `[[receivers]]`
     pub receivers: Vec<Receiver>,
-    /// `[[routes]]`, reminders, names of receivers.
+    /// `[[routes]]`, `[[escalation]]`, `[[maintenance]]`, `[quiet_hours]`, `[digest]`, reminders, names of receivers.
     pub alerts: AlertPolicy,
     /// `[web]`
     pub web: Web,
     /// `[export] emails`: e-mail addresses inside ids may leave the machine.
     pub export_emails: bool,
+    /// `[export] alertmanager`: clusters that the state is pushed to.
+    pub alertmanagers: Vec<Alertmanager>,
+    /// `[heartbeat]`: who is told that we live.
+    pub heartbeats: Vec<Heartbeat>,
     /// `[history]`
     pub history: History,
     /// `[identity]`
@@ -221,6 +236,8 @@ pub struct Declared {
     pub about: Option<crate::domain::CredentialId>,
     /// When that was said: it is about the secret that was there then.
     pub as_of: Option<crate::domain::Time>,
+    /// Which secret was there then, in the words of [`crate::domain::FingerprintKey::mark`]; nobody writes that by hand.
+    pub generation: Option<String>,
     /// When it ends.
     pub expires: Option<crate::domain::Time>,
     /// When it was issued.

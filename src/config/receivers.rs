@@ -225,6 +225,9 @@ fn server(text: &str) -> Result<(SmtpSecurity, String, u16), (String, String)> {
     if host.is_empty() || !host.is_ascii() || host.contains('%') {
         return wrong("has no usable host name");
     }
+    if super::address::is_forbidden_host(host) {
+        return wrong("names a link-local or metadata address, to which nothing is ever sent");
+    }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return wrong("has more than a host and a port");
     }
@@ -265,7 +268,7 @@ fn webhook(table: &mut Table<'_>, context: &Context<'_>) -> Option<Webhook> {
     Some(Webhook { url: url?, secrets, headers, insecure, body })
 }
 
-fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
+pub(super) fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
     let Some(all) = table.table("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for entry in all.entries() {
@@ -318,27 +321,33 @@ pub(super) fn routes(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Rout
         let providers = plain(table.texts("providers"));
         let subjects = plain(table.texts("subjects"));
         let receivers = table.texts("receivers");
-        if receivers.as_ref().is_none_or(Vec::is_empty) {
-            table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
-        }
-        for receiver in receivers.iter().flatten() {
-            if !names.contains(receiver.value.trim()) {
-                let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None if names.is_empty() => "add [[receivers]] first".to_owned(),
-                    None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
-                };
-                table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
-            }
-        }
+        let receivers = named(&table, receivers, names);
         let proceed = table.flag("continue").unwrap_or(false);
         table.finish();
-        routes.push(Route { severity, providers, subjects, receivers: plain(receivers), proceed });
+        routes.push(Route { severity, providers, subjects, receivers, proceed });
     }
     routes
 }
 
-fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
+/// Names of receivers, of which each must exist and one at least must be there.
+pub(super) fn named(table: &Table<'_>, receivers: Option<Vec<At<&str>>>, names: &BTreeSet<String>) -> Vec<String> {
+    if receivers.as_ref().is_none_or(Vec::is_empty) {
+        table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
+    }
+    for receiver in receivers.iter().flatten() {
+        if !names.contains(receiver.value.trim()) {
+            let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None if names.is_empty() => "add [[receivers]] first".to_owned(),
+                None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
+        }
+    }
+    receivers.unwrap_or_default().iter().map(|text| text.value.trim().to_owned()).collect()
+}
+
+pub(super) fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
     match text.value {
         "info" => Some(Severity::Info),
         "warning" => Some(Severity::Warning),

@@ -51,7 +51,8 @@ impl Mail {
 /// If the store fails; what was tried by then is recorded.
 pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<usize, CycleError> {
     let now = monitor.clock.now();
-    let due = monitor.desk.with(move |store| store.due_notifications(now)).await??;
+    let least = config.alerts.least_severity(now);
+    let due = monitor.desk.with(move |store| store.due_notifications(least, now)).await??;
     let tried = due.len();
     if tried == 0 {
         return Ok(0);
@@ -85,22 +86,42 @@ struct Book {
     channels: BTreeMap<String, &'static str>,
 }
 
-impl Book {
-    fn note_trouble(&self, receiver: &str, outcome: &Outcome) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome {
-            Outcome::Delivered { .. } => troubles.remove(receiver),
-            Outcome::Transient { detail, .. } | Outcome::Permanent { detail, .. } => {
-                troubles.insert(receiver.to_owned(), detail.clone())
-            }
+#[async_trait]
+impl Ledger for Book {
+    async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>) {
+        for (id, outcome) in &outcomes {
+            self.count(id, outcome);
+        }
+        let names: Vec<&str> = outcomes.iter().map(|(id, _)| self.receiver(id)).collect();
+        let now = self.clock.now();
+        // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
+        let recorded = match self.desk.with(move |store| store.record_outcomes(&outcomes, now)).await {
+            Ok(Ok(recorded)) => recorded,
+            Ok(Err(error)) => return tracing::error!(?names, %error, "what became of messages could not be kept"),
+            Err(error) => return tracing::error!(?names, %error, "what became of messages could not be kept"),
         };
+        for (receiver, recorded) in names.into_iter().zip(recorded) {
+            if recorded.quarantined {
+                tracing::error!(receiver, "is tried once an hour from now on, until it takes a message again");
+            } else if recorded.released {
+                tracing::info!(receiver, "takes messages again");
+            }
+        }
+    }
+
+    fn point(&self, name: &'static str) {
+        fault::point(name);
     }
 }
 
-#[async_trait]
-impl Ledger for Book {
-    async fn record(&self, id: &NotificationId, outcome: &Outcome) {
-        let receiver = self.receivers.get(id).map(String::as_str).unwrap_or_default();
+impl Book {
+    fn receiver(&self, id: &NotificationId) -> &str {
+        self.receivers.get(id).map(String::as_str).unwrap_or_default()
+    }
+
+    /// In the log and in our own metrics.
+    fn count(&self, id: &NotificationId, outcome: &Outcome) {
+        let receiver = self.receiver(id);
         let channel = self.channels.get(receiver).copied().unwrap_or("unknown");
         match outcome {
             Outcome::Delivered { detail, .. } => {
@@ -117,20 +138,14 @@ impl Ledger for Book {
             }
         }
         self.note_trouble(receiver, outcome);
-        let (id, outcome, now) = (id.clone(), outcome.clone(), self.clock.now());
-        // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
-        match self.desk.with(move |store| store.record_outcome(&id, &outcome, now)).await {
-            Ok(Ok(recorded)) if recorded.quarantined => {
-                tracing::error!(receiver, "is tried once an hour from now on, until it takes a message again");
-            }
-            Ok(Ok(recorded)) if recorded.released => tracing::info!(receiver, "takes messages again"),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
-            Err(error) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
-        }
     }
-
-    fn point(&self, name: &'static str) {
-        fault::point(name);
+    fn note_trouble(&self, receiver: &str, outcome: &Outcome) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Outcome::Delivered { .. } => troubles.remove(receiver),
+            Outcome::Transient { detail, .. } | Outcome::Permanent { detail, .. } => {
+                troubles.insert(receiver.to_owned(), detail.clone())
+            }
+        };
     }
 }

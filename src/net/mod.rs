@@ -6,4 +6,4 @@ pub mod client;
 pub mod failure;
 pub mod redact;
 
-pub use client::{Clients, Roots, body};
+pub use client::{Clients, Roots, body, bytes};

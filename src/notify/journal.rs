@@ -33,6 +33,7 @@ fn status(item: &Item) -> &'static str {
         ItemStatus::Firing => "firing",
         ItemStatus::Resolved => "resolved",
         ItemStatus::WasDown => "was-down",
+        ItemStatus::Notice => "notice",
     }
 }
 

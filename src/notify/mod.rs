@@ -34,6 +34,7 @@ mod teams;
 mod telegram;
 mod template;
 mod termux;
+pub mod trial;
 mod vendor;
 mod voice;
 pub mod webhook;
@@ -48,6 +49,8 @@ use crate::config::channels::Settings;
 use crate::config::{Config, Listen, ReceiverKind};
 use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress};
 use crate::net::Clients;
+
+pub use teams::is_connector as is_office_connector;
 
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};

@@ -1,7 +1,6 @@
 //! `type = "opsgenie"` and `type = "jsm"` (Jira Service Management, which takes its place; Opsgenie ends in April 2027). One alert for
 //! each incident, under its id. Both answer before they have acted: their 202 is all that can be known.
 
-use reqwest::Url;
 use serde_json::json;
 
 use super::compose::{Limit, Plain, compose};
@@ -66,11 +65,6 @@ impl Vendor for Opsgenie {
     }
 }
 
-/// Whether a URL is Opsgenie's own.
-pub(super) fn is_opsgenie(url: &str) -> bool {
-    Url::parse(url).ok().and_then(|url| url.host_str().map(|host| host.ends_with("opsgenie.com"))).unwrap_or(false)
-}
-
 #[cfg(test)]
 mod tests {
     use wiremock::ResponseTemplate;
@@ -115,12 +109,5 @@ mod tests {
             ],
         )
         .await;
-    }
-
-    #[test]
-    fn whose_url_it_is() {
-        assert!(
-            is_opsgenie("https://api.eu.opsgenie.com") && !is_opsgenie("https://api.atlassian.com/jsm/ops/integration")
-        );
     }
 }

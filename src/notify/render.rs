@@ -199,7 +199,14 @@ pub fn render_in(notification: &Notification, manner: &Manner, now: Time) -> Ren
             say(format!("This message is delayed by {}: it was written {written}.", words(span)))
         }),
         notice: None,
-        mood: notification.items.iter().map(mood).max().unwrap_or(Mood::Info),
+        // A notice beside what is over does not make it go on.
+        mood: notification
+            .items
+            .iter()
+            .filter(|item| item.status != ItemStatus::Notice)
+            .map(mood)
+            .max()
+            .unwrap_or(Mood::Info),
         actions: runbooks(&items, lang),
         items,
         hidden,
@@ -252,7 +259,7 @@ fn mood(item: &Item) -> Mood {
         (ItemStatus::Resolved | ItemStatus::WasDown, _) => Mood::Over,
         (ItemStatus::Firing, Severity::Critical) => Mood::Critical,
         (ItemStatus::Firing, Severity::Warning) => Mood::Warning,
-        (ItemStatus::Firing, Severity::Info | Severity::None) => Mood::Info,
+        (ItemStatus::Firing, Severity::Info | Severity::None) | (ItemStatus::Notice, _) => Mood::Info,
     }
 }
 
@@ -265,6 +272,7 @@ pub fn delay(notification: &Notification, now: Time) -> Option<Span> {
 /// The same for as long as the problem lasts: a title does not change, nor does its translation.
 fn subject(notification: &Notification, host: &str, lang: Lang) -> String {
     let text = match (notification.kind, notification.items.as_slice()) {
+        (NotificationKind::Report, _) => format!("[opensoul] {host}: report"),
         (NotificationKind::Alert, [one]) => format!("[opensoul] {host}: {}", line(&one.title)),
         (NotificationKind::Alert, [first, rest @ ..]) if rest.iter().all(|item| item.provider == first.provider) => {
             match first.provider.as_deref().map(line) {
@@ -302,10 +310,39 @@ fn lead(notification: &Notification, host: &str) -> String {
     if past > 0 {
         parts.push(format!("{past} came and went before a message could get out"));
     }
+    let notices = notification.items.iter().filter(|item| item.status == ItemStatus::Notice);
+    for (named, one, several) in NOTICES {
+        match notices.clone().filter(|item| mark_of(&item.name) == named).count() {
+            0 => {}
+            1 => parts.push(format!("1 {one}")),
+            count => parts.push(format!("{count} {several}")),
+        }
+    }
     if parts.is_empty() {
         parts.push("nothing needs attention".to_owned());
     }
     format!("On {host}: {}.", parts.join("; "))
+}
+
+/// The marks of notices, and how many of each there are: one, several.
+const NOTICES: [(&str, &str, &str); 5] = [
+    ("ENDS", "ends soon or has ended", "end soon or have ended"),
+    ("FIXED", "was fixed", "were fixed"),
+    ("RECEIVER", "receiver fails", "receivers fail"),
+    ("SILENCED", "silence or acknowledgement", "silences and acknowledgements"),
+    ("NOTE", "change worth knowing", "changes worth knowing"),
+];
+
+/// The mark of a notice by its name.
+fn mark_of(name: &str) -> &'static str {
+    match name {
+        "ReportExpiring" => "ENDS",
+        "ReportFixed" => "FIXED",
+        "ReportReceiver" => "RECEIVER",
+        "ReportSilence" | "ReportAcked" => "SILENCED",
+        "ReportEmpty" => "ALL WELL",
+        _ => "NOTE",
+    }
 }
 
 fn plural(count: usize, word: &str) -> String {
@@ -316,6 +353,7 @@ fn entry(item: &Item, manner: &Manner, now: Time) -> Entry {
     let mood = mood(item);
     let mark = match (item.status, mood) {
         (ItemStatus::WasDown, _) => "WAS WRONG, IS OVER",
+        (ItemStatus::Notice, _) => mark_of(&item.name),
         (_, Mood::Over) => "OVER",
         (_, Mood::Critical) => "CRITICAL",
         (_, Mood::Warning) => "WARNING",
@@ -336,7 +374,12 @@ fn entry(item: &Item, manner: &Manner, now: Time) -> Entry {
         times: times(item, manner, now),
         because: item.because.iter().map(|text| read(text)).filter(|text| !text.is_empty()).collect(),
         // What is over needs no command.
-        fix: item.fix.as_deref().filter(|_| firing).map(|fix| say(line(fix))).filter(|fix| !fix.is_empty()),
+        fix: item
+            .fix
+            .as_deref()
+            .filter(|_| firing || item.status == ItemStatus::Notice)
+            .map(|fix| say(line(fix)))
+            .filter(|fix| !fix.is_empty()),
         runbook: manner.runbook.as_deref().filter(|_| firing).map(|template| runbook(template, item)),
     }
 }
@@ -347,12 +390,10 @@ fn times(item: &Item, manner: &Manner, now: Time) -> Vec<Line> {
     let mut say = |name: &str, value| {
         lines.push(Line { name: spoken(manner.lang, name.to_owned()), value: spoken(manner.lang, value) });
     };
+    let over = matches!(item.status, ItemStatus::Resolved | ItemStatus::WasDown);
     if let Some(end) = item.expires {
         let (name, relative) = if end > now {
-            (
-                if item.status == ItemStatus::Firing { "Ends" } else { "Now good until" },
-                format!("in {}", words(end - now)),
-            )
+            (if over { "Now good until" } else { "Ends" }, format!("in {}", words(end - now)))
         } else {
             ("Ended", format!("{} ago", words(now - end)))
         };
@@ -360,6 +401,7 @@ fn times(item: &Item, manner: &Manner, now: Time) -> Vec<Line> {
     }
     match (item.status, item.ended) {
         (ItemStatus::Firing, _) => say("Seen since", moment(item.since, zone)),
+        (ItemStatus::Notice, None) => {}
         (_, None) => say("Was wrong from", moment(item.since, zone)),
         (_, Some(ended)) => say(
             "Was wrong",

@@ -43,11 +43,13 @@ impl Vendor for ServerChan {
         let said = format!("{} {}", body["message"], body["error"]).to_lowercase();
         match (answer.status, body["code"].as_i64()) {
             (200, Some(0)) => Judgement::Delivered { keep: None },
-            (_, Some(_)) if said.contains("sendkey") || said.contains("pushkey") || said.contains("bad push") => {
-                Judgement::Permanent(FailureReason::AuthRejected)
-            }
+            // Limits are `[AUTH]` too: five a minute, or the day's number is used up.
             (_, Some(_)) if said.contains("次数") || said.contains("超过") || said.contains("limit") => {
-                Judgement::Transient(FailureReason::RateLimited, Some(std::time::Duration::from_secs(6 * 3600)))
+                let wait = if said.contains("分钟") { 60 } else { 6 * 3600 };
+                Judgement::Transient(FailureReason::RateLimited, Some(std::time::Duration::from_secs(wait)))
+            }
+            (_, Some(_)) if ["[auth]", "sendkey", "pushkey", "bad push"].iter().any(|words| said.contains(words)) => {
+                Judgement::Permanent(FailureReason::AuthRejected)
             }
             (_, Some(_)) => Judgement::Refused(FailureReason::Refused),
             _ => by_status(answer),
@@ -107,8 +109,11 @@ mod tests {
     async fn what_answers_mean() {
         for (status, body, expected) in [
             (200, "{}", (false, Parse)),
-            (400, r#"{"code":40001,"message":"错误的Key","error":"BAD_SENDKEY"}"#, (true, AuthRejected)),
-            (200, r#"{"code":40001,"message":"超过当天的发送次数限制[5]"}"#, (false, RateLimited)),
+            (400, r#"{"code":40001,"message":"[AUTH]错误的Key","scode":461}"#, (true, AuthRejected)),
+            (200, r#"{"code":40001,"message":"[AUTH]用户不存在或者权限不足"}"#, (true, AuthRejected)),
+            (200, r#"{"code":40001,"message":"[AUTH]超过当天的发送次数限制[5]，请稍后再试"}"#, (false, RateLimited)),
+            (400, r#"{"code":40001,"message":"[AUTH]超过分钟的发送次数限制[5]，请稍后再试"}"#, (false, RateLimited)),
+            (400, r#"{"code":20001,"message":"[INPUT]title 不能为空","scode":460}"#, (false, Refused)),
             (200, r#"{"code":1,"message":"?"}"#, (false, Refused)),
         ] {
             let (outcome, _) = delivered(ResponseTemplate::new(status).set_body_string(body)).await;

@@ -86,7 +86,8 @@ impl Vendor for Teams {
 }
 
 /// Whether a URL is one of the old connectors.
-pub(super) fn is_connector(url: &str) -> bool {
+#[must_use]
+pub fn is_connector(url: &str) -> bool {
     let host = url.split("://").nth(1).unwrap_or_default().split(['/', ':']).next().unwrap_or_default();
     host == "outlook.office.com" || host == "webhook.office.com" || host.ends_with(".webhook.office.com")
 }

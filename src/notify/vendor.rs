@@ -131,7 +131,12 @@ pub(super) struct Post {
     refused: Mutex<Option<NotificationId>>,
     /// For one request.
     pub(super) total: Duration,
+    /// For all requests of an attempt; what is not through by then follows with the next.
+    budget: Duration,
 }
+
+/// Less than what the courier gives an attempt, which would forget what got through.
+const BUDGET: Duration = Duration::from_secs(45);
 
 impl Post {
     /// Opens nothing.
@@ -153,6 +158,7 @@ impl Post {
             bucket: Mutex::default(),
             refused: Mutex::default(),
             total: http::TOTAL,
+            budget: BUDGET,
         }
     }
 
@@ -169,6 +175,8 @@ impl Post {
             Err(text) => return transient(FailureReason::Config, text, &progress),
         };
         let (mut keep, mut detail) = (None, "it had everything already".to_owned());
+        let count = parts.len();
+        let mut late = std::pin::pin!(tokio::time::sleep(self.budget));
         for part in parts.into_iter().filter(|part| part.key.is_empty() || !attempt.progress.0.contains(&part.key)) {
             if let Some(wait) = self.too_fast(attempt) {
                 let detail = "waits: the vendor does not take more at once".to_owned();
@@ -179,7 +187,14 @@ impl Post {
                     progress,
                 };
             }
-            match self.send(&letter, &part.key, part.call).await {
+            let sent = tokio::select! {
+                sent = self.send(&letter, &part.key, part.call) => sent,
+                () = &mut late => {
+                    let detail = format!("{} of {count} parts are through, the others follow", progress.0.len());
+                    return transient(FailureReason::Timeout, detail, &progress);
+                }
+            };
+            match sent {
                 Ok((said, kept)) => {
                     detail = said;
                     keep = kept.or(keep);
@@ -264,5 +279,48 @@ mod tests {
             let local = ["desktop", "exec", "file", "journal", "termux"].contains(&channel.name);
             assert_ne!(vendor(channel.name).is_some(), local, "{}", channel.name);
         }
+    }
+    /// One alert for each of many incidents takes longer than an attempt may: nothing of it is done twice, and all of it is.
+    #[tokio::test]
+    async fn many_parts_are_brought_in_several_attempts() {
+        use crate::notify::samples::{attempt, expiring, notification};
+        use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
+
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(202).set_body_string(r#"{"status":"success","dedup_key":"x"}"#);
+        Mock::given(any()).respond_with(answer.set_delay(Duration::from_millis(60))).mount(&server).await;
+        let mut env = Environment::default();
+        env.set("KEY", "R".repeat(32));
+        let text = format!(
+            "[[receivers]]\nname = \"it\"\ntype = \"pagerduty\"\nurl = \"{}\"\nrouting_key = {{ env = \"KEY\" }}\n",
+            server.uri()
+        );
+        let config = config::parse(&text, None, &env, crate::domain::Zone::UTC).unwrap();
+        let config::ReceiverKind::Channel(settings) = &config.receivers[0].kind else { panic!("a channel") };
+        let clients = Clients::new(&env);
+        let mut post = Post::new(&config.receivers[0], settings, Voice::default(), Arc::new(env), clients);
+        post.budget = Duration::from_millis(200);
+        let items = (0..10).map(|n| {
+            let mut item = expiring();
+            item.incident = crate::domain::IncidentId::of("test", "x", &n.to_string());
+            item
+        });
+        let message = notification(items.collect());
+        let mut start = attempt();
+        for round in 1.. {
+            match post.deliver(&message, &start).await {
+                Outcome::Delivered { .. } => {
+                    assert!(round > 1, "ten take longer than one attempt");
+                    break;
+                }
+                Outcome::Transient { reason, progress, .. } => {
+                    assert_eq!(reason, FailureReason::Timeout);
+                    assert!(progress.0.len() >= start.progress.0.len() && round < 50);
+                    start.progress = progress;
+                }
+                outcome @ Outcome::Permanent { .. } => panic!("{outcome:?}"),
+            }
+        }
+        assert!(server.received_requests().await.unwrap().len() >= 10);
     }
 }

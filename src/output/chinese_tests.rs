@@ -7,7 +7,7 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 15] = [
+const SPEAKERS: [&str; 18] = [
     "doctor",
     "engine/assess",
     "engine/assess.rs",
@@ -19,16 +19,20 @@ const SPEAKERS: [&str; 15] = [
     "formats",
     "gateway",
     "monitor/known.rs",
+    "monitor/observe.rs",
     "monitor/probing.rs",
     "monitor/variables.rs",
+    "notify/render.rs",
+    "notify/trial.rs",
     "providers",
     "sources",
 ];
 
 /// Words that no person gets to read in a message: names in other people's data, and what is only compared or shown to programmers.
-const NOT_SAID: [&str; 9] = [
+const NOT_SAID: [&str; 11] = [
     // What providers and keyrings write, read by us.
     "providers/classify.rs",
+    "providers/status_page/formats.rs",
     // Other people's labels, in the original's words (`models status`).
     "formats/installation.rs",
     // Problems of rows in `monitor.toml` and in the catalog: shown by `check-config`.
@@ -38,6 +42,7 @@ const NOT_SAID: [&str; 9] = [
     "doctor/filter.rs",
     "sources/testing.rs",
     "engine/incidents/histories.rs",
+    "engine/incidents/reference.rs",
     "engine/incidents/world.rs",
     "sources/llm.rs",
 ];
@@ -108,21 +113,25 @@ fn words_of(literal: &str) -> Vec<String> {
 }
 
 /// Names of other people's things, and what only other programs say or programmers read.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 12] = [
+    "AWS4-HMAC-SHA256",
     "Claude Code-credentials",
+    "Code - Insiders",
+    "Code - OSS",
     "Codex Auth",
+    "Kilo Code",
     "Library/Application Support",
+    "Roo Code",
     "a probe died",
     "no such table",
     "number out of range",
-    "q login",
     "recursion limit",
 ];
 
 fn is_said(line: &str, literal: &str) -> bool {
     let programmers = ["expect(", "reason =", "about:", "assert", "unreachable!", "panic!"];
     let query = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA "].iter().any(|verb| literal.starts_with(verb));
-    let named = NAMES.iter().any(|name| literal.contains(name)) || literal.contains("%Y");
+    let named = NAMES.iter().any(|name| literal.contains(name)) || literal.contains("%M");
     !query && !named && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
 }
 

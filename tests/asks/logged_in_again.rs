@@ -25,7 +25,7 @@ async fn ask_46_the_alarm_carries_the_way_back_to_whoever_can_take_it() {
     let [message] = &sent[..] else { panic!("{sent:#?}") };
     assert_eq!(message.receiver, "owner");
     let letter =
-        opensoul::notify::render(message, opensoul::domain::Lang::English, opensoul::domain::Zone::UTC, home.now())
+        opensoul::notify::render(message, opensoul::domain::Lang::default(), opensoul::domain::Zone::UTC, home.now())
             .text;
     assert!(letter.lines().any(|line| line.trim() == "opensoul models auth login --provider openai-codex"), "{letter}");
 }

@@ -54,7 +54,8 @@ def test_who_was_not_told_of_the_problem_is_not_told_of_its_end(machine, mail_se
     mail = mail_server("starttls")
     put(machine, 300 * c.DAY)
     machine.configure(
-        email_receiver(mail), webhook_receiver(hook), '[[routes]]\nseverity = ["info"]\nreceivers = ["mail"]\ncontinue = true\n',
+        email_receiver(mail), webhook_receiver(hook),
+        '[[routes]]\nseverity = ["info"]\nproviders = ["openai"]\nreceivers = ["mail"]\ncontinue = true\n',
         '[[routes]]\nseverity = ["critical"]\nreceivers = ["hook"]\n',
     )
     machine.once()

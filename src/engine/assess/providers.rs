@@ -23,15 +23,22 @@ pub(super) fn summaries(credentials: &[Assessed], demand: &Demand, now: Time) ->
 fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> ProviderSummary {
     let asked_for = demand.models_configured && demanded(demand, provider);
     let works = |assessed: &Assessed| offered(&assessed.credential, assessed.judgement.state, now);
+    // What is parked is nobody's until somebody puts it back.
+    let counts = |a: &Assessed| {
+        works(a) && !(a.credential.owner == Owner::Secondhand && a.credential.declared_in_use == Some(false))
+    };
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
     let usable: HashSet<&CredentialId> = all
         .iter()
-        .filter(|assessed| works(assessed))
+        .filter(|assessed| counts(assessed))
         .map(|assessed| assessed.copy_of.as_ref().unwrap_or(&assessed.credential.id))
         .collect();
     // Where the gateway asks, a tool's own login does not answer.
-    let candidates: Vec<&Assessed> =
-        all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
+    let candidates: Vec<&Assessed> = all
+        .iter()
+        .copied()
+        .filter(|a| !asked_for || !matches!(a.credential.owner, Owner::Tool | Owner::Secondhand))
+        .collect();
     let in_use = asked_for || all.iter().any(|assessed| assessed.judgement.in_use);
     let met = candidates.iter().filter(|a| a.judgement.in_use || !in_use).map(|a| match a.judgement.state {
         State::RefreshOverdue => State::RefreshOverdue,
@@ -44,7 +51,7 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         in_use,
         usable: usable.len(),
         total: originals().count(),
-        effective: effective(&candidates, works),
+        effective: effective(&candidates, counts),
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) enum Remind {
     Broken,
 }
 
-const EXPIRING: &str = "CredentialExpiring";
+pub(super) const EXPIRING: &str = "CredentialExpiring";
 pub(super) const OVERDUE: &str = "CredentialRefreshOverdue";
 pub(super) const REJECTED: &str = "CredentialRejected";
 pub(super) const LIMITED: &str = "CredentialLimited";
@@ -57,6 +57,11 @@ pub(super) const GATEWAY: &str = "GatewayDown";
 const SOURCE: &str = "SourceUnreadable";
 const CLOCK: &str = "ClockWrong";
 pub(super) const FINDING: &str = "DoctorFinding";
+pub(super) const PROVIDER: &str = "ProviderTrouble";
+/// The finding that says that this machine has no connection.
+pub(super) const NETWORK: &str = "network.unreachable";
+/// The finding that says that a provider has trouble of its own; its key is the provider's id.
+const TROUBLE: &str = "provider.trouble";
 
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
@@ -66,7 +71,7 @@ pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTree
     let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
-    for condition in all.chain(clock(snapshot)).chain(findings(snapshot)) {
+    for condition in all.chain(clock(snapshot)).chain(trouble(snapshot)).chain(findings(snapshot)) {
         let id = IncidentId::of(condition.name, condition.subject.as_str(), &snapshot.host);
         // Two findings of one check at one place are one problem, as bad as the worse.
         let entry = found.entry(id).or_insert_with(|| condition.clone());
@@ -296,6 +301,22 @@ fn clock(snapshot: &Snapshot) -> Option<Condition> {
         fix: Some("set the clock (for example: timedatectl set-ntp true)".to_owned()),
         remind: Remind::Broken,
         ..plain(CLOCK, Subject::Check("clock".to_owned()))
+    })
+}
+
+/// Providers that have trouble of their own: nobody here can do anything about it, so it is told only to those who ask for
+/// info, and explains what else is seen of them.
+fn trouble(snapshot: &Snapshot) -> impl Iterator<Item = Condition> + '_ {
+    snapshot.findings.iter().filter(|finding| finding.id == TROUBLE).filter_map(|finding| {
+        let provider = finding.place.key.clone()?;
+        Some(Condition {
+            severity: Severity::Info,
+            title: format!("{provider} has trouble"),
+            summary: finding.message.clone(),
+            fix: Some(finding.fix.clone()),
+            provider: Some(provider.clone()),
+            ..plain(PROVIDER, Subject::Check(format!("provider.{provider}")))
+        })
     })
 }
 

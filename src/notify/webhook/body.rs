@@ -121,6 +121,9 @@ fn alert<'a>(
         );
     }
     add("expires", item.expires.map(stamp).unwrap_or_default());
+    if item.status == ItemStatus::Notice {
+        add("notice", "nothing is wrong: this is worth knowing".to_owned());
+    }
     if item.status == ItemStatus::WasDown {
         add("was", "it was wrong and is over; no message about it got out in between".to_owned());
     }
@@ -128,7 +131,7 @@ fn alert<'a>(
         "delayed",
         render::delay(notification, now).map(|span| format!("delayed by {}", render::words(span))).unwrap_or_default(),
     );
-    add("notice", cut(notice.unwrap_or_default(), 500));
+    add("template_problem", cut(notice.unwrap_or_default(), 500));
     Alert {
         status: if item.status == ItemStatus::Firing { "firing" } else { "resolved" },
         labels,
@@ -137,7 +140,9 @@ fn alert<'a>(
         ends_at: match item.status {
             ItemStatus::Firing => OPEN.to_owned(),
             // Over without a known end: it is over now at the latest.
-            ItemStatus::Resolved | ItemStatus::WasDown => stamp(item.ended.unwrap_or(notification.created_at)),
+            ItemStatus::Resolved | ItemStatus::WasDown | ItemStatus::Notice => {
+                stamp(item.ended.unwrap_or(notification.created_at))
+            }
         },
         generator_url: &links.page,
         fingerprint: item.incident.as_str(),

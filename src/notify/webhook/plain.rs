@@ -79,6 +79,7 @@ fn document<'a>(
                 ItemStatus::Firing => "firing",
                 ItemStatus::Resolved => "resolved",
                 ItemStatus::WasDown => "was-down",
+                ItemStatus::Notice => "notice",
             },
             severity: item.severity.word(),
             subject: cut(&item.subject, 300),

@@ -1,8 +1,8 @@
 //! AWS: keys in `~/.aws/credentials` ([`keys`]), single sign-on ([`sso`]), and what the command line derives from either
 //! ([`cache`]). One owner, one configuration: `~/.aws/config` tells which profile a command must name.
 //!
-//! `credential_process` and the command line itself are never run, and no key is sent anywhere: requests to AWS are signed,
-//! and a key that signs is no bearer token.
+//! `credential_process` and the command line itself are never run, and no key is sent anywhere: it signs the question whose it
+//! is ([`signing`]).
 
 mod cache;
 mod keys;
@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use super::cloud::AWS;
 use super::{Harvest, Scene, Source};
+use crate::domain::Secret;
 use crate::files;
 use crate::formats::ini;
 
@@ -104,6 +105,24 @@ impl Config {
     fn profile_with(&self, field: &str, value: &str) -> Option<&str> {
         self.named("profile").find(|(_, section)| self.field(section, field) == Some(value)).map(|(name, _)| name)
     }
+}
+
+/// What signs a question, as `ID:SECRET` or `ID:SECRET:SESSION`. Only where every region that this machine names is one of
+/// AWS's general part: China and the government have identities of their own, and there a key is not known anywhere else.
+fn signing(id: &str, secret: &Secret, session: Option<&Secret>, scene: &Scene<'_>) -> Option<Secret> {
+    let config = Config::read(scene);
+    let own = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter_map(|name| scene.env.get(name));
+    let regions: Vec<&str> =
+        own.chain(config.named("profile").filter_map(|(_, section)| config.field(section, "region"))).collect();
+    let general = |region: &&str| {
+        let apart = ["cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-"];
+        !apart.iter().any(|prefix| region.trim().starts_with(prefix))
+    };
+    let known = !regions.is_empty() && regions.iter().all(general);
+    let parts = [Some(id), Some(secret.expose().trim()), session.map(|token| token.expose().trim())];
+    let parts: Vec<&str> = parts.into_iter().flatten().collect();
+    let plain = parts.iter().all(|part| !part.is_empty() && !part.contains(':'));
+    (known && plain).then(|| Secret::new(parts.join(":")))
 }
 
 /// ` --profile NAME`, or nothing for the default one.

@@ -262,3 +262,31 @@ fn a_machine_without_aws_costs_nothing_and_says_nothing() {
         assert!(credentials.is_empty() && harvest.findings.is_empty());
     }
 }
+
+#[test]
+fn a_key_signs_only_where_its_region_is_one_of_the_general_part() {
+    let keys = "[static]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = s3cret/x\n\
+                [temporary]\naws_access_key_id = ASIAEXAMPLE\naws_secret_access_key = other\naws_session_token = tok==\n";
+    let handed = |config: &str, region: Option<&str>| {
+        let mut home = Home::new();
+        home.write(".aws/credentials", keys);
+        home.write(".aws/config", config);
+        if let Some(region) = region {
+            home.env.set("AWS_REGION", region);
+        }
+        let harvest = home.read(&Aws);
+        let text = |found: &crate::sources::Found| found.secret.as_ref().map(|secret| secret.expose().to_owned());
+        harvest.found.iter().map(text).collect::<Vec<_>>()
+    };
+    let both = [Some("AKIAEXAMPLE:s3cret/x".to_owned()), Some("ASIAEXAMPLE:other:tok==".to_owned())];
+    assert_eq!(handed("[profile static]\nregion = eu-west-1\n", None), both);
+    assert_eq!(handed("", Some("us-west-2")), both);
+    for (config, region) in [
+        ("", None),
+        ("[profile static]\nregion = cn-north-1\n", None),
+        ("[default]\nregion = us-east-1\n[profile b]\nregion = us-gov-west-1\n", None),
+        ("[default]\nregion = us-east-1\n", Some("cn-northwest-1")),
+    ] {
+        assert_eq!(handed(config, region), [None, None], "{config} {region:?}");
+    }
+}
