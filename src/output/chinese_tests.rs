@@ -138,7 +138,7 @@ fn is_said(line: &str, literal: &str) -> bool {
 /// Whether there is a row for it, whatever will be in its holes.
 fn has_row(literal: &str) -> bool {
     let text = literal.replace("{{", "\u{1}").replace("}}", "\u{2}");
-    ["7", "a string", "2026-01-01", "is locked", "it was used 2026-01-01 00:00 UTC"].iter().any(|filler| {
+    ["7", "a string", "2026-01-01", "is locked", "it was used 2026-01-01 00:00 UTC", "accepted"].iter().any(|filler| {
         let mut filled = String::new();
         let mut rest = text.as_str();
         while let Some((before, hole)) = rest.split_once('{') {
