@@ -119,7 +119,7 @@ fn observe_with(
     // Before generations are compared: those of earlier cycles knew of it too.
     findings.extend(beyond.correct(&mut credentials));
     for credential in &mut credentials {
-        begun(credential, look.remembered);
+        begun(credential, look.remembered, look.key, look.now);
         renewed(credential, look.remembered, look.key);
     }
     let allowances = allowances(&credentials, look.remembered);
@@ -282,14 +282,26 @@ fn troubled(snapshot: &Snapshot, known: &Remembered) -> Vec<Finding> {
     findings
 }
 
-/// A login whose beginning was witnessed has a known lifetime from then on.
-fn begun(credential: &mut Credential, known: &Remembered) {
+/// How long before a beginning somebody must have looked, for it to be witnessed (as in `store::remembered`).
+const WITNESSED: Span = Span::days(1);
+
+/// A login whose beginning was witnessed has a known lifetime: from earlier cycles, or because this look is the first that sees
+/// it. Were it known only from the next cycle on, the first would judge it by other bands, and announce what the next takes back.
+fn begun(credential: &mut Credential, known: &Remembered, key: &FingerprintKey, now: Time) {
     if credential.clocks.issued.is_some() {
         return;
     }
     let Some(previous) = known.generations.get(&credential.id) else { return };
-    if *previous == generation::generation(credential, Some(previous)) {
+    let generation = generation::generation(credential, Some(previous));
+    if *previous == generation {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
+        return;
+    }
+    // Under another key every secret looks new.
+    let comparable = known.key == Some(key.id());
+    let watched = known.last_time.is_some_and(|last| last < now && now - last <= WITNESSED);
+    if comparable && watched && generation::unmarked(previous) != generation {
+        credential.clocks.issued = Some(now);
     }
 }
 

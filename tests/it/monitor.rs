@@ -176,6 +176,36 @@ async fn a_login_walks_through_its_tiers_expires_and_is_renewed() {
     assert!(last[0].starts_with("Resolved critical CredentialExpiring"), "{last:?}");
 }
 
+/// A token that a person pastes in place of another: the first cycle that sees it judges it as the next ones do.
+#[tokio::test]
+async fn a_replaced_token_is_judged_the_same_from_the_first_cycle_on() {
+    let bench = Bench::new();
+    let token = |name: &str, lasts: Duration| {
+        let ends = (bench.clock.now() + lasts).timestamp_millis();
+        let text = format!(
+            r#"{{"version":1,"profiles":{{"anthropic:work":{{"type":"token","provider":"anthropic","token":"sk-ant-oat01-{name:0>40}","expires":{ends}}}}}}}"#
+        );
+        write(&bench.home.path().join(".opensoul/agents/main/agent/auth-profiles.json"), &text);
+    };
+    let judged = |committed: Committed| {
+        let one = &committed.snapshot.credentials[0];
+        (one.judgement.state, one.judgement.severity, one.judgement.tier)
+    };
+    token("old", Duration::from_secs(300 * 86_400));
+    bench.cycle().await;
+    bench.clock.advance(Duration::from_secs(300));
+    token("new", Duration::from_secs(1_800));
+    let first = judged(bench.cycle().await);
+    bench.clock.advance(Duration::from_secs(60));
+    let second = judged(bench.cycle().await);
+    assert_eq!(first, second);
+    assert_eq!(bench.said(), [""; 0], "nothing is announced and taken back");
+    // A third of its half hour is left: now it is said, once.
+    bench.clock.advance(Duration::from_secs(1_200));
+    bench.cycle().await;
+    assert_eq!(bench.said().len(), 1);
+}
+
 #[tokio::test]
 async fn all_steps_are_one_thread() {
     let bench = Bench::new();
