@@ -18,8 +18,9 @@ pytestmark = pytest.mark.skipif(not program(), reason="Alertmanager is not insta
 
 
 def put(machine, **ends_in):
-    """The profiles `anthropic:NAME` and when each ends; the same secret for the same end on every machine."""
-    profiles = {f"anthropic:{name}": c.token(end, secret=f"sk-ant-oat01-{name}-{end}") for name, end in ends_in.items()}
+    """The profiles `anthropic:NAME` and when each ends; one token that is old and one that is new, the same on every machine."""
+    secret = lambda name, end: f"sk-ant-oat01-{name}-{'new' if end > 100 * c.DAY else 'old'}"  # noqa: E731
+    profiles = {f"anthropic:{name}": c.token(end, secret=secret(name, end)) for name, end in ends_in.items()}
     machine.write(STORE, {"version": 1, "profiles": profiles})
 
 
