@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap};
 use reqwest::{Method, StatusCode, Url};
 
 use crate::config::{MaybeSecret, resolve_maybe};
 use crate::domain::{Environment, FailureReason, Secret, Time};
-use crate::net::{Clients, address, failure, redact};
+use crate::net::{self, Clients, address, failure, redact};
 
 /// For one request.
 pub(super) const LIMIT: Duration = Duration::from_secs(10);
@@ -87,11 +87,8 @@ impl Target {
     }
 
     fn header(&mut self, name: &str, secret: Secret) -> Result<(), Failure> {
-        let wrong =
-            || Failure::new(FailureReason::Config, format!("the header {name} cannot be sent: printable ASCII only"));
-        let mut value = HeaderValue::from_str(secret.expose()).map_err(|_| wrong())?;
-        value.set_sensitive(true);
-        self.headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?, value);
+        let wrong = |text: String| Failure::new(FailureReason::Config, text);
+        net::http::set_header(&mut self.headers, name, secret.expose()).map_err(wrong)?;
         self.secrets.push(secret);
         Ok(())
     }
@@ -114,7 +111,7 @@ impl Target {
         let response = request.send().await.map_err(failed)?;
         let (status, headers) = (response.status(), response.headers().clone());
         // Without its words a success is not believed.
-        let text = match crate::net::body(response, ANSWER).await {
+        let text = match net::body(response, ANSWER).await {
             Ok(text) => text,
             Err(error) if status.is_success() => return Err(failed(error)),
             Err(_) => String::new(),
@@ -134,12 +131,7 @@ impl Target {
             _ => FailureReason::Refused,
         };
         let said = if answer.is_html() { "an HTML page" } else { answer.text.trim() };
-        let to = match answer.headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
-            Some(to) if answer.status.is_redirection() => {
-                format!("redirects to {}, which is not followed; ", redact::url(to))
-            }
-            _ => String::new(),
-        };
+        let to = net::http::redirection(answer.status, &answer.headers);
         Failure::new(reason, self.words(&format!("{} {to}{said}", answer.status.as_u16())))
     }
 
@@ -156,8 +148,7 @@ impl Target {
 
 impl Answer {
     pub fn is_html(&self) -> bool {
-        let start: String = self.text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
-        start.starts_with("<!doctype html") || start.starts_with("<html")
+        net::http::is_html(&self.text)
     }
 
     /// What the other side's clock shows.

@@ -80,6 +80,36 @@ pub(super) fn joined(text: &str) -> String {
     out
 }
 
+/// The markup of a chat without a way to escape.
+pub(super) struct Unescaped {
+    /// Around what stands out.
+    pub strong: &'static str,
+    /// Around a command; empty where there is no such thing.
+    pub code: &'static str,
+    /// What ends a line.
+    pub line_end: &'static str,
+}
+
+impl Markup for Unescaped {
+    fn plain(&self, text: &str) -> String {
+        joined(text)
+    }
+
+    fn strong(&self, text: &str) -> String {
+        format!("{0}{1}{0}", self.strong, joined(text))
+    }
+
+    /// To be copied: nothing invisible in it, but no end of the markup and no call either.
+    fn code(&self, text: &str) -> String {
+        let text = if self.code.is_empty() { text.replace('@', "＠") } else { text.replace('`', "'") };
+        format!("{0}{text}{0}", self.code)
+    }
+
+    fn line_end(&self) -> &'static str {
+        self.line_end
+    }
+}
+
 /// No markup at all.
 pub(super) struct Plain;
 

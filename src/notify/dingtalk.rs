@@ -12,7 +12,7 @@ use reqwest::Url;
 use ring::hmac;
 use serde_json::json;
 
-use super::compose::{Limit, Markup, compose, joined};
+use super::compose::{Limit, Unescaped, compose, joined};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::pace::Pace;
 use super::vendor::{Letter, Part, Vendor};
@@ -21,26 +21,7 @@ use crate::domain::FailureReason;
 /// A body may have 20,000 bytes.
 const TEXT: Limit = Limit::Bytes(12_000);
 
-struct Markdown;
-
-impl Markup for Markdown {
-    fn plain(&self, text: &str) -> String {
-        joined(text)
-    }
-
-    fn strong(&self, text: &str) -> String {
-        format!("**{}**", joined(text))
-    }
-
-    /// To be copied: nothing invisible in it, but no call either.
-    fn code(&self, text: &str) -> String {
-        text.replace('@', "＠")
-    }
-
-    fn line_end(&self) -> &'static str {
-        "  \n"
-    }
-}
+const MARKDOWN: Unescaped = Unescaped { strong: "**", code: "", line_end: "  \n" };
 
 pub(super) struct DingTalk;
 
@@ -51,7 +32,7 @@ impl Vendor for DingTalk {
         let keyword = letter.settings.text("keyword").map(|word| format!("{word} ")).unwrap_or_default();
         let mobiles = letter.settings.texts("at");
         let mut text = format!("#### {keyword}{}  \n", joined(&message.subject));
-        text.push_str(&compose(message, &Markdown, TEXT));
+        text.push_str(&compose(message, &MARKDOWN, TEXT));
         for action in &message.actions {
             text.push_str(&format!("  \n[{}]({})", action.label, action.url));
         }

@@ -1,15 +1,16 @@
 //! `type = "exec"`: a program of yours gets the alert as JSON on its standard input, in the form of `type = "webhook"`. Exit code 0 is
 //! delivered, 75 is "try again later"; any other is believed when it is repeated.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::program::{self, Ended};
+use super::refusals::Refusals;
 use super::{Links, Receiver, transient, webhook};
 use crate::config::channels::Settings;
-use crate::domain::{Attempt, Environment, FailureReason, Notification, NotificationId, Outcome};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome};
 
 /// `EX_TEMPFAIL` of sysexits.h.
 const LATER: i32 = 75;
@@ -20,7 +21,7 @@ pub(super) struct Exec {
     links: Links,
     limit: Duration,
     env: Arc<Environment>,
-    refused: Mutex<Option<NotificationId>>,
+    refusals: Refusals,
 }
 
 impl Exec {
@@ -28,7 +29,7 @@ impl Exec {
     pub fn new(name: String, settings: &Settings, links: Links, env: Arc<Environment>) -> Self {
         let limit = settings.number("timeout").and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(20);
         let argv = settings.texts("argv").to_vec();
-        Self { name, argv, links, limit: Duration::from_secs(limit), env, refused: Mutex::default() }
+        Self { name, argv, links, limit: Duration::from_secs(limit), env, refusals: Refusals::default() }
     }
 }
 
@@ -49,8 +50,7 @@ impl Receiver for Exec {
             Ok(Ended { code: None, said }) => again(FailureReason::ServerError, format!("ended by a signal {said}")),
             Ok(Ended { code: Some(code), said }) => {
                 let detail = format!("exit {code} {said}");
-                let mut last = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-                if last.replace(notification.id.clone()).as_ref() == Some(&notification.id) {
+                if self.refusals.again(&notification.id) {
                     return Outcome::Permanent { reason: FailureReason::Refused, detail };
                 }
                 again(FailureReason::Refused, detail)

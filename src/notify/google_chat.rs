@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::compose::{Limit, Markup, compose, joined};
+use super::compose::{Limit, Unescaped, compose};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::pace::Pace;
 use super::vendor::{Letter, Part, Vendor};
@@ -14,21 +14,7 @@ use crate::domain::FailureReason;
 const TEXT: Limit = Limit::Bytes(4096);
 
 /// <https://developers.google.com/workspace/chat/format-messages>; there is no way to escape.
-struct Chat;
-
-impl Markup for Chat {
-    fn plain(&self, text: &str) -> String {
-        joined(text)
-    }
-
-    fn strong(&self, text: &str) -> String {
-        format!("*{}*", joined(text))
-    }
-
-    fn code(&self, text: &str) -> String {
-        format!("`{}`", text.replace('`', "'"))
-    }
-}
+const CHAT: Unescaped = Unescaped { strong: "*", code: "`", line_end: "\n" };
 
 pub(super) struct GoogleChat;
 
@@ -37,7 +23,7 @@ impl Vendor for GoogleChat {
         let url = letter.value("url");
         let joint = if url.contains('?') { '&' } else { '?' };
         let url = format!("{url}{joint}messageReplyOption=REPLY_MESSAGE_FALLBACK_TO_NEW_THREAD");
-        let mut text = compose(letter.rendered, &Chat, TEXT);
+        let mut text = compose(letter.rendered, &CHAT, TEXT);
         for action in &letter.rendered.actions {
             let link = format!("\n<{}|{}>", action.url, action.label);
             if TEXT.holds(&format!("{text}{link}")) {

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Response, Url};
 use serde_json::Value;
 
 use crate::domain::{FailureReason, Secret, Time};
-use crate::net::{Clients, address, failure, redact};
+use crate::net::{self, Clients, address, failure, redact};
 
 /// What is read of an answer.
 const ANSWER: usize = 16 * 1024;
@@ -135,10 +135,7 @@ fn form(pairs: &[(&str, String)]) -> String {
 fn headers(call: &Call) -> Result<HeaderMap, (FailureReason, String)> {
     let mut headers = HeaderMap::new();
     for (name, value) in &call.headers {
-        let wrong = |_| (FailureReason::Config, format!("the header {name} cannot be sent: printable ASCII only"));
-        let mut value = HeaderValue::from_str(value).map_err(|error| wrong(error.to_string()))?;
-        value.set_sensitive(true);
-        headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|error| wrong(error.to_string()))?, value);
+        net::http::set_header(&mut headers, name, value).map_err(|text| (FailureReason::Config, text))?;
     }
     Ok(headers)
 }
@@ -152,17 +149,14 @@ async fn answer(
     let status = response.status();
     let headers = response.headers().clone();
     // An answer whose end is lost has been given all the same; but without its words a success is not believed.
-    let text = match crate::net::body(response, ANSWER).await {
+    let text = match net::body(response, ANSWER).await {
         Ok(text) => text,
         Err(error) if status.is_success() => return Err(failure::of(error)),
         Err(_) => String::new(),
     };
-    let html = is_html(&text) || (!status.is_success() && header(&headers, &CONTENT_TYPE).contains("text/html"));
-    let to = if status.is_redirection() {
-        format!("redirects to {}, which is not followed; ", redact::url(header(&headers, &LOCATION)))
-    } else {
-        String::new()
-    };
+    let html =
+        net::http::is_html(&text) || (!status.is_success() && header(&headers, &CONTENT_TYPE).contains("text/html"));
+    let to = net::http::redirection(status, &headers);
     let parts = redact::hidden_parts(url);
     let hidden: Vec<&str> =
         hidden.iter().map(|secret| secret.expose()).chain(parts.iter().map(String::as_str)).collect();
@@ -174,11 +168,6 @@ async fn answer(
         retry_after: retry_after(&headers, now),
         text,
     })
-}
-
-fn is_html(text: &str) -> bool {
-    let start: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
-    start.starts_with("<!doctype html") || start.starts_with("<html")
 }
 
 fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {

@@ -25,6 +25,7 @@ mod pagerduty;
 mod program;
 mod pushdeer;
 mod pushover;
+mod refusals;
 pub mod render;
 mod rocket_chat;
 mod serverchan;

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 
 use super::http::{self, Call, Judgement};
 use super::pace::{Bucket, Pace};
+use super::refusals::Refusals;
 use super::render::Rendered;
 use super::{
     Receiver, Voice, bark, dingtalk, discord, feishu, google_chat, gotify, matrix, mattermost, ntfy, opsgenie,
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::config::channels::Settings;
 use crate::config::{self, MaybeSecret};
-use crate::domain::{Attempt, Environment, FailureReason, Notification, NotificationId, Outcome, Secret};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Secret};
 use crate::net::Clients;
 
 /// What a channel knows of its vendor. PURE.
@@ -127,8 +128,7 @@ pub(super) struct Post {
     env: Arc<Environment>,
     clients: Arc<Clients>,
     bucket: Mutex<Bucket>,
-    /// The message that was last refused in unknown words.
-    refused: Mutex<Option<NotificationId>>,
+    refusals: Refusals,
     /// For one request.
     pub(super) total: Duration,
     /// For all requests of an attempt; what is not through by then follows with the next.
@@ -156,7 +156,7 @@ impl Post {
             env,
             clients,
             bucket: Mutex::default(),
-            refused: Mutex::default(),
+            refusals: Refusals::default(),
             total: http::TOTAL,
             budget: BUDGET,
         }
@@ -231,7 +231,7 @@ impl Post {
                 Judgement::Delivered { keep } => Ok((said, keep)),
                 Judgement::Permanent(reason) => Err(Refusal::Permanent(reason, said)),
                 Judgement::Transient(reason, wait) => Err(Refusal::Transient(reason, said, wait)),
-                Judgement::Refused(reason) if self.refused_again(&letter.notification.id) => {
+                Judgement::Refused(reason) if self.refusals.again(&letter.notification.id) => {
                     Err(Refusal::Permanent(reason, said))
                 }
                 Judgement::Refused(reason) => Err(Refusal::Transient(reason, said, None)),
@@ -243,11 +243,6 @@ impl Post {
             };
         }
         unreachable!("the last round always returns")
-    }
-
-    fn refused_again(&self, id: &NotificationId) -> bool {
-        let mut last = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        last.replace(id.clone()).as_ref() == Some(id)
     }
 }
 

@@ -5,18 +5,17 @@ mod body;
 mod plain;
 mod signature;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Method;
 
 use super::http::{self, Answer, Body, Call, Judgement};
+use super::refusals::Refusals;
 use super::{Links, Receiver, Voice, transient};
 use crate::config::{self, resolve, resolve_maybe};
-use crate::domain::{
-    Attempt, Environment, FailureReason, Notification, NotificationId, Outcome, Progress, Secret, Time,
-};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Secret, Time};
 use crate::net::Clients;
 
 /// A notification as JSON, in the form of Alertmanager; for other channels of programs too.
@@ -34,8 +33,7 @@ pub struct Webhook {
     clients: Arc<Clients>,
     /// For the whole request.
     pub(super) total: Duration,
-    /// The message that was last refused with a 4xx: such a refusal is believed when it is repeated.
-    refused: Mutex<Option<NotificationId>>,
+    refusals: Refusals,
 }
 
 /// Everything secret that one request needs.
@@ -63,7 +61,7 @@ impl Webhook {
         env: Arc<Environment>,
         clients: Arc<Clients>,
     ) -> Self {
-        Self { name, config, voice, links, env, clients, total: http::TOTAL, refused: Mutex::default() }
+        Self { name, config, voice, links, env, clients, total: http::TOTAL, refusals: Refusals::default() }
     }
 
     fn secrets(&self) -> Result<Secrets, String> {
@@ -132,18 +130,15 @@ impl Webhook {
         let detail = answer.said;
         match judgement {
             Judgement::Permanent(reason) => Outcome::Permanent { reason, detail },
-            Judgement::Refused(reason) if self.refused_again(&notification.id) => Outcome::Permanent { reason, detail },
+            Judgement::Refused(reason) if self.refusals.again(&notification.id) => {
+                Outcome::Permanent { reason, detail }
+            }
             Judgement::Transient(reason, retry_after) => {
                 Outcome::Transient { reason, detail, retry_after, progress: progress.clone() }
             }
             Judgement::Refused(reason) => transient(reason, detail, progress),
             Judgement::Delivered { .. } | Judgement::Instead(_) => transient(FailureReason::Parse, detail, progress),
         }
-    }
-
-    fn refused_again(&self, id: &NotificationId) -> bool {
-        let mut last = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        last.replace(id.clone()).as_ref() == Some(id)
     }
 }
 

@@ -7,6 +7,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::config::{MaybeSecret, SecretRef};
+use crate::domain::NotificationId;
 use crate::notify::samples::{attempt, expiring, notification, now};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

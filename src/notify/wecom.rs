@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::compose::{Limit, Markup, Plain, compose, joined};
+use super::compose::{Limit, Plain, Unescaped, compose, joined};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::pace::Pace;
 use super::render::Mood;
@@ -15,21 +15,7 @@ use crate::domain::FailureReason;
 const MARKDOWN: usize = 4096;
 const TEXT: usize = 2048;
 
-struct Markdown;
-
-impl Markup for Markdown {
-    fn plain(&self, text: &str) -> String {
-        joined(text)
-    }
-
-    fn strong(&self, text: &str) -> String {
-        format!("**{}**", joined(text))
-    }
-
-    fn code(&self, text: &str) -> String {
-        format!("`{}`", text.replace('`', "'"))
-    }
-}
+const STYLE: Unescaped = Unescaped { strong: "**", code: "`", line_end: "\n" };
 
 pub(super) struct WeCom;
 
@@ -44,7 +30,7 @@ impl Vendor for WeCom {
             let links = message.actions.iter().map(|action| format!("\n[{}]({})", action.label, action.url));
             let links: String = links.collect();
             let left = Limit::Bytes(MARKDOWN.saturating_sub(head.len() + links.len()));
-            json!({ "msgtype": "markdown", "markdown": { "content": format!("{head}{}{links}", compose(message, &Markdown, left)) } })
+            json!({ "msgtype": "markdown", "markdown": { "content": format!("{head}{}{links}", compose(message, &STYLE, left)) } })
         } else {
             // Only a plain text can call people.
             let content = compose(message, &Plain, Limit::Bytes(TEXT));
