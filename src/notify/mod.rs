@@ -47,7 +47,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::channels::Settings;
-use crate::config::{Config, Listen, ReceiverKind};
+use crate::config::{Config, ReceiverKind};
 use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress};
 use crate::net::Clients;
 
@@ -72,10 +72,7 @@ pub trait Receiver: Send + Sync {
 #[must_use]
 pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<Arc<dyn Receiver>> {
     let env = Arc::new(env.clone());
-    let page = match &config.web.listen {
-        Listen::Tcp(address) if config.web.enabled => format!("http://{address}/"),
-        _ => String::new(),
-    };
+    let page = config.web.url().filter(|_| config.web.enabled).unwrap_or_default();
     let links = Links { page, runbook: config.runbook.clone() };
     let make = |receiver: &crate::config::Receiver| -> Arc<dyn Receiver> {
         let voice = Voice::new(receiver, config.status.zone, config.runbook.as_deref());

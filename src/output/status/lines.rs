@@ -50,7 +50,7 @@ pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent
 }
 
 /// Wherever the home directory begins a path in the text, `~`.
-pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
+pub fn shortened(text: &str, home: Option<&Path>) -> String {
     let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else {
         return text.to_owned();
     };
