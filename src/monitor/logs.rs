@@ -63,7 +63,12 @@ where
     N: for<'a> FormatFields<'a> + 'static,
     F: FormatEvent<S, N>,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> std::fmt::Result {
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
         writer.write_str(urgency(*event.metadata().level()))?;
         self.0.format_event(context, writer, event)
     }
@@ -89,7 +94,8 @@ mod tests {
 
     #[test]
     fn only_the_journal_is_told_how_urgent_a_line_is() {
-        let stream = |value: &str| [("JOURNAL_STREAM".to_owned(), value.to_owned())].into_iter().collect::<Environment>();
+        let stream =
+            |value: &str| [("JOURNAL_STREAM".to_owned(), value.to_owned())].into_iter().collect::<Environment>();
         let stat = rustix::fs::fstat(std::io::stderr()).unwrap();
         let ours = format!("{}:{}", stat.st_dev, stat.st_ino);
         assert_eq!(last_words(&stream(&ours), "a\nb"), "<3>a\n<3>b");
