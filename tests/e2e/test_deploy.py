@@ -1,5 +1,6 @@
 """deploy/ and .github/: what can be parsed, checked against a schema or run here is; deploy/README.md says what is not."""
 
+import base64
 import hashlib
 import json
 import os
@@ -7,13 +8,18 @@ import pathlib
 import plistlib
 import re
 import shutil
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 
 import pytest
 
 import credentials as c
 from cache import CACHE, cached
 from machine import STORE
+from prometheus import free_port
+from waiting import until
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = TREE / "deploy"
@@ -225,6 +231,57 @@ def test_the_name_of_a_gateways_program_is_left_alone(machine, releases):
 
 
 # Containers
+
+
+NGINX = shutil.which("nginx") or cached("nginx/usr/sbin/nginx")
+
+
+@pytest.mark.skipif(not NGINX, reason="no nginx in the cache (tests/install-needs)")
+def test_the_door_of_kubernetes_asks_for_a_password_and_lets_nobody_write(machine, authority, folder):
+    machine.configure()
+    machine.daemon()
+    port = free_port()
+    pair = authority.chain("localhost", "127.0.0.1").bytes()
+    for name in ("tls.crt", "tls.key"):  # each takes its own out of both
+        (folder / name).write_bytes(pair)
+    (folder / "htpasswd").write_text("prometheus:{PLAIN}open sesame\n")
+    text = (DEPLOY / "kubernetes/default.conf").read_text()
+    for old, new in (
+        ("listen 8443 ssl", f"listen 127.0.0.1:{port} ssl"), ("http://127.0.0.1:10177", f"http://127.0.0.1:{machine.port}"),
+        ("/etc/nginx/tls", folder), ("/etc/nginx/password", folder),
+    ):
+        assert old in text
+        text = text.replace(old, str(new))
+    (folder / "default.conf").write_text(text)
+    places = "".join(f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(
+        f"daemon off; user root; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{ {places} include {folder}/default.conf; }}\n"
+    )
+    nginx = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"])
+    context = ssl.create_default_context(cafile=authority.bundle)
+
+    def ask(path, password=None, method="GET", host="opensoul.opensoul.svc"):
+        headers = {"host": host}
+        if password:
+            headers["authorization"] = "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode()
+        asked = urllib.request.Request(f"https://localhost:{port}{path}", headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=10, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, ""
+
+    try:
+        until(lambda: ask("/-/healthy")[0] == 200, 10, lambda: (folder / "error.log").read_text())
+        status, text = ask("/metrics", "open sesame")
+        assert status == 200 and "opensoul_build_info" in text
+        assert [ask("/metrics")[0], ask("/metrics", "wrong")[0], ask("/")[0]] == [401] * 3
+        assert ask("/-/reload", "open sesame", "POST")[0] == 403
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
 
 
 @pytest.mark.skipif(not shutil.which("bwrap") or os.geteuid() != 0, reason="bubblewrap is not installed, or not root")

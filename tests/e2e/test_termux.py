@@ -241,6 +241,19 @@ def test_the_guide_runs_our_command_there_and_looks_again(phone):
 
 
 @needs_phone
+def test_without_a_host_the_guide_is_about_the_phone_itself(phone):
+    """With what the program really says, and a tool that logs in."""
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(access_in=-c.DAY, login_ends_in=-c.HOUR)))
+    phone.answer("new-login", json.dumps(c.claude_code(access="sk-ant-oat01-new", refresh="sk-ant-ort01-new")))
+    phone.stand_in("claude", f"cat {FILES}/answers/new-login >{HOME}/.claude/.credentials.json\n")
+    ended = phone.run("opensoul-phone", "fix", stdin="\n")
+    calls = phone.calls()
+    assert ["claude", "auth", "login"] in calls and not [call for call in calls if call[0] == "ssh"]
+    assert ended.code == 0 and "1) claude-code:default (anthropic): expired" in ended.out, ended
+    assert "claude-code:default: ok" in ended.out and phone.run("opensoul-phone", "fix").code == 0
+
+
+@needs_phone
 def test_the_guide_opens_the_page_of_a_key_and_hands_the_new_one_over(phone):
     watching(phone, "ann@box")
     phone.answer("json", status(CLAUDE, KEY))
