@@ -162,7 +162,7 @@ def test_a_job_is_a_cycle_that_tells_the_phone_itself_and_catches_up(phone):
 @needs_phone
 def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone):
     watching(phone, "ann@box.example.org:2222", "-oProxyCommand=evil", "two words")
-    phone.answer("nagios", "Welcome to box!\n\x1b]0;title\x07OPENSOUL\nOPENSOUL CRITICAL - \x1b[31m$(touch /x) `id` 'it' | 'a'=1\n")
+    phone.answer("nagios", "Welcome to box!\n\x1b]0;title\x07OPENSOUL\nOPENSOUL CRITICAL - \x1b[31m\x9b2J$(touch /x) `id` 'it' | 'a'=1\n")
     ended = phone.run("opensoul-phone", "status")
     calls = phone.calls()
     # What begins with - is no host; only the first word of a line counts, and `two` is a host like any.
@@ -171,7 +171,7 @@ def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone):
     assert option(ssh[0], "-p") == "2222" and "BatchMode=yes" in ssh[0]
     assert "not a host: -oProxyCommand=evil" in ended.err
     (toast,) = [call for call in calls if call[0] == "termux-toast"]
-    assert "CRITICAL - [31m$(touch /x) `id` 'it'" in toast[1] and "\x1b" not in toast[1] and "|" not in toast[1]
+    assert "CRITICAL - [31m2J$(touch /x) `id` 'it'" in toast[1] and not {"\x1b", "\x9b"} & set(toast[1]) and "|" not in toast[1]
     assert ended.code == 2 and not (phone.root / "x").exists()
     # The other side's shell gets one word of ours.
     assert re.fullmatch(r"sh -c '[^']*exec opensoul-monitor status --format nagios'", ssh[0][-1])
