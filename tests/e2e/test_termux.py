@@ -178,6 +178,33 @@ def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone):
 
 
 @needs_phone
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_what_is_said_to_a_machine_is_understood_by_its_shell(phone, machine, shell):
+    """As sshd gives it to the login shell there; the program is in a directory of the user's own."""
+    watching(phone, "box")
+    phone.answer("nagios", GOOD)
+    phone.answer("json", status(CLAUDE))
+    phone.run("opensoul-phone", "status")
+    phone.run("opensoul-phone", "fix", stdin="1\n")
+    line, ask, login, again = [call[-1] for call in phone.calls("ssh")]
+    assert ask == again
+    bin = machine.home / ".local/bin"
+    bin.mkdir(parents=True)
+    (bin / "opensoul-monitor").symlink_to(machine.program)
+    (bin / "claude").write_text("#!/bin/sh\necho \"claude: $*\"\n")
+    (bin / "claude").chmod(0o755)
+
+    def there(command):
+        ended = subprocess.run([shell, "-c", command], env=machine.env, cwd=machine.home, capture_output=True, text=True)
+        assert ended.returncode in (0, 3), ended.stderr
+        return ended.stdout
+
+    assert there(line).startswith("OPENSOUL ")
+    assert json.loads(there(ask))["schema"] == "opensoul.status/v1"
+    assert there(login) == "claude: auth login\n"
+
+
+@needs_phone
 def test_what_hangs_is_ended(phone):
     """The app Termux:API is missing, or was killed."""
     watching(phone, "box")
