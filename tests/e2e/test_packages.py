@@ -25,7 +25,9 @@ def version(disk):
 
 @needs_dpkg
 def test_a_deb_from_installation_to_purge(disk, program, folder):
-    old, new = (disk.copy(build(program, folder, "deb", "--version", v), f"/root/{v}.deb") and f"/root/{v}.deb" for v in ("1.2.0", "1.10.0"))
+    old, new = "/root/old.deb", "/root/new.deb"
+    for number, place in (("1.2.0", old), ("1.10.0", new)):
+        disk.copy(build(program, folder, "deb", "--version", number), place)
     root = disk.root
     ended = disk.chroot("dpkg", "-i", old)
     assert ended.code == 0, ended

@@ -2,11 +2,13 @@
 
 import datetime
 import json
+import os
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
+import time
 
 import pytest
 
@@ -122,8 +124,12 @@ def names(hook):
 def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_systemd(booted, hook):
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     booted.write("/etc/opensoul/credentials/hook", secret + "\n", 0o600)
-    booted.write("/etc/opensoul/credentials/key", "sk-ant-api03-of-the-credential", 0o600)
-    load = "LoadCredential=hook:/etc/opensoul/credentials/hook\nLoadCredential=ANTHROPIC_API_KEY:/etc/opensoul/credentials/key"
+    # One in the clear, one that only this machine can decrypt.
+    booted.write("/root/key", "sk-ant-api03-of-the-credential", 0o600)
+    encrypt = ("systemd-creds", "encrypt", "--with-key=host", "--name=ANTHROPIC_API_KEY")
+    booted.do(*encrypt, "/root/key", "/etc/opensoul/credentials/key")
+    load = "LoadCredential=hook:/etc/opensoul/credentials/hook\n"
+    load += "LoadCredentialEncrypted=ANTHROPIC_API_KEY:/etc/opensoul/credentials/key"
     booted.write(f"/etc/systemd/system/{CHECK}.d/credentials.conf", f"[Service]\n{load}\n")
     declared = f'[[declared]]\nname = "ci"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
     signed = 'secret = { credential = "hook" }'
@@ -151,6 +157,49 @@ def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_system
     state = booted.root / "var/lib/opensoul"
     assert (state.stat().st_uid, state.stat().st_mode & 0o777) == (uid, 0o700)
     assert (state / "state.db").stat().st_uid == uid
+
+
+@needs_boot
+@needs_dpkg
+def test_what_was_missed_is_made_up_for_once(booted, hook):
+    declared = f'[[declared]]\nname = "ci"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
+    booted.write("/etc/opensoul/monitor.toml", settings(hook, declared))
+    booted.write("/etc/systemd/system/opensoul-check.timer.d/soon.conf", "[Timer]\nRandomizedDelaySec=0\n")
+    # As if it had last run yesterday, and was off since.
+    stamp = booted.write("/var/lib/systemd/timers/stamp-opensoul-check.timer", "")
+    yesterday = time.time() - c.DAY
+    os.utime(stamp, (yesterday, yesterday))
+    booted.do("systemctl", "daemon-reload")
+    booted.do("systemctl", "enable", "--now", "opensoul-check.timer")
+    until(lambda: hook.alerts("firing"), 20, lambda: f"an alert:\n{booted.journal('-u', CHECK)}")
+    booted.do("systemctl", "stop", "opensoul-check.timer")
+    assert stamp.stat().st_mtime > yesterday + c.HOUR
+    # Once, or twice where a quarter of an hour began just now.
+    assert booted.journal("-u", CHECK).count("Starting") <= 2
+
+
+@needs_boot
+@needs_dpkg
+def test_an_upgrade_restarts_what_runs_and_a_removal_ends_it(booted, hook, program, folder):
+    declared = f'[[declared]]\nname = "ci"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
+    booted.write("/etc/opensoul/monitor.toml", settings(hook, declared))
+    home = booted.user("ann")
+    booted.write(f"{home}/.config/opensoul/monitor.toml", settings(hook), 0o600, "ann")
+    units = MONITOR, "opensoul@ann.service"
+    booted.do("systemctl", "enable", "--now", *units)
+    until(lambda: hook.alerts("firing"), 20)
+    before = [booted.show(unit, "MainPID") for unit in units]
+    booted.copy(build(program, folder / "newer", "deb", "--version", "99.0.0"), "/root/newer.deb")
+    booted.do("dpkg", "-i", "--force-confold", "/root/newer.deb")
+    for unit, process in zip(units, before):
+        state, now = booted.show(unit, "ActiveState", "MainPID")
+        assert state == "active" and now not in ("0", process), unit
+    until(lambda: "credential" in booted.show(MONITOR, "StatusText"), 10)
+    assert len(hook.alerts("firing")) == 1, "what was told is not told again"
+    booted.do("dpkg", "-P", "opensoul")
+    for unit in units:
+        assert booted.show(unit, "ActiveState", "MainPID") == ["inactive", "0"], unit
+    assert not (booted.root / "etc/systemd/system/multi-user.target.wants" / MONITOR).is_symlink()
 
 
 @needs_boot
