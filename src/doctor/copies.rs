@@ -58,7 +58,7 @@ fn stale_copies(context: &Context<'_>) -> Vec<Finding> {
     for assessed in credentials(context).filter(|one| one.credential.owner == Owner::GatewayStore) {
         let credential = &assessed.credential;
         if credential.agent.is_some() {
-            let key = (credential.origin.source.as_str(), credential.provider.as_str(), credential.profile.as_str());
+            let key = (credential.origin.source, credential.provider.as_str(), credential.profile.as_str());
             profiles.entry(key).or_default().push(assessed);
         }
     }
@@ -132,7 +132,7 @@ fn single_use(provider: &str) -> bool {
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.
 fn renewer(credential: &Credential) -> &str {
-    &credential.origin.source
+    credential.origin.source
 }
 
 fn is_mirror(credential: &Credential) -> bool {
@@ -302,7 +302,11 @@ fn backwards(credential: &Credential, held: &[HeldToken]) -> Option<Finding> {
 }
 
 fn place(credential: &Credential) -> Place {
-    Place { path: credential.origin.path.clone(), key: Some(credential.profile.clone()), ..Place::default() }
+    Place {
+        path: credential.origin.path.as_deref().map(Into::into),
+        key: Some(credential.profile.clone()),
+        ..Place::default()
+    }
 }
 
 fn path(credential: &Credential) -> Option<String> {

@@ -34,14 +34,14 @@ const BREAKAGES: &[Breakage] = &[
         let token = s.key.fingerprint(&Secret::new("r".into()));
         for source in ["codex", "opencode"] {
             let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
-            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
+            (one.credential.origin.source, one.credential.renewal) = (source, Renewal::Auto);
             one.credential.refresh_fingerprint = token;
         }
     }),
     ("login.overridden", Severity::Info, |s| {
         s.env.set("GH_TOKEN", "canary");
         let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
-        one.credential.origin.source = "gh".into();
+        one.credential.origin.source = "gh";
     }),
     ("login.same-account", Severity::Info, |s| {
         for source in ["codex", "opencode"] {

@@ -1,7 +1,8 @@
 //! A credential as its owner's file, store or environment shows it: facts only, no judgement (that is
 //! [`super::state::Judgement`], made by `engine::assess`), and never the secret itself.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -89,7 +90,7 @@ impl Basis {
 }
 
 /// The three clocks of a credential (DESIGN §2). A date that is not known is `None`, never zero.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clocks {
     /// When the access token ends.
     pub access_expires: Option<Time>,
@@ -106,8 +107,7 @@ pub struct Clocks {
 }
 
 /// What the place shows of the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// There is one.
     Present,
@@ -126,19 +126,18 @@ pub enum Condition {
 }
 
 /// Where a credential was read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The source's word: `claude-code`, `opensoul`, `env`, `dotenv`, `declared`, …
-    pub source: String,
-    /// The file, if it is a file.
-    pub path: Option<PathBuf>,
+    pub source: &'static str,
+    /// The file, if it is a file; one file often holds many.
+    pub path: Option<Arc<Path>>,
     /// When that file was last changed.
     pub modified: Option<Time>,
 }
 
 /// Who keeps the place; decides which of several copies is canonical: the lowest is (DESIGN §2, *copy*).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// A tool's own login file.
     Tool,
@@ -151,8 +150,7 @@ pub enum Owner {
 }
 
 /// Whether the gateway that keeps a credential would use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// No gateway chooses about it (a tool's own login, a declaration).
     NotApplicable,
@@ -163,8 +161,7 @@ pub enum Selection {
 }
 
 /// Why the gateway itself has set a profile aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BenchKind {
     /// Short: 1 to 60 minutes.
     Cooldown,
@@ -173,7 +170,7 @@ pub enum BenchKind {
 }
 
 /// A profile that the gateway does not use until `until`. Says nothing about the key itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bench {
     /// Cooldown or disabled.
     pub kind: BenchKind,
@@ -184,7 +181,7 @@ pub struct Bench {
 }
 
 /// Evidence that somebody uses the credential.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Activity {
     /// The owner's own `lastUsed`.
     pub last_used: Option<Time>,
@@ -195,7 +192,7 @@ pub struct Activity {
 }
 
 /// One key, token or login in one place. The secret is held apart (`sources::Found`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
     /// Identity (CONTRACTS §3).
     pub id: CredentialId,

@@ -44,7 +44,7 @@ fn the_table() {
     let elsewhere = |id: &str| {
         let mut other = stored(id);
         other.id = CredentialId(format!("clawdbot:main/{id}"));
-        other.origin.source = "clawdbot".to_owned();
+        other.origin.source = "clawdbot";
         other
     };
     let env_key = || {
@@ -101,7 +101,7 @@ fn an_abandoned_dead_login_alone_is_not_fine() {
     let mut observation = observe(vec![abandoned]);
     observation.demand.models_configured = false;
     assert_eq!(code(observation.clone()), 1);
-    observation.credentials.push(of("openai", stored("b")));
+    observation.credentials.push(Box::new(of("openai", stored("b"))));
     assert_eq!(code(observation), 0);
 }
 

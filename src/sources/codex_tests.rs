@@ -19,7 +19,7 @@ fn access(at: Time) -> String {
 
 fn read(home: &Home) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(&Codex);
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn kept(store: &str, answer: &str) -> Home {
 
 fn on_linux(home: &Home) -> (Vec<Credential>, Harvest) {
     let harvest = home.with_scene(|scene, harvest| read_on(Platform::Linux, scene, harvest));
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn item(text: &str) -> String {

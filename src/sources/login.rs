@@ -361,15 +361,15 @@ impl LoginFile {
 
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
-        let path = (!self.keyring).then(|| self.path.clone());
+        let path = (!self.keyring).then(|| self.path.as_path().into());
         let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
-        let credential = Credential {
+        let credential = Box::new(Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
             profile: profile.to_owned(),
             kind,
             agent: None,
-            origin: Origin { source: self.source.to_owned(), path, modified: self.modified },
+            origin: Origin { source: self.source, path, modified: self.modified },
             owner: Owner::Tool,
             renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
             condition,
@@ -383,7 +383,7 @@ impl LoginFile {
             declared_in_use: None,
             fix: self.fix.clone(),
             notes: Vec::new(),
-        };
+        });
         Found { credential, secret: None }
     }
 }

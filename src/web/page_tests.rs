@@ -20,8 +20,8 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             kind: Kind::Oauth,
             agent: None,
             origin: Origin {
-                source: "claude-code".into(),
-                path: Some("/home/me/.claude/x.json".into()),
+                source: "claude-code",
+                path: Some(Path::new("/home/me/.claude/x.json").into()),
                 modified: None,
             },
             owner: Owner::Tool,

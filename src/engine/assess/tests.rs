@@ -34,7 +34,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         profile: "default".to_owned(),
         kind: Kind::Token,
         agent: Some("main".to_owned()),
-        origin: Origin { source: "opensoul".to_owned(), path: Some("/store".into()), modified: None },
+        origin: Origin { source: "opensoul", path: Some(Path::new("/store").into()), modified: None },
         owner: Owner::GatewayStore,
         renewal: Renewal::Manual,
         condition: Condition::Present,
@@ -56,7 +56,7 @@ pub(crate) fn login(id: &str) -> Credential {
     Credential {
         kind: Kind::Oauth,
         agent: None,
-        origin: Origin { source: "claude-code".to_owned(), ..stored(id).origin },
+        origin: Origin { source: "claude-code", ..stored(id).origin },
         owner: Owner::Tool,
         renewal: Renewal::Auto,
         refresh_fingerprint: fingerprint(&format!("refresh of {id}")),
@@ -69,7 +69,7 @@ pub(crate) fn login(id: &str) -> Credential {
 pub(crate) fn observe(credentials: Vec<Credential>) -> Observation {
     Observation {
         host: "box".to_owned(),
-        credentials,
+        credentials: credentials.into_iter().map(Box::new).collect(),
         verdicts: BTreeMap::new(),
         allowances: BTreeMap::new(),
         previous: BTreeMap::new(),

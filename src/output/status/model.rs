@@ -239,7 +239,7 @@ fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> Str
         agent: credential.agent.as_deref(),
         account: credential.account.as_deref(),
         source: Source {
-            r#type: &credential.origin.source,
+            r#type: credential.origin.source,
             path: credential.origin.path.as_deref().map(path),
             modified_at: credential.origin.modified.map(rfc3339),
         },

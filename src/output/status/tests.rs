@@ -18,8 +18,8 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
         kind: Kind::Token,
         agent: None,
         origin: Origin {
-            source: id.split(':').next().unwrap().to_owned(),
-            path: Some("/home/ann/.place".into()),
+            source: id.split(':').next().unwrap().to_owned().leak(),
+            path: Some(Path::new("/home/ann/.place").into()),
             modified: Some(now()),
         },
         owner,
@@ -45,7 +45,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
 fn observation(credentials: Vec<Credential>) -> Observation {
     Observation {
         host: "box".to_owned(),
-        credentials,
+        credentials: credentials.into_iter().map(Box::new).collect(),
         verdicts: [(
             "codex:default".into(),
             Verdict { kind: VerdictKind::Rejected, at: now() - Span::hours(1), detail: "token|revoked\nx".into() },

@@ -12,7 +12,7 @@ fn sign_on(expires: &str, more: &str) -> String {
 
 fn read(home: &Home, source: &dyn Source) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(source);
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn at(text: &str) -> Option<Time> {
