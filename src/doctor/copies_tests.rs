@@ -38,7 +38,7 @@ fn add(scene: &mut Scene, login: &Login<'_>) {
     credential.kind = Kind::Oauth;
     credential.renewal = Renewal::Auto;
     credential.origin.source = source.to_owned().leak();
-    credential.origin.path = Some(PathBuf::from(format!("/home/u/{}", login.id.replace(':', "/"))).into());
+    credential.origin.path = Some(std::path::PathBuf::from(format!("/home/u/{}", login.id.replace(':', "/"))).into());
     (credential.fingerprint, credential.refresh_fingerprint) = (secret, refresh);
     credential.account = login.account.map(str::to_owned);
     credential.fix = format!("renew {}", login.id);

@@ -99,7 +99,7 @@ XAI_API_KEY=xai-canary
     ("login.permissions", Severity::Critical, |s| {
         let path = s.file(".claude/.credentials.json", 0o644);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.path =
-            Some(path);
+            Some(path.into());
     }),
     ("own.config-permissions", Severity::Critical, |s| s.mode(".config/opensoul/monitor.toml", 0o622)),
     ("own.state-permissions", Severity::Warning, |s| s.mode(".local/state/opensoul", 0o755)),

@@ -248,9 +248,11 @@ fn sorted(len: usize, compare: impl Fn(usize, usize) -> Ordering) -> Vec<u32> {
 /// # Errors
 /// The text is not JSON, or not of the shape of a store: the gateway takes it for no store at all.
 pub fn parse(text: &str) -> Result<Parsed, Broken> {
-    if let Some(parsed) = plain(text) {
-        return Ok(parsed);
-    }
+    plain(text).map_or_else(|| tree(text), Ok)
+}
+
+/// Whatever is in it.
+fn tree(text: &str) -> Result<Parsed, Broken> {
     let root = json::parse(text)?;
     let profiles = match root.get("profiles") {
         Some(profiles) if profiles.is_container() => profiles,

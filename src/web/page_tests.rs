@@ -21,7 +21,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             agent: None,
             origin: Origin {
                 source: "claude-code",
-                path: Some(Path::new("/home/me/.claude/x.json").into()),
+                path: Some(std::path::Path::new("/home/me/.claude/x.json").into()),
                 modified: None,
             },
             owner: Owner::Tool,

@@ -34,7 +34,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         profile: "default".to_owned(),
         kind: Kind::Token,
         agent: Some("main".to_owned()),
-        origin: Origin { source: "opensoul", path: Some(Path::new("/store").into()), modified: None },
+        origin: Origin { source: "opensoul", path: Some(std::path::Path::new("/store").into()), modified: None },
         owner: Owner::GatewayStore,
         renewal: Renewal::Manual,
         condition: Condition::Present,
@@ -230,9 +230,9 @@ fn a_renewal_is_overdue_only_with_evidence() {
     is(&judge(running.clone()).credentials[0], State::RefreshOverdue, Severity::Critical);
     running.credentials[0].selection = Selection::Eligible(1);
     is(&judge(running.clone()).credentials[0], State::Ok, Severity::None);
-    running.credentials = vec![ends(login("a"), hours(-1))];
+    running.credentials = vec![Box::new(ends(login("a"), hours(-1)))];
     is(&judge(running.clone()).credentials[0], State::Ok, Severity::None);
-    running.credentials = vec![gateways(Some(now() - Span::minutes(9)))];
+    running.credentials = vec![Box::new(gateways(Some(now() - Span::minutes(9))))];
     is(&judge(running).credentials[0], State::Ok, Severity::None);
 
     let daemon =
@@ -461,7 +461,7 @@ fn copies_have_one_voice() {
 fn a_mirror_is_judged_at_its_owner() {
     let mirror = |family: &str, profile: &str| Credential {
         profile: profile.to_owned(),
-        origin: Origin { source: family.to_owned(), ..stored("m").origin },
+        origin: Origin { source: family.to_owned().leak(), ..stored("m").origin },
         account: Some("Me@x.org".to_owned()),
         ..ends(stored("mirror"), days(-1))
     };
