@@ -1,6 +1,8 @@
 //! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough.
 
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -37,7 +39,9 @@ pub fn width(env: &Environment) -> usize {
 pub fn json(document: &impl Serialize) -> Result<(), Failure> {
     let stdout = io::stdout().lock();
     let person = stdout.is_terminal();
-    let mut out = BufWriter::with_capacity(1 << 16, stdout);
+    // Not through the lines of `Stdout`: it would look for the last one in each piece.
+    let file = stdout.as_fd().try_clone_to_owned().map(File::from);
+    let mut out = BufWriter::with_capacity(1 << 16, file.map_err(unwritable)?);
     let written = if person {
         serde_json::to_writer_pretty(&mut out, document)
     } else {
@@ -49,9 +53,11 @@ pub fn json(document: &impl Serialize) -> Result<(), Failure> {
 
 fn done(written: io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(error)),
         _ => Ok(()),
     }
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind()))
 }

@@ -24,11 +24,10 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
     let asked_for = demand.models_configured && demanded(demand, provider);
     let works = |assessed: &Assessed| offered(&assessed.credential, assessed.judgement.state, now);
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
-    let usable: HashSet<&CredentialId> = all
-        .iter()
-        .filter(|assessed| works(assessed))
-        .map(|assessed| assessed.copy_of.as_ref().unwrap_or(&assessed.credential.id))
-        .collect();
+    // One that works and its copies are one.
+    let lent: HashSet<&CredentialId> =
+        all.iter().filter(|assessed| works(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()).collect();
+    let alone = originals().filter(|assessed| works(assessed) && !lent.contains(&assessed.credential.id)).count();
     // Where the gateway asks, a tool's own login does not answer.
     let candidates: Vec<&Assessed> =
         all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
@@ -42,7 +41,7 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         provider: provider.to_owned(),
         state: met.min_by_key(|state| goodness(*state)).unwrap_or(State::Missing),
         in_use,
-        usable: usable.len(),
+        usable: lent.len() + alone,
         total: originals().count(),
         effective: effective(&candidates, works),
     }

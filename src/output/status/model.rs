@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use chrono::SecondsFormat;
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
 use super::overall;
-use crate::domain::{Allowance, Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time};
+use crate::domain::{Allowance, Assessed, Finding, Incident, IncidentStatus, Origin, ProviderSummary, Snapshot, Time};
 use crate::engine::check::{self, CheckScope};
 
 #[derive(Serialize)]
@@ -50,8 +51,32 @@ struct Credentials<'a> {
 
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let path = |path: &Path| shortened(&path.to_string_lossy(), self.home);
-        serializer.collect_seq(self.assessed.iter().map(|assessed| credential(assessed, self.now, path)))
+        let mut all = serializer.serialize_seq(Some(self.assessed.len()))?;
+        let mut place = Place::default();
+        for assessed in self.assessed {
+            let origin = &assessed.credential.origin;
+            // One store holds many, and they mostly follow each other.
+            if place.origin.is_none_or(|last| last.path != origin.path || last.modified != origin.modified) {
+                place = Place::of(origin, self.home);
+            }
+            all.serialize_element(&credential(assessed, self.now, &place))?;
+        }
+        all.end()
+    }
+}
+
+/// Where a credential is, as people read it.
+#[derive(Default)]
+struct Place<'a> {
+    origin: Option<&'a Origin>,
+    path: Option<String>,
+    modified_at: Option<String>,
+}
+
+impl<'a> Place<'a> {
+    fn of(origin: &'a Origin, home: Option<&Path>) -> Self {
+        let path = origin.path.as_deref().map(|path| shortened(&path.to_string_lossy(), home));
+        Self { origin: Some(origin), path, modified_at: origin.modified.map(rfc3339) }
     }
 }
 
@@ -87,8 +112,8 @@ struct Credential<'a> {
 #[serde(rename_all = "camelCase")]
 struct Source<'a> {
     r#type: &'a str,
-    path: Option<String>,
-    modified_at: Option<String>,
+    path: Option<&'a str>,
+    modified_at: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -176,7 +201,7 @@ impl<'a> Document<'a> {
             taken_at: rfc3339(snapshot.taken_at),
             host: &snapshot.host,
             summary: Summary {
-                state: overall(snapshot).word(),
+                state: overall(snapshot, &check).word(),
                 exit_code: check.code,
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
@@ -228,7 +253,7 @@ fn balance(allowance: &Allowance, now: Time) -> Option<Balance<'_>> {
     })
 }
 
-fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> String) -> Credential<'a> {
+fn credential<'a>(assessed: &'a Assessed, now: Time, place: &'a Place<'_>) -> Credential<'a> {
     let Assessed { credential, judgement, copies, copy_of, verdict, allowance } = assessed;
     let clocks = &credential.clocks;
     Credential {
@@ -240,8 +265,8 @@ fn credential<'a>(assessed: &'a Assessed, now: Time, path: impl Fn(&Path) -> Str
         account: credential.account.as_deref(),
         source: Source {
             r#type: credential.origin.source,
-            path: credential.origin.path.as_deref().map(path),
-            modified_at: credential.origin.modified.map(rfc3339),
+            path: place.path.as_deref(),
+            modified_at: place.modified_at.as_deref(),
         },
         state: judgement.state.word(),
         severity: judgement.severity.word(),

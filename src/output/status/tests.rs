@@ -196,7 +196,7 @@ fn a_balance_that_runs_out_is_no_ok() {
         let allowance = Allowance { balance: balance.clone(), runway: runway(days), ..Allowance::default() };
         let observation = Observation { allowances: [("env:KEY".into(), allowance)].into(), ..seen.clone() };
         let snapshot = assess(observation, &Thresholds::default(), now());
-        assert_eq!(overall(&snapshot), expected, "{days}");
+        assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, check::CheckScope::InUse)), expected, "{days}");
         let bad = expected != Overall::Ok;
         let options = Options { width: 80, zone: Zone::UTC, home: None };
         let text = text(&snapshot, &[], &options);
