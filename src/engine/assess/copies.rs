@@ -108,13 +108,14 @@ const MIRRORS: [(&str, &str, bool); 4] = [
 
 /// Each profile that is a copy by its name, with the login that it is a copy of.
 pub(super) fn mirrors(credentials: &[Box<Credential>]) -> impl Iterator<Item = (usize, usize)> + '_ {
-    let tools = |(_, login): &(usize, &Box<Credential>)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
-    let logins: Vec<(usize, &Box<Credential>)> = credentials.iter().enumerate().filter(tools).collect();
-    credentials.iter().enumerate().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
+    let tools = |(_, login): &(usize, &Credential)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
+    let all = || credentials.iter().map(AsRef::as_ref).enumerate();
+    let logins: Vec<(usize, &Credential)> = all().filter(tools).collect();
+    all().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
 }
 
 /// The login that a profile is a copy of by its name, although its tokens are older ones by now.
-fn mirrored(mirror: &Credential, logins: &[(usize, &Box<Credential>)]) -> Option<usize> {
+fn mirrored(mirror: &Credential, logins: &[(usize, &Credential)]) -> Option<usize> {
     if mirror.owner != Owner::GatewayStore {
         return None;
     }
