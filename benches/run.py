@@ -14,6 +14,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -323,16 +324,147 @@ def many_probes(bench):
         bench.not_measured("… memory for 900 more questions", "Debian package `time` is not there")
 
 
+class Hook(asyncio.Protocol):
+    """A webhook receiver on loopback that does the least possible; `status` is what it answers."""
+
+    status, times = b"200 OK", []
+
+    def __init__(self):
+        self.held = b""
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def data_received(self, data):
+        self.held += data
+        while True:
+            head, found, rest = self.held.partition(b"\r\n\r\n")
+            if not found:
+                return
+            length = int(head.lower().split(b"\ncontent-length:")[1].split(b"\r", 1)[0])
+            if len(rest) < length:
+                return
+            self.held = rest[length:]
+            Hook.times.append(time.perf_counter())
+            self.transport.write(b"HTTP/1.1 %s\r\ncontent-length: 2\r\n\r\n{}" % Hook.status)
+
+    @classmethod
+    def start(cls):
+        ready = threading.Event()
+
+        async def serve():
+            server = await asyncio.get_running_loop().create_server(cls, "127.0.0.1", 0)
+            cls.port = server.sockets[0].getsockname()[1]
+            ready.set()
+            await server.serve_forever()
+
+        threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
+        assert ready.wait(10)
+
+
+def messages(bench):
+    """10,000 messages that nothing groups (each of another provider) to one receiver, against a loop of their marks alone."""
+    what, count = "10,000 messages to one webhook", 10_000
+    if not bench.marks:
+        return bench.not_measured(what, "no --marks (cargo build --release --example marks)")
+    Hook.start()
+    home, env = bench.home("messages")
+    config = home / ".config/opensoul/monitor.toml"
+    config.parent.mkdir(parents=True, mode=0o700)
+    config.write_text(
+        f'[web]\nenabled = false\n[schedule]\nprobe = "off"\n[thresholds]\ndigest_over = {count}\n'
+        + f'[[receivers]]\nname = "hook"\ntype = "webhook"\nurl = "http://127.0.0.1:{Hook.port}/"\n'
+    )
+    config.chmod(0o600)
+    folder = home / ".opensoul/agents/main/agent"
+    folder.mkdir(parents=True, mode=0o700)
+
+    def once(ends):
+        profiles = {f"p{n}:x": {"provider": f"p{n}", "type": "token", "token": f"token-of-a-bench-{n:020}", "expires": ends} for n in range(count)}
+        (folder / "auth-profiles.json").write_text(json.dumps({"version": 1, "profiles": profiles}))
+        (folder / "auth-profiles.json").chmod(0o600)
+        Hook.times.clear()
+        ran = subprocess.run([str(bench.program), "monitor", "once"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert ran.returncode == 0, ran.stderr[-500:]
+        return time.perf_counter()
+
+    now = int(time.time() * 1000)
+    once(now + 300 * DAY)
+    # The receiver has trouble: everything is decided and kept, nothing is through.
+    Hook.status = b"503 Busy"
+    once(now - DAY)
+    state = home / ".local/state/opensoul"
+    ours, alone = [], []
+    for turn in range(3):
+        copy = bench.root / f"marks-{turn}"
+        shutil.copytree(state, copy)
+        done, seconds = subprocess.run([str(bench.marks), str(copy)], env=env, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+        assert int(done) == count, f"{done} messages wait"
+        alone.append(float(seconds))
+    with sqlite3.connect(state / "state.db") as database:
+        database.execute("UPDATE outbox SET next_at = 0 WHERE state = 'queued'")
+    database.close()
+    kept = bench.root / "kept"
+    shutil.copytree(state, kept)
+    Hook.status = b"200 OK"
+    for turn in range(3):
+        shutil.rmtree(state)
+        shutil.copytree(kept, state)
+        # From the first message to the end of the program, so that every mark is on disk.
+        ended = once(now - DAY)
+        assert len(Hook.times) == count, f"{len(Hook.times)} messages came"
+        ours.append(ended - Hook.times[0])
+    rate, most = count / statistics.median(ours), count / statistics.median(alone)
+    bench.row(what, most / rate, 2, "×", f"{rate:,.0f} a second; their marks alone, 100 to a commit, {most:,.0f} a second")
+
+
+def digest(bench):
+    """10,000 problems at once: one message, and no more memory than they take themselves."""
+    Hook.start()
+    Hook.status = b"200 OK"
+    home, env = bench.home("digest")
+    config = home / ".config/opensoul/monitor.toml"
+    config.parent.mkdir(parents=True, mode=0o700)
+    config.write_text(
+        '[web]\nenabled = false\n[schedule]\nprobe = "off"\n'
+        f'[[receivers]]\nname = "hook"\ntype = "webhook"\nurl = "http://127.0.0.1:{Hook.port}/"\n'
+    )
+    config.chmod(0o600)
+    folder = home / ".opensoul/agents/main/agent"
+    folder.mkdir(parents=True, mode=0o700)
+    now = int(time.time() * 1000)
+
+    def most(ends):
+        profiles = {f"anthropic:p{n}": {"provider": "anthropic", "type": "token", "token": f"token-of-a-bench-{n:020}", "expires": ends} for n in range(10_000)}
+        (folder / "auth-profiles.json").write_text(json.dumps({"version": 1, "profiles": profiles}))
+        (folder / "auth-profiles.json").chmod(0o600)
+        Hook.times.clear()
+        return peak([str(bench.program), "monitor", "once"], env)
+
+    if not os.path.exists("/usr/bin/time"):
+        return bench.not_measured("10,000 problems at once", "Debian package `time` is not there")
+    quiet = most(now + 300 * DAY)
+    loud = most(now - DAY)
+    assert len(Hook.times) == 1, f"{len(Hook.times)} messages in place of one digest"
+    # An incident, its item in the digest and its row: some 3 KB each, twice while the digest is rendered.
+    bench.row("10,000 problems at once, memory for them", (loud - quiet) / MIB, 96, "MiB", f"peak {loud / MIB:.0f} MiB, without problems {quiet / MIB:.0f} MiB")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", required=True, type=pathlib.Path)
+    parser.add_argument("--marks", type=pathlib.Path, help="the example of that name")
+    parser.add_argument("--only", help="one part, by its name here")
     parser.add_argument("--idle-seconds", type=int, default=65)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="opensoul-bench-") as root:
         bench = Bench(asked.program.resolve(), pathlib.Path(root))
         bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
         bench.idle_seconds = asked.idle_seconds
-        for part in (small_store, big_store, many_agents, discovery, many_probes, big_scrape, idle_daemon):
+        bench.marks = asked.marks and asked.marks.resolve()
+        for part in (small_store, big_store, many_agents, discovery, many_probes, messages, digest, big_scrape, idle_daemon):
+            if asked.only not in (None, part.__name__):
+                continue
             try:
                 part(bench)
             except (RuntimeError, AssertionError, OSError, subprocess.SubprocessError) as error:

@@ -244,11 +244,13 @@ fn over_a_home(place: &str, content: &[u8]) -> String {
         env: &env,
         cwd: None,
         preferred: None,
+        machine: None,
         env_is_source: true,
         dotenv: &dotenv,
         secrets: &secrets,
         litellm: &litellm,
         declared: &[],
+        receivers: &[],
         now: now(),
         key: &FingerprintKey::new(&[3; 32]),
     });
@@ -257,9 +259,10 @@ fn over_a_home(place: &str, content: &[u8]) -> String {
 }
 
 fn status_page(data: &[u8]) -> String {
-    let Ok(body) = serde_json::from_slice(data) else { return String::new() };
+    let Some(body) = status_page::parse(data) else { return String::new() };
     let mut out = String::new();
-    for format in [PageFormat::Statuspage, PageFormat::BetterStack, PageFormat::Instatus, PageFormat::Html] {
+    use PageFormat::{Aws, BetterStack, Google, Html, Instatus, Onlineornot, Slack, StatusIo, Statuspage};
+    for format in [Statuspage, BetterStack, Instatus, Onlineornot, StatusIo, Google, Aws, Slack, Html] {
         for component in [None, Some("api".to_owned())] {
             let page = StatusPage { url: "https://status.example.org/".to_owned(), format, component };
             let read = said(status_page::read(&page, &body));

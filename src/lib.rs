@@ -7,7 +7,7 @@
 //! ```text
 //! sources ──┐
 //!           ├─ collect ─> assess (pure) ─> Snapshot ─┬─> render    (text, json, nagios, page)
-//! probes ───┤                                        ├─> export    (metrics)
+//! probes ───┤                                        ├─> export    (metrics, Alertmanager, heartbeat)
 //! doctor ───┘                                        └─> decide    (pure: incidents ─> notifications)
 //!                                                           └─ ONE SQLite transaction: history + incidents + outbox
 //!                                                                        └─> courier ─> receivers
@@ -32,7 +32,7 @@
 //! | [`gateway`] | is it there, is it well, what can it see |
 //! | [`doctor`] | checks |
 //! | [`notify`] | receivers, rendering of messages, the courier |
-//! | [`export`] | state pushed or scraped: metrics |
+//! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |
 //! | [`web`] | HTTP: page, API, metrics |
 //! | [`monitor`] | observe, cycle, ticker, daemon |
 //! | [`cli`] | arguments, one file per command, exit codes |

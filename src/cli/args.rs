@@ -66,6 +66,8 @@ pub enum Command {
     Credentials(Credentials),
     /// Look for what is wrong with the set-up, and say what to do
     Doctor(Doctor),
+    /// What is wrong now and who was told; acknowledge, put off, silence
+    Alerts(Alerts),
     /// Watch, export metrics, alert
     Monitor(Monitor),
     /// Print a shell completion script
@@ -293,6 +295,185 @@ pub enum SeverityArg {
     Warning,
     /// Criticals
     Critical,
+}
+
+/// `alerts …`
+#[derive(Debug, Args)]
+pub struct Alerts {
+    /// What to do
+    #[command(subcommand)]
+    pub command: AlertsCommand,
+}
+
+/// `alerts …`
+#[derive(Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// Open incidents, who was told, and why nothing is said about some
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Everything about one incident
+    Show {
+        /// Its id, or the beginning of it
+        id: String,
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// "I have seen it": no reminders and no escalation, unless it gets worse
+    Ack {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Until when [default: until it is over]
+        #[command(flatten)]
+        when: When,
+        /// A remark
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
+    /// Take an acknowledgement back
+    Unack {
+        /// The incident's id, or the beginning of it
+        id: String,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
+    /// "Not now": said again when the time is over, if it is still so
+    Snooze {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Until when
+        #[command(flatten)]
+        when: When,
+        /// A remark
+        #[arg(long, value_name = "TEXT")]
+        comment: Option<String>,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
+    /// Say nothing about what fits, for a time; or `silence list`
+    Silence(SilenceArgs),
+    /// End a silence
+    Unsilence {
+        /// Its id, or the beginning of it
+        id: String,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
+    /// Send a test by the very way that alerts go, and print what the other side says
+    Test {
+        /// Which receiver [default: all]
+        receiver: Option<String>,
+        /// Also send that it is over
+        #[arg(long)]
+        resolve: bool,
+    },
+    /// Messages that wait, and those that were sent or withdrawn lately
+    Outbox(Outbox),
+}
+
+/// Until when.
+#[derive(Debug, Default, Args)]
+pub struct When {
+    /// For so long (`2h`, `30m`, `3d`)
+    #[arg(long, value_name = "D", conflicts_with = "until")]
+    pub r#for: Option<String>,
+    /// Until then; a bare date is the start of that day in `[schedule] zone`
+    #[arg(long, value_name = "T")]
+    pub until: Option<String>,
+}
+
+/// Who, and how it is answered.
+#[derive(Debug, Default, Args)]
+pub struct By {
+    /// Who does it [default: the user]
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    /// Answer with one JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `alerts silence`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct SilenceArgs {
+    /// What to do instead
+    #[command(subcommand)]
+    pub command: Option<SilenceCommand>,
+    /// What fits all of these: LABEL=VALUE, !=, =~ or !~ with * for any text; labels: alertname, provider, credential, check, severity, host
+    #[arg(value_name = "MATCHER")]
+    pub matchers: Vec<String>,
+    /// Until when
+    #[command(flatten)]
+    pub when: When,
+    /// From when [default: now]
+    #[arg(long, value_name = "T")]
+    pub start: Option<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    pub comment: Option<String>,
+    /// Who, and how it is answered
+    #[command(flatten)]
+    pub by: By,
+}
+
+/// `alerts silence …`
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Silences that hold or will, and those that were over lately
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `alerts outbox`
+#[derive(Debug, Args)]
+pub struct Outbox {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<OutboxCommand>,
+    /// One JSON document
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `alerts outbox …`
+#[derive(Debug, Subcommand)]
+pub enum OutboxCommand {
+    /// Messages that wait, and those that were sent or withdrawn lately
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try messages again at once [default: all that wait]
+    Retry {
+        /// Their ids, or the beginnings of them
+        ids: Vec<String>,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
+    /// Give messages up
+    Drop {
+        /// Their ids, or the beginnings of them
+        #[arg(required = true)]
+        ids: Vec<String>,
+        /// Who, and how it is answered
+        #[command(flatten)]
+        by: By,
+    },
 }
 
 /// `monitor …`

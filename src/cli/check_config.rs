@@ -5,11 +5,16 @@ use std::fmt::Write;
 use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Listen, MaybeSecret, Provider, ReceiverKind, SecretRef, SmtpSecurity, load, report};
-use crate::domain::{Environment, Time};
+use crate::config::channels::{Setting, Settings};
+use crate::config::{
+    self, Config, Listen, MaybeSecret, Problem, Provider, Receiver, ReceiverKind, SecretRef, SmtpSecurity, load,
+    report, resolve_maybe,
+};
+use crate::domain::{Environment, Secret, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
 use crate::net::redact;
+use crate::notify;
 use crate::providers::Catalog;
 
 /// Runs the command.
@@ -19,17 +24,23 @@ use crate::providers::Catalog;
 pub fn run(context: &Context) -> Outcome {
     match load(context.global.config.as_deref(), &context.env) {
         Ok(config) => {
+            let problems = notify::check(&config, SystemClock::new().now());
+            if !problems.is_empty() {
+                return Err(refused(&problems));
+            }
             anstream::print!("{}", summary(&config, &context.env, SystemClock::new().now()));
             Ok(0)
         }
-        Err(problems) => {
-            let count = match problems.len() {
-                1 => "1 problem".to_owned(),
-                count => format!("{count} problems"),
-            };
-            Err(Failure::new(FailureKind::Config, format!("{count} in the configuration\n{}", report(&problems))))
-        }
+        Err(problems) => Err(refused(&problems)),
     }
+}
+
+fn refused(problems: &[Problem]) -> Failure {
+    let count = match problems.len() {
+        1 => "1 problem".to_owned(),
+        count => format!("{count} problems"),
+    };
+    Failure::new(FailureKind::Config, format!("{count} in the configuration\n{}", report(problems)))
 }
 
 fn summary(config: &Config, env: &Environment, now: Time) -> String {
@@ -63,6 +74,16 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
     for receiver in &config.receivers {
         say("receiver", format!("{}: {}", receiver.name, target(&receiver.kind)));
     }
+    for peer in config.alertmanagers.iter().flat_map(|cluster| &cluster.peers) {
+        say("alerts to", format!("Alertmanager {}", peer.name));
+    }
+    for one in &config.heartbeats {
+        let on_critical = if one.fail_on_critical { ", a critical is a failure" } else { "" };
+        say("heartbeat", format!("{}: {}{on_critical}", one.name, one.kind.word()));
+    }
+    for note in config.receivers.iter().filter_map(|receiver| caveat(receiver, env)) {
+        say("note", note);
+    }
     for note in config.providers.iter().filter_map(|(id, provider)| unknown(id, provider)) {
         say("note", note);
     }
@@ -94,7 +115,7 @@ fn unknown(id: &str, provider: &Provider) -> Option<String> {
 fn schedule(schedule: &Schedule, now: Time) -> String {
     let how = match &schedule.rhythm {
         Rhythm::Cron(pattern) => format!("{pattern} ({})", schedule.zone),
-        Rhythm::Every(span) => format!("every {}", crate::notify::render::words(*span)),
+        Rhythm::Every(span) => format!("every {}", notify::render::words(*span)),
     };
     match due(schedule, Some(now), now).next {
         Some(next) => format!("{how}, next {}", next.with_timezone(&schedule.zone).format("%Y-%m-%d %H:%M:%S %Z")),
@@ -120,25 +141,55 @@ fn target(kind: &ReceiverKind) -> String {
             let signed = if webhook.secrets.is_empty() { ", not signed" } else { ", signed" };
             format!("webhook to {place}{signed}")
         }
+        ReceiverKind::Channel(settings) => channel(settings),
     }
+}
+
+fn channel(settings: &Settings) -> String {
+    let shown = settings.channel.fields.iter().filter_map(|field| {
+        let value = match settings.values.get(field.name)? {
+            Setting::Text(text) => text.clone(),
+            Setting::Value(MaybeSecret::Plain(url)) => redact::url(url),
+            Setting::Value(MaybeSecret::Ref(reference)) => format!("({reference})"),
+            Setting::Number(number) => number.to_string(),
+            Setting::Flag(flag) => flag.to_string(),
+            Setting::Texts(texts) => texts.join(" "),
+        };
+        Some(format!("{} {value}", field.name))
+    });
+    std::iter::once(settings.channel.title.to_owned()).chain(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// What is right as it is written, and will not work, or not for long.
+fn caveat(receiver: &Receiver, env: &Environment) -> Option<String> {
+    let ReceiverKind::Channel(settings) = &receiver.kind else { return None };
+    let url = settings.value("url").and_then(|url| resolve_maybe(url, env).ok());
+    let url = url.as_ref().map_or("", Secret::expose);
+    let what = match settings.channel.name {
+        "teams" if notify::is_office_connector(url) => {
+            "this is an Office 365 connector, which Microsoft has switched off: make a Workflow (\"Post to a channel when a \
+             webhook request is received\") and use its URL"
+        }
+        "opsgenie" => "Opsgenie ends in April 2027: move to type = \"jsm\" (Jira Service Management)",
+        "ntfy" if (url.is_empty() || url.contains("//ntfy.sh")) && settings.value("token").is_none() => {
+            let topic = settings.text("topic").unwrap_or_default();
+            if topic.len() >= 12 && topic.bytes().any(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            "whoever guesses this topic can read it on ntfy.sh: take a long random one, or a server with access control"
+        }
+        "serverchan" => "the free tier takes some five messages a day: a route should send it criticals only",
+        _ => return None,
+    };
+    Some(format!("receiver {}: {what}", receiver.name))
 }
 
 /// The environment variables that hold secrets.
 fn variables(config: &Config) -> Vec<&str> {
     let mut found: Vec<&SecretRef> = config.identity.key.iter().collect();
-    for receiver in &config.receivers {
-        match &receiver.kind {
-            ReceiverKind::Email(email) => found.extend(&email.password),
-            ReceiverKind::Webhook(webhook) => {
-                found.extend(&webhook.secrets);
-                let values = std::iter::once(&webhook.url).chain(webhook.headers.iter().map(|(_, value)| value));
-                found.extend(values.filter_map(|value| match value {
-                    MaybeSecret::Ref(reference) => Some(reference),
-                    MaybeSecret::Plain(_) => None,
-                }));
-            }
-        }
-    }
+    found.extend(config.receivers.iter().flat_map(|receiver| receiver.references()));
+    found.extend(config.alertmanagers.iter().flat_map(config::Alertmanager::references));
+    found.extend(config.heartbeats.iter().flat_map(config::Heartbeat::references));
     let mut names: Vec<&str> = found
         .into_iter()
         .filter_map(|reference| if let SecretRef::Env(name) = reference { Some(name.as_str()) } else { None })
@@ -172,6 +223,12 @@ mod tests {
             type = "webhook"
             url = "https://hooks.example.org/services/abcdefghijklmnop1234"
             secret = [{ env = "ONE" }, { env = "TWO" }]
+            [export]
+            alertmanager = ["https://am1.example.org:9093", { env = "AM_URL" }]
+            [heartbeat]
+            type = "healthchecks"
+            url = { env = "PING_URL" }
+            on_critical = "fail"
         "#;
         let mut env = Environment::default();
         env.set("ONE", "x");
@@ -179,6 +236,35 @@ mod tests {
         let now = "2026-11-22T18:01:00Z".parse().expect("time");
         insta::assert_snapshot!(summary(&config, &env, now));
         insta::assert_snapshot!(summary(&parse("", None, &env, Zone::UTC).expect("good"), &env, now));
+    }
+
+    #[test]
+    fn channels_are_shown_without_their_secrets_and_with_their_caveats() {
+        let text = r#"
+            [[receivers]]
+            name = "phone"
+            type = "ntfy"
+            topic = "alerts"
+            [[receivers]]
+            name = "chat"
+            type = "teams"
+            url = { env = "TEAMS" }
+            [[receivers]]
+            name = "old"
+            type = "opsgenie"
+            key = { env = "GENIE" }
+            [[receivers]]
+            name = "fine"
+            type = "ntfy"
+            topic = "opensoul-7f3k2m9q"
+        "#;
+        let mut env = Environment::default();
+        env.set("TEAMS", "https://contoso.webhook.office.com/webhookb2/abcdefgh12345678/IncomingWebhook/x");
+        env.set("GENIE", "x");
+        let config = parse(text, None, &env, Zone::UTC).expect("good");
+        let shown = summary(&config, &env, "2026-11-22T18:01:00Z".parse().expect("time"));
+        assert!(!shown.contains("abcdefgh12345678"));
+        insta::assert_snapshot!(shown);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
 use crate::config::edit::{self, Declaration};
 use crate::config::{self, values};
-use crate::domain::{Assessed, CredentialId};
+use crate::domain::{Assessed, CredentialId, Renewal};
 use crate::formats::provider_id::normalize;
 use crate::store::lock::Lock;
 
@@ -85,7 +85,13 @@ fn declaration(args: &Declare, reading: &Reading, context: &Context) -> Result<(
         }
         made.name = name.filter(|_| args.about.is_some());
         made.about = Some(id.to_string());
-        made.as_of = made.expires.is_some().then(|| now.to_rfc3339_opts(SecondsFormat::Secs, true));
+        if made.expires.is_some() {
+            made.as_of = Some(now.to_rfc3339_opts(SecondsFormat::Secs, true));
+            // Only the monitor's own key makes marks that can be recognised later.
+            let lasting = found.credential.fingerprint.filter(|_| found.credential.renewal != Renewal::Auto);
+            let kept = reading.remembered.key == Some(reading.key.id());
+            made.generation = lasting.filter(|_| kept).map(|secret| reading.key.mark(secret));
+        }
         return Ok((made, id));
     }
     let given = about.map(|one| one.credential.id.to_string()).or(name).unwrap_or_default();

@@ -181,6 +181,7 @@ mod tests {
                 findings,
                 sources: Vec::new(),
                 clock_problem: None,
+                fleet: false,
             },
             installations: Vec::new(),
             gateway: GatewayView {

@@ -1,5 +1,8 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
+mod alerts;
+mod alerts_act;
+mod alerts_test;
 pub mod args;
 mod asking;
 mod check_config;
@@ -144,6 +147,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Credentials(args) => credentials::run(&args.command, context),
         Command::Doctor(args) => doctor::command(&args, context),
+        Command::Alerts(args) => alerts::run(args, context),
         Command::Models(models) => models_status::run(models, context),
         Command::Status(args) => status::run(&args, context),
     }

@@ -59,11 +59,13 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         env: &context.env,
         cwd: cwd.as_deref(),
         preferred: Family::of_program(&context.program.name),
+        machine: None,
         env_is_source: true,
         dotenv: &[],
         secrets: &[],
         litellm: &[],
         declared: &[],
+        receivers: &[],
         now,
         key,
     };

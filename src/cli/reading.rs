@@ -53,7 +53,7 @@ impl Reading {
         let env = context.env.clone();
         let named = context.global.config.as_deref();
         let location = config::locate(&env, named);
-        let (config, config_problems) = match config::load(named, &env) {
+        let (mut config, config_problems) = match config::load(named, &env) {
             Ok(config) => (config, Vec::new()),
             Err(problems) => {
                 let defaults = config::parse("", None, &env, config::local_zone(&env));
@@ -65,6 +65,10 @@ impl Reading {
             Ok(shared) => (shared, None),
             Err(why) => (None, Some(format!("[identity] key: {why}"))),
         };
+        if key_problem.is_some() {
+            // Hashes that are made with another key are no identities.
+            config.identity.key = None;
+        }
         let (remembered, key, store_problem) = recall(&location.state, shared.as_ref())?;
         let now = SystemClock::new().now();
         Ok(Self { env, location, config, config_problems, remembered, store_problem, key_problem, key, now })

@@ -9,9 +9,10 @@ use super::{Context, print};
 use crate::config;
 use crate::domain::{IncidentStatus, Pseudonyms};
 use crate::engine::check::{self, CheckScope};
+use crate::engine::overlays::Overlays;
 use crate::export::metrics::{Standing, snapshot_text, standing_text};
 use crate::monitor::observe::Observed;
-use crate::output::status::{Options, checkmk, document, nagios, text};
+use crate::output::status::{Incidents, Options, checkmk, document, nagios, text};
 use crate::store::Reader;
 
 /// Runs the command.
@@ -41,7 +42,13 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
     let observed = ManuallyDrop::new(reading.observe(context.program.clone()));
     let Observed { snapshot, .. } = &*observed;
     let home = reading.env.home();
-    let incidents = &reading.remembered.incidents;
+    let all = &reading.remembered.incidents;
+    let silences = match Reader::open(&reading.location.state) {
+        Ok(Some(reader)) => reader.silences().unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let withheld = Overlays::new(&reading.config.alerts, &silences, &snapshot.host, reading.now).all(all);
+    let incidents = Incidents { all, withheld: &withheld };
     let mut code = if args.check { check::exit_code(snapshot, CheckScope::InUse).code } else { 0 };
     let out = match format {
         Format::Text => {
@@ -66,11 +73,15 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
                 _ => Ok(Pseudonyms::new([].into(), allow)),
             };
             let names = names.map_err(|error| Failure::new(FailureKind::Io, error.to_string()))?;
-            let open = incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved).cloned();
+            let open = all.iter().filter(|incident| incident.status != IncidentStatus::Resolved).cloned();
             // Queues are the monitor's own business; it exports them itself.
-            let standing =
-                Standing { incidents: open.collect(), receivers: Vec::new(), last_cycle: reading.remembered.last_time };
-            snapshot_text(snapshot, &names) + &standing_text(&standing)
+            let standing = Standing {
+                incidents: open.collect(),
+                last_cycle: reading.remembered.last_time,
+                silences: silences.into_iter().filter(|silence| silence.ends_at > reading.now).collect(),
+                ..Standing::default()
+            };
+            snapshot_text(snapshot, &names) + &standing_text(&standing, &withheld)
         }
     };
     print::text(&out)?;

@@ -18,6 +18,8 @@ pub struct Declaration {
     pub issued: Option<String>,
     /// When this was said.
     pub as_of: Option<String>,
+    /// Which secret it was said about.
+    pub generation: Option<String>,
     /// Whether anything uses it; `None` leaves it as it is.
     pub in_use: Option<bool>,
 }
@@ -37,6 +39,7 @@ impl Declaration {
             ("expires", date(&self.expires)),
             ("issued", date(&self.issued)),
             ("as_of", date(&self.as_of)),
+            ("generation", text(&self.generation)),
             ("in_use", self.in_use.map(Value::from)),
         ];
         all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
@@ -63,6 +66,10 @@ pub fn declare(text: &str, declaration: &Declaration) -> Result<String, String> 
         None => {}
         Some(Item::ArrayOfTables(tables)) => {
             for table in tables.iter_mut().filter(|table| declaration.is(table)).take(1) {
+                if declaration.expires.is_some() {
+                    // What was said before was about another secret.
+                    table.remove("generation");
+                }
                 declaration.values().into_iter().for_each(|(key, value)| set(table, key, value));
                 changed = true;
             }
@@ -144,6 +151,11 @@ mod tests {
         assert!(once.starts_with(text) && once.matches("[[declared]]").count() == 3);
         assert_eq!(declare(&once, &about("env:T")).unwrap(), once, "the same again changes nothing");
         assert_eq!(declare(&once, &about("env:U")).unwrap().matches("[[declared]]").count(), 4);
+
+        let bound = Declaration { generation: Some("00aa-bb".to_owned()), ..about("env:T") };
+        let bound = declare(&once, &bound).unwrap();
+        assert!(bound.contains("generation = \"00aa-bb\""), "{bound}");
+        assert_eq!(declare(&bound, &about("env:T")).unwrap(), once, "what is said anew is not about the old secret");
     }
 
     #[test]

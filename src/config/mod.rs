@@ -3,7 +3,11 @@
 //! The file is refused when it is not owned by us or root, or is writable by others: it can name programs to run
 //! (DESIGN §5.8). Secrets in it are references; a literal secret is an error.
 
+pub mod address;
+mod alerting;
+pub mod channels;
 pub mod edit;
+mod exports;
 mod load;
 mod locate;
 mod problem;
@@ -23,9 +27,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Place};
+use crate::domain::{Environment, Lang, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
 pub use problem::{Problem, report};
@@ -85,10 +90,15 @@ fn validate<'a>(
     let thresholds = sections::thresholds(root, &mut alerts);
     let (receivers, names) = receivers::receivers(root, context);
     alerts.routes = receivers::routes(root, &names);
+    alerts.escalation = alerting::escalation(root, &names);
+    alerts.maintenance = alerting::maintenance(root, status.zone);
+    alerts.quiet = alerting::quiet_hours(root, status.zone);
+    alerts.report = alerting::digest(root, &names, status.zone);
     alerts.receivers = receivers
         .iter()
         .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
         .collect();
+    let (export_emails, alertmanagers) = exports::export(root, context);
     let config = Config {
         path: path.map(Path::to_path_buf),
         sources: sections::sources(root, context),
@@ -96,9 +106,12 @@ fn validate<'a>(
         providers: providers::providers(root),
         probing: providers::probing(root),
         web: sections::web(root, context),
-        export_emails: sections::export_emails(root),
+        export_emails,
+        alertmanagers,
+        heartbeats: exports::heartbeats(root, context),
         history: sections::history(root),
         identity: sections::identity(root, context),
+        runbook: sections::runbook(root),
         status,
         probe,
         thresholds,
@@ -152,16 +165,22 @@ pub struct Config {
     pub thresholds: Thresholds,
     /// `[[receivers]]`
     pub receivers: Vec<Receiver>,
-    /// `[[routes]]`, reminders, names of receivers.
+    /// `[[routes]]`, `[[escalation]]`, `[[maintenance]]`, `[quiet_hours]`, `[digest]`, reminders, names of receivers.
     pub alerts: AlertPolicy,
     /// `[web]`
     pub web: Web,
     /// `[export] emails`: e-mail addresses inside ids may leave the machine.
     pub export_emails: bool,
+    /// `[export] alertmanager`: clusters that the state is pushed to.
+    pub alertmanagers: Vec<Alertmanager>,
+    /// `[heartbeat]`: who is told that we live.
+    pub heartbeats: Vec<Heartbeat>,
     /// `[history]`
     pub history: History,
     /// `[identity]`
     pub identity: Identity,
+    /// `[actions] runbook_url`: a URL with `{name}`, `{provider}` and `{subject}` in it.
+    pub runbook: Option<String>,
 }
 
 /// Where a secret is. Never the secret itself.
@@ -217,6 +236,8 @@ pub struct Declared {
     pub about: Option<crate::domain::CredentialId>,
     /// When that was said: it is about the secret that was there then.
     pub as_of: Option<crate::domain::Time>,
+    /// Which secret was there then, in the words of [`crate::domain::FingerprintKey::mark`]; nobody writes that by hand.
+    pub generation: Option<String>,
     /// When it ends.
     pub expires: Option<crate::domain::Time>,
     /// When it was issued.
@@ -236,8 +257,24 @@ pub struct Receiver {
     pub name: String,
     /// Whether it wants to be told that something is over.
     pub send_resolved: bool,
+    /// The language of its messages.
+    pub lang: Lang,
+    /// Its own words in place of ours.
+    pub templates: Templates,
     /// What it is.
     pub kind: ReceiverKind,
+}
+
+/// `template = { subject = "path", text = "path", html = "path" }`: minijinja, in place of our words. They are read when a
+/// message is made, and tried by `monitor check-config`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Templates {
+    /// Of the one line on top.
+    pub subject: Option<PathBuf>,
+    /// Of the plain text.
+    pub text: Option<PathBuf>,
+    /// Of the page; email only.
+    pub html: Option<PathBuf>,
 }
 
 /// What a receiver is.
@@ -247,6 +284,37 @@ pub enum ReceiverKind {
     Email(Email),
     /// `type = "webhook"`
     Webhook(Webhook),
+    /// Any other: its row of the table of channels, and what was written.
+    Channel(channels::Settings),
+}
+
+impl Receiver {
+    /// The word for what it is, as in `type = "…"`: in metrics and on the page too.
+    #[must_use]
+    pub fn channel(&self) -> &'static str {
+        match &self.kind {
+            ReceiverKind::Email(_) => "email",
+            ReceiverKind::Webhook(_) => "webhook",
+            ReceiverKind::Channel(settings) => settings.channel.name,
+        }
+    }
+
+    /// Every reference to a secret that it needs.
+    #[must_use]
+    pub fn references(&self) -> Vec<&SecretRef> {
+        match &self.kind {
+            ReceiverKind::Email(email) => email.password.iter().collect(),
+            ReceiverKind::Webhook(webhook) => {
+                let values = std::iter::once(&webhook.url).chain(webhook.headers.iter().map(|(_, value)| value));
+                let values = values.filter_map(|value| match value {
+                    MaybeSecret::Ref(reference) => Some(reference),
+                    MaybeSecret::Plain(_) => None,
+                });
+                webhook.secrets.iter().chain(values).collect()
+            }
+            ReceiverKind::Channel(settings) => settings.references().collect(),
+        }
+    }
 }
 
 /// How a mail server is spoken to.
@@ -292,6 +360,19 @@ pub struct Webhook {
     pub headers: Vec<(String, MaybeSecret)>,
     /// Plain http beyond loopback is allowed.
     pub insecure: bool,
+    /// What is sent.
+    pub body: Body,
+}
+
+/// `body = …` of a webhook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// As Alertmanager (version 4) would post it.
+    Alertmanager,
+    /// Plain JSON of our own.
+    Json,
+    /// What a template makes, which must be JSON.
+    Template(PathBuf),
 }
 
 /// `[web]`

@@ -111,13 +111,7 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
         let max_age = super::sections::max_age(&mut table);
         let compatible =
             table.value("compatible").and_then(|value| word(&value, "\"openai\", \"anthropic\" or \"google\""));
-        let status_page = table.text("status_page").and_then(|text| match values::http_url(text.value, false) {
-            Ok(url) => Some(StatusPage { url: url.into(), format: PageFormat::Statuspage, component: None }),
-            Err((what, fix)) => {
-                table.problem(text.place, what, fix);
-                None
-            }
-        });
+        let status_page = table.value("status_page").and_then(|value| status_page(&value));
         let probe = table.table("probe").map(probe);
         if (probe.is_some() || compatible.is_some()) && table.value("base_url").is_none() {
             let place = table.place.clone();
@@ -132,6 +126,32 @@ pub(super) fn providers(root: &mut Table<'_>) -> BTreeMap<String, Provider> {
         found.insert(entry.name.to_owned(), provider);
     }
     found
+}
+
+/// The URL of a page that speaks Statuspage v2, or a table as in the catalog.
+fn status_page(value: &Value<'_>) -> Option<StatusPage> {
+    const FORM: &str =
+        "a URL, or a table such as { url = \"https://status.example.org/index.json\", format = \"better_stack\" }";
+    let page = match value.inner {
+        DeValue::String(url) => {
+            Some(StatusPage { url: url.trim().to_owned(), format: PageFormat::Statuspage, component: None })
+        }
+        _ => form_of::<StatusPage>(value),
+    };
+    let Some(mut page) = page else {
+        value.problem(format!("is not {FORM}"), "write one of them");
+        return None;
+    };
+    match values::http_url(&page.url, false) {
+        Ok(url) => {
+            page.component = page.component.map(|part| part.to_lowercase());
+            Some(StatusPage { url: url.into(), ..page })
+        }
+        Err((what, fix)) => {
+            value.problem(what, fix);
+            None
+        }
+    }
 }
 
 /// `[providers.<id>.probe]`: one request, as in the catalog.

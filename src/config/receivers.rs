@@ -7,14 +7,19 @@ use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 use toml::de::DeValue;
 
+use super::channels::{self, CHANNELS};
 use super::sections::unique_name;
 use super::tree::{At, Table, Value, nearest, shown};
-use super::{Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Webhook, values};
-use crate::domain::Severity;
+use super::{
+    Body, Context, Email, MaybeSecret, Receiver, ReceiverKind, SecretRef, SmtpSecurity, Templates, Webhook, values,
+};
+use crate::domain::{Lang, Severity};
 use crate::engine::policy::Route;
 
-/// Channels that the design names and this version does not have.
-const TYPES: [&str; 2] = ["email", "webhook"];
+/// Every `type` there is.
+fn types() -> impl Iterator<Item = &'static str> {
+    ["email", "webhook"].into_iter().chain(CHANNELS.iter().map(|channel| channel.name))
+}
 
 /// `[[receivers]]`; also the names of those that have a problem, so that routes to them are not called wrong as well.
 pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Receiver>, BTreeSet<String>) {
@@ -23,26 +28,90 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
     for mut table in root.tables("receivers") {
         let name = unique_name(&mut table, &mut names);
         let send_resolved = table.flag("send_resolved").unwrap_or(true);
-        let kind = match table.required("type", "\"email\" or \"webhook\"") {
+        let lang = lang(&mut table);
+        let kind = match table.required("type", "\"email\"") {
             Some(text) if text.value == "email" => email(&mut table, context).map(ReceiverKind::Email),
             Some(text) if text.value == "webhook" => webhook(&mut table, context).map(ReceiverKind::Webhook),
-            Some(text) => {
-                let fix = nearest(text.value, TYPES).map_or_else(
-                    || format!("this version has {}", TYPES.join(" and ")),
-                    |near| format!("did you mean \"{near}\"?"),
-                );
-                table.problem(text.place, format!("{} is not a type of receiver", shown(text.value)), fix);
-                continue;
-            }
+            Some(text) => match channels::channel(text.value) {
+                Some(channel) => channels::settings(channel, &mut table, context).map(ReceiverKind::Channel),
+                None => {
+                    let fix = nearest(text.value, types()).map_or_else(
+                        || format!("there are {}", types().collect::<Vec<_>>().join(", ")),
+                        |near| format!("did you mean \"{near}\"?"),
+                    );
+                    table.problem(text.place, format!("{} is not a type of receiver", shown(text.value)), fix);
+                    continue;
+                }
+            },
             // What its keys mean depends on the type: without it they cannot be judged.
             None => continue,
         };
+        let templates = templates(&mut table, context, kind.as_ref());
         table.finish();
         if let (Some(name), Some(kind)) = (name, kind) {
-            all.push(Receiver { name, send_resolved, kind });
+            all.push(Receiver { name, send_resolved, lang, templates, kind });
         }
     }
     (all, names)
+}
+
+fn lang(table: &mut Table<'_>) -> Lang {
+    let Some(text) = table.text("lang") else { return Lang::default() };
+    Lang::parse(text.value).unwrap_or_else(|| {
+        let what = format!("{} is not a language of ours", shown(text.value));
+        table.problem(text.place, what, "write \"en\" or \"zh-CN\"");
+        Lang::default()
+    })
+}
+
+/// `template = { … }`: which parts there are depends on what a channel shows.
+fn templates(table: &mut Table<'_>, context: &Context<'_>, kind: Option<&ReceiverKind>) -> Templates {
+    /// Channels whose messages are data.
+    const PROGRAMS: [&str; 3] = ["exec", "file", "journal"];
+    let Some(value) = table.value("template") else { return Templates::default() };
+    let fixed = match kind {
+        Some(ReceiverKind::Webhook(_)) => Some("write body = { template = \"path\" }"),
+        Some(ReceiverKind::Channel(settings)) if PROGRAMS.contains(&settings.channel.name) => Some("remove it"),
+        _ => None,
+    };
+    if let Some(fix) = fixed {
+        value.problem("its messages are for programs and have no words to replace", fix);
+        return Templates::default();
+    }
+    let Some(mut parts) = value.table() else { return Templates::default() };
+    let mut path = |name| {
+        let text = parts.text(name)?;
+        if text.value.trim().is_empty() {
+            parts.problem(text.place, "has no path", "write the path of a template");
+            return None;
+        }
+        Some(context.path(text.value.trim()))
+    };
+    let (subject, text) = (path("subject"), path("text"));
+    let html = if matches!(kind, Some(ReceiverKind::Channel(_))) { None } else { path("html") };
+    parts.finish();
+    Templates { subject, text, html }
+}
+
+/// `body = "alertmanager"`, `"json"` or `{ template = "path" }`.
+fn body(table: &mut Table<'_>, context: &Context<'_>) -> Body {
+    const FORMS: &str = "write \"alertmanager\", \"json\" or { template = \"path\" }";
+    let Some(value) = table.value("body") else { return Body::Alertmanager };
+    match value.inner {
+        DeValue::String(text) if text.trim() == "alertmanager" => return Body::Alertmanager,
+        DeValue::String(text) if text.trim() == "json" => return Body::Json,
+        DeValue::Table(_) => {}
+        _ => {
+            value.problem("is not a form of body", FORMS);
+            return Body::Alertmanager;
+        }
+    }
+    let path = value.table().and_then(|mut table| {
+        let path = table.required("template", "\"~/hook.json\"");
+        table.finish();
+        path
+    });
+    path.map_or(Body::Alertmanager, |path| Body::Template(context.path(path.value.trim())))
 }
 
 fn email(table: &mut Table<'_>, context: &Context<'_>) -> Option<Email> {
@@ -156,6 +225,9 @@ fn server(text: &str) -> Result<(SmtpSecurity, String, u16), (String, String)> {
     if host.is_empty() || !host.is_ascii() || host.contains('%') {
         return wrong("has no usable host name");
     }
+    if super::address::is_forbidden_host(host) {
+        return wrong("names a link-local or metadata address, to which nothing is ever sent");
+    }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return wrong("has more than a host and a port");
     }
@@ -192,10 +264,11 @@ fn webhook(table: &mut Table<'_>, context: &Context<'_>) -> Option<Webhook> {
         Some(value) => context.secret(&value).into_iter().collect(),
     };
     let headers = headers(table, context);
-    Some(Webhook { url: url?, secrets, headers, insecure })
+    let body = body(table, context);
+    Some(Webhook { url: url?, secrets, headers, insecure, body })
 }
 
-fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
+pub(super) fn headers(table: &mut Table<'_>, context: &Context<'_>) -> Vec<(String, MaybeSecret)> {
     let Some(all) = table.table("headers") else { return Vec::new() };
     let mut headers = Vec::new();
     for entry in all.entries() {
@@ -248,27 +321,33 @@ pub(super) fn routes(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Rout
         let providers = plain(table.texts("providers"));
         let subjects = plain(table.texts("subjects"));
         let receivers = table.texts("receivers");
-        if receivers.as_ref().is_none_or(Vec::is_empty) {
-            table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
-        }
-        for receiver in receivers.iter().flatten() {
-            if !names.contains(receiver.value.trim()) {
-                let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None if names.is_empty() => "add [[receivers]] first".to_owned(),
-                    None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
-                };
-                table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
-            }
-        }
+        let receivers = named(&table, receivers, names);
         let proceed = table.flag("continue").unwrap_or(false);
         table.finish();
-        routes.push(Route { severity, providers, subjects, receivers: plain(receivers), proceed });
+        routes.push(Route { severity, providers, subjects, receivers, proceed });
     }
     routes
 }
 
-fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
+/// Names of receivers, of which each must exist and one at least must be there.
+pub(super) fn named(table: &Table<'_>, receivers: Option<Vec<At<&str>>>, names: &BTreeSet<String>) -> Vec<String> {
+    if receivers.as_ref().is_none_or(Vec::is_empty) {
+        table.problem(table.place.clone(), "goes to no receiver", "write receivers = [\"…\"]");
+    }
+    for receiver in receivers.iter().flatten() {
+        if !names.contains(receiver.value.trim()) {
+            let fix = match nearest(receiver.value, names.iter().map(String::as_str)) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None if names.is_empty() => "add [[receivers]] first".to_owned(),
+                None => format!("there are: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")),
+            };
+            table.problem(receiver.place.clone(), format!("there is no receiver {}", shown(receiver.value)), fix);
+        }
+    }
+    receivers.unwrap_or_default().iter().map(|text| text.value.trim().to_owned()).collect()
+}
+
+pub(super) fn severity_of(table: &Table<'_>, text: At<&str>) -> Option<Severity> {
     match text.value {
         "info" => Some(Severity::Info),
         "warning" => Some(Severity::Warning),

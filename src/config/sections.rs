@@ -13,8 +13,7 @@ use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 9] =
-    ["escalation", "maintenance", "quiet_hours", "digest", "heartbeat", "chat", "actions", "doctor", "remote"];
+const NOT_YET: [&str; 3] = ["chat", "doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -31,19 +30,7 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
     let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
     let mut probe = Some(Rhythm::Cron("*/30 * * * *".to_owned()));
     if let Some(mut table) = root.table("schedule") {
-        if let Some(text) = table.text("zone") {
-            match values::zone(text.value) {
-                Some(found) => zone = found,
-                None => {
-                    let near = super::tree::nearest(text.value, Zone::names());
-                    let fix = near.map_or_else(
-                        || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
-                        |near| format!("did you mean \"{near}\"?"),
-                    );
-                    table.problem(text.place, format!("{} is not the name of a time zone", shown(text.value)), fix);
-                }
-            }
-        }
+        zone = self::zone(&mut table).unwrap_or(zone);
         for name in ["status", "probe"] {
             let Some(text) = table.text(name) else { continue };
             match due::parse(text.value) {
@@ -56,6 +43,21 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
         table.finish();
     }
     (Schedule { rhythm: status, zone }, probe.map(|rhythm| Schedule { rhythm, zone }))
+}
+
+/// `zone = …`, wherever it is written.
+pub(super) fn zone(table: &mut Table<'_>) -> Option<Zone> {
+    let text = table.text("zone")?;
+    let found = values::zone(text.value);
+    if found.is_none() {
+        let near = super::tree::nearest(text.value, Zone::names());
+        let fix = near.map_or_else(
+            || "write an IANA name such as \"Europe/Berlin\"".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        table.problem(text.place, format!("{} is not the name of a time zone", shown(text.value)), fix);
+    }
+    found
 }
 
 /// `[sources]`
@@ -91,6 +93,7 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
             table.problem(end.place.clone(), "ends before it was issued", "correct `expires` or `issued`");
         }
         let as_of = moment(&mut table, "as_of", zone).map(|at| at.value);
+        let generation = table.text("generation").map(|mark| mark.value.trim().to_owned());
         let in_use = table.flag("in_use");
         let text = |value: Option<At<&str>>| value.map(|text| text.value.trim().to_owned()).filter(|t| !t.is_empty());
         let (fix, note) = (text(table.text("fix")), text(table.text("note")));
@@ -108,6 +111,7 @@ pub(super) fn declared(root: &mut Table<'_>, zone: Zone) -> Vec<Declared> {
                 provider: provider.map(|provider| provider.value.trim().to_owned()).unwrap_or_default(),
                 about,
                 as_of,
+                generation,
                 expires: expires.map(|at| at.value),
                 issued: issued.map(|at| at.value),
                 in_use,
@@ -259,14 +263,6 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
     Ok(Listen::Tcp(address))
 }
 
-/// `[export]`
-pub(super) fn export_emails(root: &mut Table<'_>) -> bool {
-    let Some(mut table) = root.table("export") else { return false };
-    let emails = table.flag("emails").unwrap_or(false);
-    table.finish();
-    emails
-}
-
 /// `[history]`
 pub(super) fn history(root: &mut Table<'_>) -> History {
     let mut out = History { raw_days: 90, daily_days: 730, max_bytes: 64 * 1024 * 1024 };
@@ -298,6 +294,29 @@ pub(super) fn identity(root: &mut Table<'_>, context: &Context<'_>) -> Identity 
     });
     table.finish();
     Identity { key, host }
+}
+
+/// `[actions] runbook_url`
+pub(super) fn runbook(root: &mut Table<'_>) -> Option<String> {
+    const HOLES: [&str; 3] = ["{name}", "{provider}", "{subject}"];
+    let mut table = root.table("actions")?;
+    let found = table.text("runbook_url").and_then(|text| {
+        let filled = HOLES.iter().fold(text.value.trim().to_owned(), |url, hole| url.replace(hole, "x"));
+        if filled.contains(['{', '}']) {
+            table.problem(text.place, "has other holes than {name}, {provider} and {subject}", "correct their names");
+            return None;
+        }
+        // A link that people follow; nothing is sent there.
+        match values::http_url(&filled, true) {
+            Ok(_) => Some(text.value.trim().to_owned()),
+            Err((what, fix)) => {
+                table.problem(text.place, what, fix);
+                None
+            }
+        }
+    });
+    table.finish();
+    found
 }
 
 /// A value that is not a secret and must not look like one is written plainly everywhere else; this one is a reference.

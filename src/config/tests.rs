@@ -62,11 +62,39 @@ send_resolved = false
 severity = ["critical"]
 receivers = ["mail", "hook"]
 continue = true
+[[escalation]]
+after = "30m"
+receivers = ["hook"]
+[[maintenance]]
+schedule = "0 2 * * 0"
+duration = "2h"
+zone = "Europe/Berlin"
+providers = ["anth*"]
+[quiet_hours]
+from = "22:00"
+to = "07:30"
+[digest]
+schedule = "daily"
+receivers = ["mail"]
 [web]
 listen = "unix:/run/o.sock"
 allowed_hosts = ["Status.example.org"]
 [export]
 emails = true
+[[export.alertmanager]]
+url = ["https://am1.example.org:9093", { env = "AM2" }, "https://am1.example.org:9093/tenant"]
+username = "us"
+password = { file = "am" }
+labels = { team = "ops" }
+[[heartbeat]]
+type = "uptime-kuma"
+url = "https://kuma.example.org/api/push/abc"
+[[heartbeat]]
+type = "gatus"
+name = "night watch"
+url = "https://gatus.example.org/api/v1/endpoints/a_b/external"
+token = { env = "GATUS" }
+on_critical = "fail"
 [history]
 max_mb = 1
 [identity]
@@ -93,6 +121,26 @@ fn every_section_is_read() {
     assert_eq!(config.alerts.routes[0].severity, [Severity::Critical]);
     assert!(config.alerts.routes[0].proceed);
     assert_eq!(config.alerts.receivers.iter().map(|r| r.send_resolved).collect::<Vec<_>>(), [true, false]);
+    let alerts = &config.alerts;
+    assert_eq!(
+        (alerts.escalation[0].after, &alerts.escalation[0].to.severity[..]),
+        (Span::minutes(30), &[Severity::Critical][..])
+    );
+    assert_eq!(alerts.escalation[0].to.receivers, ["hook"]);
+    let window = &alerts.maintenance[0];
+    assert_eq!(
+        (window.name.as_str(), window.duration, &window.providers[..]),
+        ("maintenance 1", Span::hours(2), &["anth*".to_owned()][..])
+    );
+    assert_eq!(window.schedule.zone, "Europe/Berlin".parse().unwrap());
+    let quiet = alerts.quiet.unwrap();
+    assert_eq!(
+        (quiet.from.to_string(), quiet.to.to_string(), quiet.zone),
+        ("22:00:00".into(), "07:30:00".into(), "Asia/Shanghai".parse().unwrap())
+    );
+    let report = alerts.report.as_ref().unwrap();
+    assert_eq!((&report.schedule.rhythm, report.horizon), (&Rhythm::Cron("0 9 * * *".into()), Span::days(30)));
+    assert_eq!(report.receivers, ["mail"]);
     let ReceiverKind::Email(mail) = &config.receivers[0].kind else { panic!("email") };
     assert_eq!((mail.security, mail.host.as_str(), mail.port), (SmtpSecurity::StartTls, "mail.example.org", 2525));
     assert_eq!(mail.password, Some(SecretRef::File("/home/a/.secrets/smtp".into())));
@@ -103,6 +151,13 @@ fn every_section_is_read() {
     assert_eq!(config.web.listen, Listen::Unix("/run/o.sock".into()));
     assert_eq!(config.web.allowed_hosts, ["status.example.org"]);
     assert!(config.export_emails);
+    let names: Vec<&str> = config.alertmanagers[0].peers.iter().map(|peer| peer.name.as_str()).collect();
+    assert_eq!(names, ["am1.example.org:9093", "AM2", "am1.example.org:9093-2"]);
+    assert_eq!(config.alertmanagers[0].login, Some(Login::Basic("us".into(), SecretRef::File("am".into()))));
+    assert_eq!(config.alertmanagers[0].labels["team"], "ops");
+    let beats = config.heartbeats.iter().map(|one| (one.name.as_str(), one.kind, one.fail_on_critical));
+    let expected = [("uptime-kuma", HeartbeatKind::UptimeKuma, false), ("night watch", HeartbeatKind::Gatus, true)];
+    assert_eq!(beats.collect::<Vec<_>>(), expected);
     assert_eq!(config.history.max_bytes, 1024 * 1024);
     assert_eq!(config.identity.key, Some(SecretRef::File("fleet".into())));
 }
@@ -162,8 +217,21 @@ fn each_problem_has_its_place_and_remedy() {
             "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],auth='x y'}",
             "is not the name of a header",
         ),
-        ("", "[quiet_hours]\n", "quiet_hours: is not supported by this version"),
-        ("", "[[escalation]]\n", "escalation: is not supported by this version"),
+        ("", "[remote]\n", "remote: is not supported by this version"),
+        ("", "[quiet_hours]\nfrom='22:00'\n", "`to` is missing"),
+        ("", "[quiet_hours]\nfrom='25:00'\nto='7:00'\n", "quiet_hours.from: `25:00` is not a time of day"),
+        ("", "[quiet_hours]\nfrom='07:00'\nto='07:00'\n", "begins when it ends"),
+        ("", "[[escalation]]\nafter='soon'\nreceivers=['hook']\n", "is not a span of time"),
+        ("", "[[escalation]]\nafter='30m'\n", "goes to no receiver"),
+        ("", "[[escalation]]\nafter='30m'\nreceivers=['hooks']\n", "there is no receiver `hooks`"),
+        ("", "[[escalation]]\nafter='30m'\nreceivers=['hook']\nseverity=['high']\n", "is not a severity"),
+        ("", "[[maintenance]]\nduration='2h'\n", "`schedule` is missing"),
+        ("", "[[maintenance]]\nschedule='5m'\nduration='2h'\n", "is an interval"),
+        ("", "[[maintenance]]\nschedule='0 2 * * 0'\n", "`duration` is missing"),
+        ("", "[[maintenance]]\nschedule='0 2 * * 0'\nduration='2h'\nzone='Mars'\n", "is not the name of a time zone"),
+        ("", "[digest]\nschedule='monthly'\n", "neither an interval"),
+        ("", "[digest]\nreceivers=['nobody']\n", "there is no receiver `nobody`"),
+        ("", "[digest]\nhorizon='soon'\n", "is not a span of time"),
         ("", "[declared]\nname='x'", "write [[declared]] with two brackets"),
         ("", "[[web]]\n", "write [web], once"),
         ("", "[[declared]]\nname='x'\nprovider='p'\nexpires=1", "declared[1].expires: expected a date"),
@@ -180,6 +248,18 @@ fn each_problem_has_its_place_and_remedy() {
             "m.toml:5:1 declared[2].name: `x` exists already",
         ),
         ("", "[providers.a]\nbase_url='http://a.org'", "providers.a.base_url: is not encrypted"),
+        (
+            "",
+            "[providers.a]\nbase_url='https://169.254.169.254/v1'",
+            "m.toml:2:1 providers.a.base_url: names a link-local",
+        ),
+        (
+            "",
+            "[providers.a]\nbase_url='http://[fe80::1]:80'\ninsecure=true",
+            "providers.a.base_url: names a link-local or metadata address, to which nothing is ever sent",
+        ),
+        ("", "[providers.a]\nbase_url='https://metadata.google.internal'", "providers.a.base_url: names a link-local"),
+        ("", "[providers.a]\nstatus_page='https://169.254.1.1/s'", "providers.a.status_page: names a link-local"),
         ("", "[providers.a]\nbase_url='https://a.org/v1?key=k'", "providers.a.base_url: has a query"),
         ("", "[thresholds]\nwarn='0d'", "is not a span of time"),
         ("", "[thresholds]\nwarn='1d'\ncritical='2d'", "`critical` is longer than `warn`"),
@@ -194,7 +274,36 @@ fn each_problem_has_its_place_and_remedy() {
         ("", "[identity]\nkey={ env = 'sk-1' }", "is not the name of a variable"),
         ("", "[identity]\nkey={ credential = '../x' }", "is not the name of a systemd credential"),
         ("", "[[receivers]]\nname='x'\ntype='mail'", "did you mean \"email\"?"),
-        ("", "[[receivers]]\nname='x'\ntype='telegram'", "this version has email and webhook"),
+        ("", "[[receivers]]\nname='x'\ntype='carrier pigeon'", "there are email, webhook, bark"),
+        ("", "[[receivers]]\nname='x'\ntype='telegrm'", "did you mean \"telegram\"?"),
+        ("", "[[receivers]]\nname='x'\ntype='telegram'\nchat='-1'", "`token` is missing"),
+        ("", "[[receivers]]\nname='x'\ntype='telegram'\ntoken={ env = 'T' }\nchat='me'", "is not the id of a chat"),
+        (
+            "",
+            "[[receivers]]\nname='x'\ntype='telegram'\ntoken='123:abc'\nchat='1'",
+            "a secret is written here in the open",
+        ),
+        (
+            "",
+            "[[receivers]]\nname='x'\ntype='feishu'\nurl='https://open.feishu.cn/open-apis/bot/v2/hook/x'",
+            "holds the right to send",
+        ),
+        (
+            "",
+            "[[receivers]]\nname='x'\ntype='pagerduty'\nrouting_key={ env = 'K' }\nregion='mars'",
+            "write one of \"us\", \"eu\"",
+        ),
+        ("", "[[receivers]]\nname='x'\ntype='slack'", "says neither where nor who"),
+        ("", "[[receivers]]\nname='x'\ntype='slack'\ntoken={ env = 'K' }", "needs a channel"),
+        ("", "[[receivers]]\nname='x'\ntype='ntfy'\ntopic='a b'", "is not a topic of ntfy"),
+        ("", "[[receivers]]\nname='x'\ntype='exec'\nargv=['page-me']", "full path of a program"),
+        (
+            "",
+            "[[receivers]]\nname='x'\ntype='matrix'\nurl='https://m.org'\ntoken={ env = 'T' }\nroom='#ops:m.org'",
+            "is not the id of a room",
+        ),
+        ("", "[[receivers]]\nname='x'\ntype='bark'\nkey={ env = 'K' }\nlang='tlh'", "is not a language of ours"),
+        ("", "[[receivers]]\nname='x'\ntype='bark'\nkey={ env = 'K' }\nloudd=true", "did you mean `loud`?"),
         ("", "[[receivers]]\nname='x'", "`type` is missing"),
         (MAIL, "", "`server` is missing"),
         (MAIL, "server='mail.example.org'", "is not the URL of a mail server"),
@@ -222,6 +331,15 @@ fn each_problem_has_its_place_and_remedy() {
             "a secret is written here in the open",
         ),
         (HOOK, "url='https://x.org'\nheaders={ webhook-id = 'x' }", "is set by us"),
+        (HOOK, "url='https://x.org'\nbody='xml'", "is not a form of body"),
+        (HOOK, "url='https://x.org'\nbody={ path='x' }", "`template` is missing"),
+        (HOOK, "url='https://x.org'\ntemplate={ text='x' }", "write body = { template"),
+        ("", "[[receivers]]\nname='x'\ntype='ntfy'\ntopic='x'\ntemplate={ html='x' }", "html"),
+        ("", "[[receivers]]\nname='x'\ntype='ntfy'\ntopic='x'\ntemplate={ text='' }", "has no path"),
+        ("", "[[receivers]]\nname='x'\ntype='journal'\ntemplate={ text='x' }", "messages are for programs"),
+        ("[actions]\n", "runbook_url='https://x.org/{alert}'", "other holes"),
+        ("[actions]\n", "runbook_url='wiki'", "is not a URL"),
+        ("[actions]\n", "runbook='https://x.org'", "unknown key"),
         (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
         ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
         (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver `x` — there are: h"),
@@ -273,7 +391,7 @@ fn declarations_about_what_was_found() {
 
 #[test]
 fn all_problems_at_once_in_the_order_of_the_file() {
-    let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[heartbeat]\n");
+    let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[escalation]\n");
     let lines: Vec<&str> = problems.iter().map(|p| p.split(':').nth(1).unwrap_or("")).collect();
     assert_eq!(lines, ["2", "3", "5", "6", "7"]);
 }
@@ -292,7 +410,8 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     assert_eq!(format!("{written:?}"), format!("{plain:?}"));
     let text = uncommented();
     let config = good(&text);
-    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (2, 1, 2), "{text}");
+    assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (3, 1, 2), "{text}");
+    assert_eq!((config.alertmanagers.len(), config.heartbeats.len()), (1, 2), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
     let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());
@@ -368,6 +487,75 @@ fn what_is_not_a_configuration_file() {
     assert!(home.problems(Some(&path)).contains("UTF-8"));
     std::fs::write(&path, vec![b'#'; 2 * 1024 * 1024]).expect("write");
     assert!(home.problems(Some(&path)).contains("1 MiB"));
+}
+
+#[test]
+fn alertmanagers_in_every_form() {
+    let names = |text: &str| {
+        let clusters = good(&format!("[export]\n{text}")).alertmanagers;
+        let of =
+            |cluster: &Alertmanager| cluster.peers.iter().map(|peer| peer.name.clone()).collect::<Vec<_>>().join(" ");
+        clusters.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(names("alertmanager = 'https://a.org'"), ["a.org"]);
+    assert_eq!(names("alertmanager = ['https://a.org:9093', 'http://127.0.0.1:9093']"), ["a.org:9093 127.0.0.1:9093"]);
+    assert_eq!(names("alertmanager = ['https://a.org', { file = '/run/am-url' }]"), ["a.org am-url"]);
+    assert_eq!(names("alertmanager = { env = 'AM' }"), ["AM"]);
+    assert_eq!(names("alertmanager = { url = 'https://a.org' }"), ["a.org"]);
+    let two = "[[export.alertmanager]]\nurl = 'https://a.org'\nheaders = { x-scope-orgid = '1' }\n\
+               [[export.alertmanager]]\nurl = 'https://a.org'\nheaders = { x-scope-orgid = '2' }";
+    assert_eq!(names(two), ["a.org", "a.org-2"]);
+}
+
+#[test]
+fn problems_of_pushes() {
+    let cluster = "[[export.alertmanager]]\nurl = 'https://a.org'\n";
+    let beat = "[[heartbeat]]\nurl = 'https://hc-ping.com/x'\n";
+    for (start, text, expected) in [
+        ("[export]\n", "alertmanager = []", "names no Alertmanager"),
+        ("[export]\n", "alertmanager = 5", "expected a URL, found an integer"),
+        ("[export]\n", "alertmanager = ['http://a.org']", "export.alertmanager[1]: is not encrypted"),
+        ("[export]\n", "alertmanager = ['https://a.org', 'https://a.org']", "export.alertmanager[2]: is there already"),
+        ("[export]\n", "alertmanger = 'https://a.org'", "did you mean `alertmanager`?"),
+        ("[[export.alertmanager]]\n", "insecure = true", "`url` is missing"),
+        (cluster, "token = 'abc'", "export.alertmanager[1].token: a secret is written here in the open"),
+        (cluster, "username = 'a'", "has no password"),
+        (cluster, "password = { env = 'P' }", "has no `username`"),
+        (cluster, "tokn = { env = 'P' }", "did you mean `token`?"),
+        (
+            cluster,
+            "token = { env = 'T' }\nusername = 'a'\npassword = { env = 'P' }",
+            "is one login, `username` another",
+        ),
+        (cluster, "labels = { 'a-b' = 'x' }", "is not the name of a label"),
+        (cluster, "labels = { severity = 'x' }", "labels.severity: is set by us"),
+        (cluster, "labels = { a = '' }", "is empty"),
+        (beat, "type = 'healthcheck'", "did you mean \"healthchecks\"?"),
+        (beat, "type = 'dead'", "there are healthchecks, uptime-kuma, gatus"),
+        (beat, "", "`type` is missing"),
+        (beat, "type = 'healthchecks'\non_critical = 'panic'", "is no answer to a critical"),
+        (beat, "type = 'healthchecks'\ntoken = { env = 'T' }", "heartbeat[1].token: unknown key"),
+        (beat, "type = 'uptime-kuma'", "is not the push URL of a monitor"),
+        (beat, "type = 'gatus'\ntoken = { env = 'T' }", "is not the URL of an external endpoint"),
+        (
+            "",
+            "[heartbeat]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com/x/fail'",
+            "says already what a ping is to say",
+        ),
+        ("", "[heartbeat]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com'", "names no check"),
+        ("", "[heartbeat]\ntype = 'healthchecks'", "heartbeat: `url` is missing"),
+        ("", "[heartbeat]\ntype='gatus'\nurl='https://g.org/api/v1/endpoints/a_b/external'", "`token` is missing"),
+        (
+            beat,
+            "type = 'healthchecks'\n[[heartbeat]]\ntype = 'healthchecks'\nurl = 'https://hc-ping.com/y'",
+            "there is a healthchecks already",
+        ),
+    ] {
+        let problems = bad(&format!("{start}{text}"));
+        assert!(problems.len() == 1 && problems[0].contains(expected), "{start}{text}: {problems:#?}");
+    }
+    let told = bad("[heartbeat]\ntype = 'uptime-kuma'\nurl = 'https://kuma.org/hidden-token'").concat();
+    assert!(!told.contains("hidden-token"), "{told}");
 }
 
 proptest! {

@@ -7,6 +7,7 @@ use crate::domain::Zone;
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime, TimeZone};
 use reqwest::Url;
 
+use super::address::is_forbidden_host;
 use crate::domain::{Span, Time};
 
 /// `365d`, `12h`, `2h 30m`; more than nothing, at most a hundred years.
@@ -52,7 +53,8 @@ pub fn is_loopback(host: &str) -> bool {
     bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-/// A URL that requests may go to (DESIGN §5.6): https, or http on loopback or when `insecure` was written; no login inside.
+/// A URL that requests may go to (DESIGN §5.6): https, or http on loopback or when `insecure` was written; no login inside; no
+/// link-local or metadata address, as far as that can be seen without resolving its name.
 ///
 /// # Errors
 /// What is wrong and what to do; never a part of the URL, which may hold a token.
@@ -68,6 +70,12 @@ pub fn http_url(text: &str, insecure: bool) -> Result<Url, (String, String)> {
         return wrong(
             "contains a login",
             "take it out of the URL; send it in a header that is a reference to a secret",
+        );
+    }
+    if is_forbidden_host(host) {
+        return wrong(
+            "names a link-local or metadata address, to which nothing is ever sent",
+            "write the address of the server itself; one on this machine is http://127.0.0.1:PORT",
         );
     }
     match url.scheme() {
@@ -115,6 +123,15 @@ mod tests {
         assert!(http_url("http://hooks.example.org/", true).is_ok());
         for bad in ["http://hooks.example.org/", "ftp://x/", "hooks", "https://u:pw@x.org/", "file:///etc/passwd"] {
             assert!(http_url(bad, false).is_err(), "{bad}");
+        }
+        // The URL standard reads the number as 169.254.169.254.
+        for bad in [
+            "https://169.254.169.254/v1",
+            "http://2852039166/",
+            "https://[fe80::1]/",
+            "http://metadata.google.internal/",
+        ] {
+            assert!(http_url(bad, true).is_err_and(|(what, _)| what.contains("link-local")), "{bad}");
         }
         let (what, fix) = http_url("https://user:hunter2@x.org/", true).expect_err("login");
         assert!(!what.contains("hunter2") && !fix.contains("hunter2"));

@@ -139,7 +139,8 @@ fn shared_refresh(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn single_use(provider: &str) -> bool {
-    SINGLE_USE.contains(&provider)
+    // OAuth 2.1, which MCP servers speak, has it so.
+    SINGLE_USE.contains(&provider) || provider.starts_with("mcp:")
 }
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.
@@ -152,12 +153,20 @@ fn is_mirror(credential: &Credential) -> bool {
 }
 
 fn shared(places: &[&Assessed]) -> Option<Finding> {
-    let own: Vec<&Assessed> = places.iter().copied().filter(|one| !is_mirror(&one.credential)).collect();
+    let parked = |one: &Assessed| one.credential.owner == Owner::Secondhand;
+    let mut own: Vec<&Assessed> = places.iter().copied().filter(|one| !is_mirror(&one.credential)).collect();
+    // Who renews matters more than what lies aside.
+    own.sort_by_key(|one| parked(one));
     let (first, rest) = own.split_first()?;
     let second = rest.iter().find(|one| renewer(&one.credential) != renewer(&first.credential));
     // One gateway renews for all its agents under a lock, which has been seen to fail: worth knowing, no more.
     let agents = rest.iter().find(|one| one.credential.agent != first.credential.agent);
+    let aside = second.is_some_and(|second| parked(second));
     let (severity, effect) = match (second, agents) {
+        (Some(_), _) if aside => (
+            Severity::Info,
+            "a parked copy is of no use once the other has been renewed, and putting it back may end the login",
+        ),
         (Some(_), _) => {
             (Severity::Warning, "each renews it by itself, and the one that comes second is logged out, or both are")
         }
@@ -171,7 +180,11 @@ fn shared(places: &[&Assessed]) -> Option<Finding> {
         names(own.iter().filter_map(|one| path(&one.credential)).collect()),
     );
     let keep = second.unwrap_or(first);
-    let fix = format!("Log in once more in one of them, so that each has its own: {}", keep.credential.fix);
+    let fix = match aside {
+        true => "Nothing needs to be done; switch accounts with the program that parked it, which takes the newer one."
+            .to_owned(),
+        false => format!("Log in once more in one of them, so that each has its own: {}", keep.credential.fix),
+    };
     Some(Finding::new("login.shared-refresh", severity, message, fix).at(place(&first.credential)))
 }
 

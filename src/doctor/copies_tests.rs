@@ -225,3 +225,24 @@ fn long_lists_are_cut() {
     assert_eq!(names(many), "a0, a1, a2, a3, a4, a5, a6, a7 and 4 more");
     assert_eq!(names(vec!["a".into(), "b".into(), "a".into()]), "a and b");
 }
+
+#[test]
+fn a_parked_copy_is_worth_knowing_and_no_more() {
+    let live = || Login { id: "claude-code:default", secret: "a", refresh: Some("r"), ..Login::default() };
+    let copy = || Login { id: "caam:claude", secret: "a", refresh: Some("r"), ..Login::default() };
+    let parked = |logins: &[Login<'_>]| {
+        let mut scene = with(logins);
+        for one in &mut scene.snapshot.credentials {
+            if one.credential.origin.source == "caam" {
+                one.credential.owner = Owner::Secondhand;
+            }
+        }
+        scene.of("login.shared-refresh")
+    };
+    let found = parked(&[live(), copy()]);
+    assert_eq!((found.len(), found[0].severity), (1, Severity::Info));
+    assert!(found[0].message.contains("a parked copy"), "{}", found[0].message);
+    // Beside one, two tools that both renew are as bad as ever.
+    let other = Login { id: "opencode:anthropic", secret: "a", refresh: Some("r"), ..Login::default() };
+    assert_eq!(parked(&[copy(), live(), other])[0].severity, Severity::Warning);
+}

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context};
-use crate::domain::{Finding, Owner, Place, Severity};
+use crate::domain::{Assessed, Finding, Owner, Place, Severity};
 use crate::files;
 use crate::formats::installation::{AgentStore, Installation};
 
@@ -317,7 +317,8 @@ fn sessions(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn logins(context: &Context<'_>) -> Vec<Finding> {
-    let tools = context.snapshot.credentials.iter().filter(|a| a.credential.owner == Owner::Tool);
+    let of_tools = |a: &&Assessed| matches!(a.credential.owner, Owner::Tool | Owner::Secondhand);
+    let tools = context.snapshot.credentials.iter().filter(of_tools);
     let mut files: Vec<PathBuf> =
         tools.filter_map(|a| a.credential.origin.path.as_deref().map(Path::to_owned)).collect();
     files.sort();

@@ -42,6 +42,7 @@ impl Scene {
                 findings: Vec::new(),
                 sources: Vec::new(),
                 clock_problem: None,
+                fleet: false,
             },
             installations: Vec::new(),
             view: GatewayView {
@@ -60,6 +61,7 @@ impl Scene {
                     enabled: true,
                     files: vec![("/u/opensoul-gateway.service".into(), Some(now - Span::days(9)))],
                     environment: [("OPENAI_API_KEY".to_owned(), key.fingerprint(&Secret::new("sk-one".into())))].into(),
+                    credentials: std::collections::BTreeMap::new(),
                 }],
                 visible: [(
                     "OPENAI_API_KEY".to_owned(),
@@ -133,6 +135,7 @@ impl Scene {
                 condition: Condition::Present,
                 clocks: Clocks::default(),
                 account: None,
+                scopes: None,
                 fingerprint: None,
                 refresh_fingerprint: None,
                 selection: Selection::NotApplicable,

@@ -128,6 +128,32 @@ pub fn report(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
             findings.push(finding.clone());
         }
     }
+    each_trouble_once(findings)
+}
+
+/// A broken login file is told by its source, with the place in it, and by the credential that was in it: the worse of the two
+/// is kept, and of two that are as bad the one that knows the place.
+fn each_trouble_once(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let one = |retold: &Finding, said: &Finding| {
+        let unseen = ["credential.unreadable", "credential.unknown"].contains(&retold.id.as_str());
+        let here = retold.place.path.is_some() && retold.place.path == said.place.path;
+        let what = said.message.split_once(": ").map_or(said.message.as_str(), |(_, what)| what);
+        let same = match said.id.as_str() {
+            "store.unreadable" | "store.unparsable" => true,
+            "store.damaged-profile" => retold.message.contains(what),
+            _ => false,
+        };
+        unseen && here && same
+    };
+    let mut dropped = vec![false; findings.len()];
+    for (at, retold) in findings.iter().enumerate() {
+        for (other, said) in findings.iter().enumerate().filter(|(_, said)| one(retold, said)) {
+            let worse = retold.severity > said.severity;
+            dropped[if worse { other } else { at }] = true;
+        }
+    }
+    let mut dropped = dropped.into_iter();
+    findings.retain(|_| !dropped.next().unwrap_or_default());
     sort(&mut findings);
     findings
 }

@@ -28,7 +28,10 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "own.state-unreadable", about: "what the monitor has stored", by: By::Source },
     // By the monitor, about itself.
     Check { id: "receiver.quarantined", about: "receivers that refuse messages for good", by: By::Source },
+    Check { id: "export.alertmanager-failing", about: "Alertmanagers that take nothing", by: By::Source },
+    Check { id: "heartbeat.failing", about: "heartbeats that no ping reaches", by: By::Source },
     Check { id: "network.unreachable", about: "whether any provider could be reached", by: By::Source },
+    Check { id: "provider.trouble", about: "whether a provider has trouble of its own", by: By::Source },
     Check { id: "state.disk", about: "whether the monitor can write its state", by: By::Source },
     Check { id: "state.damaged", about: "whether the monitor's state was sound", by: By::Source },
     Check { id: "state.migrated", about: "whether the monitor's state was brought up to date", by: By::Source },

@@ -217,6 +217,33 @@ fn sources_findings_come_in_once_and_worst_first() {
 }
 
 #[test]
+fn a_broken_login_file_is_said_once() {
+    let mut scene = Scene::healthy();
+    let path = scene.file(".codex/auth.json", 0o600);
+    for (severity, kept) in [(Severity::Critical, "credential.unreadable"), (Severity::Warning, "store.unparsable")] {
+        let one = scene.add_credential("codex:default", "openai-codex", Owner::Tool, State::Unreadable);
+        (one.credential.origin.path, one.judgement.severity) = (Some(path.as_path().into()), severity);
+        let said = Finding::new("store.unparsable", Severity::Warning, "the file is not JSON", "codex login");
+        scene.snapshot.findings = vec![said.at(Place::file(&path).at(2, 5))];
+        let ids: Vec<String> =
+            report(&scene.context(), &Filter::everything()).into_iter().map(|finding| finding.id).collect();
+        assert_eq!(ids, [kept]);
+        scene.snapshot.credentials.pop();
+    }
+    // One entry of several: what is said of another entry is another trouble.
+    let one = scene.add_credential("opencode:x", "x", Owner::Tool, State::Unknown);
+    one.credential.origin.path = Some(path.as_path().into());
+    one.judgement.because = vec!["x.key is not a text".into()];
+    let damaged = |what: &str| {
+        Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", path.display()), "f")
+            .at(Place::file(&path))
+    };
+    scene.snapshot.findings = vec![damaged("x.key is not a text"), damaged("y.key is not a text")];
+    let found = report(&scene.context(), &Filter::everything());
+    assert_eq!(found.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["store.damaged-profile"; 2]);
+}
+
+#[test]
 fn filters() {
     let words = |list: &[&str]| list.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
     let chosen = Filter::new(&words(&["credential", "path.shadowed"]), &words(&["credential.expired"])).expect("known");

@@ -1,6 +1,7 @@
 //! A credential as its owner's file, store or environment shows it: facts only, no judgement (that is
 //! [`super::state::Judgement`], made by `engine::assess`), and never the secret itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -147,6 +148,9 @@ pub enum Owner {
     Environment,
     /// A declaration in our config.
     Declared,
+    /// A tool's entry that has its secret from another place: settings that only name a variable, a copy parked for later.
+    /// While that other place is known, it is the one that people are told of.
+    Secondhand,
 }
 
 /// Whether the gateway that keeps a credential would use it.
@@ -216,6 +220,8 @@ pub struct Credential {
     pub clocks: Clocks,
     /// An account name or e-mail address that the owner stored beside it. Local output only.
     pub account: Option<String>,
+    /// What it is allowed to do, in its provider's words, where the owner keeps that.
+    pub scopes: Option<BTreeSet<String>>,
     /// Keyed hash of the secret (of the access token, for logins).
     pub fingerprint: Option<Fingerprint>,
     /// Keyed hash of the refresh token.

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::Time;
+
 /// Why a delivery failed: a closed list, because it is a metric label (`opensoul_notifications_failed_total{reason}`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +72,18 @@ impl FailureReason {
 #[serde(transparent)]
 pub struct Progress(pub BTreeSet<String>);
 
+/// What one attempt starts from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// What got through in earlier attempts.
+    pub progress: Progress,
+    /// What the receiver kept with the last message of the same group: the vendor's id of a message to edit or to answer, an
+    /// address that has moved. Only the receiver knows what it means; no secret is ever in it.
+    pub keep: Option<String>,
+    /// The time that the message shows.
+    pub now: Time,
+}
+
 /// What became of one attempt. `detail` is what the receiver said, redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -77,6 +91,8 @@ pub enum Outcome {
     Delivered {
         /// Its words.
         detail: String,
+        /// What it wants back with the next message of the same group ([`Attempt::keep`]); `None`: nothing new.
+        keep: Option<String>,
     },
     /// The receiver's own code says that trying again is of no use; leads to quarantine.
     Permanent {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Secret;
 
-/// HMAC-SHA256 of a secret, cut to 128 bits. Safe to store in our own database; never exported.
+/// HMAC-SHA256 of a secret, cut to 128 bits. Safe to store in our own database; shown only where a fleet asked for it, and
+/// then cut to 48 bits ([`super::Snapshot::identity`]).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fingerprint([u8; 16]);
 
@@ -15,6 +16,12 @@ impl Fingerprint {
     #[must_use]
     pub fn to_hex(self) -> String {
         hex(&self.0)
+    }
+
+    /// Enough to compare the logins of a fleet.
+    #[must_use]
+    pub fn short(self) -> String {
+        hex(&self.0[..6])
     }
 }
 
@@ -56,6 +63,20 @@ impl FingerprintKey {
     #[must_use]
     pub fn id(&self) -> i64 {
         self.id
+    }
+
+    /// A fingerprint together with which key it was made with, for places beyond our database: whoever has another key sees
+    /// that it says nothing to him.
+    #[must_use]
+    pub fn mark(&self, fingerprint: Fingerprint) -> String {
+        format!("{:016x}-{}", self.id(), fingerprint.to_hex())
+    }
+
+    /// Whether a mark is of this fingerprint; `None` if another key made it.
+    #[must_use]
+    pub fn recognises(&self, mark: &str, fingerprint: Fingerprint) -> Option<bool> {
+        let (key, hash) = mark.split_once('-')?;
+        (key == format!("{:016x}", self.id())).then(|| hash == fingerprint.to_hex())
     }
 
     /// The fingerprint of a secret; blank secrets have none (they would all look like copies of each other).

@@ -48,6 +48,11 @@ text_id! {
     NotificationId
 }
 
+text_id! {
+    /// Identifies a silence: 16 hexadecimal digits, made once.
+    SilenceId
+}
+
 impl IncidentId {
     /// The identity of an incident. Fields are length-prefixed, so no two different triples share an input.
     #[must_use]

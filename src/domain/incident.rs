@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{CredentialId, IncidentId, NotificationId, Severity, Tier, Time};
+use super::{Ack, CredentialId, IncidentId, Inhibitor, NotificationId, Severity, Tier, Time};
 
 /// What a problem is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,6 +107,44 @@ pub struct Incident {
     /// Which may have been: an attempt had no clear answer. They are told of the end as of something past.
     #[serde(default)]
     pub maybe_told: BTreeSet<String>,
+    /// Receivers for whom a person gave up the message that it is wrong: it is not sent again by itself.
+    #[serde(default)]
+    pub given_up: BTreeSet<String>,
+    /// Who has seen it.
+    #[serde(default)]
+    pub ack: Option<Ack>,
+    /// Since when it has been known and nobody has taken it up: the clock of escalation.
+    #[serde(default)]
+    pub unacked_since: Option<Time>,
+    /// When it last came back soon after its end: it flaps.
+    #[serde(default)]
+    pub returned_at: Option<Time>,
+    /// The incident that explains it.
+    #[serde(default)]
+    pub inhibited_by: Option<Inhibitor>,
+}
+
+/// An incident that is over, remembered for a while: whether it comes back, and what was fixed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// Which.
+    pub incident: IncidentId,
+    /// Its alert name.
+    pub name: String,
+    /// What it was about.
+    pub subject: String,
+    /// The provider, for credentials.
+    pub provider: Option<String>,
+    /// Generation of the credential it was about.
+    pub generation: String,
+    /// How bad it was.
+    pub severity: Severity,
+    /// Its title.
+    pub title: String,
+    /// From when …
+    pub since: Time,
+    /// … to when.
+    pub at: Time,
 }
 
 /// Whether an item of a message says that something is wrong or that it is over.
@@ -119,6 +157,8 @@ pub enum ItemStatus {
     Resolved,
     /// It was wrong and is over, and the first message never got out: "was down A–B".
     WasDown,
+    /// Nothing is wrong: something changed that is worth knowing, or a line of a report. Said once.
+    Notice,
 }
 
 /// What a message says about one incident: frozen when it is queued, so that rendering is a pure function of it.
@@ -162,6 +202,8 @@ pub enum NotificationKind {
     Alert,
     /// Many at once: the first cycle ever, or more than 20 incidents.
     Digest,
+    /// The report of `[digest]`, sent by the calendar: only notices, none about an incident.
+    Report,
 }
 
 /// One message for one receiver, on disk before it is sent.

@@ -105,4 +105,16 @@ pub struct Snapshot {
     pub sources: Vec<SourceReport>,
     /// Why dates cannot be trusted now, if they cannot (DESIGN §6, a wrong clock).
     pub clock_problem: Option<String>,
+    /// The machines of a fleet share the key of the fingerprints (`[identity] key`): then a short hash of each login is shown, so
+    /// that one login on two machines is found. Otherwise no hash is shown to anybody.
+    pub fleet: bool,
+}
+
+impl Snapshot {
+    /// What tells one login from another all over the fleet: a short keyed hash of its refresh token, or of its secret.
+    #[must_use]
+    pub fn identity(&self, credential: &Credential) -> Option<String> {
+        let login = credential.refresh_fingerprint.or(credential.fingerprint)?;
+        self.fleet.then(|| login.short())
+    }
 }

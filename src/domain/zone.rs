@@ -11,8 +11,8 @@ use chrono::{
     Datelike, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Timelike,
 };
 
-/// A zone of the IANA database.
-#[derive(Clone, Copy)]
+/// A zone of the IANA database; UTC by default.
+#[derive(Clone, Copy, Default)]
 pub struct Zone(Option<&'static Entry>);
 
 struct Entry {

@@ -115,6 +115,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         findings,
         sources,
         clock_problem,
+        fleet: false,
     }
 }
 

@@ -1,10 +1,12 @@
 //! The answer of `--check` (CONTRACTS §2): 0 fine, 1 something in use has nothing that works, 2 the last that works ends
-//! within 24 hours; 66 and 78 where a whole store that cannot be read or understood hides the answer.
+//! within 24 hours, by its date or because the money behind it is then used up for certain ([`runway::at_the_latest`]); 66 and
+//! 78 where a whole store that cannot be read or understood hides the answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::assess::in_use::{Pool, User, offered};
-use crate::domain::{Assessed, CredentialId, Finding, Kind, Snapshot, Span, State, Time};
+use super::runway;
+use crate::domain::{Assessed, CredentialId, Finding, Kind, Owner, Snapshot, Span, State, Time};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +82,10 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
     let mut pools: BTreeMap<Pool<'_>, Vec<&Assessed>> = BTreeMap::new();
     // A copy of what is in use elsewhere, at a place from which nobody takes it, is nobody's loss.
-    let counts = |a: &&Assessed| nothing_used || (a.judgement.in_use && a.credential.declared_in_use != Some(false));
+    let unwanted = |a: &Assessed| a.credential.declared_in_use == Some(false);
+    // What is parked is never judged: it is nobody's until somebody puts it back.
+    let parked = |a: &Assessed| a.credential.owner == Owner::Secondhand && unwanted(a);
+    let counts = |a: &&Assessed| !parked(a) && (nothing_used || (a.judgement.in_use && !unwanted(a)));
     for assessed in snapshot.credentials.iter().filter(counts) {
         pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
     }
@@ -94,10 +99,12 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     pools.retain(|pool, _| pool.user != User::Anyone || !own.iter().any(|gateway| gateway.provider == pool.provider));
     let mut lines = Vec::new();
     let mut explained = BTreeSet::new();
-    let judged: Vec<_> = pools
-        .iter()
-        .filter_map(|(pool, members)| Some((pool, members, judge(pool, members, snapshot.taken_at)?)))
-        .collect();
+    let now = snapshot.taken_at;
+    // While the clock is wrong, no date is believed.
+    let dated = snapshot.credentials.iter().filter(|_| snapshot.clock_problem.is_none());
+    let spent: Spent = dated.filter_map(|a| Some((&a.credential.id, runway::at_the_latest(a, now)?))).collect();
+    let judged: Vec<_> =
+        pools.iter().filter_map(|(pool, members)| Some((pool, members, judge(pool, members, &spent, now)?))).collect();
     let dead = judged.iter().filter(|(_, _, line)| matches!(line.0, Answer::Dead));
     let named: BTreeSet<&CredentialId> =
         dead.flat_map(|(_, members, _)| members.iter().map(|one| &one.credential.id)).collect();
@@ -118,7 +125,26 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     lines
 }
 
-fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, String)> {
+/// When the balances behind credentials are used up for certain.
+type Spent<'a> = BTreeMap<&'a CredentialId, Time>;
+
+/// What makes a credential that works come to an end.
+enum Ends {
+    Itself(Time),
+    Balance(Time),
+}
+
+/// The first thing that ends it; a copy has the money of its original.
+fn ends(one: &Assessed, spent: &Spent<'_>) -> Option<Ends> {
+    let balance = spent.get(one.copy_of.as_ref().unwrap_or(&one.credential.id)).copied();
+    match (one.judgement.expires, balance) {
+        (Some(own), Some(balance)) if balance < own => Some(Ends::Balance(balance)),
+        (Some(own), _) => Some(Ends::Itself(own)),
+        (None, balance) => balance.map(Ends::Balance),
+    }
+}
+
+fn judge(pool: &Pool<'_>, members: &[&Assessed], spent: &Spent<'_>, now: Time) -> Option<(Answer, String)> {
     let name = match pool.user {
         User::Tool(tool) => format!("{} ({tool})", pool.provider),
         User::Gateway(_) | User::Anyone => pool.provider.to_owned(),
@@ -132,10 +158,19 @@ fn judge(pool: &Pool<'_>, members: &[&Assessed], now: Time) -> Option<(Answer, S
         return Some((answer, format!("{name}: nothing usable: {}", states.join(", "))));
     }
     // The one that lasts longest decides; one without a date lasts.
-    let last = works().max_by_key(|a| (a.judgement.expires.is_none(), a.judgement.expires))?;
-    let end = last.judgement.expires.filter(|end| *end <= now + SOON && last.judgement.state == State::Expiring)?;
-    let end = end.format("%Y-%m-%d %H:%M UTC");
-    Some((Answer::Soon, format!("{name}: the last usable credential, {}, ends {end}", last.credential.id)))
+    let at = |end: &Ends| match end {
+        Ends::Itself(at) | Ends::Balance(at) => *at,
+    };
+    let (last, end) =
+        works().map(|a| (a, ends(a, spent))).max_by_key(|(_, end)| (end.is_none(), end.as_ref().map(at)))?;
+    let end = end.filter(|end| at(end) <= now + SOON)?;
+    let when = at(&end).format("%Y-%m-%d %H:%M UTC");
+    let how = match end {
+        Ends::Itself(_) if last.judgement.state != State::Expiring => return None,
+        Ends::Itself(_) => format!("ends {when}"),
+        Ends::Balance(_) => format!("has no money behind it from {when} on at the latest, at the pace of its history"),
+    };
+    Some((Answer::Soon, format!("{name}: the last usable credential, {}, {how}", last.credential.id)))
 }
 
 /// What keeps a credential from being of use: its state, or its gateway.

@@ -54,8 +54,17 @@ fn the_table() {
         key
     };
     let unused = |one: Credential| Credential { declared_in_use: Some(false), ..one };
+    let parked = |one: Credential| Credential {
+        owner: Owner::Secondhand,
+        selection: Selection::NotApplicable,
+        origin: Origin { source: "caam", ..one.origin.clone() },
+        ..unused(one)
+    };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
         ("usable", vec![stored("a")], 0),
+        ("parked and dead, beside a good one", vec![stored("a"), parked(ends(stored("b"), -1))], 0),
+        ("a model asks, and there is nothing but what is parked", vec![parked(stored("b"))], 1),
+        ("a parked one is no reserve", vec![ends(stored("a"), -1), parked(stored("b"))], 1),
         ("expired", vec![ends(stored("a"), -1)], 1),
         ("ends within 24 h", vec![ends(stored("a"), 24)], 2),
         ("ends in 25 h", vec![ends(stored("a"), 25)], 0),
@@ -84,6 +93,41 @@ fn the_table() {
     for (name, credentials, expected) in table {
         assert_eq!(code(observe(credentials)), expected, "{name}");
     }
+}
+
+#[test]
+fn money_that_is_surely_gone_tomorrow_is_an_end_like_any_other() {
+    let key = FingerprintKey::new(&[1; 32]).fingerprint(&Secret::new("the same".to_owned()));
+    let a = || Credential { fingerprint: key, ..stored("a") };
+    let hours = |hours: i64| now() + Span::hours(hours);
+    let left = |ends: i64, latest: Option<i64>, seen: i64| {
+        let runway = Runway { ends: hours(ends), earliest: now(), latest: latest.map(hours) };
+        Allowance { runway: Some(runway), at: Some(hours(-seen)), ..Allowance::default() }
+    };
+    let judge = |credentials: Vec<Credential>, allowance: Allowance, clock: Option<String>| {
+        let mut observation = observe(credentials);
+        observation.clock_problem = clock;
+        observation.allowances = [(a().id, allowance)].into();
+        exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse)
+    };
+    let copy = || Credential { id: "opensoul:mail/a".into(), agent: Some("mail".to_owned()), ..a() };
+    let table = [
+        ("surely within a day", vec![a()], left(10, Some(20), 1), 2),
+        ("probably within a day", vec![a()], left(10, Some(30), 1), 0),
+        ("perhaps never", vec![a()], left(10, None, 1), 0),
+        ("that was said two days ago", vec![a()], left(10, Some(20), 48), 0),
+        ("another one lasts", vec![a(), stored("b")], left(10, Some(20), 1), 0),
+        ("its copy is no reserve", vec![a(), copy()], left(10, Some(20), 1), 2),
+        ("the other one ends too", vec![a(), ends(stored("b"), 3)], left(10, Some(20), 1), 2),
+        ("its own date comes first", vec![ends(a(), 3)], left(10, Some(20), 1), 2),
+    ];
+    for (name, credentials, allowance, expected) in table {
+        let result = judge(credentials, allowance, None);
+        assert_eq!(result.code, expected, "{name}: {:?}", result.reasons);
+    }
+    let said = judge(vec![a()], left(10, Some(20), 1), None).reasons;
+    assert!(said[0].contains("no money behind it from 2027-01-11 08:00 UTC on"), "{said:?}");
+    assert_eq!(judge(vec![a()], left(10, Some(20), 1), Some("wrong".to_owned())).code, 0, "no date is believed");
 }
 
 #[test]

@@ -47,6 +47,12 @@ pub fn due_spread(schedule: &Schedule, last_run: Option<Time>, now: Time, spread
     Due { now: overdue, next: later(schedule, from, spread, seed) }
 }
 
+/// The first instant after `from` at which `schedule` comes round; `None` for a pattern that never comes.
+#[must_use]
+pub fn next_after(schedule: &Schedule, from: Time) -> Option<Time> {
+    later(schedule, from, Span::zero(), "")
+}
+
 /// The first run after an instant that itself may have been a run put off by less than `spread`.
 fn later(schedule: &Schedule, from: Time, spread: Span, seed: &str) -> Option<Time> {
     match &schedule.rhythm {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{IncidentId, Item, ItemStatus, Notification, NotificationId, NotificationKind, Severity, Time};
 use crate::engine::incidents::Queued;
+use crate::engine::policy::ReceiverPolicy;
 
 /// Something that one receiver should hear.
 #[derive(Clone, Debug)]
@@ -21,6 +22,7 @@ pub(super) struct Rules<'a> {
     pub host: &'a str,
     pub first_ever: bool,
     pub digest_over: usize,
+    pub receivers: &'a [ReceiverPolicy],
     pub now: Time,
 }
 
@@ -72,11 +74,12 @@ struct Pool<'a> {
     from: Vec<&'a Queued>,
 }
 
-/// Packs `wants` together with what waits.
+/// Packs `wants` together with what waits. `reports` are messages of their own.
 pub(super) fn plan(
     queued: &[Queued],
     still_true: impl Fn(&str, &Item) -> bool,
     wants: Vec<Want>,
+    reports: Vec<Notification>,
     rules: &Rules<'_>,
 ) -> Plan {
     let mut plan = Plan::default();
@@ -92,6 +95,15 @@ pub(super) fn plan(
     });
     for entry in newest_first {
         let message = &entry.notification;
+        if message.kind == NotificationKind::Report {
+            // One report waits for a receiver: the newest.
+            let replaced = reports.iter().any(|report| report.receiver == message.receiver);
+            let known = rules.receivers.iter().any(|receiver| receiver.name == message.receiver);
+            if replaced || !known {
+                plan.withdraw.push(message.id.clone());
+            }
+            continue;
+        }
         let holds = |item: &Item| still_true(&message.receiver, item);
         if entry.in_flight {
             plan.mentioned.extend(message.items.iter().map(|item| item.incident.clone()));
@@ -142,6 +154,7 @@ pub(super) fn plan(
         plan.mentioned.extend(pool.items.iter().map(|item| item.incident.clone()));
         pack(&mut plan, receiver, key, pool, rules.now);
     }
+    plan.enqueue.extend(reports);
     plan
 }
 
@@ -181,12 +194,12 @@ fn pack(plan: &mut Plan, receiver: String, group_key: String, pool: Pool<'_>, no
 
 /// Stable for as long as receiver, provider and host have their names. `*` stands for the digest, empty for what has no
 /// provider.
-fn group_key(receiver: &str, provider: &str, host: &str) -> String {
+pub(super) fn group_key(receiver: &str, provider: &str, host: &str) -> String {
     format!("{{receiver={receiver:?}, provider={provider:?}, host={host:?}}}")
 }
 
 /// The same decision made again (after a crash before it was committed) has the same id; any other one has another.
-fn notification_id(group_key: &str, items: &[Item], now: Time) -> NotificationId {
+pub(super) fn notification_id(group_key: &str, items: &[Item], now: Time) -> NotificationId {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     let mut field = |text: &str| {
         context.update(&(text.len() as u64).to_be_bytes());

@@ -1,9 +1,9 @@
 //! What the user may choose about judging and alerting. `config` builds these from `monitor.toml`; the defaults are those
 //! of the design (§7, §8).
 
-use crate::domain::Zone;
+use chrono::NaiveTime;
 
-use crate::domain::{Severity, Span};
+use crate::domain::{Severity, Span, Zone};
 
 /// When a credential that a person must renew becomes a warning and critical (DESIGN §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,52 @@ pub struct Route {
     pub proceed: bool,
 }
 
+/// Who is told besides, when nobody takes a problem up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Escalation {
+    /// So long after it was first said, or after the last ack ended.
+    pub after: Span,
+    /// What is meant, and who is told.
+    pub to: Route,
+}
+
+/// A recurring time in which nothing is said about what it concerns. Empty lists concern everything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Its name, for people.
+    pub name: String,
+    /// When it begins.
+    pub schedule: Schedule,
+    /// How long it lasts.
+    pub duration: Span,
+    /// Providers that it concerns; `*` stands for any text.
+    pub providers: Vec<String>,
+    /// Credential or check ids that it concerns; `*` stands for any text.
+    pub subjects: Vec<String>,
+}
+
+/// Hours in which only criticals are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietHours {
+    /// From this time of day …
+    pub from: NaiveTime,
+    /// … to this one, of the next day if it is earlier.
+    pub to: NaiveTime,
+    /// In this zone.
+    pub zone: Zone,
+}
+
+/// A report by the calendar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// When.
+    pub schedule: Schedule,
+    /// Who gets it.
+    pub receivers: Vec<String>,
+    /// How far ahead it looks for ends.
+    pub horizon: Span,
+}
+
 /// What the decision has to know about a receiver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceiverPolicy {
@@ -72,6 +118,14 @@ pub struct AlertPolicy {
     pub remind_daily: Span,
     /// More incidents than this for one receiver in one cycle become one digest.
     pub digest_over: usize,
+    /// Steps of escalation.
+    pub escalation: Vec<Escalation>,
+    /// Maintenance windows.
+    pub maintenance: Vec<Maintenance>,
+    /// Quiet hours.
+    pub quiet: Option<QuietHours>,
+    /// The report.
+    pub report: Option<Report>,
 }
 
 impl Default for AlertPolicy {
@@ -82,6 +136,10 @@ impl Default for AlertPolicy {
             remind_critical_first: Span::hours(4),
             remind_daily: Span::days(1),
             digest_over: 20,
+            escalation: Vec::new(),
+            maintenance: Vec::new(),
+            quiet: None,
+            report: None,
         }
     }
 }

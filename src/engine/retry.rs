@@ -81,7 +81,7 @@ mod tests {
         let now = Time::UNIX_EPOCH;
         let permanent = Outcome::Permanent { reason: FailureReason::Refused, detail: String::new() };
         assert_eq!(next(&permanent, 1, "id", now), Next::Quarantine(now + Span::hours(1)));
-        assert_eq!(next(&Outcome::Delivered { detail: String::new() }, 1, "id", now), Next::Done);
+        assert_eq!(next(&Outcome::Delivered { detail: String::new(), keep: None }, 1, "id", now), Next::Done);
     }
 
     proptest! {

@@ -119,6 +119,18 @@ pub fn alarm(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<(Sev
     Some((severity, format!("the {left} behind {} will be used up about {end}", credential.id)))
 }
 
+/// An answer that is older says nothing about what is left now (DESIGN §7, as of verdicts).
+const COUNTS: Span = Span::hours(24);
+
+/// When the balance behind a credential is used up even at the slowest pace that its history makes credible: what is certain
+/// enough for an exit code. `None` if it may last for ever, or was not seen for a day.
+#[must_use]
+pub fn at_the_latest(assessed: &Assessed, now: Time) -> Option<Time> {
+    let allowance = assessed.allowance.as_ref()?;
+    let fresh = allowance.at.is_some_and(|at| now - at <= COUNTS);
+    allowance.runway?.latest.filter(|_| fresh)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -11,7 +11,8 @@ use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::domain::{
-    Assessed, GatewayState, Incident, IncidentStatus, Pseudonyms, Severity, Snapshot, State, Time, VerdictKind,
+    Assessed, GatewayState, Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Silence, Snapshot, State, Time,
+    VerdictKind, Withheld,
 };
 
 /// The `Content-Type` of a scrape; Prometheus 3 refuses one without it.
@@ -32,6 +33,23 @@ pub struct ReceiverHealth {
     pub last_success: Option<Time>,
     /// What it said last, if that was a failure; redacted.
     pub last_error: Option<String>,
+    /// It refuses us and is tried once an hour: when next.
+    pub quarantined: Option<Time>,
+}
+
+/// What is known of one target of state pushes: a peer of Alertmanager, or a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PushHealth {
+    /// Its name.
+    pub name: String,
+    /// `alertmanager` or `heartbeat`.
+    pub kind: &'static str,
+    /// When it last took a push.
+    pub last_success: Option<Time>,
+    /// Since when it takes none.
+    pub failing_since: Option<Time>,
+    /// What it said last, if that was a failure, or why no ping was sent; redacted.
+    pub last_error: Option<String>,
 }
 
 /// What the store knows: the same in the daemon and in `status --format prom`.
@@ -41,8 +59,23 @@ pub struct Standing {
     pub incidents: Vec<Incident>,
     /// Every configured receiver.
     pub receivers: Vec<ReceiverHealth>,
+    /// Every configured target of state pushes.
+    pub pushes: Vec<PushHealth>,
     /// When the last cycle was committed.
     pub last_cycle: Option<Time>,
+    /// Silences that are not over.
+    pub silences: Vec<Silence>,
+    /// The dates of `[digest]`, if it is configured.
+    pub report: Option<ReportDates>,
+}
+
+/// When the report was last due, and when it is next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportDates {
+    /// The last date that was taken care of.
+    pub last: Option<Time>,
+    /// The next one.
+    pub next: Option<Time>,
 }
 
 /// The series of a snapshot. The long part of a scrape: the caller renders it once per snapshot and keeps it.
@@ -50,7 +83,7 @@ pub struct Standing {
 pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
     let mut out = String::new();
     let credentials = labelled(snapshot, names);
-    for family in credential_families(&credentials) {
+    for family in credential_families(&credentials, snapshot) {
         family(&mut out);
     }
     encode(&mut out, [gateway_up(snapshot), doctor_findings(snapshot)]);
@@ -61,10 +94,11 @@ pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
 
 /// The series of incidents, queues and cycles.
 #[must_use]
-pub fn standing_text(standing: &Standing) -> String {
+pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withheld>) -> String {
     let mut out = String::new();
-    encode(&mut out, [alerts(&standing.incidents)]);
+    encode(&mut out, [alerts(&standing.incidents, withheld), silences(&standing.silences, standing.last_cycle)]);
     encode(&mut out, queues(&standing.receivers));
+    encode(&mut out, pushes(&standing.pushes));
     let mut last = family(
         "opensoul_cycle_last_completed_timestamp_seconds",
         "When the last observation was judged and committed.",
@@ -72,6 +106,16 @@ pub fn standing_text(standing: &Standing) -> String {
     );
     last.set_metric(standing.last_cycle.map(|at| gauge(Vec::new(), seconds(at))).into_iter().collect());
     encode(&mut out, [last]);
+    let report = standing.report.unwrap_or_default();
+    let dates = [
+        ("opensoul_digest_last_timestamp_seconds", "When the report of [digest] was last due.", report.last),
+        ("opensoul_digest_next_timestamp_seconds", "When the report of [digest] is due next.", report.next),
+    ];
+    for (name, help, date) in dates {
+        let mut due = family(name, help, MetricType::GAUGE);
+        due.set_metric(date.map(|at| gauge(Vec::new(), seconds(at))).into_iter().collect());
+        encode(&mut out, [due]);
+    }
     out
 }
 
@@ -109,7 +153,7 @@ fn labelled<'a>(snapshot: &'a Snapshot, names: &Pseudonyms) -> Vec<Labelled<'a>>
 type Render<'a> = Box<dyn Fn(&mut String) + 'a>;
 
 /// One after the other, so that only one family of 10,000 credentials is in memory at a time.
-fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
+fn credential_families<'a>(all: &'a [Labelled<'a>], snapshot: &'a Snapshot) -> Vec<Render<'a>> {
     let mut families: Vec<Render<'a>> = vec![
         Box::new(move |out| {
             let mut info = family(
@@ -117,7 +161,7 @@ fn credential_families<'a>(all: &'a [Labelled<'a>]) -> Vec<Render<'a>> {
                 "Every credential found; copy_of names the place that counts when several hold the same secret.",
                 MetricType::GAUGE,
             );
-            info.set_metric(all.iter().map(|one| info_series(one, all)).collect());
+            info.set_metric(all.iter().map(|one| info_series(one, all, snapshot)).collect());
             encode(out, [info]);
         }),
         Box::new(move |out| {
@@ -213,7 +257,7 @@ const VALUES: [(&str, &str, Value); 11] = [
     ),
 ];
 
-fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
+fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>], snapshot: &Snapshot) -> Metric {
     let mut labels = one.labels.clone();
     labels.push(label("source", one.assessed.credential.origin.source.to_owned()));
     labels.push(label("renewal", one.assessed.credential.renewal.word()));
@@ -221,6 +265,9 @@ fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>]) -> Metric {
         && let Ok(at) = all.binary_search_by(|other| other.assessed.credential.id.cmp(original))
     {
         labels.push(label("copy_of", all[at].labels[0].value()));
+    }
+    if let Some(identity) = snapshot.identity(&one.assessed.credential) {
+        labels.push(label("identity", identity));
     }
     gauge(labels, 1.0)
 }
@@ -309,19 +356,43 @@ fn providers(snapshot: &Snapshot) -> MetricFamily {
     usable
 }
 
-fn alerts(incidents: &[Incident]) -> MetricFamily {
-    let mut alerts = family("opensoul_alerts", "Incidents that are not over.", MetricType::GAUGE);
+/// Where an open incident can stand; each is in one of them.
+const STATUSES: [&str; 5] = ["pending", "firing", "acked", "silenced", "inhibited"];
+
+fn alerts(incidents: &[Incident], withheld: &BTreeMap<IncidentId, Withheld>) -> MetricFamily {
+    let mut alerts = family(
+        "opensoul_alerts",
+        "Incidents that are not over; acked, silenced and inhibited ones are not firing.",
+        MetricType::GAUGE,
+    );
+    let open = || incidents.iter().filter(|incident| incident.status != IncidentStatus::Resolved);
     for severity in SEVERITIES {
-        for status in [IncidentStatus::Pending, IncidentStatus::Firing] {
-            let count = incidents.iter().filter(|i| i.severity == severity && i.status == status).count();
-            let labels = vec![label("severity", severity.word()), label("status", status.word())];
-            alerts.mut_metric().push(gauge(labels, number(count)));
+        for status in STATUSES {
+            let stands = |one: &&Incident| one.severity == severity && word(one, withheld.get(&one.id)) == status;
+            let labels = vec![label("severity", severity.word()), label("status", status)];
+            alerts.mut_metric().push(gauge(labels, number(open().filter(stands).count())));
         }
     }
     alerts
 }
 
-fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 3] {
+fn word(incident: &Incident, withheld: Option<&Withheld>) -> &'static str {
+    match withheld.map(Withheld::word) {
+        Some(word) if STATUSES.contains(&word) => word,
+        _ => incident.status.word(),
+    }
+}
+
+fn silences(silences: &[Silence], now: Option<Time>) -> MetricFamily {
+    let mut count = family("opensoul_silences", "Silences that hold or will.", MetricType::GAUGE);
+    let active = silences.iter().filter(|silence| now.is_none_or(|now| silence.starts_at <= now)).count();
+    for (state, number) in [("active", active), ("pending", silences.len() - active)] {
+        count.mut_metric().push(gauge(vec![label("state", state)], self::number(number)));
+    }
+    count
+}
+
+fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 4] {
     let each = |name: &str, help: &str, value: fn(&ReceiverHealth) -> Option<f64>| {
         let mut values = family(name, help, MetricType::GAUGE);
         let series = receivers.iter().filter_map(|r| Some(gauge(vec![label("receiver", r.name.as_str())], value(r)?)));
@@ -339,6 +410,35 @@ fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 3] {
             "opensoul_notification_last_success_timestamp_seconds",
             "When a receiver last confirmed a message.",
             |r| r.last_success.map(seconds),
+        ),
+        each("opensoul_receiver_quarantined", "1 if a receiver refuses us and is tried once an hour.", |r| {
+            Some(f64::from(u8::from(r.quarantined.is_some())))
+        }),
+    ]
+}
+
+fn pushes(targets: &[PushHealth]) -> [MetricFamily; 2] {
+    let each = |kind: &str, name: &str, help: &str, label_name: &str| {
+        let mut last = family(name, help, MetricType::GAUGE);
+        let of_kind = targets.iter().filter(|target| target.kind == kind);
+        let series = of_kind.filter_map(|target| {
+            Some(gauge(vec![label(label_name, target.name.as_str())], seconds(target.last_success?)))
+        });
+        last.set_metric(series.collect());
+        last
+    };
+    [
+        each(
+            super::ALERTMANAGER,
+            "opensoul_export_alertmanager_last_success_timestamp_seconds",
+            "When an Alertmanager last took the state of everything.",
+            "peer",
+        ),
+        each(
+            super::HEARTBEAT,
+            "opensoul_heartbeat_last_success_timestamp_seconds",
+            "When a dead-man's ping last went through.",
+            "receiver",
         ),
     ]
 }

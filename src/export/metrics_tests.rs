@@ -24,6 +24,7 @@ fn credential(id: &str, state: State) -> Assessed {
             condition: Condition::Present,
             clocks: Clocks { access_expires: Some(at("2026-11-23T00:00:00.5Z")), ..Clocks::default() },
             account: Some("me@example.org".into()),
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -69,6 +70,7 @@ fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
         findings: vec![Finding::new("x.y", Severity::Warning, "m", "f")],
         sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
         clock_problem: None,
+        fleet: false,
     }
 }
 
@@ -96,6 +98,11 @@ fn incident(severity: Severity, status: IncidentStatus) -> Incident {
         expires: None,
         told: BTreeMap::new(),
         maybe_told: Default::default(),
+        given_up: Default::default(),
+        ack: None,
+        unacked_since: None,
+        returned_at: None,
+        inhibited_by: None,
     }
 }
 
@@ -107,6 +114,30 @@ fn lines<'a>(text: &'a str, name: &str) -> Vec<&'a str> {
 fn the_whole_text() {
     let names = Pseudonyms::default();
     insta::assert_snapshot!(snapshot_text(&snapshot(vec![credential("claude-code:default", State::Expiring)]), &names));
+}
+
+#[test]
+fn a_login_is_recognised_in_a_fleet_that_shares_a_key_and_nowhere_else() {
+    use crate::domain::{FingerprintKey, Secret};
+    let key = FingerprintKey::new(&[5; 32]);
+    let login = |refresh: &str| {
+        let mut one = credential("claude-code:default", State::Ok);
+        one.credential.fingerprint = key.fingerprint(&Secret::new(format!("access of {refresh}")));
+        one.credential.refresh_fingerprint = key.fingerprint(&Secret::new(refresh.to_owned()));
+        one
+    };
+    let info = |refresh: &str, fleet| {
+        let snapshot = Snapshot { fleet, ..snapshot(vec![login(refresh)]) };
+        let text = snapshot_text(&snapshot, &Pseudonyms::default());
+        text.lines().find(|line| line.starts_with("opensoul_credential_info{")).unwrap().to_owned()
+    };
+    assert_eq!(info("one", true), info("one", true));
+    assert_ne!(info("one", true), info("two", true));
+    let whole = login("one").credential.refresh_fingerprint.unwrap().to_hex();
+    assert!(
+        info("one", true).contains(&format!("identity=\"{}\"", &whole[..12])) && !info("one", true).contains(&whole)
+    );
+    assert!(!info("one", false).contains("identity"), "no hash is anybody's business otherwise");
 }
 
 #[test]
@@ -199,11 +230,52 @@ fn alerts_and_queues() {
             oldest_queued: Some(at("2026-11-22T12:00:00Z")),
             last_success: None,
             last_error: None,
+            quarantined: None,
         }],
+        pushes: [(crate::export::ALERTMANAGER, "am1:9093"), (crate::export::HEARTBEAT, "healthchecks")]
+            .map(|(kind, name)| PushHealth {
+                name: name.into(),
+                kind,
+                last_success: Some(at("2026-11-22T12:00:00Z")),
+                failing_since: None,
+                last_error: None,
+            })
+            .into(),
         last_cycle: Some(at("2026-11-22T12:00:00Z")),
+        ..Standing::default()
     };
-    insta::assert_snapshot!(standing_text(&standing));
-    assert!(!standing_text(&Standing::default()).contains("cycle_last_completed"), "no cycle yet, no date");
+    insta::assert_snapshot!(standing_text(&standing, &BTreeMap::new()));
+    let text = standing_text(&Standing::default(), &BTreeMap::new());
+    assert!(!text.contains("cycle_last_completed") && !text.contains("digest"), "what has no date is left out");
+}
+
+#[test]
+fn what_is_held_back_is_not_firing() {
+    let one = incident(Severity::Critical, IncidentStatus::Firing);
+    let id = one.id.clone();
+    let date = at("2026-11-22T12:00:00Z");
+    let standing = Standing {
+        incidents: vec![one],
+        last_cycle: Some(date),
+        report: Some(ReportDates { last: Some(date), next: None }),
+        ..Standing::default()
+    };
+    let why = |why| BTreeMap::from([(id.clone(), why)]);
+    let ack = Withheld::Acked { by: "ann".into(), until: None, snoozed: false, comment: None };
+    for (withheld, status) in [
+        (BTreeMap::new(), "firing"),
+        (why(ack), "acked"),
+        (why(Withheld::Maintenance { name: "m".into(), until: date }), "silenced"),
+        (why(Withheld::Quiet { until: date }), "firing"),
+    ] {
+        let text = standing_text(&standing, &withheld);
+        for word in STATUSES {
+            let value = u8::from(word == status);
+            let line = format!("opensoul_alerts{{severity=\"critical\",status=\"{word}\"}} {value}");
+            assert!(text.contains(&line), "{line}\n{text}");
+        }
+        assert!(text.contains("opensoul_digest_last_timestamp_seconds "), "{text}");
+    }
 }
 
 #[test]

@@ -1,5 +1,18 @@
-//! State that is scraped or pushed: Prometheus metrics.
+//! State that is scraped or pushed: Prometheus metrics, Alertmanager, dead-man's pings.
+//!
+//! A push carries the whole state each time and is never kept for later: these stand outside the outbox. What a failed one
+//! means for people is decided in [`crate::monitor::pushes`].
 
+pub mod alertmanager;
+mod exchange;
+pub mod heartbeat;
 pub mod metrics;
 pub mod own;
 pub mod process;
+
+pub use exchange::Failure;
+
+/// The word for a peer of Alertmanager.
+pub const ALERTMANAGER: &str = "alertmanager";
+/// The word for a heartbeat.
+pub const HEARTBEAT: &str = "heartbeat";

@@ -10,6 +10,18 @@ use crate::domain::{FailureReason, Time};
 use super::metrics::{encode, family, gauge, label, seconds};
 use super::process;
 
+/// Counters of one sort of state push: attempts and failures.
+struct Pushed {
+    all: IntCounterVec,
+    failed: IntCounterVec,
+}
+
+struct Pushes {
+    alertmanager: Pushed,
+    heartbeat: Pushed,
+    withheld: IntCounterVec,
+}
+
 /// Counters since the start of this process, and the outcome of the last reload.
 pub struct Own {
     registry: Registry,
@@ -17,6 +29,7 @@ pub struct Own {
     missed: IntCounter,
     sent: IntCounterVec,
     failed: IntCounterVec,
+    pushes: Pushes,
     reload_ok: AtomicBool,
     /// Milliseconds since 1970.
     reload_at: AtomicI64,
@@ -54,6 +67,33 @@ impl Own {
                 "Attempts to deliver that failed.",
                 &["channel", "receiver", "reason"],
             ),
+            pushes: Pushes {
+                alertmanager: Pushed {
+                    all: counters(
+                        "opensoul_export_alertmanager_pushes_total",
+                        "Attempts to give an Alertmanager the state of everything.",
+                        &["peer"],
+                    ),
+                    failed: counters(
+                        "opensoul_export_alertmanager_pushes_failed_total",
+                        "Attempts that an Alertmanager did not take.",
+                        &["peer", "reason"],
+                    ),
+                },
+                heartbeat: Pushed {
+                    all: counters("opensoul_heartbeat_pings_total", "Dead-man's pings that were sent.", &["receiver"]),
+                    failed: counters(
+                        "opensoul_heartbeat_pings_failed_total",
+                        "Dead-man's pings that did not go through.",
+                        &["receiver", "reason"],
+                    ),
+                },
+                withheld: counters(
+                    "opensoul_heartbeat_withheld_total",
+                    "Dead-man's pings that were not deserved and not sent.",
+                    &["receiver"],
+                ),
+            },
             registry,
             reload_ok: AtomicBool::new(true),
             reload_at: AtomicI64::new(started.timestamp_millis()),
@@ -87,6 +127,36 @@ impl Own {
     /// An attempt failed.
     pub fn failed(&self, channel: &str, receiver: &str, reason: FailureReason) {
         self.failed.with_label_values(&[channel, receiver, reason.word()]).inc();
+    }
+
+    fn pushed_to(&self, kind: &str) -> &Pushed {
+        if kind == super::ALERTMANAGER { &self.pushes.alertmanager } else { &self.pushes.heartbeat }
+    }
+
+    /// Shows the counters of a target of state pushes from the start, at 0.
+    pub fn push_target(&self, kind: &str, name: &str) {
+        let counters = self.pushed_to(kind);
+        counters.all.with_label_values(&[name]);
+        for reason in FailureReason::ALL {
+            counters.failed.with_label_values(&[name, reason.word()]);
+        }
+        if kind == super::HEARTBEAT {
+            self.pushes.withheld.with_label_values(&[name]);
+        }
+    }
+
+    /// A state push was tried; `failed` is why it came to nothing.
+    pub fn pushed(&self, kind: &str, name: &str, failed: Option<FailureReason>) {
+        let counters = self.pushed_to(kind);
+        counters.all.with_label_values(&[name]).inc();
+        if let Some(reason) = failed {
+            counters.failed.with_label_values(&[name, reason.word()]).inc();
+        }
+    }
+
+    /// A ping was not deserved.
+    pub fn withheld(&self, heartbeat: &str) {
+        self.pushes.withheld.with_label_values(&[heartbeat]).inc();
     }
 
     /// The configuration was read again, or could not be.

@@ -79,6 +79,21 @@ pub struct GatewayUnit {
     pub files: Vec<(PathBuf, Option<Time>)>,
     /// Known variables that its files set.
     pub environment: BTreeMap<String, Option<Fingerprint>>,
+    /// What it is given as files (`LoadCredential=`), by the names of the files that are those of known variables.
+    pub credentials: BTreeMap<String, GivenFile>,
+}
+
+/// A secret that a service is given as a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenFile {
+    /// The variable that its name is that of.
+    pub variable: String,
+    /// Where it was read, or would be.
+    pub path: Option<PathBuf>,
+    /// Keyed hash of its content, or why there is none.
+    pub content: Result<Option<Fingerprint>, String>,
+    /// What it says about its own end.
+    pub bearer: Option<Bearer>,
 }
 
 impl GatewayUnit {

@@ -17,6 +17,7 @@ pub mod json5;
 pub mod jwt;
 pub mod model_ref;
 pub mod netrc;
+pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;

@@ -99,7 +99,7 @@ pub const TABLE: &[ProviderEnv] = &[
     row("cohere", &[], &["COHERE_API_KEY", "CO_API_KEY"]),
     row("cortecs", &[], &["CORTECS_API_KEY"]),
     row("crof", &[], &["CROF_API_KEY"]),
-    row("cursor", &[], &["CURSOR_API_KEY"]),
+    row("cursor", &[], &["CURSOR_API_KEY", "CURSOR_AUTH_TOKEN"]),
     row("databricks", &[], &["DATABRICKS_TOKEN"]),
     row("deepinfra", &[], &["DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"]),
     row("deepseek", &[], &["DEEPSEEK_API_KEY", "DEEPSEEK_KEY"]),
@@ -119,10 +119,11 @@ pub const TABLE: &[ProviderEnv] = &[
     row("frogbot", &[], &["FROGBOT_API_KEY"]),
     row("gitlab", &[], &["GITLAB_TOKEN"]),
     row("gmicloud", &[], &["GMICLOUD_API_KEY"]),
+    row("google-gemini-cli", &[], &["GOOGLE_CLOUD_ACCESS_TOKEN"]),
     row("google-vertex", &[], &["GOOGLE_CLOUD_API_KEY"]),
     row("helicone", &[], &["HELICONE_API_KEY"]),
     row("hpc-ai", &[], &["HPC_AI_API_KEY"]),
-    row("huggingface", &[], &["HF_TOKEN"]),
+    row("huggingface", &[], &["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACEHUB_API_TOKEN"]),
     row("iflowcn", &[], &["IFLOW_API_KEY"]),
     row("inception", &[], &["INCEPTION_API_KEY"]),
     row("inceptron", &[], &["INCEPTRON_API_KEY"]),
@@ -272,6 +273,13 @@ pub fn kind_of(name: &str) -> Kind {
         _ if name.ends_with("TOKEN") || name.ends_with("_PAT") => Kind::Token,
         _ => Kind::ApiKey,
     }
+}
+
+/// The known variable that a file with a secret is named after: `OPENAI_API_KEY`, `openai-api-key`, `openai.api.key`.
+#[must_use]
+pub fn variable_of_file(name: &str) -> Option<String> {
+    let name = name.to_ascii_uppercase().replace(['-', '.'], "_");
+    provider_of(&name).map(|_| name)
 }
 
 #[cfg(test)]

@@ -84,6 +84,16 @@ pub enum PageFormat {
     BetterStack,
     /// Instatus `summary.json`.
     Instatus,
+    /// OnlineOrNot, the summary of its public API.
+    Onlineornot,
+    /// status.io, the status of its public API.
+    StatusIo,
+    /// Google Cloud's `incidents.json`.
+    Google,
+    /// The public events of the AWS Health Dashboard.
+    Aws,
+    /// Slack's own.
+    Slack,
     /// For people only.
     Html,
 }
@@ -176,7 +186,7 @@ pub enum Method {
     Post,
 }
 
-/// Where the secret goes: `bearer`, `path` (in place of `{key}`), a header name, or `header: Scheme`.
+/// Where the secret goes: `bearer`, `path` (in place of `{key}`), a header name, or `header: Scheme`; or nowhere (`aws`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "String")]
 pub enum Auth {
@@ -187,6 +197,8 @@ pub enum Auth {
     Header(String, Option<String>),
     /// In the path, in place of `{key}`; only where the provider has no other way.
     Path,
+    /// It signs the request by AWS's rules and is not sent.
+    Aws,
 }
 
 impl From<String> for Auth {
@@ -194,6 +206,7 @@ impl From<String> for Auth {
         match (text.as_str(), text.split_once(':')) {
             ("bearer", _) => Self::Bearer,
             ("path", _) => Self::Path,
+            ("aws", _) => Self::Aws,
             (_, Some((name, scheme))) => {
                 Self::Header(name.trim().to_lowercase(), Some(scheme.trim().to_owned()).filter(|s| !s.is_empty()))
             }
@@ -300,6 +313,9 @@ impl Probe {
         }
         if (self.auth == Auth::Path) != self.path.contains("{key}") {
             say("auth", "`{key}` in the path and auth = \"path\" belong together", "write both or neither");
+        }
+        if self.auth == Auth::Aws && self.method != Method::Get {
+            say("auth", "signs a GET only", "write method = \"get\"");
         }
         if let Auth::Header(name, scheme) = &self.auth {
             let scheme_ok = scheme.as_ref().is_none_or(|scheme| scheme.bytes().all(|b| b.is_ascii_graphic()));

@@ -40,6 +40,56 @@ pub fn exports(text: &str, shell: Shell) -> BTreeMap<String, (String, usize)> {
     found
 }
 
+/// The exported universal variables of fish (`fish_variables`): `SETUVAR --export NAME:value`, in which fish writes whatever is
+/// not a letter or a digit as `\\xHH` or `\\uHHHH`. A list is no key.
+#[must_use]
+pub fn universal(text: &str) -> BTreeMap<String, String> {
+    let one = |line: &str| {
+        let (options, rest) = line.strip_prefix("SETUVAR ")?.split_once("--export ")?;
+        // Other options may stand before it, and `--path` after it.
+        let rest = rest.trim_start_matches("--path ").trim_start();
+        let (name, value) = rest.split_once(':')?;
+        let plain = options.split_whitespace().all(|option| option.starts_with("--"));
+        plain.then(|| Some((name.to_owned(), unescaped(value)?)))?
+    };
+    text.lines().filter_map(one).collect()
+}
+
+fn unescaped(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('\\') {
+        out.extend_from_slice(before.as_bytes());
+        let digits = match after.chars().next()? {
+            'x' | 'X' => 2,
+            'u' => 4,
+            'U' => 8,
+            c if c.is_ascii() => {
+                out.push(match c {
+                    'n' => b'\n',
+                    't' => b'\t',
+                    c => u8::try_from(c).ok()?,
+                });
+                rest = &after[1..];
+                continue;
+            }
+            _ => return None,
+        };
+        let code = u32::from_str_radix(after.get(1..=digits)?, 16).ok()?;
+        // The separator of lists.
+        if code == 0x1e {
+            return None;
+        }
+        match u8::try_from(code) {
+            Ok(byte) if digits == 2 => out.push(byte),
+            _ => out.extend_from_slice(char::from_u32(code)?.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+        rest = &after[digits + 1..];
+    }
+    out.extend_from_slice(rest.as_bytes());
+    String::from_utf8(out).ok()
+}
+
 /// The word that ends the here-document that begins on this line.
 fn here_document(line: &str) -> Option<String> {
     let (_, rest) = line.split_once("<<")?;
@@ -216,7 +266,32 @@ mod tests {
         assert!(pairs("set -gx A x", Shell::Posix).is_empty());
     }
 
+    #[test]
+    fn universal_variables_of_fish() {
+        for (line, value) in [
+            ("SETUVAR --export A:sk\\x2dproj\\x2d1", Some("sk-proj-1")),
+            ("SETUVAR --export A:plain_1", Some("plain_1")),
+            ("SETUVAR --export --path A:x", Some("x")),
+            ("SETUVAR --export A:\\xc3\\xa9\\u20ac\\\\", Some("é€\\")),
+            ("SETUVAR --export A:", Some("")),
+            ("SETUVAR A:not exported", None),
+            ("SETUVAR --export A:one\\x1etwo", None),
+            ("SETUVAR --export A:cut\\x2", None),
+            ("SETUVAR --export A:\\xff", None),
+            ("SETUVAR --export A", None),
+            ("# SETUVAR --export A:1", None),
+        ] {
+            let found = universal(&format!("# VERSION: 3.0\n{line}\n"));
+            assert_eq!(found.get("A").map(String::as_str), value, "{line}");
+        }
+    }
+
     proptest::proptest! {
+        #[test]
+        fn universal_variables_never_panic(text in "(SETUVAR --export [AB]:)?[a-f0-9xuU\\\\:é ]{0,30}") {
+            let _ = universal(&text);
+        }
+
         #[test]
         fn never_panics_and_never_computes(text in "(export |set -gx |unset )?[A-C= '\"$`\\\\#\n<;x-]{0,40}") {
             for shell in [Shell::Posix, Shell::Fish] {

@@ -12,8 +12,31 @@ pub struct UnitSettings {
     pub environment_files: Vec<(String, bool)>,
     /// `UnsetEnvironment=`: names (or whole assignments) that are taken away at the end.
     pub unset: Vec<String>,
+    /// `LoadCredential=` and its kin, by the name of the file that the service gets; later ones win.
+    pub credentials: BTreeMap<String, UnitCredential>,
     /// `ExecStart=`, split into words.
     pub exec_start: Vec<String>,
+}
+
+/// Where systemd has a credential from that it gives to a service as a file.
+#[derive(Clone, PartialEq, Eq)]
+pub enum UnitCredential {
+    /// From this file (`LoadCredential=`); without a path, or with a relative one, from its own stores.
+    File(Option<String>),
+    /// It stands in the unit (`SetCredential=`).
+    Literal(String),
+    /// Only systemd can open it (`LoadCredentialEncrypted=`, `SetCredentialEncrypted=`).
+    Encrypted,
+}
+
+impl std::fmt::Debug for UnitCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "File",
+            Self::Literal(_) => "Literal",
+            Self::Encrypted => "Encrypted",
+        })
+    }
 }
 
 /// What `%h`, `%i` and their kin stand for.
@@ -84,12 +107,33 @@ pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>, specifiers: &Specifie
                 }
                 "UnsetEnvironment" if value.is_empty() => settings.unset.clear(),
                 "UnsetEnvironment" => settings.unset.extend(words(value)),
+                "LoadCredential" | "LoadCredentialEncrypted" | "SetCredential" | "SetCredentialEncrypted" => {
+                    credential(key.trim(), value, specifiers, &mut settings.credentials);
+                }
                 "ExecStart" => settings.exec_start = words(value),
                 _ => {}
             }
         }
     }
     settings
+}
+
+fn credential(key: &str, value: &str, specifiers: &Specifiers, all: &mut BTreeMap<String, UnitCredential>) {
+    if value.is_empty() {
+        // Either word resets what it has set; both at once is what people mean.
+        return all.clear();
+    }
+    let (name, rest) = value.split_once(':').map_or((value, None), |(name, rest)| (name, Some(rest)));
+    let path = |text: &str| specifiers.expand(text.trim());
+    let from = match key {
+        "LoadCredential" => UnitCredential::File(rest.map(path).filter(|path| path.starts_with('/'))),
+        "SetCredential" => match rest {
+            Some(text) => UnitCredential::Literal(words(&format!("\"{}\"", text.replace('"', "\\\""))).concat()),
+            None => return,
+        },
+        _ => UnitCredential::Encrypted,
+    };
+    all.insert(specifiers.expand(name.trim()), from);
 }
 
 /// The assignments of an `EnvironmentFile=` (also of `environment.d/*.conf`, without expansion of `$NAME`).
@@ -243,6 +287,22 @@ mod tests {
             &specifiers(),
         );
         assert_eq!(got, UnitSettings::default());
+    }
+
+    #[test]
+    fn credentials() {
+        let text = "[Service]\nLoadCredential=openai-api-key:%h/keys/openai\nLoadCredential=db\nSetCredential=GROQ_API_KEY:gsk \"q\"\\nx\n\
+                    SetCredentialEncrypted=xai-api-key: \\\n  Zm9v\nLoadCredentialEncrypted=zai:/etc/credstore.encrypted/zai\nSetCredential=odd\n";
+        let got = parse([text], &specifiers()).credentials;
+        let want = [
+            ("GROQ_API_KEY", UnitCredential::Literal("gsk \"q\"\nx".to_owned())),
+            ("db", UnitCredential::File(None)),
+            ("openai-api-key", UnitCredential::File(Some("/home/ann/keys/openai".to_owned()))),
+            ("xai-api-key", UnitCredential::Encrypted),
+            ("zai", UnitCredential::Encrypted),
+        ];
+        assert_eq!(got.into_iter().collect::<Vec<_>>(), want.map(|(name, from)| (name.to_owned(), from)));
+        assert!(parse([text, "[Service]\nLoadCredential=\n"], &specifiers()).credentials.is_empty());
     }
 
     #[test]

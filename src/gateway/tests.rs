@@ -273,6 +273,72 @@ fn units_are_read_with_their_drop_ins_and_files() {
 }
 
 #[test]
+fn secrets_that_a_unit_is_given_as_files() {
+    let mut tree = Tree::new();
+    let runtime = tree.dir.path().join("runtime");
+    tree.env.set("XDG_RUNTIME_DIR", runtime.display().to_string());
+    let text = "[Service]\nLoadCredential=openai-api-key:%h/keys/openai\nLoadCredential=groq-api-key:%h/keys/gone\n\
+                SetCredential=XAI_API_KEY:xai-1\nSetCredentialEncrypted=zai-api-key:Zm9v\nLoadCredential=mistral-api-key\n\
+                LoadCredential=database-password:%h/keys/db\n";
+    tree.unit("opensoul-gateway.service", text, true);
+    tree.write("home/keys/openai", "sk-1\n");
+    let given = |tree: &Tree| -> Vec<(String, Result<Option<crate::domain::Fingerprint>, String>)> {
+        let unit = tree.look().units.remove(0);
+        unit.credentials.into_iter().map(|(name, file)| (name, file.content)).collect()
+    };
+    let said = |why: &str| Err(why.to_owned());
+    let expected = [
+        ("XAI_API_KEY", Ok(fingerprint("xai-1"))),
+        ("groq-api-key", said("does not exist")),
+        ("mistral-api-key", said("comes from systemd's own stores")),
+        ("openai-api-key", Ok(fingerprint("sk-1"))),
+        ("zai-api-key", said("is encrypted for this unit")),
+    ];
+    assert_eq!(given(&tree), expected.map(|(name, content)| (name.to_owned(), content)));
+    // What it has been given goes before where that came from.
+    tree.write("runtime/credentials/opensoul-gateway.service/openai-api-key", "sk-2");
+    tree.write("runtime/credentials/opensoul-gateway.service/zai-api-key", "z");
+    let running = given(&tree);
+    assert_eq!((&running[3].1, &running[4].1), (&Ok(fingerprint("sk-2")), &Ok(fingerprint("z"))));
+    tree.write("home/keys/openai", "");
+    fs::remove_dir_all(&runtime).expect("remove");
+    assert_eq!(given(&tree)[3].1, Ok(None), "an empty one");
+    assert!(!format!("{:?}", tree.look()).contains("xai-1"));
+}
+
+#[test]
+fn jobs_of_launchd_say_what_they_set() {
+    let tree = Tree::new();
+    let job = |variables: &str| {
+        format!(
+            "<?xml version=\"1.0\"?>\n<plist version=\"1.0\"><dict><key>Label</key><string>x</string>\
+             <key>ProgramArguments</key><array><string>node</string><string>--port</string><string>19999</string></array>\
+             <key>EnvironmentVariables</key><dict>{variables}</dict></dict></plist>"
+        )
+    };
+    const PLACE: &str = "home/Library/LaunchAgents/ai.openclaw.gateway.plist";
+    tree.write(PLACE, &job("<key>OPENAI_API_KEY</key><string>sk-1</string><key>PATH</key><string>/bin</string>"));
+    tree.write("Library/LaunchDaemons/com.clawdbot.gateway.plist", &job("<key>GROQ_API_KEY</key><string>gsk</string>"));
+    tree.write("home/Library/LaunchAgents/com.apple.x.plist", &job("<key>XAI_API_KEY</key><string>x</string>"));
+    let view = tree.look();
+    let units: Vec<_> = view.units.iter().map(|unit| (unit.name.as_str(), unit.scope)).collect();
+    let expected = [("ai.openclaw.gateway", UnitScope::Launchd), ("com.clawdbot.gateway", UnitScope::Launchd)];
+    assert_eq!(units, expected);
+    assert_eq!(view.units[0].environment, [("OPENAI_API_KEY".to_owned(), fingerprint("sk-1"))].into());
+    assert_eq!((view.port, view.sight), (19999, Sight::Blind), "launchd may know of more");
+    assert_eq!(view.visible["OPENAI_API_KEY"].from, SeenIn::Unit("ai.openclaw.gateway".to_owned()));
+    for broken in [
+        "",
+        "bplist00\u{1}tell",
+        "<plist><dict><key>EnvironmentVariables</key><dict><key>OPENAI",
+        &job("<string>x</string>"),
+    ] {
+        tree.write(PLACE, broken);
+        assert!(tree.look().units[0].environment.is_empty(), "{broken}");
+    }
+}
+
+#[test]
 fn a_file_of_a_unit_that_cannot_be_read_leaves_open_what_is_in_it() {
     let mut tree = Tree::new();
     tree.env.set("USER", "ann");

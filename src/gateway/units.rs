@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Environment, FingerprintKey, Secret, Time};
 use crate::formats::bearer::{self, Bearer};
-use crate::formats::gateway_view::{GatewayUnit, UnitScope};
+use crate::formats::gateway_view::{GatewayUnit, GivenFile, UnitScope};
 use crate::formats::installation::Family;
+use crate::formats::plist;
 use crate::formats::provider_env;
-use crate::formats::systemd_unit::{self, Specifiers, UnitSettings};
+use crate::formats::systemd_unit::{self, Specifiers, UnitCredential, UnitSettings};
 
 /// A unit with what its files say and the view does not keep.
 pub(super) struct Found {
@@ -24,6 +25,9 @@ pub(super) struct Found {
     pub bearers: BTreeMap<String, Bearer>,
 }
 
+const STATE_DIRS: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
+/// A key or a token; what is larger is something else.
+const LIMIT: u64 = 64 << 10;
 const FAMILIES: [Family; 4] = [Family::OpenSoul, Family::OpenClaw, Family::Clawdbot, Family::Moltbot];
 
 /// Every gateway unit of this user and of the machine.
@@ -51,7 +55,7 @@ pub(super) fn find(root: &Path, env: &Environment, key: &FingerprintKey) -> Vec<
             found.push(reader.read(name, family, path));
         }
     }
-    found.extend(launch_agents(&home));
+    found.extend(launch_agents(root, &home, key));
     found
 }
 
@@ -121,10 +125,7 @@ impl Reader<'_> {
         let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
         let port = flag(&settings.exec_start, "--port")
             .or_else(|| number(&["OPENSOUL_GATEWAY_PORT", "OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"]));
-        let state_dir = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"]
-            .iter()
-            .find_map(|n| variables.get(*n))
-            .map(|dir| self.env.expand(dir));
+        let state_dir = STATE_DIRS.iter().find_map(|n| variables.get(*n)).map(|dir| self.env.expand(dir));
         let (mut environment, mut bearers) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in variables.into_iter().filter(|(name, _)| provider_env::provider_of(name).is_some()) {
             let value = Secret::new(value);
@@ -133,8 +134,52 @@ impl Reader<'_> {
         }
         let enabled = self.enabled(&name);
         let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
-        let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment };
+        let credentials = self.credentials(&name, &settings);
+        let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment, credentials };
         Found { unit, port, state_dir, complete, bearers }
+    }
+
+    /// What systemd gives to the service as files: what it has been given, else where that comes from.
+    fn credentials(&self, unit: &str, settings: &UnitSettings) -> BTreeMap<String, GivenFile> {
+        let given = match self.scope {
+            UnitScope::User => self.env.get("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("credentials")),
+            _ => Some(self.root.join("run/credentials")),
+        };
+        let one = |(name, from): (&String, &UnitCredential)| {
+            let variable = provider_env::variable_of_file(name)?;
+            let running = given.as_ref().map(|dir| dir.join(unit).join(name)).filter(|path| path.exists());
+            let source = match from {
+                UnitCredential::File(Some(path)) => Some(self.under_root(path)),
+                _ => None,
+            };
+            let path = running.or(source);
+            let read = path.as_ref().map(|path| crate::files::read(path, LIMIT));
+            let (secret, why) = match (read, from) {
+                (Some(Ok(Some(contents))), _) => (Some(Secret::new(contents.text.trim().to_owned())), None),
+                (_, UnitCredential::Literal(text)) => (Some(Secret::new(text.trim().to_owned())), None),
+                (Some(Err(trouble)), _) => (None, Some(trouble.why)),
+                (Some(Ok(None)), _) => (None, Some("does not exist".to_owned())),
+                (None, UnitCredential::Encrypted) => (None, Some("is encrypted for this unit".to_owned())),
+                (None, UnitCredential::File(_)) => (None, Some("comes from systemd's own stores".to_owned())),
+            };
+            let content = match (&secret, why) {
+                (Some(secret), _) => Ok(self.key.fingerprint(secret)),
+                (None, why) => Err(why.unwrap_or_default()),
+            };
+            let bearer = secret.as_ref().and_then(bearer::read);
+            Some((name.clone(), GivenFile { variable, path, content, bearer }))
+        };
+        settings.credentials.iter().filter_map(one).collect()
+    }
+
+    /// A path of the machine lies under the root that is looked at.
+    fn under_root(&self, path: &str) -> PathBuf {
+        let path = Path::new(path);
+        if path.starts_with(self.root) {
+            path.to_owned()
+        } else {
+            self.root.join(path.strip_prefix("/").unwrap_or(path))
+        }
     }
 
     /// What its files set, in systemd's order: the manager's `environment.d`, `Environment=`, `EnvironmentFile=`, minus
@@ -166,14 +211,9 @@ impl Reader<'_> {
         variables
     }
 
-    /// An `EnvironmentFile=` may end in a `*` pattern; a path of the machine lies under the root that is looked at.
+    /// An `EnvironmentFile=` may end in a `*` pattern.
     fn expand(&self, path: &str) -> Vec<PathBuf> {
-        let path = Path::new(path);
-        let path = if path.starts_with(self.root) {
-            path.to_owned()
-        } else {
-            self.root.join(path.strip_prefix("/").unwrap_or(path))
-        };
+        let path = self.under_root(path);
         let pattern = path.file_name().and_then(|n| n.to_str()).and_then(|name| name.split_once('*'));
         match (pattern, path.parent()) {
             (Some((start, end)), Some(dir)) => entries(dir)
@@ -227,27 +267,42 @@ fn modified(path: &Path) -> Option<Time> {
     fs::metadata(path).ok()?.modified().ok().map(Time::from)
 }
 
-/// macOS: only that they are there; what they set is in a format of Apple's.
-fn launch_agents(home: &Path) -> Vec<Found> {
+/// macOS: jobs of launchd, of this user and of the machine.
+fn launch_agents(root: &Path, home: &Path, key: &FingerprintKey) -> Vec<Found> {
+    let dirs =
+        [home.join("Library/LaunchAgents"), root.join("Library/LaunchAgents"), root.join("Library/LaunchDaemons")];
     let label_of = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".plist")?.to_owned());
-    entries(&home.join("Library/LaunchAgents"))
-        .into_iter()
-        .filter_map(|path| {
-            let label = label_of(&path)?;
-            let word = label.split('.').nth(1)?;
-            let family =
-                FAMILIES.into_iter().find(|f| f.word() == word || (*f == Family::Moltbot && word == "molt"))?;
-            let files = vec![(path.clone(), modified(&path))];
-            let unit = GatewayUnit {
-                name: label,
-                family,
-                scope: UnitScope::Launchd,
-                path,
-                enabled: true,
-                files,
-                environment: BTreeMap::new(),
-            };
-            Some(Found { unit, port: None, state_dir: None, complete: false, bearers: BTreeMap::new() })
-        })
-        .collect()
+    let job = |path: PathBuf| {
+        let label = label_of(&path)?;
+        let word = label.split('.').nth(1)?;
+        let family = FAMILIES.into_iter().find(|f| f.word() == word || (*f == Family::Moltbot && word == "molt"))?;
+        Some(launchd_job(label, family, path, key))
+    };
+    dirs.iter().flat_map(|dir| entries(dir)).filter_map(job).collect()
+}
+
+fn launchd_job(name: String, family: Family, path: PathBuf, key: &FingerprintKey) -> Found {
+    let plist = plist::parse(&crate::files::text(&path));
+    let (mut environment, mut bearers, mut state_dir) = (BTreeMap::new(), BTreeMap::new(), None);
+    if let Some(plist::Value::Dict(variables)) = plist.as_ref().and_then(|plist| plist.get("EnvironmentVariables")) {
+        for (name, value) in variables {
+            let Some(text) = value.text() else { continue };
+            if STATE_DIRS.contains(&name.as_str()) {
+                state_dir = Some(PathBuf::from(text));
+            }
+            if provider_env::provider_of(name).is_some() {
+                let value = Secret::new(text.to_owned());
+                bearers.extend(bearer::read(&value).map(|bearer| (name.clone(), bearer)));
+                environment.insert(name.clone(), key.fingerprint(&value));
+            }
+        }
+    }
+    let arguments = plist.as_ref().and_then(|plist| plist.get("ProgramArguments")).map(plist::Value::texts);
+    let port = flag(&arguments.unwrap_or_default(), "--port");
+    let files = vec![(path.clone(), modified(&path))];
+    let credentials = BTreeMap::new();
+    let scope = UnitScope::Launchd;
+    let unit = GatewayUnit { name, family, scope, path, enabled: true, files, environment, credentials };
+    // launchd may be told of more variables (`launchctl setenv`): what the file does not set may be there all the same.
+    Found { unit, port, state_dir, complete: false, bearers }
 }

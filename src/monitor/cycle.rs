@@ -12,18 +12,21 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::domain::{Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time};
+use crate::domain::{
+    Assessed, CredentialId, Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time, VerdictKind,
+};
 use crate::engine::assess::worst_first;
-use crate::engine::clock_trust::ProviderDate;
+use crate::engine::due::next_after;
 use crate::engine::incidents::{Decision, decide};
-use crate::export::metrics::{ReceiverHealth, Standing, snapshot_text};
+use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
-use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError};
+use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError, StoredVerdict};
 use crate::web::{Site, View};
 
 use super::desk::{Desk, Gone};
 use super::observe::Observed;
-use super::probing::Answers;
+use super::probing::{Answers, proof_at};
+use super::pushes;
 use super::systemd::Progress;
 
 /// The name of the job in the ledger of last runs.
@@ -57,8 +60,8 @@ pub struct Monitor {
     pub home: PathBuf,
     /// What each receiver said to the last attempt, if that failed; for the page.
     pub troubles: Arc<Mutex<BTreeMap<String, String>>>,
-    /// What a provider's clock showed last, if the providers disagree with ours.
-    pub provider_date: Arc<Mutex<Option<ProviderDate>>>,
+    /// What is known of the targets of state pushes.
+    pub pushed: Arc<pushes::Memory>,
     /// One look at a time: one that hangs (a dead network file system) must not be joined by a second.
     looking: Arc<Semaphore>,
 }
@@ -76,18 +79,8 @@ impl Monitor {
         home: PathBuf,
     ) -> Self {
         let (clock, looking) = (Arc::clone(clock), Arc::new(Semaphore::new(1)));
-        Self {
-            clock,
-            desk,
-            own,
-            site,
-            eyes,
-            progress,
-            home,
-            troubles: Arc::default(),
-            provider_date: Arc::default(),
-            looking,
-        }
+        let (troubles, pushed) = (Arc::default(), Arc::default());
+        Self { clock, desk, own, site, eyes, progress, home, troubles, pushed, looking }
     }
 }
 
@@ -118,6 +111,8 @@ pub struct Committed {
     pub snapshot: Arc<Snapshot>,
     /// What was decided; it is on disk.
     pub decision: Decision,
+    /// From when on a login that was renewed after a refusal may be asked about, if there is one.
+    pub proof_at: Option<Time>,
 }
 
 /// Observes, decides, commits and publishes. Delivery is the next step: [`super::delivery::deliver`].
@@ -131,9 +126,14 @@ pub async fn cycle(
     notes: &[String],
 ) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
-    let (mut remembered, about_us) = monitor.desk.with(remember).await??;
+    let known = Arc::clone(config);
+    let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known)).await??;
     answers.teach(&mut remembered);
-    remembered.provider_date = *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner);
+    let refused = |(_, stored): &(&CredentialId, &StoredVerdict)| {
+        stored.conclusive.as_ref().is_some_and(|(_, verdict)| verdict.kind != VerdictKind::Accepted)
+    };
+    let refused: BTreeMap<CredentialId, StoredVerdict> =
+        remembered.verdicts.iter().filter(refused).map(|(id, stored)| (id.clone(), stored.clone())).collect();
     monitor.progress.made();
 
     let Observed { mut snapshot, key, .. } = look(monitor, config, remembered, now).await?;
@@ -147,14 +147,17 @@ pub async fn cycle(
     monitor.progress.made();
 
     publish(monitor, config, &snapshot, &names, notes).await?;
-    Ok(Committed { snapshot, decision })
+    let waits = |one: &Assessed| proof_at(one, Some(refused.get(&one.credential.id)?), config.probing.per_day);
+    let proof_at = snapshot.credentials.iter().filter_map(waits).min().filter(|_| config.probe.is_some());
+    Ok(Committed { snapshot, decision, proof_at })
 }
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
-/// us. Another receiver then hears of it.
-fn remember(store: &mut Store) -> Result<(Remembered, Vec<Finding>), StoreError> {
+/// us, an Alertmanager that takes nothing. Another receiver then hears of it.
+fn remember(store: &mut Store, config: &Config) -> Result<(Remembered, Vec<Finding>), StoreError> {
     let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
-    Ok((store.remembered()?, refused.chain(store.trouble()).collect()))
+    let untaken = pushes::findings(store, config)?;
+    Ok((store.remembered()?, refused.chain(store.trouble()).chain(untaken).collect()))
 }
 
 /// One look at the machine, on a thread of its own.
@@ -225,7 +228,8 @@ async fn publish(
     let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
     let snapshot = Arc::clone(snapshot);
     let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
-    site.publish(View { snapshot, standing, metrics, zone, home, notes });
+    let policy = Arc::new(config.alerts.clone());
+    site.publish(View { snapshot, standing, metrics, policy, zone, home, notes });
     Ok(())
 }
 
@@ -251,15 +255,24 @@ pub async fn tidy(monitor: &Monitor, config: &Config) -> Result<(), CycleError> 
 /// # Errors
 /// If the store fails.
 pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, CycleError> {
-    let read = |store: &mut Store| -> Result<_, StoreError> {
-        Ok((store.incidents()?, store.receiver_states()?, store.last_run(STATUS)?))
+    let (targets, pushed) = (pushes::targets(config), Arc::clone(&monitor.pushed));
+    let read = move |store: &mut Store| -> Result<_, StoreError> {
+        let pushes = pushes::health(store, &targets, &pushed)?;
+        let (silences, report) = (store.silences()?, store.last_report()?);
+        Ok((store.incidents()?, store.receiver_states()?, pushes, store.last_run(STATUS)?, silences, report))
     };
-    let (incidents, states, last_cycle) = monitor.desk.with(read).await??;
+    let (incidents, states, pushes, last_cycle, silences, last_report) = monitor.desk.with(read).await??;
     let troubles = monitor.troubles.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let open = |incident: &Incident| incident.status != IncidentStatus::Resolved;
     let incidents = incidents.into_iter().filter(open).collect();
     let receivers = config.receivers.iter().map(|receiver| health(receiver, &states, &troubles)).collect();
-    Ok(Standing { incidents, receivers, last_cycle })
+    let now = monitor.clock.now();
+    let silences = silences.into_iter().filter(|silence| silence.ends_at > now).collect();
+    let report = config.alerts.report.as_ref().map(|report| ReportDates {
+        last: last_report,
+        next: last_report.and_then(|last| next_after(&report.schedule, last)),
+    });
+    Ok(Standing { incidents, receivers, pushes, last_cycle, silences, report })
 }
 
 fn health(
@@ -270,7 +283,7 @@ fn health(
     let state = states.iter().find(|state| state.name == receiver.name);
     ReceiverHealth {
         name: receiver.name.clone(),
-        channel: super::delivery::channel(receiver),
+        channel: receiver.channel(),
         queued: state.map_or(0, |s| usize::try_from(s.queued).unwrap_or(usize::MAX)),
         oldest_queued: state.and_then(|s| s.oldest),
         last_success: state.and_then(|s| s.last_success),
@@ -278,5 +291,6 @@ fn health(
             .and_then(|s| s.quarantine.as_ref())
             .map(|q| q.detail.clone())
             .or_else(|| troubles.get(&receiver.name).cloned()),
+        quarantined: state.and_then(|s| s.quarantine.as_ref()).map(|quarantine| quarantine.next_try),
     }
 }

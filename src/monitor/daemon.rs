@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::config::{self, Config, Listen, Location};
-use crate::domain::{Environment, Time};
+use crate::domain::{Environment, Snapshot, Time};
 use crate::engine::due::due;
 use crate::engine::policy::Schedule;
 use crate::export::own::Own;
@@ -22,11 +22,13 @@ use crate::net::Clients;
 use crate::store::token;
 use crate::web::{self, Door, Reload, Site};
 
+use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
 use super::probing::{self, Answers};
+use super::pushes::{Begun, Pushes};
 use super::systemd;
 use super::ticker::{Tick, Ticker};
 use super::watch::{Changed, Watch};
@@ -86,6 +88,7 @@ pub async fn run<E: Eyes + 'static>(
     let watchdog = tokio::spawn(systemd::feed_watchdog(progress));
 
     let (change_sender, changes) = mpsc::channel(1);
+    site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
     let watch = Watch::start(change_sender);
     let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
     daemon.open_door().await;
@@ -159,6 +162,7 @@ struct Daemon {
     config: Arc<Config>,
     clients: Arc<Clients>,
     mail: Arc<Mail>,
+    pushes: Arc<Pushes>,
     monitor: Monitor,
     site: Arc<Site>,
     door: Option<OpenDoor>,
@@ -168,10 +172,14 @@ struct Daemon {
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
     asking: Option<JoinHandle<Result<Answers, CycleError>>>,
+    /// State pushes under way; they end with the daemon.
+    pushing: JoinSet<()>,
     /// The outbox has nothing that can be tried before the next tick or cycle.
     idle: bool,
     /// When this process last completed a cycle.
     last_cycle: Option<Time>,
+    /// From when on a login that was renewed after a refusal may be asked about.
+    proof_at: Option<Time>,
     /// Why the configuration in use is not the one in the file.
     not_taken: Option<String>,
 }
@@ -187,6 +195,7 @@ impl Daemon {
     ) -> Self {
         let clients = Clients::new(&start.env);
         let mail = new_mail(&config, &start, &clients, &monitor);
+        let pushes = new_pushes(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
             start,
@@ -194,14 +203,17 @@ impl Daemon {
             config,
             clients,
             mail,
+            pushes,
             monitor,
             site,
             door: None,
             watch,
             delivering: None,
             asking: None,
+            pushing: JoinSet::new(),
             idle: false,
             last_cycle: None,
+            proof_at: None,
             not_taken: None,
         }
     }
@@ -268,14 +280,21 @@ impl Daemon {
             _ => return,
         };
         let now = self.monitor.clock.now();
-        if self.asking.is_some() || !self.config.probe.as_ref().is_some_and(|probe| due(probe, last, now).now) {
+        let all = self.config.probe.as_ref().is_some_and(|probe| due(probe, last, now).now);
+        let renewed = self.proof_at.is_some_and(|at| at <= now);
+        if self.asking.is_some() || !(all || renewed) {
             return;
         }
         // Beside the cycles: hearing a refusal twice takes half a minute, in which files are judged as ever.
         let (monitor, config, clients) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.clients));
         let env = self.start.env.clone();
-        self.asking =
-            Some(tokio::spawn(async move { probing::round(&monitor, &config, &env, &clients, PATIENCE).await }));
+        self.asking = Some(tokio::spawn(async move {
+            if all {
+                probing::round(&monitor, &config, &env, &clients, PATIENCE).await
+            } else {
+                probing::prove_renewed(&monitor, &config, &env, &clients, PATIENCE).await
+            }
+        }));
     }
 
     /// The providers have answered (or the task that asked them died).
@@ -296,6 +315,7 @@ impl Daemon {
                 tokio::time::sleep(DRAIN).await;
             }
         };
+        let begun = self.pushes.begin(&self.monitor).await;
         let notes: Vec<String> = self.not_taken.iter().cloned().collect();
         let done = tokio::select! {
             done = cycle::cycle(&self.monitor, &self.config, answers, &notes) => done,
@@ -305,16 +325,31 @@ impl Daemon {
         match done {
             Ok(committed) => {
                 self.last_cycle = Some(committed.snapshot.taken_at);
+                self.proof_at = committed.proof_at;
                 self.watch.follow(&committed.snapshot);
                 let count = committed.snapshot.credentials.len();
                 let told = committed.decision.enqueue.len();
                 tracing::debug!(credentials = count, messages = told, "cycle");
                 systemd::status(&format!("{count} credentials watched"));
+                self.push(begun, &committed.snapshot);
             }
             Err(error) => tracing::error!(%error, "this cycle came to nothing"),
         }
         if let Err(error) = cycle::tidy(&self.monitor, &self.config).await {
             tracing::warn!(%error, "old entries of state.db could not be dropped");
+        }
+    }
+
+    /// Beside the cycles and the messages: neither waits for an Alertmanager.
+    fn push(&mut self, begun: Option<Begun>, seen: &Arc<Snapshot>) {
+        while let Some(ended) = self.pushing.try_join_next() {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a push panicked; this one tries again");
+            }
+        }
+        if let Some(begun) = begun {
+            let (monitor, config, seen) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(seen));
+            self.pushing.spawn(Arc::clone(&self.pushes).push(monitor, config, seen, begun));
         }
     }
 
@@ -344,7 +379,8 @@ impl Daemon {
     /// How long until the next message is due. The tick comes each minute all the same: a machine that slept keeps no timer.
     async fn next_message(&self) -> Duration {
         const LONGEST: Duration = Duration::from_secs(60);
-        match self.monitor.desk.with(|store| store.next_due()).await {
+        let least = self.config.alerts.least_severity(self.monitor.clock.now());
+        match self.monitor.desk.with(move |store| store.next_due(least)).await {
             Ok(Ok(Some(at))) => (at - self.monitor.clock.now()).to_std().unwrap_or_default().min(LONGEST),
             _ => LONGEST,
         }
@@ -384,6 +420,7 @@ impl Daemon {
         // A certificate store may have changed too.
         self.clients = Clients::new(&self.start.env);
         self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor);
+        self.pushes = new_pushes(&self.config, &self.start, &self.clients, &self.monitor);
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
         let changed = |name: &str| old.receivers.iter().find(|one| one.name == name);
@@ -444,6 +481,7 @@ impl Daemon {
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }
+        self.pushing.shutdown().await;
         if let Some(mut delivering) = self.delivering.take()
             && tokio::time::timeout(LAST_MAIL, &mut delivering).await.is_err()
         {
@@ -471,6 +509,12 @@ fn new_mail(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Mo
     let mail = Mail::new(config, &start.env, clients, &start.clock);
     mail.announce(&monitor.own);
     Arc::new(mail)
+}
+
+fn new_pushes(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Pushes> {
+    let pushes = Pushes::new(config, &start.env, clients);
+    pushes.announce(&monitor.own);
+    pushes
 }
 
 /// How often a schedule came round in the time after `from` up to `to`.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use crate::clock::Clock;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::domain::{Environment, NotificationId, Outcome};
 use crate::export::own::Own;
 use crate::net::Clients;
@@ -33,7 +33,7 @@ impl Mail {
     /// With these receivers in place of those that `config` describes.
     #[must_use]
     pub fn with(config: &Config, receivers: Vec<Arc<dyn notify::Receiver>>, clock: &Arc<dyn Clock>) -> Self {
-        let channels = config.receivers.iter().map(|one| (one.name.clone(), channel(one))).collect();
+        let channels = config.receivers.iter().map(|one| (one.name.clone(), one.channel())).collect();
         Self { courier: Courier::new(receivers, Arc::clone(clock)), channels }
     }
 
@@ -45,22 +45,14 @@ impl Mail {
     }
 }
 
-/// The word for what a receiver is, in metrics and on the page.
-#[must_use]
-pub fn channel(receiver: &config::Receiver) -> &'static str {
-    match receiver.kind {
-        config::ReceiverKind::Email(_) => "email",
-        config::ReceiverKind::Webhook(_) => "webhook",
-    }
-}
-
 /// Tries every message that is due once, and shows what that changed. Gives the number of messages tried.
 ///
 /// # Errors
 /// If the store fails; what was tried by then is recorded.
 pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<usize, CycleError> {
     let now = monitor.clock.now();
-    let due = monitor.desk.with(move |store| store.due_notifications(now)).await??;
+    let least = config.alerts.least_severity(now);
+    let due = monitor.desk.with(move |store| store.due_notifications(least, now)).await??;
     let tried = due.len();
     if tried == 0 {
         return Ok(0);
@@ -74,7 +66,8 @@ pub async fn deliver(monitor: &Monitor, config: &Config, mail: &Mail) -> Result<
         receivers,
         channels: mail.channels.clone(),
     };
-    let due = due.into_iter().map(|one| Due { notification: one.notification, progress: one.progress }).collect();
+    let due = due.into_iter().map(|one| Due { notification: one.notification, progress: one.progress, keep: one.keep });
+    let due = due.collect();
     let ledger: Arc<dyn Ledger> = Arc::new(book);
     mail.courier.deliver(due, &ledger).await;
     if let Some(site) = &monitor.site {
@@ -93,25 +86,45 @@ struct Book {
     channels: BTreeMap<String, &'static str>,
 }
 
-impl Book {
-    fn note_trouble(&self, receiver: &str, outcome: &Outcome) {
-        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome {
-            Outcome::Delivered { .. } => troubles.remove(receiver),
-            Outcome::Transient { detail, .. } | Outcome::Permanent { detail, .. } => {
-                troubles.insert(receiver.to_owned(), detail.clone())
-            }
+#[async_trait]
+impl Ledger for Book {
+    async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>) {
+        for (id, outcome) in &outcomes {
+            self.count(id, outcome);
+        }
+        let names: Vec<&str> = outcomes.iter().map(|(id, _)| self.receiver(id)).collect();
+        let now = self.clock.now();
+        // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
+        let recorded = match self.desk.with(move |store| store.record_outcomes(&outcomes, now)).await {
+            Ok(Ok(recorded)) => recorded,
+            Ok(Err(error)) => return tracing::error!(?names, %error, "what became of messages could not be kept"),
+            Err(error) => return tracing::error!(?names, %error, "what became of messages could not be kept"),
         };
+        for (receiver, recorded) in names.into_iter().zip(recorded) {
+            if recorded.quarantined {
+                tracing::error!(receiver, "is tried once an hour from now on, until it takes a message again");
+            } else if recorded.released {
+                tracing::info!(receiver, "takes messages again");
+            }
+        }
+    }
+
+    fn point(&self, name: &'static str) {
+        fault::point(name);
     }
 }
 
-#[async_trait]
-impl Ledger for Book {
-    async fn record(&self, id: &NotificationId, outcome: &Outcome) {
-        let receiver = self.receivers.get(id).map(String::as_str).unwrap_or_default();
+impl Book {
+    fn receiver(&self, id: &NotificationId) -> &str {
+        self.receivers.get(id).map(String::as_str).unwrap_or_default()
+    }
+
+    /// In the log and in our own metrics.
+    fn count(&self, id: &NotificationId, outcome: &Outcome) {
+        let receiver = self.receiver(id);
         let channel = self.channels.get(receiver).copied().unwrap_or("unknown");
         match outcome {
-            Outcome::Delivered { detail } => {
+            Outcome::Delivered { detail, .. } => {
                 self.own.sent(channel, receiver);
                 tracing::info!(receiver, %id, "delivered: {detail}");
             }
@@ -125,20 +138,14 @@ impl Ledger for Book {
             }
         }
         self.note_trouble(receiver, outcome);
-        let (id, outcome, now) = (id.clone(), outcome.clone(), self.clock.now());
-        // Not recorded means: sent again under the same id, after the time in which an attempt is forgotten.
-        match self.desk.with(move |store| store.record_outcome(&id, &outcome, now)).await {
-            Ok(Ok(recorded)) if recorded.quarantined => {
-                tracing::error!(receiver, "is tried once an hour from now on, until it takes a message again");
-            }
-            Ok(Ok(recorded)) if recorded.released => tracing::info!(receiver, "takes messages again"),
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
-            Err(error) => tracing::error!(receiver, %error, "what became of a message could not be kept"),
-        }
     }
-
-    fn point(&self, name: &'static str) {
-        fault::point(name);
+    fn note_trouble(&self, receiver: &str, outcome: &Outcome) {
+        let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Outcome::Delivered { .. } => troubles.remove(receiver),
+            Outcome::Transient { detail, .. } | Outcome::Permanent { detail, .. } => {
+                troubles.insert(receiver.to_owned(), detail.clone())
+            }
+        };
     }
 }

@@ -82,12 +82,10 @@ impl Beyond<'_> {
         }
         credential.notes.extend(said.note.clone());
         let Some(expires) = said.expires else { return };
-        if let Some(seen) = self.another_since(credential, said) {
-            credential.notes.push(format!(
-                "the end that was declared for it ({}) was that of an earlier secret: this one was first seen {}",
-                when(expires),
-                when(seen)
-            ));
+        if let Some(how) = self.another_since(credential, said) {
+            let line =
+                format!("the end that was declared for it ({}) was that of an earlier secret{how}", when(expires));
+            credential.notes.push(line);
             return;
         }
         let clocks = &mut credential.clocks;
@@ -112,17 +110,24 @@ impl Beyond<'_> {
         credential.notes.push(DECLARED_END.to_owned());
     }
 
-    /// When the secret that is there now came, if that was after the declaration. Only a ledger that is older than the
-    /// declaration can know.
-    fn another_since(&self, credential: &Credential, said: &Declared) -> Option<Time> {
+    /// How it is known that the secret which is there now is not the one that was meant, if it is not. `credentials declare`
+    /// notes which one it means; otherwise only a ledger that is older than the declaration can know.
+    fn another_since(&self, credential: &Credential, said: &Declared) -> Option<String> {
         let as_of = said.as_of?;
         let ledger = self.remembered;
         let seen = match credential.renewal {
             Renewal::Auto => ledger.begun.get(&credential.id).copied(),
             _ => ledger.first_seen_of(credential, self.key),
         };
+        let first_seen = |at: Time| format!(": this one was first seen {}", when(at));
+        // What its owner renews has another secret every few hours.
+        let lasting = credential.fingerprint.filter(|_| credential.renewal != Renewal::Auto);
+        let meant = lasting.and_then(|secret| self.key.recognises(said.generation.as_deref()?, secret));
+        if let Some(same) = meant {
+            return (!same).then(|| seen.map(first_seen).unwrap_or_default());
+        }
         let watched = ledger.first_seen.values().any(|at| *at <= as_of);
-        seen.filter(|seen| watched && *seen > as_of + SLACK)
+        seen.filter(|seen| watched && *seen > as_of + SLACK).map(first_seen)
     }
 }
 

@@ -161,6 +161,20 @@ fn a_declaration_is_about_the_secret_that_was_there_then() {
         assert_eq!(judged.clocks.grant_expires.is_some(), counts, "{seen:?} {ledger}");
         assert!(counts || judged.notes[0].contains("earlier secret"), "{:?}", judged.notes);
     }
+    // The command notes which secret it means: then an hour is enough, and the ledger need not have seen anything.
+    for (key, meant, counts) in [(7, "ghp_x", true), (7, "ghp_old", false), (8, "ghp_old", true)] {
+        let key = FingerprintKey::new(&[key; 32]);
+        let mark = key.mark(key.fingerprint(&Secret::new(meant.to_owned())).unwrap());
+        let toml = format!("{toml}generation = \"{mark}\"\n");
+        for seen in [Some("2026-03-01"), None] {
+            let mut case = Case::new(&toml).seen("something else", "2026-01-01");
+            if let Some(seen) = seen {
+                case = case.seen("ghp_x", seen);
+            }
+            let judged = case.judge(stored("env:T"), "ghp_x");
+            assert_eq!(judged.clocks.grant_expires.is_some(), counts, "{meant} {seen:?}");
+        }
+    }
     // A login keeps its declared end while its tokens are renewed, until a new login was witnessed.
     let mut case = Case::new(toml).seen("x", "2026-01-01");
     let judged = case.judge(login("env:T"), "access");

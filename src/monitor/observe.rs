@@ -62,13 +62,13 @@ pub struct Observed {
 /// Looks, judges and checks.
 #[must_use]
 pub fn observe(look: &Look<'_>) -> Observed {
-    observe_with(look, |installations| gateway::look(installations, look.env, look.key, look.now))
+    observe_with(look, Some(Path::new("/")), |installations| gateway::look(installations, look.env, look.key, look.now))
 }
 
 /// The same inside one home only: nothing is asked of this machine's own gateway, whose environment is somebody's.
 #[must_use]
 pub fn observe_home_only(look: &Look<'_>) -> Observed {
-    observe_with(look, |_| GatewayView {
+    observe_with(look, None, |_| GatewayView {
         gateway: Gateway { state: GatewayState::Absent, detail: "not looked for".to_owned() },
         port: gateway::DEFAULT_PORT,
         process: None,
@@ -79,17 +79,23 @@ pub fn observe_home_only(look: &Look<'_>) -> Observed {
     })
 }
 
-fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> GatewayView) -> Observed {
+fn observe_with(
+    look: &Look<'_>,
+    machine: Option<&Path>,
+    see_gateway: impl FnOnce(&[Installation]) -> GatewayView,
+) -> Observed {
     let interactive = look.cwd.is_some();
     let scene = Scene {
         env: look.env,
         cwd: look.cwd,
         preferred: Family::of_program(&look.program.name),
+        machine,
         env_is_source: interactive || look.config.sources.env,
         dotenv: &look.config.sources.dotenv,
         secrets: &look.config.sources.secrets,
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
+        receivers: &look.config.receivers,
         now: look.now,
         key: look.key,
     };
@@ -113,7 +119,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     // Before generations are compared: those of earlier cycles knew of it too.
     findings.extend(beyond.correct(&mut credentials));
     for credential in &mut credentials {
-        begun(credential, look.remembered);
+        begun(credential, look.remembered, look.key, look.now);
         renewed(credential, look.remembered, look.key);
     }
     let allowances = allowances(&credentials, look.remembered);
@@ -126,7 +132,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         provider: look.remembered.provider_date,
     };
     let observation = Observation {
-        host: look.config.identity.host.clone().unwrap_or_else(host_name),
+        host: host(look.config),
         verdicts: verdicts(&credentials, look.remembered, look.now),
         allowances,
         credentials,
@@ -141,6 +147,7 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
     let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
     let (surveyed, mut snapshot) =
         files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
+    snapshot.fleet = look.config.identity.key.is_some();
     remedy::addresses(&mut snapshot);
 
     let context = doctor::Context {
@@ -164,7 +171,8 @@ fn observe_with(look: &Look<'_>, see_gateway: impl FnOnce(&[Installation]) -> Ga
         Vec::new()
     };
     let unreachable = own_network(&snapshot, look.remembered);
-    snapshot.findings.extend(unreachable);
+    let troubled = troubled(&snapshot, look.remembered);
+    snapshot.findings.extend(unreachable.into_iter().chain(troubled));
     for finding in checked.into_iter().chain(backwards) {
         if !snapshot.findings.contains(&finding) {
             snapshot.findings.push(finding);
@@ -247,14 +255,53 @@ fn own_network(snapshot: &Snapshot, known: &Remembered) -> Option<Finding> {
     })
 }
 
-/// A login whose beginning was witnessed has a known lifetime from then on.
-fn begun(credential: &mut Credential, known: &Remembered) {
+/// Providers that had trouble of their own in the last round of probes, whichever of their credentials was asked about: said
+/// once, and no reason to doubt a credential.
+fn troubled(snapshot: &Snapshot, known: &Remembered) -> Vec<Finding> {
+    let mut by_provider: BTreeMap<&String, Vec<&Verdict>> = BTreeMap::new();
+    for (provider, verdict) in snapshot.credentials.iter().filter_map(|one| last_answer(one, known)) {
+        by_provider.entry(provider).or_default().push(verdict);
+    }
+    let mut findings = Vec::new();
+    for (provider, answers) in by_provider {
+        let Some(newest) = answers.iter().max_by_key(|verdict| verdict.at) else { continue };
+        let mut round = answers.iter().filter(|verdict| newest.at - verdict.at <= ROUND);
+        let all = round.all(|verdict| verdict.kind == VerdictKind::ProviderDown);
+        if all && snapshot.taken_at - newest.at <= STALE {
+            let message = format!("{provider} has trouble of its own: {}", newest.detail);
+            let mut finding = Finding::new(
+                "provider.trouble",
+                Severity::Info,
+                message,
+                "wait; its status page says more. This says nothing about its credentials",
+            );
+            finding.place.key = Some(provider.clone());
+            findings.push(finding);
+        }
+    }
+    findings
+}
+
+/// How long before a beginning somebody must have looked, for it to be witnessed (as in `store::remembered`).
+const WITNESSED: Span = Span::days(1);
+
+/// A login whose beginning was witnessed has a known lifetime: from earlier cycles, or because this look is the first that sees
+/// it. Were it known only from the next cycle on, the first would judge it by other bands, and announce what the next takes back.
+fn begun(credential: &mut Credential, known: &Remembered, key: &FingerprintKey, now: Time) {
     if credential.clocks.issued.is_some() {
         return;
     }
     let Some(previous) = known.generations.get(&credential.id) else { return };
-    if *previous == generation::generation(credential, Some(previous)) {
+    let generation = generation::generation(credential, Some(previous));
+    if *previous == generation {
         credential.clocks.issued = known.begun.get(&credential.id).copied();
+        return;
+    }
+    // Under another key every secret looks new.
+    let comparable = known.key == Some(key.id());
+    let watched = known.last_time.is_some_and(|last| last < now && now - last <= WITNESSED);
+    if comparable && watched && generation::unmarked(previous) != generation {
+        credential.clocks.issued = Some(now);
     }
 }
 
@@ -272,7 +319,12 @@ fn renewed(credential: &mut Credential, known: &Remembered, key: &FingerprintKey
     credential.clocks.last_renewed = first.filter(|first| held.iter().any(|other| other.first < *first));
 }
 
-/// This machine's name.
+/// This machine's name, as the configuration or the system has it.
+#[must_use]
+pub fn host(config: &Config) -> String {
+    config.identity.host.clone().unwrap_or_else(host_name)
+}
+
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

@@ -196,6 +196,32 @@ fn a_renewal_that_was_witnessed_is_newer_than_a_refusal() {
 }
 
 #[test]
+fn a_beginning_is_witnessed_by_the_first_look_that_sees_it() {
+    let home = Home::new(&[(".claude/.credentials.json", LOGIN)]);
+    let (id, generation) = {
+        let first = home.observe(&Remembered::default(), false).snapshot.credentials.remove(0);
+        assert_eq!(first.credential.clocks.issued, None, "nobody knows what was there before");
+        (first.credential.id, first.judgement.generation)
+    };
+    let issued = |before: &str, ago: Option<Span>, key: i64| {
+        let remembered = Remembered {
+            generations: [(id.clone(), before.to_owned())].into(),
+            last_time: ago.map(|ago| now() - ago),
+            key: Some(key),
+            ..Remembered::default()
+        };
+        home.observe(&remembered, false).snapshot.credentials.remove(0).credential.clocks.issued
+    };
+    let (key, minutes) = (home.key.id(), Some(Span::minutes(5)));
+    assert_eq!(issued("auto:out", minutes, key), Some(now()));
+    assert_eq!(issued(&generation, minutes, key), None, "the same as before");
+    assert_eq!(issued(&format!("copy:{generation}"), minutes, key), None, "the same, and a copy then");
+    assert_eq!(issued("auto:out", Some(Span::days(3)), key), None, "nobody looked for days");
+    assert_eq!(issued("auto:out", None, key), None);
+    assert_eq!(issued("auto:out", minutes, key + 1), None, "under another key");
+}
+
+#[test]
 fn the_own_network_is_one_finding() {
     let mut home = Home::new(&[]);
     home.env.set("OPENROUTER_API_KEY", "sk-or-v1-x");

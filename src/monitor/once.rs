@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use crate::clock::Clock;
 use crate::domain::Environment;
 use crate::engine::due::due;
@@ -15,6 +17,7 @@ use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
 use super::probing::{self, Answers};
+use super::pushes::Pushes;
 use super::systemd::Progress;
 
 /// For everything together: phones and cron runs must not pile up.
@@ -57,33 +60,64 @@ pub async fn once<E: Eyes + 'static>(
         Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
     let clients = Clients::new(env);
     let mail = Mail::new(&config, env, &clients, &clock);
+    let pushes = Pushes::new(&config, env, &clients);
+    // State pushes run beside the rest; one waits for the other.
+    let mut pushing: Vec<AbortOnDropHandle<()>> = Vec::new();
 
     let mut committed = None;
     let work = async {
-        committed = Some(cycle::cycle(&monitor, &config, &Answers::default(), &[]).await?);
+        let mut run = async |answers: &Answers| -> Result<Committed, CycleError> {
+            let begun = pushes.begin(&monitor).await;
+            let done = cycle::cycle(&monitor, &config, answers, &[]).await?;
+            pushing.extend(begun.map(|begun| {
+                let (pushes, seen) = (Arc::clone(&pushes), Arc::clone(&done.snapshot));
+                let push = pushes.push(monitor.clone(), Arc::clone(&config), seen, begun);
+                AbortOnDropHandle::new(tokio::spawn(push))
+            }));
+            Ok(done)
+        };
+        committed = Some(run(&Answers::default()).await?);
         deliver(&monitor, &config, &mail).await?;
         // What the files say is out; now what the providers say, if they answer in time.
         let last = monitor.desk.with(|store| store.last_run(cycle::PROBE)).await??;
-        if config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now) {
-            let round = probing::round(&monitor, &config, env, &clients, PATIENCE);
+        let all = config.probe.as_ref().is_some_and(|probe| due(probe, last, clock.now()).now);
+        let renewed = committed.as_ref().and_then(|one| one.proof_at).is_some_and(|at| at <= clock.now());
+        if all || renewed {
+            let round = async {
+                if all {
+                    probing::round(&monitor, &config, env, &clients, PATIENCE).await
+                } else {
+                    probing::prove_renewed(&monitor, &config, env, &clients, PATIENCE).await
+                }
+            };
             if let Ok(answers) = tokio::time::timeout(PROBES, round).await {
-                committed = Some(cycle::cycle(&monitor, &config, &answers?, &[]).await?);
+                committed = Some(run(&answers?).await?);
                 deliver(&monitor, &config, &mail).await?;
             } else {
                 tracing::warn!("the providers did not answer in time; the next run asks again");
             }
         }
-        cycle::tidy(&monitor, &config).await
+        cycle::tidy(&monitor, &config).await?;
+        for push in std::mem::take(&mut pushing) {
+            if let Err(error) = push.await {
+                tracing::error!(%error, "a push panicked; the next run tries again");
+            }
+        }
+        Ok::<(), CycleError>(())
     };
-    match tokio::time::timeout(BUDGET, work).await {
-        Ok(result) => result?,
-        Err(_) => return Ok(Once::OutOfTime { committed: committed.is_some() }),
-    }
-    // The store is closed before we are gone: an end in the midst of that leaves a -wal without the index that readers need.
+    let in_time = match tokio::time::timeout(BUDGET, work).await {
+        Ok(result) => result.map(|()| true)?,
+        Err(_) => false,
+    };
+    // The store is closed before we are gone: an end in the midst of that leaves a -wal without the index that readers need, and
+    // what became of the last messages is still to be written.
     drop(monitor);
     let closed = tokio::task::spawn_blocking(move || thread.join());
     let _ = tokio::time::timeout(CLOSING, closed).await;
-    Ok(committed.map_or(Once::OutOfTime { committed: false }, |committed| Once::Done(Box::new(committed))))
+    Ok(match committed {
+        Some(committed) if in_time => Once::Done(Box::new(committed)),
+        committed => Once::OutOfTime { committed: committed.is_some() },
+    })
 }
 
 /// Why nothing was done.

@@ -2,7 +2,7 @@
 //! verdicts*). The answers go into the cycle that follows; nothing is written here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -11,6 +11,7 @@ use crate::domain::{
     Allowance, Assessed, Condition, CredentialId, Environment, Kind, Owner, Renewal, Secret, Snapshot, Time, Verdict,
     VerdictKind,
 };
+use crate::engine::assess::generation;
 use crate::engine::clock_trust::ProviderDate;
 use crate::files;
 use crate::formats::dotenv;
@@ -20,7 +21,8 @@ use crate::formats::provider_row::Shape;
 use crate::net::Clients;
 use crate::providers::route::can_be_paid;
 use crate::providers::{
-    Asked, Catalog, Facts, Pace, Probed, Settings, Target, confirmation_delay, is_due, needs_confirmation, probe,
+    Asked, Catalog, Facts, Pace, Probed, Settings, Target, after_renewal, confirmation_delay, is_due,
+    needs_confirmation, probe,
 };
 use crate::store::{ProbeRecord, Remembered, StoredVerdict};
 
@@ -76,18 +78,49 @@ pub async fn round(
     clients: &Clients,
     patience: Duration,
 ) -> Result<Answers, CycleError> {
+    let answers = ask_about(monitor, config, env, clients, patience, is_due_now).await?;
+    let said = answers.provider_date;
+    monitor.desk.with(move |store| store.set_provider_date(said)).await??;
+    Ok(answers)
+}
+
+/// The same between the rounds, and only about logins that were renewed after the provider's refusal ([`proof_at`]).
+///
+/// # Errors
+/// If looking fails.
+pub async fn prove_renewed(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    env: &Environment,
+    clients: &Clients,
+    patience: Duration,
+) -> Result<Answers, CycleError> {
+    let waits = |one: &Assessed, stored: Option<&StoredVerdict>, per_day, now| {
+        proof_at(one, stored, per_day).is_some_and(|at| at <= now)
+    };
+    let answers = ask_about(monitor, config, env, clients, patience, waits).await?;
+    // The round of the schedule is still to come.
+    Ok(Answers { asked: false, ..answers })
+}
+
+async fn ask_about(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    env: &Environment,
+    clients: &Clients,
+    patience: Duration,
+    due: impl Fn(&Assessed, Option<&StoredVerdict>, u32, Time) -> bool,
+) -> Result<Answers, CycleError> {
     let remembered = monitor.desk.with(|store| store.remembered()).await??;
     let again = || look(monitor, config, remembered.clone(), monitor.clock.now());
     let seen = again().await?;
     let asker = Asker { clients, clock: &monitor.clock, settings: Settings::of(config), env, models: BTreeMap::new() };
     let now = monitor.clock.now();
-    let due =
-        |one: &&Assessed| is_due_now(one, remembered.verdicts.get(&one.credential.id), config.probing.per_day, now);
+    let due = |one: &&Assessed| due(one, remembered.verdicts.get(&one.credential.id), config.probing.per_day, now);
     let wanted: Vec<CredentialId> =
         seen.snapshot.credentials.iter().filter(due).map(|one| one.credential.id.clone()).collect();
     let answers = asker.ask_twice(seen, &wanted, again, patience).await?;
     monitor.progress.made();
-    *monitor.provider_date.lock().unwrap_or_else(PoisonError::into_inner) = answers.provider_date;
     Ok(answers)
 }
 
@@ -215,7 +248,20 @@ pub fn collect(answers: Vec<Probed>, snapshot: &Snapshot, now: Time) -> Answers 
     Answers { records, provider_date, asked: true }
 }
 
+/// When a login that its owner renewed after the provider's refusal may be asked about again. It is judged anew at once, but
+/// its incident is over only when the provider says so.
+#[must_use]
+pub fn proof_at(one: &Assessed, stored: Option<&StoredVerdict>, per_day: u32) -> Option<Time> {
+    let refusal = one.verdict.as_ref().filter(|verdict| verdict.kind.is_conclusive())?;
+    let askable = one.copy_of.is_none() && one.credential.condition == Condition::Present;
+    let renewed = generation::renewed_after(&one.credential, refusal).filter(|_| askable)?;
+    after_renewal(Pace::new(None, per_day), &last(stored)?, renewed)
+}
+
 fn is_due_now(one: &Assessed, stored: Option<&StoredVerdict>, per_day: u32, now: Time) -> bool {
+    if proof_at(one, stored, per_day).is_some_and(|at| at <= now) {
+        return true;
+    }
     let Some(row) = Catalog::get().provider(&one.credential.provider).filter(|row| !row.probes.is_empty()) else {
         // No request comes of it, only the word that there is none; or it is a server of one's own, asked as usual.
         return is_due(&one.credential.id, Pace::new(None, per_day), last(stored).as_ref(), now);
@@ -274,7 +320,7 @@ fn place(one: &Assessed, installations: &[Installation], env: &Environment) -> P
                 None => Place::Own,
             }
         }
-        Owner::Tool | Owner::Declared => Place::Own,
+        Owner::Tool | Owner::Declared | Owner::Secondhand => Place::Own,
     }
 }
 

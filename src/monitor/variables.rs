@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection};
 use crate::engine::observation::Demand;
-use crate::formats::gateway_view::{GatewayView, SeenIn};
+use crate::formats::gateway_view::{GatewayUnit, GatewayView, SeenIn};
 use crate::formats::provider_env;
 
 /// Credentials that were seen in the environment of the running gateway or in its unit. Their secrets stay there: only their
@@ -34,6 +34,7 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Box<Credential>> {
             condition: Condition::Present,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -48,7 +49,54 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Box<Credential>> {
         }
         Some(credential)
     };
-    view.visible.iter().filter_map(one).collect()
+    let mut all: Vec<Box<Credential>> = view.visible.iter().filter_map(one).collect();
+    let restart = view.restart_command();
+    all.extend(view.units.first().into_iter().flat_map(|unit| given(unit, &restart)));
+    all
+}
+
+/// What systemd gives to the gateway's unit as files. No variable, so nothing that the gateway looks up by itself; its config
+/// may refer to the file.
+fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Box<Credential>> + 'a {
+    unit.credentials.iter().filter_map(move |(name, file)| {
+        let provider = provider_env::provider_of(&file.variable)?;
+        let kind = provider_env::kind_of(&file.variable);
+        let (condition, fingerprint) = match &file.content {
+            Ok(Some(fingerprint)) => (Condition::Present, Some(*fingerprint)),
+            Ok(None) => (Condition::Absent("the credential is empty".to_owned()), None),
+            Err(why) => (Condition::Unreadable(format!("the credential {name} of {} {why}", unit.name)), None),
+        };
+        // Whoever cannot see it is not told that it is broken.
+        let unseen = file.content.is_err();
+        let place = file.path.as_ref().filter(|_| !unseen);
+        let at = place.map_or_else(|| format!("{name} of {}", unit.name), |path| path.display().to_string());
+        let mut credential = Box::new(Credential {
+            id: CredentialId(format!("unit:{}#credentials/{name}", unit.name)),
+            provider: provider.to_owned(),
+            profile: format!("credentials/{name}"),
+            kind,
+            agent: None,
+            origin: Origin { source: "unit", path: place.map(|path| path.as_path().into()), modified: None },
+            owner: Owner::Environment,
+            renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
+            condition,
+            clocks: Clocks::default(),
+            account: None,
+            scopes: None,
+            fingerprint,
+            refresh_fingerprint: None,
+            selection: Selection::NotApplicable,
+            bench: None,
+            activity: Activity::default(),
+            declared_in_use: unseen.then_some(false),
+            fix: format!("Make a new key at {provider}, then write it to {at} and run `{restart}`."),
+            notes: Vec::new(),
+        });
+        if let Some(bearer) = file.bearer.clone() {
+            bearer.apply(&mut credential);
+        }
+        Some(credential)
+    })
 }
 
 /// For providers that the gateway's models ask for: a name that it does not read, or that comes after another, is not used.

@@ -11,7 +11,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::address::Guard;
 use crate::config::values::is_loopback;
-use crate::domain::Environment;
+use crate::domain::{Environment, Secret};
 
 /// What our requests call themselves.
 pub const USER_AGENT: &str = concat!("opensoul/", env!("CARGO_PKG_VERSION"));
@@ -25,6 +25,73 @@ pub enum Roots {
     System(Vec<CertificateDer<'static>>),
     /// This machine has none (a bare container): Mozilla's list, built in.
     BuiltIn,
+}
+
+/// The way to our own monitor on this machine: an address of loopback or a socket, never a proxy, never TLS.
+pub struct Local {
+    client: Client,
+    base: String,
+}
+
+/// A monitor that is there answers sooner.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Local {
+    /// Over an address.
+    ///
+    /// # Errors
+    /// If there is no client to be had.
+    pub fn tcp(address: std::net::SocketAddr) -> Result<Self, String> {
+        Self::new(format!("http://{address}"), None)
+    }
+
+    /// Over a socket.
+    ///
+    /// # Errors
+    /// If there is no client to be had.
+    pub fn unix(socket: &std::path::Path) -> Result<Self, String> {
+        Self::new("http://localhost".to_owned(), Some(socket))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the place where clients come from")]
+    fn new(base: String, socket: Option<&std::path::Path>) -> Result<Self, String> {
+        // It speaks no TLS, so nobody need be trusted.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("no TLS: {error}"))?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let mut builder = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(USER_AGENT)
+            .timeout(PATIENCE);
+        if let Some(socket) = socket {
+            builder = builder.unix_socket(socket);
+        }
+        let client = builder.build().map_err(|error| format!("no HTTP client: {}", error.without_url()))?;
+        Ok(Self { client, base })
+    }
+
+    /// Sends a JSON body with the monitor's token; gives the status and the text of the answer.
+    ///
+    /// # Errors
+    /// Nobody answers there.
+    pub async fn send(&self, method: &str, path: &str, token: &Secret, json: String) -> Result<(u16, String), String> {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|error| error.to_string())?;
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.base))
+            .bearer_auth(token.expose().trim())
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(json);
+        let failed = |error: reqwest::Error| super::failure::of(error).1;
+        let answer = request.send().await.map_err(failed)?;
+        let status = answer.status().as_u16();
+        Ok((status, answer.text().await.map_err(failed)?))
+    }
 }
 
 /// Makes clients when they are first needed and keeps them.
@@ -125,13 +192,21 @@ impl Clients {
 ///
 /// # Errors
 /// The connection broke or timed out.
-pub async fn body(mut response: Response, limit: usize) -> Result<String, reqwest::Error> {
+pub async fn body(response: Response, limit: usize) -> Result<String, reqwest::Error> {
+    Ok(String::from_utf8_lossy(&bytes(response, limit).await?).into_owned())
+}
+
+/// The same as it came.
+///
+/// # Errors
+/// The connection broke or timed out.
+pub async fn bytes(mut response: Response, limit: usize) -> Result<Vec<u8>, reqwest::Error> {
     let mut bytes = Vec::new();
     while bytes.len() < limit {
         let Some(chunk) = response.chunk().await? else { break };
         bytes.extend_from_slice(&chunk[..chunk.len().min(limit - bytes.len())]);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]

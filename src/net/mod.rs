@@ -4,6 +4,7 @@
 pub mod address;
 pub mod client;
 pub mod failure;
+pub mod http;
 pub mod redact;
 
-pub use client::{Clients, Roots, body};
+pub use client::{Clients, Roots, body, bytes};

@@ -1,23 +1,35 @@
-//! From the outbox to the receivers: several at a time, in order for each, one bounded attempt per message. What became of
-//! an attempt is recorded before the next message to the same receiver is sent, so that a crash repeats at most the
-//! messages under way. Decides nothing about retries (`engine::retry`).
+//! From the outbox to the receivers: several at a time, in order for each, one bounded attempt per message. Decides nothing
+//! about retries (`engine::retry`).
+//!
+//! What became of an attempt is recorded within [`GATHER`], while the next message is on its way, together with whatever else
+//! ended meanwhile. So a slow receiver's outcomes are on disk one by one, a fast one does not wait for the disk each time, and
+//! a crash repeats at most [`UNRECORDED`] messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{Receiver, transient};
 use crate::clock::Clock;
-use crate::domain::{FailureReason, Notification, NotificationId, Outcome, Progress};
+use crate::domain::{Attempt, FailureReason, Notification, NotificationId, Outcome, Progress};
 use crate::store::fault;
 
 /// Receivers spoken to at the same time.
 const AT_ONCE: usize = 4;
+
+/// Messages that are under way or through, and not recorded yet: as many are sent again after a crash, under the same ids.
+pub const UNRECORDED: usize = 100;
+
+/// One commit: half of those, so that the other half can be sent while it is written.
+const BATCH: usize = UNRECORDED / 2;
+
+/// How long an outcome may wait for others to share its commit.
+const GATHER: Duration = Duration::from_millis(20);
 
 /// A message that may be sent now.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,13 +38,16 @@ pub struct Due {
     pub notification: Notification,
     /// What is through already.
     pub progress: Progress,
+    /// What the receiver kept with the last message of the group.
+    pub keep: Option<String>,
 }
 
 /// Where outcomes are kept (the store, behind whatever thread it lives on).
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Keeps what became of an attempt; returns when it is on disk.
-    async fn record(&self, id: &NotificationId, outcome: &Outcome);
+    /// Keeps what became of attempts, at most [`UNRECORDED`] of them, in the order in which they ended; returns when all of it is on
+    /// disk.
+    async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>);
 
     /// Passed right before (`before-send`) and right after (`after-send`) each attempt: tests let the process die here.
     fn point(&self, name: &'static str) {
@@ -56,12 +71,17 @@ impl Courier {
         Self { receivers, clock, limit: Duration::from_secs(60) }
     }
 
-    /// Tries each message once and records every outcome. Dropping the future ends all attempts under way.
+    /// Tries each message once and records every outcome. Dropping the future ends all attempts under way; what became of
+    /// those before is recorded all the same.
     pub async fn deliver(&self, due: Vec<Due>, ledger: &Arc<dyn Ledger>) {
         let mut queues: BTreeMap<String, Vec<Due>> = BTreeMap::new();
         for one in due {
             queues.entry(one.notification.receiver.clone()).or_default().push(one);
         }
+        let (ended, outcomes) = mpsc::unbounded_channel();
+        let unrecorded = Arc::new(Semaphore::new(UNRECORDED));
+        // A task of its own, which ends after the last tour has.
+        let recorder = tokio::spawn(recorder(outcomes, Arc::clone(ledger)));
         let seats = Arc::new(Semaphore::new(AT_ONCE));
         let mut work = JoinSet::new();
         for (name, queue) in queues {
@@ -70,6 +90,8 @@ impl Courier {
                 clock: Arc::clone(&self.clock),
                 ledger: Arc::clone(ledger),
                 limit: self.limit,
+                ended: ended.clone(),
+                unrecorded: Arc::clone(&unrecorded),
             };
             let seats = Arc::clone(&seats);
             work.spawn(async move {
@@ -77,8 +99,33 @@ impl Courier {
                 tour.run(queue).await;
             });
         }
+        drop(ended);
         while work.join_next().await.is_some() {}
+        let _ = recorder.await;
     }
+}
+
+/// What became of a message, and its place among those that are not recorded.
+struct Ended {
+    id: NotificationId,
+    outcome: Outcome,
+    place: Option<OwnedSemaphorePermit>,
+}
+
+async fn recorder(mut outcomes: mpsc::UnboundedReceiver<Ended>, ledger: Arc<dyn Ledger>) {
+    let mut batch = Vec::new();
+    while outcomes.recv_many(&mut batch, BATCH).await > 0 {
+        let _ = tokio::time::timeout(GATHER, gather(&mut outcomes, &mut batch)).await;
+        let (all, places): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|one: Ended| ((one.id, one.outcome), one.place)).unzip();
+        ledger.record(all).await;
+        drop(places);
+    }
+}
+
+/// Until there is enough for a commit, or nothing more to come. Dropped at any moment, it has lost nothing.
+async fn gather(outcomes: &mut mpsc::UnboundedReceiver<Ended>, batch: &mut Vec<Ended>) {
+    while batch.len() < BATCH && outcomes.recv_many(batch, BATCH - batch.len()).await > 0 {}
 }
 
 /// All messages for one receiver.
@@ -87,6 +134,8 @@ struct Tour {
     clock: Arc<dyn Clock>,
     ledger: Arc<dyn Ledger>,
     limit: Duration,
+    ended: mpsc::UnboundedSender<Ended>,
+    unrecorded: Arc<Semaphore>,
 }
 
 impl Tour {
@@ -94,6 +143,7 @@ impl Tour {
         let mut down: Option<Outcome> = None;
         for due in queue {
             let id = due.notification.id.clone();
+            let place = Arc::clone(&self.unrecorded).acquire_owned().await.ok();
             let outcome = match &down {
                 // What is unreachable now is unreachable for the next message too: waiting for each would hold up a cycle.
                 Some(Outcome::Transient { reason, detail, retry_after, .. }) => Outcome::Transient {
@@ -108,7 +158,7 @@ impl Tour {
             if is_about_the_receiver(&outcome) {
                 down.get_or_insert_with(|| outcome.clone());
             }
-            self.ledger.record(&id, &outcome).await;
+            let _ = self.ended.send(Ended { id, outcome, place });
         }
     }
 
@@ -121,7 +171,8 @@ impl Tour {
         let now = self.clock.now();
         self.ledger.point("before-send");
         // A task of its own: a panic in a receiver ends this attempt and nothing else.
-        let task = tokio::spawn(async move { receiver.deliver(&due.notification, &due.progress, now).await });
+        let attempt = Attempt { progress: due.progress, keep: due.keep, now };
+        let task = tokio::spawn(async move { receiver.deliver(&due.notification, &attempt).await });
         let outcome = match tokio::time::timeout(self.limit, AbortOnDropHandle::new(task)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => transient(FailureReason::Parse, "a bug of ours: the receiver's code panicked", &progress),

@@ -2,7 +2,6 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::domain::Time;
 use crate::notify::samples::{expiring, notification, now};
 
 /// Does what the message's id says.
@@ -14,17 +13,17 @@ impl Receiver for Scripted {
         self.0
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
         let script = notification.id.as_str();
         match script.split('-').next().unwrap_or_default() {
             "panic" => panic!("a bug"),
             "hang" => std::future::pending().await,
-            "down" => transient(FailureReason::Offline, "nobody there", progress),
-            "refused" => transient(FailureReason::Refused, "not this one", progress),
+            "down" => transient(FailureReason::Offline, "nobody there", &attempt.progress),
+            "refused" => transient(FailureReason::Refused, "not this one", &attempt.progress),
             "gone" => Outcome::Permanent { reason: FailureReason::Refused, detail: "410".into() },
             _ => {
                 tokio::task::yield_now().await;
-                Outcome::Delivered { detail: script.to_owned() }
+                Outcome::Delivered { detail: script.to_owned(), keep: None }
             }
         }
     }
@@ -35,15 +34,17 @@ struct Notes(Mutex<Vec<String>>);
 
 #[async_trait]
 impl Ledger for Notes {
-    async fn record(&self, id: &NotificationId, outcome: &Outcome) {
-        let word = match outcome {
-            Outcome::Delivered { .. } => "ok".to_owned(),
-            Outcome::Permanent { .. } => "gone".to_owned(),
-            Outcome::Transient { reason, detail, .. } => {
-                format!("{}{}", reason.word(), if detail.starts_with("not tried") { " untried" } else { "" })
-            }
-        };
-        self.0.lock().expect("notes").push(format!("{id} {word}"));
+    async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>) {
+        for (id, outcome) in outcomes {
+            let word = match outcome {
+                Outcome::Delivered { .. } => "ok".to_owned(),
+                Outcome::Permanent { .. } => "gone".to_owned(),
+                Outcome::Transient { reason, detail, .. } => {
+                    format!("{}{}", reason.word(), if detail.starts_with("not tried") { " untried" } else { "" })
+                }
+            };
+            self.0.lock().expect("notes").push(format!("{id} {word}"));
+        }
     }
 
     fn point(&self, name: &'static str) {
@@ -51,19 +52,21 @@ impl Ledger for Notes {
     }
 }
 
+fn due(receiver: &str, id: &str) -> Due {
+    let mut message = notification(vec![expiring()]);
+    message.receiver = receiver.to_owned();
+    message.id = NotificationId(id.to_owned());
+    Due { notification: message, progress: Progress::default(), keep: None }
+}
+
 async fn deliver(messages: &[(&str, &str)]) -> Vec<String> {
     let receivers: Vec<Arc<dyn Receiver>> = vec![Arc::new(Scripted("a")), Arc::new(Scripted("b"))];
     let mut courier = Courier::new(receivers, Arc::new(ManualClock::at(now())));
     courier.limit = Duration::from_millis(50);
-    let due = messages.iter().map(|(receiver, id)| {
-        let mut message = notification(vec![expiring()]);
-        message.receiver = (*receiver).to_owned();
-        message.id = NotificationId((*id).to_owned());
-        Due { notification: message, progress: Progress::default() }
-    });
+    let due = messages.iter().map(|(receiver, id)| due(receiver, id)).collect();
     let notes = Arc::new(Notes::default());
     let ledger: Arc<dyn Ledger> = Arc::clone(&notes) as _;
-    courier.deliver(due.collect(), &ledger).await;
+    courier.deliver(due, &ledger).await;
     notes.0.lock().expect("notes").clone()
 }
 
@@ -72,9 +75,80 @@ fn outcomes(notes: Vec<String>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn in_order_and_recorded_before_the_next_one() {
-    let notes = deliver(&[("a", "1"), ("a", "2")]).await;
-    assert_eq!(notes, ["before-send", "after-send", "1 ok", "before-send", "after-send", "2 ok"]);
+async fn in_order_and_each_recorded() {
+    let notes = deliver(&[("a", "1"), ("a", "2"), ("a", "3")]).await;
+    assert_eq!(notes.iter().filter(|note| note.ends_with("-send")).count(), 6);
+    assert_eq!(outcomes(notes), ["1 ok", "2 ok", "3 ok"]);
+}
+
+/// Lets everything else come to where it cannot go on.
+async fn settled() {
+    for _ in 0..20_000 {
+        tokio::task::yield_now().await;
+    }
+    // Gathering takes real time.
+    tokio::time::sleep(GATHER * 2).await;
+    for _ in 0..20_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A disk: how much is written in one commit, and how many messages have been sent without.
+struct Disk {
+    commits: Mutex<Vec<usize>>,
+    sent: std::sync::atomic::AtomicUsize,
+    turn: Semaphore,
+}
+
+#[async_trait]
+impl Ledger for Disk {
+    async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>) {
+        self.turn.acquire().await.expect("a turn").forget();
+        self.commits.lock().expect("commits").push(outcomes.len());
+    }
+
+    fn point(&self, name: &'static str) {
+        if name == "after-send" {
+            self.sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_disk_is_given_many_at_once_and_a_crash_repeats_a_hundred_at_most() {
+    let turn = Semaphore::new(0);
+    let disk = Arc::new(Disk { commits: Mutex::default(), sent: 0.into(), turn });
+    let courier = Courier::new(vec![Arc::new(Scripted("a"))], Arc::new(ManualClock::at(now())));
+    let messages = (0..1000).map(|n| due("a", &n.to_string())).collect();
+    let ledger: Arc<dyn Ledger> = Arc::clone(&disk) as _;
+    let work = tokio::spawn(async move { courier.deliver(messages, &ledger).await });
+    settled().await;
+    assert_eq!(disk.sent.load(std::sync::atomic::Ordering::SeqCst), UNRECORDED, "no more until some are on disk");
+    disk.turn.add_permits(1000);
+    work.await.unwrap();
+    let commits = disk.commits.lock().expect("commits").clone();
+    assert_eq!(commits.iter().sum::<usize>(), 1000);
+    assert!(commits.iter().all(|&count| count <= BATCH) && commits.len() <= 2 * 1000 / BATCH, "{commits:?}");
+}
+
+#[tokio::test]
+async fn what_was_through_when_the_courier_was_ended_is_recorded() {
+    let turn = Semaphore::new(0);
+    let disk = Arc::new(Disk { commits: Mutex::default(), sent: 0.into(), turn });
+    let courier = Courier::new(vec![Arc::new(Scripted("a"))], Arc::new(ManualClock::at(now())));
+    let messages = ["1", "2", "hang"].map(|id| due("a", id)).into();
+    let ledger: Arc<dyn Ledger> = Arc::clone(&disk) as _;
+    let work = tokio::spawn(async move { courier.deliver(messages, &ledger).await });
+    settled().await;
+    work.abort();
+    disk.turn.add_permits(10);
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        if !disk.commits.lock().expect("commits").is_empty() {
+            break;
+        }
+    }
+    assert_eq!(*disk.commits.lock().expect("commits"), [2]);
 }
 
 #[tokio::test]
@@ -101,13 +175,13 @@ async fn what_is_under_way_ends_with_the_courier() {
             (self.0)();
         }
     }
-    struct Waits(tokio::sync::mpsc::UnboundedSender<&'static str>);
+    struct Waits(mpsc::UnboundedSender<&'static str>);
     #[async_trait]
     impl Receiver for Waits {
         fn name(&self) -> &str {
             "a"
         }
-        async fn deliver(&self, _: &Notification, _: &Progress, _: Time) -> Outcome {
+        async fn deliver(&self, _: &Notification, _: &Attempt) -> Outcome {
             let ended = self.0.clone();
             let _guard = Guard(Arc::new(move || {
                 let _ = ended.send("ended");
@@ -116,13 +190,11 @@ async fn what_is_under_way_ends_with_the_courier() {
             std::future::pending().await
         }
     }
-    let (send, mut receive) = tokio::sync::mpsc::unbounded_channel();
+    let (send, mut receive) = mpsc::unbounded_channel();
     let courier = Courier::new(vec![Arc::new(Waits(send))], Arc::new(ManualClock::at(now())));
-    let mut message = notification(vec![expiring()]);
-    message.receiver = "a".into();
     let ledger: Arc<dyn Ledger> = Arc::new(Notes::default());
     let work = tokio::spawn(async move {
-        courier.deliver(vec![Due { notification: message, progress: Progress::default() }], &ledger).await;
+        courier.deliver(vec![due("a", "1")], &ledger).await;
     });
     assert_eq!(receive.recv().await, Some("begun"));
     work.abort();

@@ -4,24 +4,23 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::domain::Zone;
 use async_trait::async_trait;
 use lettre::Address;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 
-use super::render::{Rendered, render};
+use super::render::Rendered;
 use super::smtp::{self, Answer, Failure, Letter};
-use super::{Receiver, transient};
+use super::{Receiver, Voice, transient};
 use crate::config::{self, resolve};
-use crate::domain::{Environment, FailureReason, Notification, Outcome, Progress, Severity, Time};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress, Severity, Time};
 use crate::net::Clients;
 
 /// A mail server and the people behind it.
 pub struct Email {
     name: String,
     config: config::Email,
-    zone: Zone,
+    voice: Voice,
     env: Arc<Environment>,
     clients: Arc<Clients>,
     /// For connecting.
@@ -33,8 +32,14 @@ pub struct Email {
 impl Email {
     /// Opens nothing.
     #[must_use]
-    pub fn new(name: String, config: config::Email, zone: Zone, env: Arc<Environment>, clients: Arc<Clients>) -> Self {
-        Self { name, config, zone, env, clients, connect: Duration::from_secs(10), total: Duration::from_secs(30) }
+    pub fn new(
+        name: String,
+        config: config::Email,
+        voice: Voice,
+        env: Arc<Environment>,
+        clients: Arc<Clients>,
+    ) -> Self {
+        Self { name, config, voice, env, clients, connect: Duration::from_secs(10), total: Duration::from_secs(30) }
     }
 
     async fn attempt(&self, notification: &Notification, progress: &Progress, now: Time) -> Result<Outcome, Failure> {
@@ -43,9 +48,9 @@ impl Email {
         let waiting: Vec<Address> =
             to.iter().map(|mailbox| mailbox.email.clone()).filter(|a| !progress.0.contains(&a.to_string())).collect();
         if waiting.is_empty() {
-            return Ok(Outcome::Delivered { detail: "every recipient has it".to_owned() });
+            return Ok(Outcome::Delivered { detail: "every recipient has it".to_owned(), keep: None });
         }
-        let data = message(notification, &render(notification, self.zone, now), &from, &to, now)
+        let data = message(notification, &self.voice.render(notification, now), &from, &to, now)
             .map_err(|error| smtp::local(FailureReason::Config, format!("the message cannot be built: {error}")))?
             .formatted();
         let password = match &self.config.password {
@@ -69,8 +74,9 @@ impl Receiver for Email {
         &self.name
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, now: Time) -> Outcome {
-        match self.attempt(notification, progress, now).await {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
+        let progress = &attempt.progress;
+        match self.attempt(notification, progress, attempt.now).await {
             Ok(outcome) => outcome,
             Err(Failure { reason, permanent: true, detail }) => Outcome::Permanent { reason, detail },
             Err(Failure { reason, detail, .. }) => transient(reason, detail, progress),
@@ -104,7 +110,7 @@ fn judge(said: &str, waiting: &[Address], answers: &[Answer], before: &Progress)
             }
         }
     }
-    let Some(worst) = worst else { return Outcome::Delivered { detail: said.to_owned() } };
+    let Some(worst) = worst else { return Outcome::Delivered { detail: said.to_owned(), keep: None } };
     let detail = refused.join("; ");
     if !worst.permanent || progress != *before {
         return Outcome::Transient { reason: worst.reason, detail, retry_after: None, progress };
@@ -112,7 +118,7 @@ fn judge(said: &str, waiting: &[Address], answers: &[Answer], before: &Progress)
     if progress.0.is_empty() {
         return Outcome::Permanent { reason: worst.reason, detail };
     }
-    Outcome::Delivered { detail: format!("not to everybody: {detail}") }
+    Outcome::Delivered { detail: format!("not to everybody: {detail}"), keep: None }
 }
 
 /// The mail itself; the same for every attempt but for its date and its words about delay.

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::{SecretRef, SmtpSecurity};
-use crate::notify::samples::{expiring, notification, now};
+use crate::notify::samples::{attempt, expiring, notification, now};
 
 /// A server on loopback that answers each command by a table (`RCPT TO:<x>` may have its own line); `!` closes instead,
 /// `~` says nothing any more. Ends with the list of commands it was given.
@@ -70,7 +70,7 @@ fn receiver(port: u16, login: bool) -> Email {
         from: "opensoul <monitor@example.org>".into(),
         to: vec!["Ops <ops@example.org>".into(), "night@example.org".into()],
     };
-    let mut receiver = Email::new("mail".into(), config, Zone::UTC, Arc::new(env.clone()), Clients::new(&env));
+    let mut receiver = Email::new("mail".into(), config, Voice::default(), Arc::new(env.clone()), Clients::new(&env));
     receiver.total = Duration::from_millis(400);
     receiver
 }
@@ -83,7 +83,8 @@ async fn deliver(
     let login = answers.iter().any(|(start, _)| *start == "AUTH");
     let (port, seen) = server(greeting, answers).await;
     let progress = Progress(before.iter().map(|text| (*text).to_owned()).collect());
-    let outcome = receiver(port, login).deliver(&notification(vec![expiring()]), &progress, now()).await;
+    let outcome =
+        receiver(port, login).deliver(&notification(vec![expiring()]), &Attempt { progress, ..attempt() }).await;
     let seen = tokio::time::timeout(Duration::from_millis(200), seen)
         .await
         .map_or_else(|_| Vec::new(), |seen| seen.expect("server"));
@@ -95,7 +96,7 @@ const HELLO: &str = "220 fake";
 #[tokio::test]
 async fn everybody_gets_it_in_one_conversation() {
     let (outcome, seen) = deliver(HELLO, &[("AUTH", "235 ok"), (".", "250 2.0.0 queued as 4711")], &[]).await;
-    assert_eq!(outcome, Outcome::Delivered { detail: "250 2.0.0 queued as 4711".into() });
+    assert_eq!(outcome, Outcome::Delivered { detail: "250 2.0.0 queued as 4711".into(), keep: None });
     assert_eq!(seen[0], "EHLO build-7");
     assert_eq!(
         seen[2..6],
@@ -167,7 +168,7 @@ async fn each_way_to_fail() {
 #[tokio::test]
 async fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").await.expect("port").local_addr().expect("address").port();
-    let outcome = receiver(port, false).deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    let outcome = receiver(port, false).deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome), ("transient", Some(FailureReason::Offline), vec![]), "{outcome:?}");
 }
 
@@ -195,7 +196,7 @@ async fn the_older_way_to_log_in() {
         ("aHVudGVyMi1odW50ZXIy", "235 ok"),
     ];
     let (port, seen) = server(HELLO, answers).await;
-    let outcome = receiver(port, true).deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    let outcome = receiver(port, true).deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome).0, "delivered", "{outcome:?}");
     assert_eq!(seen.await.expect("server")[1..4], ["AUTH LOGIN", "bW9uaXRvcg==", "aHVudGVyMi1odW50ZXIy"]);
 }
@@ -213,7 +214,7 @@ async fn an_access_token() {
         let (port, seen) = server(HELLO, answers).await;
         let mut receiver = receiver(port, true);
         receiver.config.xoauth2 = true;
-        let outcome = receiver.deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+        let outcome = receiver.deliver(&notification(vec![expiring()]), &attempt()).await;
         assert_eq!(shape(&outcome), expected, "{outcome:?}");
         let seen = seen.await.expect("server");
         let token = "dXNlcj1tb25pdG9yAWF1dGg9QmVhcmVyIGh1bnRlcjItaHVudGVyMgEB";
@@ -226,13 +227,12 @@ async fn without_tls_and_without_a_login_nothing_is_said() {
     let (port, seen) = server(HELLO, &[]).await;
     let mut receiver = receiver(port, true);
     receiver.config.security = SmtpSecurity::StartTls;
-    let outcome = receiver.deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    let outcome = receiver.deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome), ("transient", Some(FailureReason::Tls), vec![]), "{outcome:?}");
     assert_eq!(seen.await.expect("server").len(), 1, "EHLO only");
 
     let (port, seen) = server(HELLO, &[("EHLO", "250 fake")]).await;
-    let outcome =
-        self::receiver(port, true).deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    let outcome = self::receiver(port, true).deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome), ("transient", Some(FailureReason::AuthRejected), vec![]), "{outcome:?}");
     assert_eq!(seen.await.expect("server").len(), 1, "EHLO only");
 }
@@ -241,14 +241,14 @@ async fn without_tls_and_without_a_login_nothing_is_said() {
 async fn a_missing_password_is_said_and_nothing_is_sent() {
     let mut receiver = receiver(1, true);
     receiver.config.password = Some(SecretRef::Env("NONE".into()));
-    let outcome = receiver.deliver(&notification(vec![expiring()]), &Progress::default(), now()).await;
+    let outcome = receiver.deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome), ("transient", Some(FailureReason::Config), vec![]), "{outcome:?}");
 }
 
 fn mail(notification: &Notification) -> String {
     let from = "opensoul <monitor@example.org>".parse().expect("address");
     let to = ["Ops <ops@example.org>".parse().expect("address")];
-    let shown = render(notification, Zone::UTC, now());
+    let shown = Voice::default().render(notification, now());
     String::from_utf8(message(notification, &shown, &from, &to, now()).expect("mail").formatted()).expect("ascii")
 }
 
@@ -259,6 +259,19 @@ fn headers_of_a_mail() {
     insta::assert_snapshot!("mail_head", head.replace("\r\n", "\n"));
     assert!(body.contains("Content-Type: text/plain") && body.contains("Content-Type: text/html"));
     assert!(text.lines().all(|line| line.len() < 998) && text.is_ascii());
+}
+
+#[test]
+fn a_chinese_mail_is_plain_ascii_on_the_way() {
+    let item = crate::domain::Item { title: "opensoul:main/anthropic:work must be renewed".into(), ..expiring() };
+    let message = notification(vec![item; 30]);
+    let shown = crate::notify::render(&message, crate::domain::Lang::Chinese, crate::domain::Zone::UTC, now());
+    let from = "opensoul <monitor@example.org>".parse().expect("address");
+    let to = ["Ops <ops@example.org>".parse().expect("address")];
+    let mail = super::message(&message, &shown, &from, &to, now()).expect("mail").formatted();
+    let text = String::from_utf8(mail).expect("ascii");
+    assert!(text.is_ascii() && text.lines().all(|line| line.len() < 998));
+    assert!(text.contains("Subject: [opensoul]") && text.contains("=?utf-8?b?"), "{}", &text[..600]);
 }
 
 #[test]

@@ -3,23 +3,59 @@
 //! A receiver tries once and says what became of it. When to try again, and what a failure means for the receiver, is
 //! decided in `engine::retry` and kept in `store`.
 
+mod bark;
+mod compose;
 pub mod courier;
+mod desktop;
+mod dingtalk;
+mod discord;
 pub mod email;
+mod exec;
+mod feishu;
+mod google_chat;
+mod gotify;
+mod http;
+mod journal;
+mod matrix;
+mod mattermost;
+mod ntfy;
+mod opsgenie;
+mod pace;
+mod pagerduty;
+mod program;
+mod pushdeer;
+mod pushover;
+mod refusals;
 pub mod render;
+mod rocket_chat;
+mod serverchan;
+mod slack;
 mod smtp;
+mod teams;
+mod telegram;
 mod template;
+mod termux;
+pub mod trial;
+mod vendor;
+mod voice;
 pub mod webhook;
+mod wecom;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::config::channels::Settings;
 use crate::config::{Config, Listen, ReceiverKind};
-use crate::domain::{Environment, FailureReason, Notification, Outcome, Progress, Time};
+use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress};
 use crate::net::Clients;
+
+pub use teams::is_connector as is_office_connector;
 
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};
+pub use voice::{Voice, check};
 
 /// Somebody who can be told something.
 #[async_trait]
@@ -27,9 +63,8 @@ pub trait Receiver: Send + Sync {
     /// Its name in `monitor.toml`.
     fn name(&self) -> &str;
 
-    /// Tries once. `progress` is what got through in earlier attempts; `now` is the time that the message shows. Bounded in
-    /// time; never panics on what the other side says; what it says is redacted in the outcome.
-    async fn deliver(&self, notification: &Notification, progress: &Progress, now: Time) -> Outcome;
+    /// Tries once. Bounded in time; never panics on what the other side says; what it says is redacted in the outcome.
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome;
 }
 
 /// The receivers of a configuration. Nothing is opened, read or connected yet: secrets and clients come with the first
@@ -37,27 +72,33 @@ pub trait Receiver: Send + Sync {
 #[must_use]
 pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<Arc<dyn Receiver>> {
     let env = Arc::new(env.clone());
-    let link = match &config.web.listen {
+    let page = match &config.web.listen {
         Listen::Tcp(address) if config.web.enabled => format!("http://{address}/"),
         _ => String::new(),
     };
-    let zone = config.status.zone;
+    let links = Links { page, runbook: config.runbook.clone() };
     let make = |receiver: &crate::config::Receiver| -> Arc<dyn Receiver> {
+        let voice = Voice::new(receiver, config.status.zone, config.runbook.as_deref());
         let name = receiver.name.clone();
+        let (env, clients) = (Arc::clone(&env), Arc::clone(clients));
         match &receiver.kind {
-            ReceiverKind::Email(email) => {
-                Arc::new(email::Email::new(name, email.clone(), zone, Arc::clone(&env), Arc::clone(clients)))
+            ReceiverKind::Email(email) => Arc::new(email::Email::new(name, email.clone(), voice, env, clients)),
+            ReceiverKind::Webhook(webhook) => {
+                Arc::new(webhook::Webhook::new(name, webhook.clone(), voice, links.clone(), env, clients))
             }
-            ReceiverKind::Webhook(webhook) => Arc::new(webhook::Webhook::new(
-                name,
-                webhook.clone(),
-                link.clone(),
-                Arc::clone(&env),
-                Arc::clone(clients),
-            )),
+            ReceiverKind::Channel(settings) => channel(receiver, settings, voice, &links, env, clients),
         }
     };
     config.receivers.iter().map(make).collect()
+}
+
+/// Where people read on.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where they see everything; empty if nowhere.
+    pub page: String,
+    /// Where the runbook of an alert is, as in [`render::Manner`].
+    pub runbook: Option<String>,
 }
 
 /// A failure after which another attempt may succeed, with nothing new through.
@@ -65,5 +106,33 @@ fn transient(reason: FailureReason, detail: impl Into<String>, progress: &Progre
     Outcome::Transient { reason, detail: detail.into(), retry_after: None, progress: progress.clone() }
 }
 
+/// A channel of the table: a program or a file of this machine, or a vendor.
+fn channel(
+    receiver: &crate::config::Receiver,
+    settings: &Settings,
+    voice: Voice,
+    links: &Links,
+    env: Arc<Environment>,
+    clients: Arc<Clients>,
+) -> Arc<dyn Receiver> {
+    let name = receiver.name.clone();
+    let path = |field| settings.text(field).map(PathBuf::from);
+    match settings.channel.name {
+        "desktop" => Arc::new(desktop::Desktop { name, voice, env, mac: cfg!(target_os = "macos") }),
+        "exec" => Arc::new(exec::Exec::new(name, settings, links.clone(), env)),
+        "file" => Arc::new(journal::Lines { name, path: path("path").unwrap_or_default() }),
+        "journal" => {
+            Arc::new(journal::Journal { name, socket: path("socket").unwrap_or_else(|| journal::SOCKET.into()) })
+        }
+        "termux" => {
+            let program = std::env::current_exe().unwrap_or_else(|_| "opensoul".into());
+            Arc::new(termux::Termux { name, voice, env, program })
+        }
+        _ => Arc::new(vendor::Post::new(receiver, settings, voice, env, clients)),
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod samples;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -4,7 +4,7 @@ use super::*;
 use crate::notify::samples::{expiring, notification, now};
 
 fn text(notification: &Notification, zone: Zone) -> String {
-    let shown = render(notification, zone, now());
+    let shown = render(notification, Lang::English, zone, now());
     format!("Subject: {}\n\n{}", shown.subject, shown.text)
 }
 
@@ -12,7 +12,10 @@ fn text(notification: &Notification, zone: Zone) -> String {
 fn a_credential_that_ends_soon() {
     let message = notification(vec![expiring()]);
     insta::assert_snapshot!("expiring_text", text(&message, "Europe/Berlin".parse().unwrap()));
-    insta::assert_snapshot!("expiring_html", render(&message, "Europe/Berlin".parse().unwrap(), now()).html);
+    insta::assert_snapshot!(
+        "expiring_html",
+        render(&message, Lang::English, "Europe/Berlin".parse().unwrap(), now()).html
+    );
 }
 
 #[test]
@@ -47,7 +50,7 @@ fn over_and_past() {
 fn a_digest_counts_what_it_does_not_show() {
     let mut message = notification(vec![expiring(); 130]);
     message.kind = NotificationKind::Digest;
-    let shown = render(&message, Zone::UTC, now());
+    let shown = render(&message, Lang::English, Zone::UTC, now());
     assert_eq!(shown.subject, "[opensoul] build-7: several credentials need attention");
     assert_eq!(shown.text.matches("CRITICAL: ").count(), 100);
     assert!(shown.text.contains("and 30 more"));
@@ -64,7 +67,10 @@ fn the_subject_stays_the_same_while_the_problem_lasts() {
         ..expiring()
     }]);
     later.created_at = now() + Span::days(1);
-    assert_eq!(render(&first, Zone::UTC, now()).subject, render(&later, Zone::UTC, now() + Span::days(2)).subject);
+    assert_eq!(
+        render(&first, Lang::English, Zone::UTC, now()).subject,
+        render(&later, Lang::English, Zone::UTC, now() + Span::days(2)).subject
+    );
 }
 
 #[test]
@@ -109,13 +115,105 @@ proptest! {
         };
         let mut message = notification(vec![item]);
         message.host = evil.clone();
-        let shown = render(&message, Zone::UTC, now());
+        let shown = render(&message, Lang::English, Zone::UTC, now());
         prop_assert!(!shown.subject.chars().any(char::is_control));
         prop_assert!(shown.subject.chars().count() <= 180);
-        let plain = render(&notification(vec![expiring()]), Zone::UTC, now()).html;
+        let plain = render(&notification(vec![expiring()]), Lang::English, Zone::UTC, now()).html;
         for sign in ["<script", "<img", "<a"] {
             prop_assert_eq!(shown.html.matches(sign).count(), 0);
         }
         prop_assert!(shown.html.matches('<').count() <= plain.matches('<').count());
     }
+}
+
+/// One message of each kind, in both languages, as a phone in Shanghai shows them.
+#[test]
+fn every_kind_in_both_languages() {
+    let zone: Zone = "Asia/Shanghai".parse().unwrap();
+    let real = Item {
+        title: "opensoul:main/anthropic:work must be renewed".into(),
+        summary: "opensoul:main/anthropic:work expires 2026-11-24 22:00 UTC".into(),
+        because: vec![
+            "it ends 2026-11-24 22:00 UTC (written in the token itself)".into(),
+            "its gateway does not use it until 2026-11-23 01:00 UTC (billing)".into(),
+            "nothing else of anthropic works".into(),
+        ],
+        ..expiring()
+    };
+    let gone = Item {
+        name: "GatewayDown".into(),
+        subject: "gateway".into(),
+        provider: None,
+        severity: Severity::Warning,
+        expires: None,
+        title: "the gateway does not answer".into(),
+        summary: "the gateway does not answer".into(),
+        because: vec!["openclaw-gateway.service is enabled and not running; nothing answers on port 18789".into()],
+        fix: Some("systemctl --user start openclaw-gateway".into()),
+        ..real.clone()
+    };
+    let over = |item: &Item, status| Item { status, ended: Some(now() - Span::minutes(20)), ..item.clone() };
+    let firing = notification(vec![real.clone()]);
+    let late = Notification { created_at: now() - Span::minutes(130), ..firing.clone() };
+    let digest = Notification { kind: NotificationKind::Digest, ..notification(vec![real.clone(), gone.clone()]) };
+    let messages = [
+        ("firing", firing),
+        (
+            "over",
+            notification(vec![Item { expires: Some(now() + Span::days(365)), ..over(&real, ItemStatus::Resolved) }]),
+        ),
+        ("was_down", notification(vec![over(&gone, ItemStatus::WasDown)])),
+        ("digest", digest),
+        ("delayed", late),
+    ];
+    for (name, message) in messages {
+        for (lang, code) in [(Lang::English, "en"), (Lang::Chinese, "zh")] {
+            let manner = Manner {
+                lang,
+                zone,
+                runbook: Some("https://wiki.example.org/{name}?of={provider}&at={subject}".into()),
+            };
+            let shown = render_in(&message, &manner, now());
+            insta::assert_snapshot!(format!("{name}_{code}"), format!("Subject: {}\n\n{}", shown.subject, shown.text));
+            assert!(shown.html.contains(&format!("<html lang=\"{}\">", if code == "en" { "en" } else { "zh-CN" })));
+        }
+    }
+}
+
+#[test]
+fn a_runbook_is_linked_while_it_is_wrong() {
+    let manner = |url: &str| Manner { runbook: Some(url.into()), ..Manner::default() };
+    let finding = Item {
+        name: "DoctorFinding".into(),
+        subject: "auth.env-not-inherited#0a1b2c3d".into(),
+        provider: None,
+        ..expiring()
+    };
+    let url = "https://wiki.example.org/{name}/{provider}?at={subject}";
+    let shown = render_in(&notification(vec![expiring(), finding]), &manner(url), now());
+    let urls: Vec<&str> = shown.actions.iter().map(|action| action.url.as_str()).collect();
+    assert_eq!(
+        urls,
+        [
+            "https://wiki.example.org/CredentialExpiring/anthropic?at=opensoul:main%2Fanthropic:work",
+            "https://wiki.example.org/DoctorFinding/none?at=auth.env-not-inherited",
+        ]
+    );
+    for url in urls {
+        assert!(shown.text.contains(url), "{}", shown.text);
+    }
+    assert_eq!(shown.html.matches("<a href=\"https:").count(), 2);
+    assert!(shown.actions.iter().all(|action| action.label == "Runbook" && !action.post));
+    let over = Item { status: ItemStatus::Resolved, ..expiring() };
+    assert_eq!(render_in(&notification(vec![over]), &manner(url), now()).actions, []);
+}
+
+#[test]
+fn the_subject_is_stable_in_chinese_too() {
+    let item = Item { title: "opensoul:main/anthropic:work must be renewed".into(), ..expiring() };
+    let subject = |item: Item, at| render(&notification(vec![item]), Lang::Chinese, Zone::UTC, at).subject;
+    let over = Item { status: ItemStatus::Resolved, summary: "other".into(), ..item.clone() };
+    let said = subject(item, now());
+    assert_eq!(said, "[opensoul] build-7：opensoul:main/anthropic:work 需要续期");
+    assert_eq!(said, subject(over, now() + Span::days(2)));
 }

@@ -1,7 +1,8 @@
 //! Notifications for tests.
 
 use crate::domain::{
-    IncidentId, Item, ItemStatus, Notification, NotificationId, NotificationKind, Severity, Span, Tier, Time,
+    Attempt, IncidentId, Item, ItemStatus, Notification, NotificationId, NotificationKind, Progress, Severity, Span,
+    Tier, Time,
 };
 
 pub(crate) fn at(text: &str) -> Time {
@@ -45,4 +46,8 @@ pub(crate) fn notification(items: Vec<Item>) -> Notification {
         created_at: now(),
         items,
     }
+}
+
+pub(crate) fn attempt() -> Attempt {
+    Attempt { progress: Progress::default(), keep: None, now: now() }
 }

@@ -7,7 +7,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
 use crate::config::{MaybeSecret, SecretRef};
-use crate::notify::samples::{expiring, notification, now};
+use crate::domain::NotificationId;
+use crate::notify::samples::{attempt, expiring, notification, now};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -23,8 +24,9 @@ fn receiver(url: &str) -> Webhook {
             ("x-team".into(), MaybeSecret::Plain("ops".into())),
         ],
         insecure: false,
+        body: config::Body::Alertmanager,
     };
-    Webhook::new("hook".into(), config, String::new(), Arc::new(env.clone()), Clients::new(&env))
+    Webhook::new("hook".into(), config, Voice::default(), Links::default(), Arc::new(env.clone()), Clients::new(&env))
 }
 
 async fn answered(template: ResponseTemplate) -> (Outcome, Webhook, MockServer) {
@@ -36,13 +38,13 @@ async fn answered(template: ResponseTemplate) -> (Outcome, Webhook, MockServer) 
 }
 
 async fn deliver(receiver: &Webhook) -> Outcome {
-    receiver.deliver(&notification(vec![expiring()]), &Progress::default(), now()).await
+    receiver.deliver(&notification(vec![expiring()]), &attempt()).await
 }
 
 #[tokio::test]
 async fn a_signed_post() {
     let (outcome, _, server) = answered(ResponseTemplate::new(204)).await;
-    assert_eq!(outcome, Outcome::Delivered { detail: "204".into() });
+    assert_eq!(outcome, Outcome::Delivered { detail: "204".into(), keep: None });
     let requests = server.received_requests().await.expect("requests");
     let [request] = requests.as_slice() else { panic!("one request") };
     let header =
@@ -112,7 +114,7 @@ async fn gone_is_for_good_and_a_refusal_is_when_it_is_repeated() {
     // Another message is tried on its own account.
     let mut other = notification(vec![expiring()]);
     other.id = NotificationId("other".into());
-    assert!(matches!(receiver.deliver(&other, &Progress::default(), now()).await, Outcome::Transient { .. }));
+    assert!(matches!(receiver.deliver(&other, &attempt()).await, Outcome::Transient { .. }));
 }
 
 #[tokio::test]

@@ -38,6 +38,7 @@ fn claude() -> Credential {
             ..Clocks::default()
         },
         account: Some("me@x.org".to_owned()),
+        scopes: None,
         activity: Activity { owner_changed: Some(now() - Span::hours(1)), ..Activity::default() },
         fix: "claude auth login".to_owned(),
         ..login("claude-code:default")

@@ -1,5 +1,7 @@
 //! PURE view models (the JSON contract) and their renderers: text, json, plain, nagios.
 
+pub mod alerts;
+pub mod chinese;
 pub mod collate;
 pub mod credentials;
 pub mod doctor;

@@ -9,11 +9,12 @@ pub mod nagios;
 mod tests;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::domain::{Assessed, Incident, Severity, Snapshot, State};
+use crate::domain::{Assessed, Incident, IncidentId, Severity, Snapshot, State, Withheld};
 use crate::engine::check::{self, CheckResult};
 use crate::engine::runway;
 
@@ -73,16 +74,34 @@ pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
     worst.max(dead).max(if hidden { Overall::Unknown } else { Overall::Ok })
 }
 
+/// Incidents, and why nothing is said about some.
+#[derive(Clone, Copy, Debug)]
+pub struct Incidents<'a> {
+    /// All that stand.
+    pub all: &'a [Incident],
+    /// Why nothing is said.
+    pub withheld: &'a BTreeMap<IncidentId, Withheld>,
+}
+
+impl<'a> Incidents<'a> {
+    /// Incidents of which nothing is held back.
+    #[must_use]
+    pub fn heard(all: &'a [Incident]) -> Self {
+        static NONE: BTreeMap<IncidentId, Withheld> = BTreeMap::new();
+        Self { all, withheld: &NONE }
+    }
+}
+
 /// `status --json`: the document of CONTRACTS §3. `home` is shortened to `~` in paths.
 ///
 /// # Errors
 /// Never for these types; the signature is that of the serialiser.
-pub fn json(snapshot: &Snapshot, incidents: &[Incident], home: Option<&Path>) -> serde_json::Result<String> {
+pub fn json(snapshot: &Snapshot, incidents: Incidents<'_>, home: Option<&Path>) -> serde_json::Result<String> {
     Ok(serde_json::to_string_pretty(&document(snapshot, incidents, home))? + "\n")
 }
 
 /// The same, to be written elsewhere.
-pub fn document<'a>(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> impl Serialize + 'a {
+pub fn document<'a>(snapshot: &'a Snapshot, incidents: Incidents<'a>, home: Option<&'a Path>) -> impl Serialize + 'a {
     model::Document::of(snapshot, incidents, home)
 }
 

@@ -1,9 +1,10 @@
-//! What the pages for people have in common: which advice is a command, and instants in the reader's zone.
+//! What the pages for people have in common: the reader's language and zone, and which advice is a command.
 
-use crate::domain::Time;
+use super::chinese;
+use crate::domain::{Lang, Time};
 
 /// Programs that a fix may begin with.
-const PROGRAMS: [&str; 25] = [
+const PROGRAMS: [&str; 42] = [
     "opensoul",
     "openclaw",
     "clawdbot",
@@ -29,7 +30,33 @@ const PROGRAMS: [&str; 25] = [
     "vercel",
     "opencode",
     "kimi",
+    "amp",
+    "az",
+    "cli-proxy-api",
+    "cline",
+    "crush",
+    "cursor-agent",
+    "databricks",
+    "devin",
+    "goose",
+    "grok",
+    "hermes",
+    "hf",
+    "kilo",
+    "kiro-cli",
+    "llm",
+    "ollama",
+    "q",
 ];
+
+/// A text of ours in the reader's language; one that is not ours stays as it is.
+#[must_use]
+pub fn spoken(lang: Lang, text: String) -> String {
+    match lang {
+        Lang::English => text,
+        Lang::Chinese => chinese::translate(&text).unwrap_or(text),
+    }
+}
 
 /// A command stays on one line, so that it can be copied whole; a sentence is wrapped.
 #[must_use]

@@ -69,6 +69,16 @@ pub fn is_due(id: &CredentialId, pace: Pace, last: Option<&Asked>, now: Time) ->
     now >= last.at + every + jitter(id, last.at, every / 5)
 }
 
+/// When a login that its owner renewed at `renewed`, after the provider had refused it, may be asked about: once for each
+/// renewal without the usual distance, so that the end of its trouble is proved soon, and within the budget of a day all the
+/// same. `None` if it was asked about since.
+#[must_use]
+pub fn after_renewal(pace: Pace, last: &Asked, renewed: Time) -> Option<Time> {
+    let share = Span::seconds(86_400 / i64::from(pace.per_day));
+    let soon = last.at + EVERY.max(share);
+    (last.at < renewed).then(|| last.not_before.map_or(soon, |not_before| soon.max(not_before.min(last.at + FAR))))
+}
+
 /// Whether a verdict must be heard a second time before it counts (DESIGN §7): every one that would raise an alarm.
 #[must_use]
 pub fn needs_confirmation(verdict: &Verdict) -> bool {
@@ -134,6 +144,18 @@ mod tests {
         assert!(!due(4, false, 6 * 3600 - 1) && due(4, false, 6 * 3600 * 6 / 5 + 1));
         assert!(!due(4, true, 12 * 3600 - 1) && due(4, true, 12 * 3600 * 6 / 5 + 1));
         assert!(!due(1_000, false, 899), "never more often than the least interval");
+    }
+
+    #[test]
+    fn a_renewed_login_is_asked_about_soon_and_once() {
+        let last = |at: Time, not_before| Asked { at, not_before, twice: true };
+        let usual = Pace::new(Some(60), 96);
+        let soon = |pace, not_before, renewed| after_renewal(pace, &last(at(0), not_before), at(renewed));
+        assert_eq!(soon(usual, None, 60), Some(at(900)));
+        assert_eq!(soon(usual, Some(at(1800)), 60), Some(at(1800)), "the provider's own wish counts");
+        assert_eq!(soon(Pace::new(None, 4), None, 60), Some(at(6 * 3600)), "and the budget of a day");
+        assert_eq!(soon(usual, None, 0), None, "asked about since");
+        assert_eq!(soon(usual, None, -60), None);
     }
 
     #[test]

@@ -108,6 +108,39 @@ fn sound(catalog: &Catalog, row: &Provider, probe: &Probe) {
     assert!(probe.every_minutes.is_none_or(|minutes| minutes >= 15), "{id}");
 }
 
+/// Providers that are asked, and of which no page is read: there is none, or it has nothing for machines.
+const SILENT: &[&str] = &[
+    // Checkly, a page that refuses programs, one for people, RSS of all of Azure, one for people.
+    "mistral",
+    "xai",
+    "deepinfra",
+    "azure",
+    "synthetic",
+    // Servers of one's own.
+    "litellm",
+    "matrix",
+    // No page is known, or it answers in China only.
+    "zai",
+    "zhipuai",
+    "siliconflow",
+    "siliconflow-cn",
+    "chutes",
+    "opencode",
+    "kilo",
+    "crof",
+    "neuralwatt",
+    "tavily",
+    "telegram",
+];
+
+#[test]
+fn whoever_is_asked_has_a_page_that_can_be_read_or_is_known_to_have_none() {
+    for row in Catalog::get().rows().filter(|row| !row.probes.is_empty()) {
+        let read = row.status_page.as_ref().is_some_and(|page| page.format != PageFormat::Html);
+        assert_ne!(read, SILENT.contains(&row.id.as_str()), "{}", row.id);
+    }
+}
+
 #[test]
 fn variables_are_those_that_are_read() {
     let catalog = Catalog::get();
@@ -229,7 +262,9 @@ fn undocumented_ways_need_permission() {
 
 /// The table of docs/providers.md, from the rows.
 fn table() -> String {
-    let mut out = String::from("| provider | id | variables | asked with | tells also |\n|---|---|---|---|---|\n");
+    let mut out = String::from(
+        "| provider | id | variables | asked with | tells also | status page |\n|---|---|---|---|---|---|\n",
+    );
     let mut rows: Vec<&Provider> = Catalog::get().rows().collect();
     rows.sort_by_key(|row| &row.id);
     for row in rows {
@@ -257,7 +292,18 @@ fn table() -> String {
         .filter_map(|(word, there)| there.then_some(word))
         .collect();
         let aliases = std::iter::once(row.id.clone()).chain(row.aliases.iter().cloned()).collect::<Vec<_>>();
-        let cells = [format!("[{}]({})", row.name, row.docs), code(&aliases), code(&row.env), asked, tells.join(", ")];
+        let page = row.status_page.as_ref().map(|page| {
+            let host = page.url.trim_start_matches("https://").split('/').next().unwrap_or_default();
+            if page.format == PageFormat::Html { format!("{host} (not read)") } else { host.to_owned() }
+        });
+        let cells = [
+            format!("[{}]({})", row.name, row.docs),
+            code(&aliases),
+            code(&row.env),
+            asked,
+            tells.join(", "),
+            page.unwrap_or_default(),
+        ];
         out.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
     }
     out

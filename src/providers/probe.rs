@@ -195,9 +195,12 @@ struct Done {
     page: Option<StatusPage>,
 }
 
-/// What the status pages of the providers in trouble say, by URL.
-async fn look_at_pages(done: &[(Vec<usize>, Done)], settings: &Settings, clients: &Clients) -> BTreeMap<String, Page> {
-    let mut found = BTreeMap::new();
+/// Pages, and what they say.
+type Said = Vec<(StatusPage, Page)>;
+
+/// What the status pages of the providers in trouble say: each of them, and each part of it that matters to somebody.
+async fn look_at_pages(done: &[(Vec<usize>, Done)], settings: &Settings, clients: &Clients) -> Said {
+    let mut found = Said::new();
     let Some(pages) = &settings.pages else { return found };
     // If nobody answers, a status page does not either.
     let mut reached = Reached::default();
@@ -207,17 +210,18 @@ async fn look_at_pages(done: &[(Vec<usize>, Done)], settings: &Settings, clients
     }
     let troubled = done.iter().filter(|(_, done)| done.verdict.kind == VerdictKind::ProviderDown);
     for page in troubled.filter_map(|(_, done)| done.page.as_ref()) {
-        if !found.contains_key(&page.url) {
-            found.insert(page.url.clone(), pages.look(page, clients, settings.timeout).await);
+        if !found.iter().any(|(known, _)| known == page) {
+            found.push((page.clone(), pages.look(page, clients, settings.timeout).await));
         }
     }
     found
 }
 
 /// Puts the provider's own words to its trouble. While it reports one, its bare "I do not know this key" is not believed.
-fn explain(done: &mut Done, pages: &BTreeMap<String, Page>) {
+fn explain(done: &mut Done, pages: &Said) {
     let verdict = &mut done.verdict;
-    match (done.page.as_ref().and_then(|page| pages.get(&page.url)), verdict.kind) {
+    let said = pages.iter().find(|(page, _)| done.page.as_ref() == Some(page)).map(|(_, said)| said);
+    match (said, verdict.kind) {
         (Some(Page::Trouble(words)), VerdictKind::ProviderDown) => {
             verdict.detail = format!("{}; its status page says: {words}", verdict.detail);
         }
@@ -326,7 +330,7 @@ impl Run {
         let cell = self.open.lock().await.entry(ask.url.to_string()).or_default().clone();
         let open = cell.get_or_init(|| async {
             let _turn = self.gates.pass(ask.host()).await;
-            let answer = ask.ask(None, self.timeout).await.ok()?;
+            let answer = ask.ask(None, self.clock.now(), self.timeout).await.ok()?;
             match answer.status {
                 400..=403 | 422 => Some(false),
                 200..=299 => Some(true),
@@ -352,7 +356,7 @@ impl Run {
             return Done { verdict, facts: Facts::default(), latency: None, host, answered: false, page: None };
         }
         let start = clock.monotonic();
-        let answer = request.ask(Some(secret), *timeout).await;
+        let answer = request.ask(Some(secret), clock.now(), *timeout).await;
         let (now, latency) = (clock.now(), clock.monotonic().saturating_sub(start));
         let answered = answer.is_ok();
         gates.note(&host, answered);

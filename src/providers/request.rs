@@ -13,7 +13,8 @@ use zeroize::Zeroizing;
 use super::answer::Answer;
 use super::catalog::{Auth, Method, Probe};
 use super::classify::Failure;
-use crate::domain::Secret;
+use super::sigv4;
+use crate::domain::{Secret, Time};
 use crate::net::{self, Clients};
 
 /// No answer of a probe is longer than this; what is longer is not read.
@@ -52,11 +53,11 @@ impl Request {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Asks once; without a secret, to see whether the answer depends on one.
+    /// Asks once; without a secret, to see whether the answer depends on one. What is signed is signed for `now`.
     ///
     /// # Errors
     /// There was no whole answer.
-    pub async fn ask(&self, secret: Option<&Secret>, timeout: Duration) -> Result<Answer, Failure> {
+    pub async fn ask(&self, secret: Option<&Secret>, now: Time, timeout: Duration) -> Result<Answer, Failure> {
         let Self { probe, url, client } = self;
         let method = match probe.method {
             Method::Get => reqwest::Method::GET,
@@ -73,6 +74,10 @@ impl Request {
                     headers.push((name, word.as_ref().map_or_else(bare, |word| worded(word, secret))));
                 }
                 Auth::Path => url = in_path(&url, secret).ok_or(Failure::Unsendable)?,
+                Auth::Aws => {
+                    let signed = sigv4::headers(secret, &url, now).ok_or(Failure::Unsendable)?;
+                    headers.extend(signed.into_iter().map(|(name, value)| (HeaderName::from_static(name), value)));
+                }
             }
         }
         let mut request = client.request(method, url).timeout(timeout).header(ACCEPT, "application/json");

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::catalog::{Catalog, Method, Paid, Probe, Provider, StatusPage, Unasked, sendable};
+use super::catalog::{Auth, Catalog, Method, Paid, Probe, Provider, StatusPage, Unasked, sendable};
 use super::probe::{Settings, Target};
 use super::request::Request;
 use crate::config;
+use crate::config::values::is_loopback;
 use crate::domain::{Kind, Secret};
 use crate::formats::provider_row::Shape;
 use crate::net::Clients;
@@ -63,13 +64,17 @@ pub(super) fn plan(target: &Target, settings: &Settings, clients: &Clients) -> R
             }
             (None, None) => known(target, settings)?.1.clone(),
         };
-        let base = if place.shape == Some(Shape::Anthropic) && probe.path.starts_with("/v1/") {
+        let base = if probe.auth == Auth::Aws && !signs_for(place.base) {
+            // That is where models are called; who the key is, another service of the same provider tells.
+            probe.base_url.as_deref().unwrap_or(place.base)
+        } else if place.shape == Some(Shape::Anthropic) && probe.path.starts_with("/v1/") {
             // The gateway's own client adds the version, and people write it too.
             place.base.trim_end_matches('/').trim_end_matches("/v1")
         } else {
             place.base
         };
-        let mut ask = Request::new(Arc::new(probe), base, place.insecure, clients)?;
+        let base = base.to_owned();
+        let mut ask = Request::new(Arc::new(probe), &base, place.insecure, clients)?;
         // Somebody configured the other region: its row knows the currency.
         let other = ask.probe.other_region.as_deref().and_then(|id| catalog.provider(id)?.probes.first());
         if let Some(other) = other.filter(|other| other.host() == Some(ask.host())) {
@@ -86,6 +91,12 @@ pub(super) fn plan(target: &Target, settings: &Settings, clients: &Clients) -> R
         Request::new(Arc::new(probe.clone()), base, false, clients)
     };
     Ok(Route { ask: own(probe)?, other: other.map(own).transpose()?, page: row.status_page.clone() })
+}
+
+/// Whether a configured address is that of AWS's token service, or a stand-in on this machine.
+fn signs_for(base: &str) -> bool {
+    let url = reqwest::Url::parse(base).ok();
+    url.as_ref().and_then(|url| url.host_str()).is_some_and(|host| host.starts_with("sts.") || is_loopback(host))
 }
 
 fn known<'a>(target: &Target, settings: &Settings) -> Result<(&'a Provider, &'a Probe), String> {

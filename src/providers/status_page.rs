@@ -1,5 +1,10 @@
 //! What a provider says about itself on its status page. Looked at only to explain an outage that was met, never to clear one,
-//! and never with a key. Reading a page is PURE; nothing in it can do more than be shown.
+//! and never with a key. Reading a page is PURE ([`formats`]: one function for each kind of page); nothing in it can do more
+//! than be shown, and a page that cannot be read says nothing.
+
+mod formats;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,8 +16,8 @@ use tokio::sync::Mutex;
 use super::catalog::{PageFormat, StatusPage};
 use crate::net::{self, Clients};
 
-/// No page is longer than this; a longer one is not understood.
-const BODY_MAX: usize = 512 * 1024;
+/// No page is longer than this (Google's lists the incidents of a year); a longer one is not understood.
+const BODY_MAX: usize = 4 * 1024 * 1024;
 /// Characters of its words that are shown.
 const SHOWN: usize = 160;
 
@@ -55,111 +60,41 @@ async fn fetch(url: &str, clients: &Clients, timeout: Duration) -> Option<Value>
     if !response.status().is_success() {
         return None;
     }
-    serde_json::from_str(&net::body(response, BODY_MAX).await.ok()?).ok()
+    parse(&net::bytes(response, BODY_MAX).await.ok()?)
+}
+
+/// The document: JSON, of which one provider (AWS) makes UTF-16.
+#[must_use]
+pub fn parse(bytes: &[u8]) -> Option<Value> {
+    let wide = |unit: fn([u8; 2]) -> u16, bytes: &[u8]| {
+        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
+        serde_json::from_str(&String::from_utf16(&units).ok()?).ok()
+    };
+    match bytes {
+        [0xfe, 0xff, rest @ ..] => wide(u16::from_be_bytes, rest),
+        [0xff, 0xfe, rest @ ..] => wide(u16::from_le_bytes, rest),
+        bytes => serde_json::from_slice(bytes).ok(),
+    }
 }
 
 /// Reads a page.
 #[must_use]
 pub fn read(page: &StatusPage, body: &Value) -> Page {
+    let part = page.component.as_deref();
     let troubles = match page.format {
-        PageFormat::Statuspage => statuspage(page, body),
-        PageFormat::BetterStack => better_stack(body),
-        PageFormat::Instatus => instatus(body),
+        PageFormat::Statuspage => formats::statuspage(part, body),
+        PageFormat::BetterStack => formats::better_stack(part, body),
+        PageFormat::Instatus => formats::instatus(body),
+        PageFormat::Onlineornot => formats::onlineornot(part, body),
+        PageFormat::StatusIo => formats::status_io(part, body),
+        PageFormat::Google => formats::google(part, body),
+        PageFormat::Aws => formats::aws(part, body),
+        PageFormat::Slack => formats::slack(part, body),
         PageFormat::Html => None,
     };
     match troubles {
         None => Page::Silent,
         Some(lines) if lines.is_empty() => Page::Fine,
         Some(lines) => Page::Trouble(net::redact::words(&lines.join("; "), &[], SHOWN)),
-    }
-}
-
-fn statuspage(page: &StatusPage, body: &Value) -> Option<Vec<String>> {
-    let indicator = body.pointer("/status/indicator")?.as_str()?;
-    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let list = |name: &str| body.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let wanted = |name: &str| page.component.as_ref().is_none_or(|part| name.to_lowercase().contains(part));
-    let parts: Vec<Value> = list("components").into_iter().filter(|part| wanted(&text(part, "name"))).collect();
-    // A component that is not there any more says nothing; then the whole page counts.
-    let whole = page.component.is_none() || parts.is_empty();
-    let broken =
-        parts.iter().filter(|part| !matches!(text(part, "status").as_str(), "operational" | "under_maintenance" | ""));
-    let mut lines: Vec<String> =
-        broken.map(|part| format!("{}: {}", text(part, "name"), text(part, "status").replace('_', " "))).collect();
-    if whole && lines.is_empty() && indicator != "none" {
-        lines.push(body.pointer("/status/description").and_then(Value::as_str).unwrap_or(indicator).to_owned());
-    }
-    if !lines.is_empty() {
-        let open = list("incidents")
-            .into_iter()
-            .find(|one| !matches!(text(one, "status").as_str(), "resolved" | "postmortem"));
-        lines.extend(open.map(|one| text(&one, "name")).filter(|name| !name.is_empty()));
-    }
-    Some(lines)
-}
-
-fn better_stack(body: &Value) -> Option<Vec<String>> {
-    let state = body.pointer("/data/attributes/aggregate_state")?.as_str()?;
-    Some(if state == "operational" { Vec::new() } else { vec![state.to_owned()] })
-}
-
-fn instatus(body: &Value) -> Option<Vec<String>> {
-    let state = body.pointer("/page/status")?.as_str()?;
-    if state == "UP" {
-        return Some(Vec::new());
-    }
-    let incidents = body.get("activeIncidents").and_then(Value::as_array);
-    let name = incidents.and_then(|list| list.first()?.get("name")?.as_str().map(str::to_owned));
-    Some(vec![name.unwrap_or_else(|| state.to_lowercase().replace('_', " "))])
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn page(format: PageFormat, component: Option<&str>) -> StatusPage {
-        StatusPage { url: "https://status.example.org".into(), format, component: component.map(str::to_owned) }
-    }
-
-    #[test]
-    fn what_pages_say() {
-        let parts = |api: &str, web: &str| {
-            json!({"status": {"indicator": "major", "description": "Partial System Outage"},
-                "components": [{"name": "API", "status": api}, {"name": "Website", "status": web}],
-                "incidents": [{"name": "Elevated errors", "status": "investigating"}]})
-        };
-        let trouble = |text: &str| Page::Trouble(text.to_owned());
-        use PageFormat::*;
-        for (format, component, body, expected) in [
-            (
-                Statuspage,
-                Some("api"),
-                parts("major_outage", "operational"),
-                trouble("API: major outage; Elevated errors"),
-            ),
-            (Statuspage, Some("api"), parts("operational", "major_outage"), Page::Fine),
-            (
-                Statuspage,
-                Some("gone"),
-                parts("operational", "operational"),
-                trouble("Partial System Outage; Elevated errors"),
-            ),
-            (Statuspage, None, json!({"status": {"indicator": "none"}}), Page::Fine),
-            (Statuspage, None, json!({"status": 3}), Page::Silent),
-            (BetterStack, None, json!({"data": {"attributes": {"aggregate_state": "operational"}}}), Page::Fine),
-            (BetterStack, None, json!({"data": {"attributes": {"aggregate_state": "downtime"}}}), trouble("downtime")),
-            (Instatus, None, json!({"page": {"status": "UP"}}), Page::Fine),
-            (
-                Instatus,
-                None,
-                json!({"page": {"status": "HASISSUES"}, "activeIncidents": [{"name": "Slow"}]}),
-                trouble("Slow"),
-            ),
-            (Instatus, None, json!([]), Page::Silent),
-        ] {
-            assert_eq!(read(&page(format, component), &body), expected, "{format:?} {component:?} {body}");
-        }
     }
 }

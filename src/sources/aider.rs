@@ -1,14 +1,17 @@
-//! aider's keys: `~/.aider.conf.yml`, `~/.env`, and what its own sign-in to OpenRouter left in `~/.aider/oauth-keys.env`.
+//! aider's keys: `~/.aider.conf.yml`, `~/.env`, and what its own sign-in to OpenRouter left in `~/.aider/oauth-keys.env`; for
+//! interactive commands also the settings of the project, and the `.env` at the root of its repository.
 //!
-//! All three set variables, and the first of them in this order wins. `~/.env` belongs to nobody in particular: it is read as
-//! aider's only where aider has been.
+//! All of them set variables, and the first of them in this order wins, the project's before those of the home. A `.env`
+//! belongs to nobody in particular: it is read as aider's only where aider has been. (The one in the working directory is read
+//! as such.)
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::login::{Format, LoginFile};
-use super::{Harvest, Scene, Source};
+use super::{Harvest, Scene, Source, project};
 use crate::domain::{Kind, Secret};
 use crate::formats::{provider_env, provider_id};
 
@@ -25,22 +28,30 @@ impl Source for Aider {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let home = scene.env.home();
         let own = home.join(".aider");
-        let signs = || ["analytics.json", "caches"].map(|name| own.join(name));
+        let been = own.exists() || home.join(SETTINGS).exists();
+        let roots = project::roots(scene);
+        let mut looked: Vec<(PathBuf, Format, bool)> =
+            roots.iter().map(|root| (root.join(SETTINGS), Format::Yaml, true)).collect();
+        looked.push((home.join(SETTINGS), Format::Yaml, false));
+        // The first root is the working directory, whose `.env` is read as nobody's.
+        let dotenv = roots.iter().skip(1).filter(|root| been || worked_in(root));
+        looked.extend(dotenv.map(|root| (root.join(".env"), Format::Dotenv, true)));
+        if been {
+            looked.extend([home.join(".env"), own.join("oauth-keys.env")].map(|path| (path, Format::Dotenv, false)));
+        }
         let mut seen = BTreeSet::new();
-        for (path, format) in [
-            (home.join(".aider.conf.yml"), Format::Yaml),
-            (home.join(".env"), Format::Dotenv),
-            (own.join("oauth-keys.env"), Format::Dotenv),
-        ] {
-            if path.ends_with(".env") && !own.exists() && !home.join(".aider.conf.yml").exists() {
-                continue;
-            }
+        for (path, format, of_project) in looked {
             let fix = format!("Make a new key, then set it in {}.", path.display());
-            let mut file = LoginFile::new(NAME, "unknown", path, fix).settings().alive(signs());
+            let mut file = LoginFile::new(NAME, "unknown", path, fix)
+                .settings()
+                .alive(["analytics.json", "caches"].map(|name| own.join(name)));
+            if of_project {
+                file = file.of_project();
+            }
             if let Some(object) = file.open(format, harvest) {
                 let keys = if format == Format::Yaml { of_settings(object) } else { of_variables(object) };
                 for (name, provider, key) in keys {
-                    if !key.is_blank() && seen.insert(name.clone()) {
+                    if !key.is_blank() && seen.insert((of_project, name.clone())) {
                         harvest.found.push(file.key(&name, &provider, kind(&name), key, scene));
                     }
                 }
@@ -48,6 +59,13 @@ impl Source for Aider {
             file.close(harvest);
         }
     }
+}
+
+const SETTINGS: &str = ".aider.conf.yml";
+
+/// It leaves its history and its map of the code where it works.
+fn worked_in(root: &Path) -> bool {
+    [SETTINGS, ".aider.chat.history.md", ".aider.input.history"].iter().any(|name| root.join(name).exists())
 }
 
 fn kind(name: &str) -> Kind {
@@ -106,7 +124,6 @@ mod tests {
     use super::*;
     use crate::domain::Renewal;
 
-    const SETTINGS: &str = ".aider.conf.yml";
     const SIGNED_IN: &str = ".aider/oauth-keys.env";
 
     #[test]
@@ -147,6 +164,44 @@ mod tests {
         assert_eq!(home.read(&Aider).found.len(), 1);
         home.write(SETTINGS, "api-key: openai=sk-2\nopenai-api-key: [7]\n");
         assert_eq!(home.read(&Aider).found[0].secret.as_ref().unwrap().expose(), "sk-2");
+    }
+
+    #[test]
+    fn a_project_and_its_repository() {
+        let mut home = Home::new();
+        home.write(SETTINGS, "openai-api-key: sk-home\n");
+        home.write("repo/.git/HEAD", "");
+        home.write("repo/.env", "GROQ_API_KEY=gsk\nOPENAI_BASE_URL=https://evil.example\n");
+        home.write("repo/.aider.conf.yml", "openai-api-key: sk-repo\napi-key: gemini=g-repo\n");
+        home.write("repo/sub/.aider.conf.yml", "openai-api-key: sk-sub\n");
+        home.write("repo/sub/.env", "XAI_API_KEY=read as nobody's\n");
+        assert_eq!(home.read(&Aider).found.len(), 1, "the monitor works nowhere");
+        home.cwd = Some(home.path("repo/sub"));
+        let harvest = home.read(&Aider);
+        let list: Vec<_> = harvest
+            .found
+            .iter()
+            .map(|found| (home.relative(found.credential.id.as_str()), found.secret.as_ref().unwrap().expose()))
+            .collect();
+        let expected = [
+            ("aider:~/repo/sub/.aider.conf.yml#OPENAI_API_KEY", "sk-sub"),
+            ("aider:~/repo/.aider.conf.yml#GEMINI_API_KEY", "g-repo"),
+            ("aider:OPENAI_API_KEY", "sk-home"),
+            ("aider:~/repo/.env#GROQ_API_KEY", "gsk"),
+        ];
+        assert_eq!(list, expected.map(|(id, key)| (id.to_owned(), key)));
+        // A broken one is said, and nothing is lost with it.
+        home.write("repo/sub/.aider.conf.yml", "openai-api-key: [tell-nobody");
+        let harvest = home.read(&Aider);
+        assert_eq!((harvest.findings.len(), harvest.found.len()), (1, 4));
+        assert!(!harvest.findings[0].message.contains("tell-nobody"));
+        // Where aider has never been a repository's variables are nobody's.
+        std::fs::remove_file(home.path(SETTINGS)).unwrap();
+        std::fs::remove_file(home.path("repo/.aider.conf.yml")).unwrap();
+        home.write("repo/sub/.aider.conf.yml", "");
+        assert!(home.read(&Aider).found.is_empty());
+        home.write("repo/.aider.chat.history.md", "");
+        assert_eq!(home.read(&Aider).found.len(), 1);
     }
 
     #[test]

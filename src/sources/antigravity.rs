@@ -1,5 +1,5 @@
 //! Antigravity and its command line `agy`: a Google login in files below `~/.gemini`, or in the keyring (service `gemini`,
-//! account `antigravity`), which no file tells of.
+//! account `antigravity`), which no file tells of: only on macOS, where that is the usual place, it is asked for.
 //!
 //! Which of the files is used depends on version and edition, so all are read: what holds one login is shown as copies. The
 //! shape is that of Go's OAuth library and known from several readers, not from a specification; what is different there is
@@ -8,6 +8,7 @@
 
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
 use super::{Harvest, Scene, Source, gemini, json};
 use crate::domain::Condition;
@@ -29,24 +30,46 @@ impl Source for Antigravity {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let dir = gemini::dir(scene);
-        let places = [
-            ("cli", dir.join("antigravity-cli/antigravity-oauth-token")),
-            ("jetski", dir.join("jetski-standalone-oauth-token")),
-            ("codexbar", scene.env.home().join(".codexbar/antigravity/oauth_creds.json")),
-        ];
-        for (profile, path) in places {
-            let mut file = LoginFile::new(NAME, PROVIDER, path, FIX).profile(profile);
-            if let Some(object) = file.open(Format::Json, harvest) {
-                login(&file, profile, object, scene, harvest);
-            }
+        read_on(Platform::HERE, scene, harvest);
+    }
+}
+
+fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let dir = gemini::dir(scene);
+    let first = harvest.found.len();
+    let places = [
+        ("cli", dir.join("antigravity-cli/antigravity-oauth-token")),
+        ("jetski", dir.join("jetski-standalone-oauth-token")),
+        ("codexbar", scene.env.home().join(".codexbar/antigravity/oauth_creds.json")),
+    ];
+    for (profile, path) in places {
+        let mut file = LoginFile::new(NAME, PROVIDER, path, FIX).profile(profile);
+        if let Some(object) = file.open(Format::Json, harvest) {
+            login(&file, profile, object, scene, harvest);
+        }
+        file.close(harvest);
+    }
+    // Where it was never used nothing is asked.
+    let used = ["antigravity-cli", "antigravity"].iter().any(|name| dir.join(name).is_dir());
+    if platform == Platform::Mac && used && harvest.found.len() == first {
+        // Only whether it is there: who wrote it, and so who may read it unasked, is not known.
+        let item = Item { service: "gemini", account: Some("antigravity"), writer: Writer::Node };
+        if let Answer::Locked(why) = keyring::ask_on(platform, &item, scene.env) {
+            let mut file = LoginFile::keyring(NAME, PROVIDER, item.service, FIX);
+            file.withheld(why, harvest);
             file.close(harvest);
         }
     }
 }
 
 /// `{token: {…}, auth_method, id_token}`, or the token's fields alone.
-fn login(file: &LoginFile, profile: &str, mut object: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
+pub(super) fn login(
+    file: &LoginFile,
+    profile: &str,
+    mut object: Map<String, Value>,
+    scene: &Scene<'_>,
+    harvest: &mut Harvest,
+) {
     let identity = json::secret(&mut object, "id_token").secret().and_then(|token| jwt::claims(&token)?.email);
     let (mut token, prefix) = match object.remove("token") {
         Some(Value::Object(token)) => (token, "token"),
@@ -119,6 +142,26 @@ mod tests {
             let (credential, _) = only(&home, &Antigravity);
             assert_eq!((credential.condition, credential.notes.len()), (condition, notes), "{text}");
         }
+    }
+
+    #[test]
+    fn on_a_mac_it_is_in_the_keychain() {
+        let mut home = Home::new();
+        let check = "[ \"$*\" = 'find-generic-password -s gemini -a antigravity' ] || exit 44";
+        keyring::tests::stand_in(&mut home, "security", &format!("{check}\necho keychain"));
+        let read = |home: &Home| home.with_scene(|scene, harvest| read_on(Platform::Mac, scene, harvest));
+        assert!(read(&home).found.is_empty(), "never used here");
+        home.write(".gemini/antigravity-cli/settings.json", "{}");
+        let harvest = read(&home);
+        let credential = &harvest.found[0].credential;
+        assert!(matches!(&credential.condition, Condition::Unreadable(why) if why.contains("its own tool only")));
+        assert_eq!((credential.id.as_str(), credential.declared_in_use), ("antigravity:default", Some(false)));
+        home.write(CLI, token("\"2027-01-10T12:00:00Z\""));
+        assert_eq!(read(&home).found[0].credential.id.as_str(), "antigravity:cli");
+        let mut home = Home::new();
+        home.write(".gemini/antigravity-cli/settings.json", "{}");
+        keyring::tests::stand_in(&mut home, "security", "exit 44");
+        assert!(read(&home).found.is_empty());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Claude Code's login: `.credentials.json` in `$CLAUDE_CONFIG_DIR` or `~/.claude`; on macOS an item of the keychain, and the
-//! file only where the keychain has none (a login over ssh).
+//! file only where the keychain has none (a login over ssh). Besides: the keys in the `env` of its `settings.json`, the key of a
+//! console account in `~/.claude.json`, and what versions of long ago left in `~/.config/claude-code/auth.json`.
 //!
 //! The access token lives for hours and is renewed when it is used; the login itself ends at `refreshTokenExpiresAt`, which a
 //! refresh may or may not move, so it is read anew every time. A logout empties the tokens and keeps the rest. Its programs
@@ -12,8 +13,8 @@ use serde_json::{Map, Value};
 
 use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source};
-use crate::domain::{Basis, Condition, Environment, Kind};
+use super::{Found, Harvest, Scene, Source, mcp, variables};
+use crate::domain::{Basis, Condition, CredentialId, Environment, Kind, Secret};
 use crate::files::{self, LIMIT};
 use crate::formats::dates::Unit;
 
@@ -32,31 +33,60 @@ impl Source for ClaudeCode {
     }
 }
 
+/// Where Claude Code keeps its things, and how it was told so.
+struct Dirs<'a> {
+    own: Option<&'a str>,
+    dir: PathBuf,
+    state: State,
+}
+
+impl Dirs<'_> {
+    /// It writes these with every use.
+    fn signs(&self) -> [PathBuf; 5] {
+        ["history.jsonl", "projects", "todos", "statsig", "settings.json"].map(|name| self.dir.join(name))
+    }
+}
+
 fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
-    let own_dir = scene.env.get("CLAUDE_CONFIG_DIR");
-    let dir = own_dir.map_or_else(|| scene.env.home().join(".claude"), |dir| scene.env.expand(dir));
-    // It writes these with every use.
-    let signs = || ["history.jsonl", "projects", "todos", "statsig", "settings.json"].map(|name| dir.join(name));
-    let mut file = LoginFile::new(NAME, "anthropic", dir.join(".credentials.json"), fix(own_dir)).alive(signs());
+    let own = scene.env.get("CLAUDE_CONFIG_DIR");
+    let dir = own.map_or_else(|| scene.env.home().join(".claude"), |dir| scene.env.expand(dir));
+    let state = small(&account_file(scene, own)).unwrap_or_default();
+    let dirs = Dirs { own, dir, state };
+    let first = harvest.found.len();
+    logins(platform, &dirs, scene, harvest);
+    let last = harvest.found.len();
+    let notes = settings(&dirs, scene, harvest);
+    let present = harvest.found[first..last].iter_mut().filter(|found| found.credential.kind == Kind::Oauth);
+    present.for_each(|found| found.credential.notes.extend(notes.iter().cloned()));
+    if own.is_none() {
+        of_long_ago(scene, harvest);
+    }
+}
+
+fn logins(platform: Platform, dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let fix = || fix(dirs.own);
+    let path = dirs.dir.join(".credentials.json");
+    let mut file = LoginFile::new(NAME, "anthropic", path, fix()).alive(dirs.signs());
     let mut note = None;
+    console_key(dirs, scene, harvest);
     // Where Claude Code was never used nothing is asked.
-    if platform == Platform::Mac && dir.is_dir() {
+    if platform == Platform::Mac && dirs.dir.is_dir() {
         let suffix = suffix(scene.env);
-        api_key(&format!("Claude Code{suffix}"), signs(), scene, harvest);
+        api_key(&format!("Claude Code{suffix}"), dirs.signs(), scene, harvest);
         let service = format!("Claude Code-credentials{suffix}");
-        let mut item = LoginFile::keyring(NAME, "anthropic", &service, fix(own_dir)).alive(signs());
+        let mut item = LoginFile::keyring(NAME, "anthropic", &service, fix()).alive(dirs.signs());
         match keyring::ask_on(platform, &written_by_security(&service), scene.env) {
             Answer::Found(secret) => {
                 if let Some(object) = item.open_text(&secret, harvest) {
-                    login(&item, object, (&dir, own_dir), scene, harvest);
+                    login(&item, object, dirs, scene, harvest);
                 }
                 return item.close(harvest);
             }
             Answer::Absent => {}
-            Answer::Unreadable(why) if file.exists() => {
+            Answer::Locked(why) | Answer::Unreadable(why) if file.exists() => {
                 note = Some(format!("another login may go before this one: {why}"));
             }
-            Answer::Unreadable(why) => {
+            Answer::Locked(why) | Answer::Unreadable(why) => {
                 item.withheld(why, harvest);
                 return item.close(harvest);
             }
@@ -64,9 +94,69 @@ fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
     }
     let first = harvest.found.len();
     if let Some(object) = file.open(Format::Json, harvest) {
-        login(&file, object, (&dir, own_dir), scene, harvest);
+        login(&file, object, dirs, scene, harvest);
     }
     harvest.found[first..].iter_mut().for_each(|found| found.credential.notes.extend(note.clone()));
+    file.close(harvest);
+}
+
+/// The variables that it sets for itself; what its login is to be noted with: they go before it.
+fn settings(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) -> Vec<String> {
+    let path = dirs.dir.join("settings.json");
+    let fix = format!("Correct {}.", path.display());
+    let mut file = LoginFile::new(NAME, "anthropic", path, fix).settings().alive(dirs.signs());
+    let mut notes = Vec::new();
+    if let Some(mut object) = file.open(Format::Json, harvest) {
+        let helper = object.get("apiKeyHelper").and_then(Value::as_str).is_some_and(|helper| !helper.trim().is_empty());
+        notes.extend(helper.then(|| HELPER.to_owned()));
+        if let Some(Value::Object(env)) = object.remove("env") {
+            let first = harvest.found.len();
+            variables::of_tool(&file, env, ("settings/", "env"), scene, harvest);
+            let over = |found: &&Found| BEFORE_LOGIN.iter().any(|name| found.credential.profile.ends_with(name));
+            let over = harvest.found[first..].iter().find(over).map(|found| found.credential.profile.clone());
+            let name = over.as_deref().and_then(|profile| profile.rsplit('/').next());
+            notes.extend(name.map(|name| format!("settings.json sets {name}, which goes before this login")));
+        }
+    }
+    file.close(harvest);
+    notes
+}
+
+const BEFORE_LOGIN: [&str; 3] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];
+
+/// The key that was made at login with a console account; on macOS it is in the keychain.
+fn console_key(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let path = account_file(scene, dirs.own);
+    let key = dirs.state.primary_api_key.clone().map(Secret::new);
+    if let Some(key) = key.filter(|key| !key.is_blank()) {
+        let file = LoginFile::new(NAME, "anthropic", path, fix(dirs.own)).settings().alive(dirs.signs());
+        harvest.found.push(file.key("api-key", "anthropic", Kind::ApiKey, key, scene));
+        file.close_unread(harvest, 1);
+    }
+}
+
+/// A file that no version of today reads. Its shape was never written down: what has no token in a known place is passed over.
+fn of_long_ago(scene: &Scene<'_>, harvest: &mut Harvest) {
+    let path = super::bases::config(scene.env).join("claude-code/auth.json");
+    let mut file = LoginFile::new(NAME, "anthropic", path, fix(None)).settings();
+    if !file.exists() {
+        return;
+    }
+    if let Some(mut object) = file.open(Format::Json, harvest) {
+        let login = match object.remove("claudeAiOauth") {
+            Some(Value::Object(login)) => login,
+            _ => object,
+        };
+        if login.contains_key(SHAPE.access) {
+            let mut found = read_login(&file, login, scene, harvest);
+            let credential = &mut found.credential;
+            credential.profile = "legacy".to_owned();
+            credential.id = CredentialId(format!("{NAME}:legacy"));
+            credential.declared_in_use = Some(false);
+            credential.notes.push("left by a version of long ago: Claude Code does not read it".to_owned());
+            harvest.found.push(found);
+        }
+    }
     file.close(harvest);
 }
 
@@ -92,22 +182,14 @@ fn suffix(env: &Environment) -> String {
     if dir.is_empty() { String::new() } else { format!("-{}", keyring::short_hash(dir, 8)) }
 }
 
-/// The login in a file or item. The same one may hold only logins of MCP servers.
-fn login(
-    file: &LoginFile,
-    mut object: Map<String, Value>,
-    (dir, own_dir): (&Path, Option<&str>),
-    scene: &Scene<'_>,
-    harvest: &mut Harvest,
-) {
+/// The login in a file or item, and those of MCP servers beside it; there may be only these.
+fn login(file: &LoginFile, mut object: Map<String, Value>, dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let servers = object.remove("mcpOAuth");
     match object.remove("claudeAiOauth") {
         None | Some(Value::Null) => {}
         Some(Value::Object(login)) => {
             let mut found = read_login(file, login, scene, harvest);
-            if has_helper(dir) {
-                found.credential.notes.push(HELPER.to_owned());
-            }
-            found.credential.account = email(&account_file(scene, own_dir));
+            found.credential.account = dirs.state.email();
             harvest.found.push(found);
         }
         Some(_) => {
@@ -117,13 +199,28 @@ fn login(
             harvest.found.push(file.found("default", "anthropic", Kind::Oauth, condition));
         }
     }
+    if let Some(Value::Object(servers)) = servers {
+        mcp::logins(file, servers, (&SERVERS, "mcpOAuth"), scene, harvest);
+    }
 }
 
 const HELPER: &str = "settings.json names an apiKeyHelper; its key goes before this login, and is not asked for here";
 const SHAPE: Shape =
     Shape { access: "accessToken", refresh: "refreshToken", expires: Some(("expiresAt", Unit::Milliseconds)) };
 
-fn read_login(file: &LoginFile, mut login: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) -> Found {
+const SERVERS: mcp::Layout = mcp::Layout {
+    shape: SHAPE,
+    name: "serverName",
+    url: "serverUrl",
+    fix: "Log in to {name} in Claude Code: claude, then /mcp",
+};
+
+pub(super) fn read_login(
+    file: &LoginFile,
+    mut login: Map<String, Value>,
+    scene: &Scene<'_>,
+    harvest: &mut Harvest,
+) -> Found {
     let mut found = file.oauth("default", "anthropic", &mut login, (&SHAPE, "claudeAiOauth"), scene, harvest);
     let credential = &mut found.credential;
     if credential.condition == Condition::Present {
@@ -134,28 +231,25 @@ fn read_login(file: &LoginFile, mut login: Map<String, Value>, scene: &Scene<'_>
     found
 }
 
-fn has_helper(dir: &Path) -> bool {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Settings {
-        api_key_helper: Option<String>,
-    }
-    let settings = small::<Settings>(&dir.join("settings.json"));
-    settings.and_then(|settings| settings.api_key_helper).is_some_and(|helper| !helper.trim().is_empty())
+/// `.claude.json`, as far as it is looked at.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct State {
+    oauth_account: Option<Account>,
+    primary_api_key: Option<String>,
 }
 
-fn email(account: &Path) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Account {
-        email_address: Option<String>,
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Account {
+    email_address: Option<String>,
+}
+
+impl State {
+    fn email(&self) -> Option<String> {
+        let email = self.oauth_account.as_ref()?.email_address.as_ref()?;
+        Some(email.clone()).filter(|email| !email.trim().is_empty())
     }
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct State {
-        oauth_account: Option<Account>,
-    }
-    small::<State>(account)?.oauth_account?.email_address.filter(|email| !email.trim().is_empty())
 }
 
 /// A side file that only adds a word: whatever is wrong with it is no news.

@@ -43,7 +43,8 @@ fn the_documented_shape() {
     assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "sk-ant-oat01-a");
     assert!(harvest.findings.is_empty());
     let report = &harvest.reports[0];
-    assert_eq!((report.up, report.credentials, report.looked.as_slice()), (true, 1, [home.path(PLACE)].as_slice()));
+    let looked = [PLACE, ".claude/settings.json"].map(|place| home.path(place));
+    assert_eq!((report.up, report.credentials, report.looked.as_slice()), (true, 1, looked.as_slice()));
 }
 
 #[test]
@@ -62,9 +63,8 @@ fn its_own_directory() {
 #[test]
 fn nothing_there() {
     let home = Home::new();
-    for content in
-        [None, Some(r#"{"mcpOAuth":{"server":{"accessToken":"x","expiresAt":1}}}"#), Some(r#"{"claudeAiOauth":null}"#)]
-    {
+    let registered = r#"{"mcpOAuth":{"server|1":{"serverName":"server","accessToken":"","expiresAt":0}}}"#;
+    for content in [None, Some(registered), Some(r#"{"claudeAiOauth":null,"mcpOAuth":7}"#)] {
         if let Some(content) = content {
             home.write(PLACE, content);
         }
@@ -177,6 +177,63 @@ fn a_helper_is_said_and_not_run() {
     assert!(!home.path("ran").exists());
 }
 
+#[test]
+fn keys_in_its_settings() {
+    let home = Home::new();
+    home.write(PLACE, login(""));
+    home.write(
+        ".claude/settings.json",
+        r#"{"env":{"ANTHROPIC_API_KEY":"sk-ant-api03-s","OPENAI_API_KEY":"","ANTHROPIC_MODEL":"m","FOO":"x"},"model":"opus"}"#,
+    );
+    home.write(".claude.json", r#"{"primaryApiKey":"sk-ant-api03-c","oauthAccount":null}"#);
+    let harvest = home.read(&ClaudeCode);
+    let facts: Vec<_> = harvest
+        .found
+        .iter()
+        .map(|found| (found.credential.id.as_str(), found.secret.as_ref().map(Secret::expose)))
+        .collect();
+    let expected = [
+        ("claude-code:api-key", Some("sk-ant-api03-c")),
+        ("claude-code:default", Some("sk-ant-oat01-a")),
+        ("claude-code:settings/ANTHROPIC_API_KEY", Some("sk-ant-api03-s")),
+    ];
+    assert_eq!(facts, expected);
+    assert_eq!(
+        harvest.found[1].credential.notes,
+        ["settings.json sets ANTHROPIC_API_KEY, which goes before this login"]
+    );
+    assert_eq!(
+        home.relative(&harvest.found[2].credential.fix),
+        "Make a new key at anthropic, then set ANTHROPIC_API_KEY in ~/.claude/settings.json."
+    );
+    home.write(
+        ".claude/settings.json",
+        r#"{"env":{"ANTHROPIC_AUTH_TOKEN":"t","ANTHROPIC_BASE_URL":"https://proxy.example"}}"#,
+    );
+    let proxied = home.read(&ClaudeCode).found.remove(2);
+    assert!(proxied.secret.is_none() && proxied.credential.notes[0].contains("proxy.example, which is not asked"));
+    super::super::testing::breaks(&ClaudeCode, ".claude/settings.json", false);
+}
+
+#[test]
+fn what_versions_of_long_ago_left() {
+    const OLD: &str = ".config/claude-code/auth.json";
+    let home = Home::new();
+    let end = now() + Span::hours(5);
+    for text in [
+        login(&format!(r#","expiresAt":{}"#, ms(end))),
+        format!(r#"{{"accessToken":"a","refreshToken":"r","expiresAt":{}}}"#, ms(end)),
+    ] {
+        home.write(OLD, text);
+        let (credential, harvest) = only(&home);
+        assert_eq!((credential.id.as_str(), credential.declared_in_use), ("claude-code:legacy", Some(false)));
+        assert_eq!((credential.clocks.access_expires, harvest.findings.len()), (Some(end), 0));
+    }
+    home.write(OLD, r#"{"other":1}"#);
+    assert!(home.read(&ClaudeCode).found.is_empty());
+    super::super::testing::breaks(&ClaudeCode, OLD, false);
+}
+
 /// A keychain that knows these services (and no others), checking how it is asked.
 fn mac(home: &mut Home, services: &[(&str, &str)]) {
     let cases: String = services.iter().map(|(service, answer)| format!("'{service}') {answer};;\n")).collect();
@@ -205,7 +262,7 @@ fn on_a_mac_the_keychain_goes_before_the_file() {
     assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-ant-oat01-a");
     assert_eq!(harvest.found[0].credential.kind, Kind::ApiKey);
     assert!(harvest.findings.is_empty() && harvest.reports[0].up);
-    assert_eq!(harvest.reports[0].looked.last(), Some(&"keyring item Claude Code-credentials".into()));
+    assert!(harvest.reports[0].looked.contains(&"keyring item Claude Code-credentials".into()));
     // Elsewhere the keychain does not exist.
     assert_eq!(only(&home).0.origin.path, Some(home.path(PLACE).into()));
 }
@@ -269,4 +326,30 @@ fn broken_items() {
     mac(&mut home, &[("Claude Code-credentials", ": >\"$HOME/asked\"")]);
     std::fs::remove_dir_all(home.path(".claude")).unwrap();
     assert!(on_mac(&home).found.is_empty() && !home.path("asked").exists());
+}
+
+#[test]
+fn logins_of_mcp_servers() {
+    let home = Home::new();
+    home.write(
+        PLACE,
+        r#"{"mcpOAuth":{
+            "linear|1":{"serverName":"linear","serverUrl":"https://mcp.linear.app/sse","clientId":"c","accessToken":"at-linear","refreshToken":"rt-linear","expiresAt":1795000000000,"scope":""},
+            "linear|2":{"serverName":"linear","serverUrl":"https://other.example.org/mcp","accessToken":"at-other","expiresAt":1895000000000},
+            "plugin:sentry:sentry|3":{"serverName":"plugin:sentry:sentry","accessToken":"","expiresAt":0},
+            "odd|4":{"serverName":"odd","accessToken":7},
+            "nothing":null}}"#,
+    );
+    let harvest = home.read(&ClaudeCode);
+    let ids: Vec<_> = harvest.found.iter().map(|one| one.credential.id.as_str()).collect();
+    assert_eq!(ids, ["claude-code:mcp/linear", "claude-code:mcp/linear|2", "claude-code:mcp/odd"]);
+    let [linear, other, odd] = [0, 1, 2].map(|n| &harvest.found[n].credential);
+    assert_eq!((linear.provider.as_str(), other.provider.as_str()), ("mcp:mcp.linear.app", "mcp:other.example.org"));
+    assert_eq!((linear.renewal, other.renewal), (Renewal::Auto, Renewal::Manual));
+    assert!(linear.refresh_fingerprint.is_some() && linear.fix.contains("/mcp"), "{linear:?}");
+    assert!(matches!(odd.condition, Condition::Damaged(_)), "{odd:?}");
+    for one in &harvest.found {
+        assert!(one.secret.is_none(), "its token goes nowhere");
+        assert_eq!(one.credential.declared_in_use, Some(false));
+    }
 }

@@ -1,5 +1,5 @@
 //! Cline's keys and logins: `settings/providers.json` in its data directory, and the older flat `secrets.json` beside it for
-//! what the newer file does not hold. (Its editor extension keeps its own in the editor's encrypted storage.)
+//! what the newer file does not hold. (Its editor extension keeps its own in the editor's encrypted storage: [`super::vscode`].)
 
 use std::path::PathBuf;
 
@@ -21,10 +21,10 @@ const SHAPE: Shape =
 /// The account in the older file counts seconds.
 const ACCOUNT_SHAPE: Shape =
     Shape { access: "idToken", refresh: "refreshToken", expires: Some(("expiresAt", Unit::Seconds)) };
-const ACCOUNT: &str = "cline:clineAccountId";
+pub(super) const ACCOUNT: &str = "cline:clineAccountId";
 
 /// The older file's names for keys, and whose they are. `openAiApiKey` is for any service that speaks like OpenAI's.
-const KEYS: [(&str, &str); 29] = [
+pub(super) const KEYS: [(&str, &str); 29] = [
     ("apiKey", "anthropic"),
     ("clineApiKey", "cline"),
     ("openRouterApiKey", "openrouter"),

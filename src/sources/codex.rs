@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source, json};
+use super::{Found, Harvest, Scene, Source, json, mcp};
 use crate::domain::{Condition, CredentialId, Kind};
 use crate::files;
 use crate::formats::dates::Unit;
@@ -41,6 +41,7 @@ fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
         None => "codex login".to_owned(),
     };
     let kept = Kept::of(&home);
+    servers(&home, own_home, scene, harvest);
     let mut looked = vec![home.clone()];
     if own_home.is_none() {
         looked.push(scene.env.home().join(".config/codex"));
@@ -72,6 +73,34 @@ fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
     if let Kept::Keyring | Kept::Auto = kept {
         from_keyring(platform, &home, fix, scene, harvest);
     }
+}
+
+/// The logins of MCP servers, where there is no keyring. In one they are an item each, whose names nobody lists.
+fn servers(home: &Path, own_home: Option<&str>, scene: &Scene<'_>, harvest: &mut Harvest) {
+    const LAYOUT: mcp::Layout = mcp::Layout {
+        shape: Shape {
+            access: "access_token",
+            refresh: "refresh_token",
+            expires: Some(("expires_at", Unit::Milliseconds)),
+        },
+        name: "server_name",
+        url: "server_url",
+        fix: "codex mcp login {name}",
+    };
+    let mut file = LoginFile::new(NAME, CHATGPT, home.join(".credentials.json"), "codex mcp login NAME").settings();
+    if !file.exists() {
+        return;
+    }
+    let first = harvest.found.len();
+    if let Some(object) = file.open(Format::Json, harvest) {
+        mcp::logins(&file, object, (&LAYOUT, ""), scene, harvest);
+    }
+    for Found { credential, .. } in &mut harvest.found[first..] {
+        if let Some(home) = own_home {
+            credential.fix = format!("CODEX_HOME={} {}", super::shell_word(home), credential.fix);
+        }
+    }
+    file.close(harvest);
 }
 
 const LEFTOVER: &str = "config.toml keeps logins elsewhere (cli_auth_credentials_store): Codex does not read this one";
@@ -122,7 +151,7 @@ fn from_keyring(platform: Platform, home: &Path, fix: String, scene: &Scene<'_>,
                 logins(&item, object, scene, harvest);
             }
         }
-        Answer::Unreadable(why) => item.withheld(why, harvest),
+        Answer::Locked(why) | Answer::Unreadable(why) => item.withheld(why, harvest),
         Answer::Absent => {
             // Newer versions keep only the key of this file in the keyring.
             let encrypted = home.join("secrets/codex_auth.age");
@@ -137,7 +166,7 @@ fn from_keyring(platform: Platform, home: &Path, fix: String, scene: &Scene<'_>,
 
 const SHAPE: Shape = Shape { access: "access_token", refresh: "refresh_token", expires: None };
 
-fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
+pub(super) fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
     let before = harvest.found.len();
     for (name, provider, kind) in
         [("OPENAI_API_KEY", "openai", Kind::ApiKey), ("personal_access_token", CHATGPT, Kind::Token)]

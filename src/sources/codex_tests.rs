@@ -236,3 +236,21 @@ fn the_file_counts_by_where_logins_are_kept() {
     plain.write(PLACE, &text);
     assert_eq!(on_linux(&plain).0[0].declared_in_use, None);
 }
+
+#[test]
+fn logins_of_mcp_servers() {
+    let home = Home::new();
+    let text = r#"{"asana|3f9a":{"server_name":"asana","server_url":"https://mcp.asana.com/sse","client_id":"c",
+        "access_token":"at","expires_at":1895000000000,"refresh_token":"rt","scopes":["openid"]}}"#;
+    home.write(".codex/.credentials.json", text);
+    let harvest = home.read(&Codex);
+    let [found] = &harvest.found[..] else { panic!("{}", harvest.found.len()) };
+    let credential = &found.credential;
+    assert_eq!((credential.id.as_str(), credential.provider.as_str()), ("codex:mcp/asana", "mcp:mcp.asana.com"));
+    assert_eq!((credential.fix.as_str(), credential.declared_in_use), ("codex mcp login asana", Some(false)));
+    assert!(found.secret.is_none() && credential.refresh_fingerprint.is_some());
+    // A broken one is said, and is no login of Codex's own.
+    home.write(".codex/.credentials.json", "{\"asana");
+    let harvest = home.read(&Codex);
+    assert!(harvest.found.is_empty() && harvest.findings.len() == 1);
+}

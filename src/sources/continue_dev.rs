@@ -1,14 +1,18 @@
 //! Continue's keys: the models of `config.yaml` (before it, `config.json`), in `$CONTINUE_GLOBAL_DIR` or `~/.continue`.
 //!
-//! `${{ secrets.NAME }}` is looked up in the `.env` beside it, then in the environment. It may also be kept in an account of
-//! Continue, which only Continue can see.
+//! `${{ secrets.NAME }}` is looked up in the `.env` beside it, for interactive commands in `.continue/.env` of the project (keys
+//! of known names only), then in the environment. It may also be kept in an account of Continue, which only Continue can see.
+//! A known name in such a file that no model here asks for is shown as well: it may be for a model that the account names.
+
+use std::path::PathBuf;
 
 use serde_json::{Map, Value};
 
 use super::login::{Format, LoginFile};
-use super::models::{self, Model};
-use super::{Harvest, Scene, Source};
+use super::models::{self, Key, Model};
+use super::{Harvest, Scene, Source, project};
 use crate::domain::Secret;
+use crate::formats::provider_env;
 
 /// See the module.
 pub struct Continue;
@@ -23,19 +27,25 @@ impl Source for Continue {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let own_dir = scene.env.get("CONTINUE_GLOBAL_DIR");
         let dir = own_dir.map_or_else(|| scene.env.home().join(".continue"), |dir| scene.env.expand(dir));
-        let mut dotenv =
-            LoginFile::new(NAME, "unknown", dir.join(".env"), "Write NAME=value, one to a line.").settings();
-        let secrets = dotenv.open(Format::Dotenv, harvest).unwrap_or_default();
-        dotenv.close(harvest);
+        let fix = "Write NAME=value, one to a line.";
+        let mut dotenvs =
+            vec![Dotenv::open(LoginFile::new(NAME, "unknown", dir.join(".env"), fix).settings(), harvest)];
+        for root in project::roots(scene) {
+            let file = LoginFile::new(NAME, "unknown", root.join(".continue/.env"), fix).of_project();
+            let mut dotenv = Dotenv::open(file, harvest);
+            dotenv.before = "";
+            dotenv.values.retain(|name, _| provider_env::provider_of(name).is_some());
+            dotenvs.push(dotenv);
+        }
         for (name, format) in [("config.yaml", Format::Yaml), ("config.json", Format::Json5)] {
             let path = dir.join(name);
-            let fix = format!("Make a new key, then set the model's apiKey in {}.", path.display());
+            let fix = format!("Correct {}.", path.display());
             let signs = ["sessions", "index", "logs"].map(|name| dir.join(name));
-            let mut file = LoginFile::new(NAME, "unknown", path, fix.clone()).settings().alive(signs);
+            let mut file = LoginFile::new(NAME, "unknown", path, fix).settings().alive(signs);
             let there = file.exists();
             if let Some(object) = file.open(format, harvest) {
-                let models = read(&file, object, &secrets, scene, harvest);
-                models::credentials(&file, models, &fix, scene, harvest);
+                let models = read(&file, object, &mut dotenvs, scene, harvest);
+                models::credentials(&file, models, scene, harvest);
             }
             file.close(harvest);
             // The older file counts only where the newer one is not.
@@ -43,13 +53,58 @@ impl Source for Continue {
                 break;
             }
         }
+        dotenvs.into_iter().for_each(|dotenv| dotenv.rest(scene, harvest));
+    }
+}
+
+/// A file of secrets for models.
+struct Dotenv {
+    file: LoginFile,
+    values: Map<String, Value>,
+    /// The names that a model asked for.
+    asked: Vec<String>,
+    /// What goes before the names of the others.
+    before: &'static str,
+}
+
+impl Dotenv {
+    fn open(mut file: LoginFile, harvest: &mut Harvest) -> Self {
+        let values = file.open(Format::Dotenv, harvest).unwrap_or_default();
+        Self { file, values, asked: Vec::new(), before: ".env/" }
+    }
+
+    fn find(&mut self, name: &str) -> Option<(PathBuf, Secret)> {
+        let value = self.values.get(name)?.as_str().filter(|value| !value.trim().is_empty())?;
+        self.asked.push(name.to_owned());
+        Some((self.file.path().to_owned(), Secret::new(value.to_owned())))
+    }
+
+    /// Shows what nobody asked for, and ends with the file.
+    fn rest(mut self, scene: &Scene<'_>, harvest: &mut Harvest) {
+        let path = self.file.path().display().to_string();
+        let before = harvest.found.len();
+        for (name, value) in std::mem::take(&mut self.values) {
+            let (Some(provider), Value::String(value)) = (provider_env::provider_of(&name), value) else { continue };
+            let key = Secret::new(value);
+            if key.is_blank() || self.asked.contains(&name) {
+                continue;
+            }
+            let profile = format!("{}{name}", self.before);
+            let mut found = self.file.key(&profile, provider, provider_env::kind_of(&name), key, scene);
+            let credential = &mut found.credential;
+            credential.declared_in_use = Some(false);
+            credential.notes.push("no model in Continue's settings asks for it".to_owned());
+            credential.fix = format!("Make a new key at {provider}, then set {name} in {path}.");
+            harvest.found.push(found);
+        }
+        self.file.close_since(before, harvest);
     }
 }
 
 fn read(
     file: &LoginFile,
     mut object: Map<String, Value>,
-    secrets: &Map<String, Value>,
+    dotenvs: &mut [Dotenv],
     scene: &Scene<'_>,
     harvest: &mut Harvest,
 ) -> Vec<Model> {
@@ -70,30 +125,36 @@ fn read(
         let word = |name: &str| entry.get(name).and_then(Value::as_str).map(str::trim).filter(|word| !word.is_empty());
         let name = word("name").or(word("title")).or(word("model")).unwrap_or(&place).to_owned();
         let provider = models::provider(word("provider").unwrap_or("unknown"), word("apiBase"));
-        models.push(Model { name, provider, key: look_up(key, secrets, scene) });
+        let key = look_up(key, format!("{place}.apiKey"), dotenvs, (scene, file));
+        models.push(Model { name, provider, key });
     }
     models
 }
 
-fn look_up(key: Secret, secrets: &Map<String, Value>, scene: &Scene<'_>) -> Result<Secret, String> {
+fn look_up(key: Secret, place: String, dotenvs: &mut [Dotenv], (scene, file): (&Scene<'_>, &LoginFile)) -> Key {
     let text = key.expose().trim();
     if !text.contains("${{") {
-        return Ok(key);
+        return Key::Written(key, place);
     }
+    let settings = file.path().display();
     let inner = text.strip_prefix("${{").and_then(|rest| rest.strip_suffix("}}")).map(str::trim);
     let name = inner.and_then(|inner| inner.strip_prefix("secrets.").or_else(|| inner.strip_prefix("inputs.")));
     let Some(name) = name.filter(|name| !name.contains("${{")) else {
-        return Err("it is put together of several parts; only ${{ secrets.NAME }} is looked up here".to_owned());
+        return Key::Missing(
+            "it is put together of several parts; only ${{ secrets.NAME }} is looked up here".to_owned(),
+            format!("See what {place} in {settings} is put together of: each part must be set in Continue."),
+        );
     };
-    match secrets.get(name).and_then(Value::as_str).filter(|value| !value.trim().is_empty()) {
-        Some(value) => Ok(Secret::new(value.to_owned())),
-        None => models::variable(name, scene.env).map_err(|_| {
-            format!(
-                "{} is neither in .env nor in this environment; Continue may keep it in its account",
-                models::named(name)
-            )
-        }),
+    if let Some((path, key)) = dotenvs.iter_mut().find_map(|dotenv| dotenv.find(name)) {
+        return Key::InFile(name.to_owned(), path, key);
     }
+    models::variable(name, scene.env).unwrap_or_else(|| {
+        let (named, dotenv) = (models::named(name), file.path().with_file_name(".env"));
+        Key::Missing(
+            format!("{named} is neither in .env nor in this environment; Continue may keep it in its account"),
+            format!("Set {named} in {}, unless Continue's account has it.", dotenv.display()),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -168,6 +229,47 @@ models:
         );
         assert_eq!(hub.declared_in_use, Some(false));
         assert_eq!(harvest.findings.len(), 1, "{:?}", harvest.findings);
+    }
+
+    #[test]
+    fn secrets_of_a_project_and_those_that_nobody_asks_for() {
+        let mut home = Home::new();
+        let model =
+            |name: &str| format!("  - {{name: {name}, provider: mistral, apiKey: \"${{{{ secrets.{name} }}}}\"}}\n");
+        home.write(YAML, format!("models:\n{}{}", model("MISTRAL_API_KEY"), model("MY_OWN")));
+        home.write(".continue/.env", "MISTRAL_API_KEY=\nGROQ_API_KEY=gsk\n");
+        home.write("repo/.git/HEAD", "");
+        home.write(
+            "repo/.continue/.env",
+            "MISTRAL_API_KEY=m-repo\nMY_OWN=not a name that we know\nXAI_API_KEY=x-repo\n",
+        );
+        assert!(home.read(&Continue).found[0].secret.is_none());
+        home.cwd = Some(home.path("repo/src"));
+        std::fs::create_dir_all(home.path("repo/src")).unwrap();
+        let harvest = home.read(&Continue);
+        let facts: Vec<_> = harvest
+            .found
+            .iter()
+            .map(|found| (home.relative(found.credential.id.as_str()), found.secret.as_ref().map(Secret::expose)))
+            .collect();
+        let expected = [
+            ("continue:MISTRAL_API_KEY", Some("m-repo")),
+            ("continue:MY_OWN", None),
+            ("continue:.env/GROQ_API_KEY", Some("gsk")),
+            ("continue:~/repo/.continue/.env#XAI_API_KEY", Some("x-repo")),
+        ];
+        assert_eq!(facts, expected.map(|(id, key)| (id.to_owned(), key)));
+        let of = &harvest.found[0].credential;
+        assert_eq!(
+            of.origin.path.as_deref(),
+            Some(home.path("repo/.continue/.env").as_path()),
+            "there it must be kept from others"
+        );
+        assert_eq!(
+            home.relative(&of.fix),
+            "Make a new key at mistral, then set MISTRAL_API_KEY in ~/repo/.continue/.env."
+        );
+        assert_eq!(harvest.found[2].credential.declared_in_use, Some(false));
     }
 
     #[test]

@@ -178,7 +178,7 @@ pub(super) fn in_keyring(
             let why = format!("its file says that it is in the keyring, which has no service {} for it", item.service);
             file.sealed(profile, provider, why)
         }
-        Answer::Unreadable(why) => file.locked(profile, provider, why),
+        Answer::Locked(why) | Answer::Unreadable(why) => file.locked(profile, provider, why),
     };
     let credential = &mut found.credential;
     credential.kind = Kind::Token;

@@ -1,7 +1,9 @@
 //! Crush's keys and logins: `providers` in `crush.json`, one in the data directory (what it writes itself), one in the
-//! settings directory (what people write) and the system's.
+//! settings directory (what people write) and the system's; for interactive commands also the project's (`crush.json`,
+//! `.crush.json`), which goes before all of them.
 //!
-//! What stands further up wins, provider by provider, as in Crush. `$NAME` is looked up, `$(command)` is never run. What Crush
+//! What stands further up wins, provider by provider, as in Crush. A project's entries have names of their own, because they
+//! hold there only, and nothing that they refer to is looked up. `$NAME` is looked up, `$(command)` is never run. What Crush
 //! takes from the environment is the environment's: in the monitor, whose environment is another, it is not shown here.
 
 use std::collections::BTreeSet;
@@ -11,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::json::{self, Field};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source, models, reference};
+use super::{Found, Harvest, Scene, Source, models, project, reference};
 use crate::domain::{Condition, Kind};
 use crate::formats::dates::Unit;
 
@@ -33,30 +35,49 @@ impl Source for Crush {
         };
         let data = dir("CRUSH_GLOBAL_DATA", super::bases::data(scene.env));
         let config = dir("CRUSH_GLOBAL_CONFIG", super::bases::config(scene.env));
+        let system = scene.machine.map(|root| root.join("etc/crush"));
         let mut seen = BTreeSet::new();
-        for dir in [data, config, PathBuf::from("/etc/crush")] {
+        for dir in [data, config].into_iter().chain(system) {
             let signs = ["projects.json", "providers.json"].map(|name| dir.join(name));
             let path = dir.join("crush.json");
-            let mut file = LoginFile::new(NAME, "unknown", path, "crush login").settings().alive(signs);
-            if let Some(mut object) = file.open(Format::Json, harvest) {
-                match object.remove("providers") {
-                    Some(Value::Object(providers)) => {
-                        for (id, entry) in providers {
-                            let Value::Object(entry) = entry else { continue };
-                            if let Some(found) = provider(&file, &id, entry, scene, harvest)
-                                && seen.insert(id)
-                            {
-                                harvest.found.push(found);
-                            }
-                        }
-                    }
-                    None | Some(Value::Null) => {}
-                    Some(_) => harvest.findings.push(file.damaged("providers", "providers is not an object")),
-                }
-            }
-            file.close(harvest);
+            let file = LoginFile::new(NAME, "unknown", path, "crush login").settings().alive(signs);
+            read(file, false, &mut seen, scene, harvest);
+        }
+        for path in
+            project::roots(scene).iter().flat_map(|root| ["crush.json", ".crush.json"].map(|name| root.join(name)))
+        {
+            let file = LoginFile::new(NAME, "unknown", path, "crush login").of_project();
+            read(file, true, &mut BTreeSet::new(), scene, harvest);
         }
     }
+}
+
+/// Reads one file. `seen`: the providers that another one, which goes before it, has.
+fn read(mut file: LoginFile, of_project: bool, seen: &mut BTreeSet<String>, scene: &Scene<'_>, harvest: &mut Harvest) {
+    if let Some(mut object) = file.open(Format::Json, harvest) {
+        match object.remove("providers") {
+            Some(Value::Object(providers)) => {
+                for (id, entry) in providers {
+                    let Value::Object(entry) = entry else { continue };
+                    if of_project && refers(&entry) {
+                        continue;
+                    }
+                    if let Some(found) = provider(&file, &id, entry, scene, harvest)
+                        && seen.insert(id)
+                    {
+                        harvest.found.push(found);
+                    }
+                }
+            }
+            None | Some(Value::Null) => {}
+            Some(_) => harvest.findings.push(file.damaged("providers", "providers is not an object")),
+        }
+    }
+    file.close(harvest);
+}
+
+fn refers(entry: &Map<String, Value>) -> bool {
+    entry.get("api_key").and_then(Value::as_str).is_some_and(|text| reference::in_shell(text).is_some())
 }
 
 /// What one provider's entry holds; `None` if it holds nothing (the key then comes from the environment).

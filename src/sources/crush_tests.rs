@@ -2,7 +2,7 @@
 
 use super::super::testing::{Home, every_broken_file, now};
 use super::*;
-use crate::domain::{Renewal, Span};
+use crate::domain::{Owner, Renewal, Span};
 
 const DATA: &str = ".local/share/crush/crush.json";
 const CONFIG: &str = ".config/crush/crush.json";
@@ -59,8 +59,16 @@ fn a_login_and_keys() {
     assert!(matches!(&harvest.found[4].credential.condition, Condition::Unreadable(why) if why.contains("never run")));
     assert!(matches!(&harvest.found[5].credential.condition, Condition::Unresolved(why) if why.contains("GONE")));
     assert!(harvest.found[5].credential.fix.starts_with("Set GONE in the environment"));
+    let referring = &harvest.found[3].credential;
+    assert_eq!((referring.owner, &referring.origin.path), (Owner::Secondhand, &None));
+    assert_eq!(referring.fix, "Make a new key at google, then set MY_KEY where this environment comes from.");
+    let command = format!(
+        "Run the command that {} has for vertexai in your own shell; if it prints no key, correct it there.",
+        home.path(CONFIG).display()
+    );
+    assert_eq!(harvest.found[4].credential.fix, command);
     assert!(harvest.findings.is_empty() && harvest.reports[0].up);
-    assert_eq!(harvest.reports[0].looked.len(), 3);
+    assert_eq!(harvest.reports[0].looked.len(), 2);
 
     home.env_is_source = false;
     let ids: Vec<_> = home.read(&Crush).found.iter().map(|found| found.credential.id.0.clone()).collect();
@@ -86,6 +94,55 @@ fn its_own_directories() {
             home.path("d/crush.json").display()
         )
     );
+}
+
+#[test]
+fn the_systems_and_the_projects() {
+    let mut home = Home::new();
+    home.env.set("MY_KEY", "sk-of-this-person");
+    home.machine = Some(home.path("machine"));
+    home.write(
+        "machine/etc/crush/crush.json",
+        r#"{"providers":{"openai":{"api_key":"sk-etc"},"groq":{"api_key":"gsk"}}}"#,
+    );
+    home.write(CONFIG, r#"{"providers":{"openai":{"api_key":"sk-1"}}}"#);
+    home.write("repo/.git/HEAD", "");
+    home.write(
+        "repo/crush.json",
+        r#"{"providers":{"openai":{"api_key":"sk-repo"},"xai":{"api_key":"$MY_KEY"},"zai":{"api_key":"$(pass x)"}}}"#,
+    );
+    home.write("repo/sub/.crush.json", r#"{"providers":{"mine":{"base_url":"https://llm.example/v1","api_key":"k"}}}"#);
+    home.cwd = Some(home.path("repo/sub"));
+    let harvest = home.read(&Crush);
+    let list: Vec<_> = harvest
+        .found
+        .iter()
+        .map(|found| {
+            let credential = &found.credential;
+            (
+                home.relative(credential.id.as_str()),
+                credential.provider.as_str(),
+                found.secret.as_ref().unwrap().expose(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("crush:openai", "openai", "sk-1"),
+        ("crush:groq", "groq", "gsk"),
+        ("crush:~/repo/sub/.crush.json#mine", "llm.example", "k"),
+        ("crush:~/repo/crush.json#openai", "openai", "sk-repo"),
+    ];
+    assert_eq!(
+        list,
+        expected.map(|(id, provider, key)| (id.to_owned(), provider, key)),
+        "a project refers to nothing here"
+    );
+    home.write("repo/crush.json", r#"{"providers":{"a":{"api_key":"tell-nobody"#);
+    let harvest = home.read(&Crush);
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert_eq!((finding.place.path.clone(), harvest.found.len()), (Some(home.path("repo/crush.json")), 3));
+    home.cwd = None;
+    assert_eq!(home.read(&Crush).found.len(), 2, "the monitor works nowhere");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Cursor's two logins: the command line's (`auth.json`, or an account named in `cli-config.json` with the tokens in a keyring)
 //! and the application's (`state.vscdb`). Tokens are JWTs that say themselves when they end.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
 use super::sqlite::Database;
 use super::{Harvest, Scene, Source};
+use crate::domain::Condition;
 use crate::files::Trouble;
 
 /// The command line (`cursor-agent`).
@@ -19,7 +21,7 @@ pub struct CursorApp;
 const CLI: &str = "cursor";
 const APP: &str = "cursor-app";
 const PROVIDER: &str = "cursor";
-const SHAPE: Shape = Shape { access: "accessToken", refresh: "refreshToken", expires: None };
+pub(super) const SHAPE: Shape = Shape { access: "accessToken", refresh: "refreshToken", expires: None };
 
 impl Source for CursorCli {
     fn name(&self) -> &'static str {
@@ -27,42 +29,79 @@ impl Source for CursorCli {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let home = scene.env.home().join(".cursor");
-        let own_dir = scene.env.get("CURSOR_CONFIG_DIR").map(|dir| scene.env.expand(dir));
-        let usual = [super::bases::config(scene.env).join("cursor"), home.clone()];
-        let dirs: Vec<PathBuf> = own_dir.into_iter().chain(usual).collect();
-        let first = |name: &str| dirs.iter().map(|dir| dir.join(name)).find(|path| path.symlink_metadata().is_ok());
-        let place = |name: &str| first(name).unwrap_or_else(|| dirs[0].join(name));
-        let fix = "cursor-agent login";
-        let before = harvest.found.len();
-        let signs = ["chats", "projects"].map(|name| home.join(name));
-        let mut file = LoginFile::new(CLI, PROVIDER, place("auth.json"), fix).alive(signs);
-        if let Some(mut object) = file.open(Format::Json, harvest) {
-            let found = file.oauth("default", PROVIDER, &mut object, (&SHAPE, ""), scene, harvest);
-            harvest.found.push(found);
+        read_on(Platform::HERE, scene, harvest);
+    }
+}
+
+/// On macOS its tokens are in the keychain, unless `AGENT_CLI_CREDENTIAL_STORE` says `file`; with `memory` they are nowhere.
+fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let store = scene.env.get("AGENT_CLI_CREDENTIAL_STORE").filter(|_| scene.env_is_source);
+    let before = harvest.found.len();
+    files(scene, harvest);
+    if store == Some("memory") {
+        for found in &mut harvest.found[before..] {
+            found.credential.declared_in_use = Some(false);
+            found.credential.notes.push("AGENT_CLI_CREDENTIAL_STORE is memory: no file is read".to_owned());
         }
-        file.close(harvest);
-        let mut file = LoginFile::new(CLI, PROVIDER, place("cli-config.json"), fix).settings();
-        if let Some(mut object) = file.open(Format::Json, harvest)
-            && let Some(Value::Object(mut account)) = object.remove("authInfo")
-        {
-            let email = email(&account);
-            if harvest.found.len() == before {
-                let mut found = if account.contains_key(SHAPE.access) {
-                    file.oauth("default", PROVIDER, &mut account, (&SHAPE, "authInfo"), scene, harvest)
-                } else {
-                    let why = "its account is named in cli-config.json and its tokens are kept in the keyring \
-                               (service cursor-access-token, account cursor-user)";
-                    file.sealed("default", PROVIDER, why)
-                };
-                found.credential.account = email;
-                harvest.found.push(found);
-            } else if let [found] = &mut harvest.found[before..] {
-                found.credential.account = email;
-            }
-        }
+        return;
+    }
+    let home = scene.env.home().join(".cursor");
+    let written = harvest.found[before..].iter().any(|found| matches!(found.credential.condition, Condition::Present));
+    // Where Cursor was never used nothing is asked.
+    if platform != Platform::Mac || store == Some("file") || written || !home.is_dir() {
+        return;
+    }
+    let item = Item { service: SERVICE, account: Some("cursor-user"), writer: Writer::Node };
+    if let Answer::Locked(why) = keyring::ask_on(platform, &item, scene.env) {
+        let mut file = LoginFile::keyring(CLI, PROVIDER, SERVICE, FIX).alive(signs(&home));
+        let account = harvest.found.drain(before..).find_map(|found| found.credential.account);
+        file.withheld(why, harvest);
+        harvest.found[before].credential.account = account;
         file.close(harvest);
     }
+}
+
+const SERVICE: &str = "cursor-access-token";
+const FIX: &str = "cursor-agent login";
+
+fn signs(home: &Path) -> [PathBuf; 2] {
+    ["chats", "projects"].map(|name| home.join(name))
+}
+
+fn files(scene: &Scene<'_>, harvest: &mut Harvest) {
+    let home = scene.env.home().join(".cursor");
+    let own_dir = scene.env.get("CURSOR_CONFIG_DIR").map(|dir| scene.env.expand(dir));
+    let usual = [super::bases::config(scene.env).join("cursor"), home.clone()];
+    let dirs: Vec<PathBuf> = own_dir.into_iter().chain(usual).collect();
+    let first = |name: &str| dirs.iter().map(|dir| dir.join(name)).find(|path| path.symlink_metadata().is_ok());
+    let place = |name: &str| first(name).unwrap_or_else(|| dirs[0].join(name));
+    let before = harvest.found.len();
+    let mut file = LoginFile::new(CLI, PROVIDER, place("auth.json"), FIX).alive(signs(&home));
+    if let Some(mut object) = file.open(Format::Json, harvest) {
+        let found = file.oauth("default", PROVIDER, &mut object, (&SHAPE, ""), scene, harvest);
+        harvest.found.push(found);
+    }
+    file.close(harvest);
+    let mut file = LoginFile::new(CLI, PROVIDER, place("cli-config.json"), FIX).settings();
+    if let Some(mut object) = file.open(Format::Json, harvest)
+        && let Some(Value::Object(mut account)) = object.remove("authInfo")
+    {
+        let email = email(&account);
+        if harvest.found.len() == before {
+            let mut found = if account.contains_key(SHAPE.access) {
+                file.oauth("default", PROVIDER, &mut account, (&SHAPE, "authInfo"), scene, harvest)
+            } else {
+                let why = "its account is named in cli-config.json and its tokens are kept in the keyring \
+                               (service cursor-access-token, account cursor-user)";
+                file.sealed("default", PROVIDER, why)
+            };
+            found.credential.account = email;
+            harvest.found.push(found);
+        } else if let [found] = &mut harvest.found[before..] {
+            found.credential.account = email;
+        }
+    }
+    file.close(harvest);
 }
 
 fn email(account: &Map<String, Value>) -> Option<String> {

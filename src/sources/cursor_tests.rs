@@ -2,7 +2,7 @@
 
 use super::super::testing::{Home, database, every_broken_file, jwt, now};
 use super::*;
-use crate::domain::{Condition, Renewal, Span, Time};
+use crate::domain::{Renewal, Span, Time};
 
 const AUTH: &str = ".config/cursor/auth.json";
 const CONFIG: &str = ".cursor/cli-config.json";
@@ -143,4 +143,41 @@ fn whatever_is_broken() {
         let harvest = Home::new().read(source);
         assert!(harvest.found.is_empty() && harvest.findings.is_empty());
     }
+}
+
+#[test]
+fn on_a_mac_the_tokens_are_in_the_keychain() {
+    let read = |home: &Home| home.with_scene(|scene, harvest| read_on(Platform::Mac, scene, harvest));
+    let mut home = Home::new();
+    let check = "[ \"$*\" = 'find-generic-password -s cursor-access-token -a cursor-user' ] || exit 9";
+    keyring::tests::stand_in(&mut home, "security", &format!("{check}\necho keychain"));
+    assert!(read(&home).found.is_empty(), "never used here: nothing is asked");
+    home.write(CONFIG, r#"{"authInfo":{"email":"me@x.org"}}"#);
+    let harvest = read(&home);
+    let [found] = harvest.found.as_slice() else { panic!("{}", harvest.found.len()) };
+    let credential = &found.credential;
+    assert!(matches!(&credential.condition, Condition::Unreadable(why) if why.contains("its own tool only")));
+    assert_eq!((credential.account.as_deref(), credential.declared_in_use), (Some("me@x.org"), Some(false)));
+    assert!(harvest.findings.is_empty());
+    // With its tokens in a file it is not asked; nor where it is told to use one.
+    home.write(".cursor/auth.json", login());
+    assert!(read(&home).found[0].secret.is_some());
+    std::fs::remove_file(home.path(".cursor/auth.json")).unwrap();
+    std::fs::remove_file(home.path(CONFIG)).unwrap();
+    home.env.set("AGENT_CLI_CREDENTIAL_STORE", "file");
+    assert!(read(&home).found.is_empty());
+    home.env.set("AGENT_CLI_CREDENTIAL_STORE", "keychain");
+    assert_eq!(read(&home).found.len(), 1);
+    keyring::tests::stand_in(&mut home, "security", "exit 44");
+    assert!(read(&home).found.is_empty());
+}
+
+#[test]
+fn kept_in_memory_no_file_is_read() {
+    let mut home = Home::new();
+    home.write(AUTH, login());
+    home.env.set("AGENT_CLI_CREDENTIAL_STORE", "memory");
+    let credential = home.read(&CursorCli).found.remove(0).credential;
+    assert_eq!(credential.declared_in_use, Some(false));
+    assert!(credential.notes[0].contains("memory"));
 }

@@ -55,6 +55,7 @@ fn found(declared: &Declaration) -> Found {
             ..Clocks::default()
         },
         account: None,
+        scopes: None,
         fingerprint: None,
         refresh_fingerprint: None,
         selection: Selection::NotApplicable,
@@ -86,6 +87,7 @@ mod tests {
                 issued: at("2026-10-12T00:00:00Z"),
                 about: None,
                 as_of: None,
+                generation: None,
                 in_use: None,
                 fix: Some("gh secret set X".to_owned()),
                 note: Some("in the secrets of CI".to_owned()),
@@ -97,6 +99,7 @@ mod tests {
                 issued: None,
                 about: None,
                 as_of: None,
+                generation: None,
                 in_use: Some(false),
                 fix: None,
                 note: None,

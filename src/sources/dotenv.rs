@@ -1,13 +1,15 @@
 //! `.env` files: those beside the gateways' stores, those that `monitor.toml` names, and for interactive commands the one in
-//! the working directory (and `.env.local`). Only names that stand for providers are taken from any of them (DESIGN §5.9).
+//! the working directory (and `.env.local`, and the literal values in direnv's `.envrc`). Only names that stand for providers
+//! are taken from any of them (DESIGN §5.9).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::variables::{self, Place};
-use super::{Harvest, Scene, Source};
+use super::{Harvest, Scene, Source, aws};
 use crate::domain::{self, Finding, Severity, SourceReport};
 use crate::files::{self, LIMIT};
+use crate::formats::shell_startup::{self, Shell};
 use crate::formats::{dotenv, provider_env};
 
 /// See the module.
@@ -34,7 +36,11 @@ impl Source for Dotenv {
                 Ok(Some((contents, trouble))) => {
                     let prefix = format!("dotenv:{}#", path.display());
                     let place = Place { source: self.name(), prefix, path: Some(path), modified: contents.modified };
-                    let (assignments, skipped) = dotenv::scan(&contents.text);
+                    let (assignments, skipped) = if is_shell(path) {
+                        (exports(&contents.text), Vec::new())
+                    } else {
+                        dotenv::scan(&contents.text)
+                    };
                     harvest.found.extend(variables(assignments, &place, scene));
                     // Bytes that are no text are mostly why a line sets nothing: said once.
                     let odd = trouble.map(|trouble| trouble.finding(path, &fix));
@@ -51,6 +57,16 @@ impl Source for Dotenv {
     }
 }
 
+/// direnv's file is a program of the shell, and is not run.
+fn is_shell(path: &Path) -> bool {
+    path.ends_with(".envrc")
+}
+
+fn exports(text: &str) -> Vec<dotenv::Assignment> {
+    let all = shell_startup::exports(text, Shell::Posix).into_iter();
+    all.map(|(name, (value, line))| dotenv::Assignment { name, value, line }).collect()
+}
+
 /// Lines that set nothing, mostly for want of a `=`. One finding for a file; what is in the lines is never repeated.
 fn passed_over(lines: &[usize], path: &Path) -> Option<Finding> {
     const MANY: usize = 5;
@@ -65,6 +81,8 @@ fn passed_over(lines: &[usize], path: &Path) -> Option<Finding> {
 }
 
 fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
+    let beside: BTreeMap<String, String> =
+        assignments.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
     let mut last: BTreeMap<String, Vec<dotenv::Assignment>> = BTreeMap::new();
     for assignment in assignments {
         // A replaced byte is not part of the value that was meant, so nothing is known of it.
@@ -75,7 +93,8 @@ fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Sc
     let one = |assignments: Vec<dotenv::Assignment>| {
         let lines: Vec<String> = assignments.iter().map(|assignment| assignment.line.to_string()).collect();
         let last = assignments.last()?;
-        let mut found = variables::found(&last.name, &last.value, place, scene)?;
+        let found = variables::found(&last.name, &last.value, place, scene)?;
+        let mut found = aws::among_variables(found, |name| beside.get(name).map(String::as_str), scene);
         if lines.len() > 1 {
             found.credential.notes.push(format!("set on lines {}; the last one counts", lines.join(", ")));
         }
@@ -88,12 +107,13 @@ fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Sc
 fn places(scene: &Scene<'_>) -> Vec<PathBuf> {
     let chosen = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR"].into_iter().find_map(|name| scene.env.get(name));
     let families = [".opensoul", ".openclaw", ".clawdbot", ".moltbot"].map(|name| scene.env.home().join(name));
-    let state_dirs = chosen.map(|dir| scene.env.expand(dir)).into_iter().chain(families);
+    let moved = ["CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"].into_iter().filter_map(|name| scene.env.get(name));
+    let state_dirs = chosen.into_iter().chain(moved).map(|dir| scene.env.expand(dir)).chain(families);
     let mut places: Vec<PathBuf> = state_dirs
         .map(|dir| dir.join(".env"))
         .chain(scene.dotenv.iter().cloned())
         // What `vercel env pull` writes stands in the second.
-        .chain(scene.cwd.into_iter().flat_map(|cwd| [cwd.join(".env"), cwd.join(".env.local")]))
+        .chain(scene.cwd.into_iter().flat_map(|cwd| [".env", ".env.local", ".envrc"].map(|name| cwd.join(name))))
         .collect();
     let mut seen = BTreeSet::new();
     places.retain(|path| seen.insert(path.clone()));
@@ -115,6 +135,7 @@ mod tests {
         home.write("work/.env", "export GROQ_API_KEY='gsk'\nMISTRAL_API_KEY=\n");
         home.write("other/file", "XAI_API_KEY=xai-1\n");
         home.write("work/.env.local", format!("VERCEL_OIDC_TOKEN=\"{}\"\n", jwt(r#"{"exp":1803859200}"#)));
+        home.write("work/.envrc", "dotenv\nexport ZAI_API_KEY=z\nexport XAI_API_KEY=$(pass xai)\n");
         home.cwd = Some(home.path("work"));
         home.dotenv = vec![home.path("other/file"), home.path(".opensoul/.env")];
         let harvest = home.read(&Dotenv);
@@ -124,6 +145,7 @@ mod tests {
             "dotenv:~/other/file#XAI_API_KEY",
             "dotenv:~/work/.env#GROQ_API_KEY",
             "dotenv:~/work/.env.local#VERCEL_OIDC_TOKEN",
+            "dotenv:~/work/.envrc#ZAI_API_KEY",
         ];
         assert_eq!(ids, expected);
         assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "two");

@@ -68,7 +68,7 @@ pub(super) fn dir(scene: &Scene<'_>) -> PathBuf {
     home.map_or_else(|| scene.env.home(), |home| scene.env.expand(home)).join(".gemini")
 }
 
-fn login(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
+pub(super) fn login(file: &LoginFile, mut object: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
     let mut found = file.oauth("default", LOGIN, &mut object, (&SHAPE, ""), scene, harvest);
     if let Condition::Absent(_) = found.credential.condition {
         found.credential.condition = Condition::Blanked;
@@ -98,7 +98,7 @@ fn hidden(file: &LoginFile, dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest
             },
             // Logged out.
             Answer::Absent => return,
-            Answer::Unreadable(why) => file.locked("default", LOGIN, why),
+            Answer::Locked(why) | Answer::Unreadable(why) => file.locked("default", LOGIN, why),
         }
     } else {
         return;

@@ -1,16 +1,19 @@
-//! goose's keys: `secrets.yaml` beside its `config.yaml` where the keyring is switched off or absent, else the keyring.
+//! goose's keys: `secrets.yaml` beside its `config.yaml` where the keyring is switched off or absent, else the keyring; and the
+//! logins of providers that it signs in to itself, each in a file of its own below that directory. (Copilot's there is the
+//! session token of half an hour, which means nothing.)
 //!
 //! Names are those of environment variables, and a variable of that name wins. Only names that stand for providers are taken:
 //! extensions keep their own secrets in the same file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
 use super::keyring::{self, Answer, Item, Writer};
-use super::login::{Format, LoginFile};
-use super::{Harvest, Scene, Source};
+use super::login::{Format, LoginFile, Shape, json_files};
+use super::{Harvest, Scene, Source, gemini};
 use crate::domain::{Environment, Kind, Secret};
+use crate::formats::dates::Unit;
 use crate::formats::{provider_env, provider_id};
 
 /// See the module.
@@ -53,6 +56,49 @@ impl Source for Goose {
             from_keyring(&config, &provider, scene, harvest);
         }
         config.close(harvest);
+        logins(&dir, scene, harvest);
+    }
+}
+
+const SHAPE: Shape =
+    Shape { access: "access_token", refresh: "refresh_token", expires: Some(("expires_at", Unit::Text)) };
+/// Where a provider's login is, and the provider.
+const LOGINS: [(&str, &str); 5] = [
+    ("chatgpt_codex/tokens.json", "openai-codex"),
+    ("gemini_oauth/tokens.json", gemini::LOGIN),
+    ("huggingface/oauth/tokens.json", "huggingface"),
+    ("kimicode/token.json", "kimi-coding"),
+    ("xai_oauth/tokens.json", "xai"),
+];
+
+fn logins(dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
+    let mut files: Vec<(PathBuf, String, &str)> = LOGINS
+        .iter()
+        .map(|(path, provider)| (dir.join(path), path.split('/').next().unwrap_or_default().to_owned(), *provider))
+        .collect();
+    let databricks = dir.join("databricks/oauth");
+    if databricks.is_dir() {
+        // Named by a hash of the workspace.
+        for path in json_files(NAME, &databricks, FIX, harvest) {
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy().chars().take(8).collect::<String>();
+            files.push((path, format!("databricks/{stem}"), "databricks"));
+        }
+    }
+    for (path, profile, provider) in files {
+        let mut file = LoginFile::new(NAME, provider, path, FIX).profile(&profile);
+        if let Some(mut object) = file.open(Format::Json, harvest) {
+            // Google's stands one level down.
+            let prefix = match object.remove("token") {
+                Some(Value::Object(inner)) => {
+                    object = inner;
+                    "token"
+                }
+                _ => "",
+            };
+            let found = file.oauth(&profile, provider, &mut object, (&SHAPE, prefix), scene, harvest);
+            harvest.found.push(found);
+        }
+        file.close(harvest);
     }
 }
 
@@ -81,7 +127,7 @@ fn from_keyring(config: &LoginFile, provider: &str, scene: &Scene<'_>, harvest: 
         },
         // It has no key there; it may have one in its own environment.
         Answer::Absent => {}
-        Answer::Unreadable(why) => {
+        Answer::Locked(why) | Answer::Unreadable(why) => {
             let mut found = config.locked("keyring", provider, why);
             found.credential.kind = Kind::ApiKey;
             harvest.found.push(found);
@@ -115,9 +161,9 @@ fn keyed_provider(config: &Map<String, Value>, env: &Environment) -> Option<Stri
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Home, every_broken_file};
+    use super::super::testing::{Home, breaks, every_broken_file, now};
     use super::*;
-    use crate::domain::{Condition, Renewal};
+    use crate::domain::{Condition, Renewal, Span};
 
     const SECRETS: &str = ".config/goose/secrets.yaml";
     const CONFIG: &str = ".config/goose/config.yaml";
@@ -177,6 +223,44 @@ mod tests {
             ["", "# nothing\n", "GOOSE_PROVIDER: ollama\n", "GOOSE_PROVIDER: claude-code\n", "GOOSE_PROVIDER: [a]\n"]
         {
             assert_eq!(keyring(config, &[]), None, "{config}");
+        }
+    }
+
+    #[test]
+    fn logins_of_its_own() {
+        let home = Home::new();
+        let end = now() + Span::minutes(40);
+        let tokens = |expires: &str| format!(r#"{{"access_token":"a","refresh_token":"r","expires_at":"{expires}"}}"#);
+        home.write(".config/goose/chatgpt_codex/tokens.json", tokens("2027-01-10T12:40:00Z"));
+        home.write(
+            ".config/goose/gemini_oauth/tokens.json",
+            format!(r#"{{"project_id":"p","token":{}}}"#, tokens("2027-01-10T12:40:00Z")),
+        );
+        home.write(".config/goose/kimicode/token.json", r#"{"access_token":"","refresh_token":""}"#);
+        home.write(".config/goose/xai_oauth/tokens.json", tokens("soon"));
+        home.write(".config/goose/databricks/oauth/0123456789abcdef.json", r#"{"access_token":"d","expires_at":null}"#);
+        home.write(".config/goose/githubcopilot/info.json", r#"{"expires_at":"2027-01-10T12:20:00Z"}"#);
+        let harvest = home.read(&Goose);
+        let facts: Vec<_> = harvest
+            .found
+            .iter()
+            .map(|found| {
+                let one = &found.credential;
+                (one.id.as_str(), one.provider.as_str(), one.renewal, one.clocks.access_expires)
+            })
+            .collect();
+        let expected = [
+            ("goose:chatgpt_codex", "openai-codex", Renewal::Auto, Some(end)),
+            ("goose:gemini_oauth", "google-gemini-cli", Renewal::Auto, Some(end)),
+            ("goose:kimicode", "kimi-coding", Renewal::Auto, None),
+            ("goose:xai_oauth", "xai", Renewal::Auto, None),
+            ("goose:databricks/01234567", "databricks", Renewal::Manual, None),
+        ];
+        assert_eq!(facts, expected);
+        assert_eq!(harvest.found[2].credential.condition, Condition::Blanked);
+        assert_eq!(harvest.findings.len(), 1, "a date that is none: {:?}", harvest.findings);
+        for place in ["chatgpt_codex/tokens.json", "databricks/oauth/x.json"] {
+            breaks(&Goose, &format!(".config/goose/{place}"), true);
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) enum Writer {
     Rust,
     /// Node's `keytar` (Gemini CLI, Copilot CLI): attributes `service` and `account`.
     Node,
+    /// Zed: the address of the API in place of a service (attribute `url`; on macOS a password for the internet).
+    Zed,
 }
 
 /// What the keyring said.
@@ -51,7 +53,9 @@ pub(super) enum Answer {
     Found(Secret),
     /// There is no such item.
     Absent,
-    /// There may be, and it cannot be read: why, to follow "it cannot be read:".
+    /// There is one, and it is not given away: why, to follow "it cannot be read:".
+    Locked(String),
+    /// There may be one, and the keyring does not say: why, to follow the same.
     Unreadable(String),
 }
 
@@ -102,8 +106,16 @@ pub(super) fn ask_on(platform: Platform, item: &Item<'_>, env: &Environment) -> 
 }
 
 fn unreadable(item: &Item<'_>, why: &str) -> Answer {
+    Answer::Unreadable(words(item, why))
+}
+
+fn locked(item: &Item<'_>, why: &str) -> Answer {
+    Answer::Locked(words(item, why))
+}
+
+fn words(item: &Item<'_>, why: &str) -> String {
     let account = item.account.map(|account| format!(", account {account}")).unwrap_or_default();
-    Answer::Unreadable(format!("it is kept in the keyring (service {}{account}), {why}", item.service))
+    format!("it is kept in the keyring (service {}{account}), {why}", item.service)
 }
 
 fn secret_service(item: &Item<'_>, env: &Environment) -> Answer {
@@ -111,7 +123,8 @@ fn secret_service(item: &Item<'_>, env: &Environment) -> Answer {
         return unreadable(item, "and there is no session to ask it in (DBUS_SESSION_BUS_ADDRESS is not set)");
     }
     let name = if item.writer == Writer::Node { "account" } else { "username" };
-    let mut arguments = vec!["search", "service", item.service];
+    let service = if item.writer == Writer::Zed { "url" } else { "service" };
+    let mut arguments = vec!["search", service, item.service];
     arguments.extend(item.account.iter().flat_map(|account| [name, account]));
     let (output, status) = match run("secret-tool", &arguments, env) {
         Ok(ran) => ran,
@@ -120,7 +133,7 @@ fn secret_service(item: &Item<'_>, env: &Environment) -> Answer {
     match found_by_search(&output) {
         _ if !status.success() => unreadable(item, "which did not answer"),
         None if output.iter().all(u8::is_ascii_whitespace) => Answer::Absent,
-        None => unreadable(item, "which is locked"),
+        None => locked(item, "which is locked"),
         Some(secret) => text(item, secret),
     }
 }
@@ -138,7 +151,8 @@ fn found_by_search(output: &[u8]) -> Option<&[u8]> {
 
 fn keychain(item: &Item<'_>, env: &Environment) -> Answer {
     let readable = matches!(item.writer, Writer::Security | Writer::Go);
-    let mut arguments = vec!["find-generic-password", "-s", item.service];
+    let find = if item.writer == Writer::Zed { "find-internet-password" } else { "find-generic-password" };
+    let mut arguments = vec![find, "-s", item.service];
     arguments.extend(item.account.iter().flat_map(|account| ["-a", account]));
     if readable {
         arguments.push("-w");
@@ -149,7 +163,7 @@ fn keychain(item: &Item<'_>, env: &Environment) -> Answer {
     };
     match status.code() {
         Some(0) if readable => text(item, &output),
-        Some(0) => unreadable(item, "which gives it to its own tool only, unless you are asked"),
+        Some(0) => locked(item, "which gives it to its own tool only, unless you are asked"),
         Some(NOT_FOUND) => Answer::Absent,
         Some(code) if NOT_ALLOWED.contains(&code) => {
             unreadable(item, "which is locked or may not be read from this session (over ssh, mostly)")
@@ -161,7 +175,7 @@ fn keychain(item: &Item<'_>, env: &Environment) -> Answer {
 /// The value as its tool wrote it.
 fn text(item: &Item<'_>, bytes: &[u8]) -> Answer {
     let Ok(text) = std::str::from_utf8(bytes.trim_ascii()) else {
-        return unreadable(item, "but what is there is not text");
+        return locked(item, "but what is there is not text");
     };
     if text.is_empty() {
         return Answer::Found(Secret::new(String::new()));
@@ -178,7 +192,7 @@ fn text(item: &Item<'_>, bytes: &[u8]) -> Answer {
     match bytes.map(String::from_utf8) {
         Some(Ok(decoded)) => Answer::Found(Secret::new(decoded)),
         None if !wrapped => Answer::Found(Secret::new(text.to_owned())),
-        _ => unreadable(item, "but what is there is not text"),
+        _ => locked(item, "but what is there is not text"),
     }
 }
 

@@ -30,7 +30,9 @@ fn words(answer: &Answer) -> String {
     match answer {
         Answer::Found(secret) => format!("found {}", secret.expose()),
         Answer::Absent => "absent".to_owned(),
-        Answer::Unreadable(why) => why.split_once("), ").map_or(why.as_str(), |(_, why)| why).to_owned(),
+        Answer::Locked(why) | Answer::Unreadable(why) => {
+            why.split_once("), ").map_or(why.as_str(), |(_, why)| why).to_owned()
+        }
     }
 }
 

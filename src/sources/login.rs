@@ -5,10 +5,12 @@
 //! writes, never runs the tool.
 
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -38,6 +40,8 @@ pub(super) enum Format {
     Ini,
     /// Lines of `NAME=value`; of two with one name the last counts.
     Dotenv,
+    /// JSON in base64; what is no JSON in it is a secret and nothing else, as [`Format::Bare`].
+    Base64,
     /// Machines and their passwords.
     Netrc,
     /// A secret and nothing else: a text under the name `""`.
@@ -56,6 +60,10 @@ pub(super) struct LoginFile {
     settings: bool,
     /// Not a file, but an item of the keyring.
     keyring: bool,
+    /// Not a text, but a database.
+    database: bool,
+    /// What goes before the names of what is in it, where its tool has several such files.
+    within: String,
     modified: Option<Time>,
     signs: Vec<PathBuf>,
     /// The newest of the signs; looked at only when there is a credential, since most tools are not installed.
@@ -88,6 +96,8 @@ impl LoginFile {
             profile: "default".to_owned(),
             settings: false,
             keyring: false,
+            database: false,
+            within: String::new(),
             modified: None,
             signs: Vec::new(),
             alive: OnceCell::new(),
@@ -113,6 +123,19 @@ impl LoginFile {
     pub fn profile(mut self, profile: &str) -> Self {
         profile.clone_into(&mut self.profile);
         self
+    }
+
+    /// One of many of its kind, which all call their entries alike: `within` goes before the names, and stands alone for what
+    /// would be `default`.
+    pub fn within(mut self, within: impl Into<String>) -> Self {
+        self.within = within.into();
+        self
+    }
+
+    /// A file of the project that a person works in: its path goes before the names of what is in it.
+    pub fn of_project(self) -> Self {
+        let path = format!("{}#", self.path.display());
+        self.settings().within(path)
     }
 
     /// Files and directories that the tool changes whenever it is used: signs that it is alive.
@@ -170,6 +193,7 @@ impl LoginFile {
     /// The same for a database.
     pub fn open_database(&mut self, harvest: &mut Harvest) -> Option<Database> {
         self.before = (harvest.found.len(), harvest.findings.len());
+        self.database = true;
         match sqlite::open(&self.path) {
             Ok(database) => {
                 self.modified = database.as_ref().and_then(|database| database.modified);
@@ -189,6 +213,12 @@ impl LoginFile {
         let path = self.path.display();
         let fix = match (self.settings, trouble.unparsable) {
             (false, _) => self.fix.clone(),
+            // Nobody corrects a database by hand.
+            (true, true) if self.database => format!(
+                "Quit what uses it, then: mv {0} {0}.damaged, and sign in anew: {1}",
+                super::shell_word(&path.to_string()),
+                self.fix
+            ),
             (true, true) => format!("Correct {path}."),
             (true, false) => format!("Make {path} readable for this user."),
         };
@@ -209,6 +239,12 @@ impl LoginFile {
         }
         let credentials = harvest.found.len() - found;
         harvest.report(self.source, self.path, self.up, credentials);
+    }
+
+    /// The same where other files were read in between: what is in this one was found last, from `first` on.
+    pub fn close_since(mut self, first: usize, harvest: &mut Harvest) {
+        self.before.0 = first;
+        self.close(harvest);
     }
 
     /// Files the report of a file that was only looked for, and not opened.
@@ -259,6 +295,7 @@ impl LoginFile {
             }
             _ => {}
         }
+        credential.scopes = scopes(object);
         let (access, refresh) = (access.secret(), refresh.secret());
         credential.fingerprint = access.as_ref().and_then(|secret| scene.key.fingerprint(secret));
         credential.refresh_fingerprint = refresh.as_ref().and_then(|secret| scene.key.fingerprint(secret));
@@ -315,26 +352,6 @@ impl LoginFile {
         date
     }
 
-    /// The key that settings hold, or name (`$NAME`) and keep elsewhere: `key` says why there is none here. A name that leads
-    /// nowhere may well lead somewhere in the tool's own environment, so it is shown and nobody is alarmed.
-    pub fn referred(
-        &self,
-        (profile, provider, kind): (&str, &str, Kind),
-        key: Result<Secret, String>,
-        scene: &Scene<'_>,
-    ) -> Found {
-        match key {
-            Ok(key) => self.key(profile, provider, kind, key, scene),
-            Err(why) => {
-                let mut found = self.found(profile, provider, kind, Condition::Unresolved(why));
-                found.credential.declared_in_use = Some(false);
-                found.credential.fix =
-                    format!("Set it where its tool starts; {} says how it is called.", self.path.display());
-                found
-            }
-        }
-    }
-
     /// A login that exists and that only its tool can open (a keyring, its own encryption); `why` follows "it cannot be read:".
     /// It is shown and alarms nobody: it may well be fine, and nothing that a person does would end the alarm.
     pub fn sealed(&self, profile: &str, provider: &str, why: impl Into<String>) -> Found {
@@ -362,11 +379,17 @@ impl LoginFile {
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
         let path = (!self.keyring).then(|| self.path.as_path().into());
+        let profile = match (self.within.as_str(), profile) {
+            ("", profile) => profile.to_owned(),
+            (within, "default") => within.to_owned(),
+            (within, profile) if within.ends_with('#') => format!("{within}{profile}"),
+            (within, profile) => format!("{within}/{profile}"),
+        };
         let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
         let credential = Box::new(Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
-            profile: profile.to_owned(),
+            profile,
             kind,
             agent: None,
             origin: Origin { source: self.source, path, modified: self.modified },
@@ -375,6 +398,7 @@ impl LoginFile {
             condition,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -416,6 +440,19 @@ fn decoded_end(token: &Secret, notes: &mut Vec<String>) -> Option<Time> {
     claims.expires.at()
 }
 
+/// What a login may do: a list under `scopes`, or a text of words under `scope` (RFC 6749 §3.3). `None` where its owner does not
+/// say.
+fn scopes(login: &Map<String, Value>) -> Option<BTreeSet<String>> {
+    let words = |value: &Value| -> Option<BTreeSet<String>> {
+        match value {
+            Value::String(text) => Some(text.split_whitespace().map(str::to_owned).collect()),
+            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
+            _ => None,
+        }
+    };
+    ["scopes", "scope"].into_iter().filter_map(|name| words(login.get(name)?)).find(|words| !words.is_empty())
+}
+
 fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
     let broken = |why: &str, at| Trouble { unparsable: true, why: why.to_owned(), at };
     let object = |value: Value, name: &str| match value {
@@ -446,12 +483,46 @@ fn parse(text: &str, format: Format) -> Result<Map<String, Value>, Trouble> {
             Ok(assignments.map(|assignment| (assignment.name, Value::String(assignment.value))).collect())
         }
         Format::Netrc => Ok(netrc::parse(text)),
+        Format::Base64 => in_base64(text),
         Format::Bare => Ok(Map::from_iter([(String::new(), Value::String(text.trim().to_owned()))])),
     }
 }
 
+fn in_base64(text: &str) -> Result<Map<String, Value>, Trouble> {
+    let broken = |why: &str| Trouble { unparsable: true, why: why.to_owned(), at: None };
+    let compact = Zeroizing::new(text.split_ascii_whitespace().collect::<String>());
+    if compact.is_empty() {
+        return Err(broken(json::EMPTY));
+    }
+    // Four characters stand for three bytes: what is written whole has no other length.
+    if !compact.len().is_multiple_of(4) {
+        return Err(broken(json::CUT_OFF));
+    }
+    let bytes = BASE64_STANDARD.decode(compact.as_bytes()).ok();
+    let Some(text) = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Zeroizing::new) else {
+        return Err(broken("is not text in base64"));
+    };
+    if text.trim_start().starts_with("sk-") {
+        return parse(&text, Format::Bare);
+    }
+    // A place in what is encoded is no place in the file.
+    json::object(&text).map_err(|trouble| broken(&trouble.why))
+}
+
 /// The `.json` files of a directory in which `source` keeps one login each, in the order of their names.
 pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harvest) -> Vec<PathBuf> {
+    let json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    entries(source, dir, json, fix, harvest)
+}
+
+/// What `source` keeps in a directory and `wanted` names, in the order of their names.
+pub(super) fn entries(
+    source: &str,
+    dir: &Path,
+    wanted: impl Fn(&Path) -> bool,
+    fix: &str,
+    harvest: &mut Harvest,
+) -> Vec<PathBuf> {
     /// More than anybody has logins.
     const MANY: usize = 500;
     let (mut paths, up): (Vec<PathBuf>, bool) = match std::fs::read_dir(dir) {
@@ -463,7 +534,7 @@ pub(super) fn json_files(source: &str, dir: &Path, fix: &str, harvest: &mut Harv
         let why = "cannot be listed, so nobody knows what is in it".to_owned();
         harvest.findings.push(Trouble { unparsable: false, why, at: None }.finding(dir, fix));
     }
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.retain(|path| wanted(path));
     paths.sort();
     harvest.report(source, dir.to_owned(), up, 0);
     paths

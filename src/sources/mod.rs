@@ -15,6 +15,7 @@ pub mod cliproxyapi;
 mod cloud;
 pub mod codebuff;
 pub mod codex;
+pub mod compose;
 pub mod continue_dev;
 pub mod copilot;
 pub mod crush;
@@ -41,14 +42,18 @@ pub mod litellm;
 pub mod llm;
 pub mod llxprt;
 mod login;
+mod mcp;
 mod models;
 pub mod mounted;
 pub mod netrc;
 pub mod ollama;
 pub mod opencode;
 pub mod opensoul;
+pub mod parked;
 pub mod pi;
+mod project;
 pub mod qwen;
+pub mod receivers;
 mod reference;
 mod retired;
 mod sqlite;
@@ -56,12 +61,14 @@ pub mod startup;
 #[cfg(test)]
 mod testing;
 mod variables;
+pub mod vscode;
+pub mod zed;
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::Declared;
+use crate::config::{Declared, Receiver};
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
@@ -75,6 +82,8 @@ pub struct Scene<'a> {
     pub cwd: Option<&'a Path>,
     /// The family whose state directory is chosen where no variable names one and it exists.
     pub preferred: Option<Family>,
+    /// The root of what belongs to the whole machine (`/etc`); `None` where only a home is looked at.
+    pub machine: Option<&'a Path>,
     /// Whether our own environment is a source: interactive commands, or `[sources] env = true`.
     pub env_is_source: bool,
     /// Extra `.env` files from `monitor.toml`.
@@ -85,6 +94,8 @@ pub struct Scene<'a> {
     pub litellm: &'a [PathBuf],
     /// `[[declared]]` of `monitor.toml`.
     pub declared: &'a [Declared],
+    /// `[[receivers]]` of `monitor.toml`.
+    pub receivers: &'a [Receiver],
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.
@@ -100,6 +111,12 @@ pub struct Found {
 }
 
 impl Found {
+    /// It has its secret from another place, where that one is to be replaced ([`Owner::Secondhand`]).
+    fn secondhand(mut self) -> Self {
+        self.credential.owner = Owner::Secondhand;
+        self
+    }
+
     /// Shown and never used: whoever would ask with this secret would ask at the wrong place, and `why` says so.
     fn unasked(mut self, why: impl Into<String>) -> Self {
         self.secret = None;
@@ -195,11 +212,17 @@ pub fn all() -> Vec<Box<dyn Source>> {
         Box::new(llm::Llm),
         Box::new(netrc::Netrc),
         Box::new(ollama::Ollama),
+        Box::new(vscode::VsCode),
+        Box::new(zed::Zed),
+        Box::new(parked::Caam),
+        Box::new(parked::ClaudeSwap),
         Box::new(env::Env),
         Box::new(dotenv::Dotenv),
         Box::new(mounted::Mounted),
+        Box::new(compose::Compose),
         Box::new(startup::Startup),
         Box::new(declared::Declared),
+        Box::new(receivers::Receivers),
     ]
 }
 

@@ -1,19 +1,33 @@
 //! Lists of models that each say which key they use (Continue, LiteLLM): many models, few keys. One credential is made for each
 //! key, named after the first model that uses it.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value};
 
 use super::json::{self, Field};
 use super::login::LoginFile;
 use super::{Found, Harvest, Scene};
-use crate::domain::{CredentialId, Environment, Kind, Secret};
+use crate::domain::{Condition, CredentialId, Environment, Kind, Secret};
 use crate::formats::provider_id;
 
-/// A model's name, its provider and its key, or why there is none.
+/// A model's name, its provider and its key.
 pub(super) struct Model {
     pub name: String,
     pub provider: String,
-    pub key: Result<Secret, String>,
+    pub key: Key,
+}
+
+/// Where the key of a model is.
+pub(super) enum Key {
+    /// In the settings themselves, at this key of the file.
+    Written(Secret, String),
+    /// In a variable of the environment.
+    Variable(String, Secret),
+    /// In a variable that another file sets.
+    InFile(String, PathBuf, Secret),
+    /// Not to be seen from here: why, and what to do.
+    Missing(String, String),
 }
 
 /// The text of `name` in `object`; `None` if there is none. Anything else than a text is said.
@@ -34,12 +48,9 @@ pub(super) fn text(
     }
 }
 
-/// The value of a variable, or why there is none.
-pub(super) fn variable(name: &str, env: &Environment) -> Result<Secret, String> {
-    match env.get(name) {
-        Some(value) => Ok(Secret::new(value.to_owned())),
-        None => Err(format!("{} is not set in this environment", named(name))),
-    }
+/// The value of a variable.
+pub(super) fn variable(name: &str, env: &Environment) -> Option<Key> {
+    env.get(name).map(|value| Key::Variable(name.to_owned(), Secret::new(value.to_owned())))
 }
 
 /// `the variable NAME`, if that looks like a name and like nothing else: people also write keys where names belong.
@@ -76,11 +87,43 @@ pub(super) fn provider(name: &str, base_url: Option<&str>) -> String {
     }
 }
 
-/// Puts the credentials of `models` into `harvest`. `fix` is what a person does about one that stands in `file`.
-pub(super) fn credentials(file: &LoginFile, models: Vec<Model>, fix: &str, scene: &Scene<'_>, harvest: &mut Harvest) {
+fn shown(file: &LoginFile, name: &str, provider: &str, key: Key, scene: &Scene<'_>) -> Found {
+    let entry = (name, provider, Kind::ApiKey);
+    let make = |place: String| format!("Make a new key at {provider}, then set {place}.");
+    let of = |key: Secret, fix: String| {
+        let mut found = file.key(entry.0, entry.1, entry.2, key, scene);
+        found.credential.fix = fix;
+        found
+    };
+    match key {
+        Key::Written(key, place) => of(key, make(format!("{place} in {}", file.path().display()))),
+        Key::InFile(name, path, key) => {
+            let mut found = of(key, make(format!("{name} in {}", path.display())));
+            // That is where it must be kept from others.
+            found.credential.origin.path = Some(path.into());
+            found
+        }
+        Key::Variable(name, key) => {
+            let mut found = of(key, make(format!("{name} where this environment comes from"))).secondhand();
+            found.credential.origin.path = None;
+            found.credential.notes.push(format!("its value is that of {name} in the environment"));
+            found
+        }
+        // A name that leads nowhere here may well lead somewhere where its tool runs: shown, and nobody is alarmed.
+        Key::Missing(why, fix) => {
+            let mut found = file.found(entry.0, entry.1, entry.2, Condition::Unresolved(why));
+            found.credential.declared_in_use = Some(false);
+            found.credential.fix = fix;
+            found
+        }
+    }
+}
+
+/// Puts the credentials of `models` into `harvest`.
+pub(super) fn credentials(file: &LoginFile, models: Vec<Model>, scene: &Scene<'_>, harvest: &mut Harvest) {
     let mut made: Vec<(Found, Vec<String>)> = Vec::new();
     for Model { name, provider, key } in models {
-        let mut found = file.referred((&name, &provider, Kind::ApiKey), key, scene);
+        let mut found = shown(file, &name, &provider, key, scene);
         let same = |(other, _): &&mut (Found, Vec<String>)| {
             let (one, other) = (&found.credential, &other.credential);
             (one.fingerprint, &one.provider, &one.condition) == (other.fingerprint, &other.provider, &other.condition)
@@ -100,9 +143,6 @@ pub(super) fn credentials(file: &LoginFile, models: Vec<Model>, fix: &str, scene
         while taken(&found.credential.id) {
             found.credential.id = CredentialId(format!("{id}#{number}"));
             number += 1;
-        }
-        if found.secret.is_some() {
-            found.credential.fix = fix.to_owned();
         }
         made.push((found, Vec::new()));
     }
@@ -126,14 +166,14 @@ mod tests {
         let mut env = Environment::default();
         env.set("BLANK", " ");
         env.set("MY_KEY", " k ");
-        assert_eq!(variable("MY_KEY", &env).map(|key| key.expose().to_owned()), Ok("k".to_owned()));
+        assert!(matches!(variable("MY_KEY", &env), Some(Key::Variable(_, key)) if key.expose() == "k"));
+        assert!(variable("BLANK", &env).is_none() && variable("GONE", &env).is_none());
         for (name, said) in [
             ("BLANK", "the variable BLANK"),
             ("gsk_secret", "the variable it names"),
             ("sk-ant", "the variable it names"),
         ] {
-            let why = variable(name, &env).err();
-            assert_eq!(why, Some(format!("{said} is not set in this environment")), "{name}");
+            assert_eq!(named(name), said);
         }
     }
 

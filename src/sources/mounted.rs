@@ -87,7 +87,7 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
         entries.take(MANY).flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     for name in names {
-        let Some(variable) = variable(&name) else { continue };
+        let Some(variable) = provider_env::variable_of_file(&name) else { continue };
         // The lasting name is what people and ids know; its content is read where it is now.
         let path = dir.join(&name);
         match files::read(&target.join(&name), LIMIT) {
@@ -119,12 +119,6 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
 /// The folder that is looked at unasked. What is in it for others than us is theirs, and nothing to say.
 fn is_default(dir: &Path) -> bool {
     Sources::default().secrets.iter().any(|default| default == dir)
-}
-
-/// The variable that a file is named after.
-fn variable(file: &str) -> Option<String> {
-    let name = file.to_ascii_uppercase().replace(['-', '.'], "_");
-    provider_env::provider_of(&name).map(|_| name)
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) struct Dialect {
     pub provider: fn(&str, bool) -> String,
 }
 
-const DIALECT: Dialect = Dialect { key: "api", reference: |_| None, provider };
+pub(super) const DIALECT: Dialect = Dialect { key: "api", reference: |_| None, provider };
 const SHAPE: Shape = Shape { access: "access", refresh: "refresh", expires: Some(("expires", Unit::Milliseconds)) };
 
 impl Source for Opencode {

@@ -88,24 +88,35 @@ pub(super) fn follow(
         found.credential.declared_in_use = Some(false);
         found
     };
-    let unreadable = |why: &str| {
+    let unreadable = |why: &str, fix: String| {
         let mut found = elsewhere(Condition::Unreadable(why.to_owned()));
-        found.credential.fix = format!("Watch it in its tool; {} says where it comes from.", file.path().display());
+        found.credential.fix = fix;
         found
     };
+    let entry = || format!("{} has for {profile}", file.path().display());
     let named = || format!("as {} says", file.path().display());
     let (mut found, fix) = match reference {
-        Reference::Command => return Some(unreadable("it comes from a command, which is never run here")),
-        Reference::Mixed => return Some(unreadable("it is put together from several references")),
-        Reference::Env(_) if !scene.env_is_source => return None,
-        Reference::Env(name) => {
-            let fix = format!("Set {name} in the environment, {}.", named());
-            let found = match scene.env.get(name) {
-                Some(value) => with(value.to_owned(), format!("its value is that of {name} in the environment"), None),
-                None => elsewhere(Condition::Unresolved(format!("{name} is not set here"))),
-            };
-            (found, fix)
+        Reference::Command => {
+            let fix =
+                format!("Run the command that {} in your own shell; if it prints no key, correct it there.", entry());
+            return Some(unreadable("it comes from a command, which is never run here", fix));
         }
+        Reference::Mixed => {
+            let fix = format!("See what {}: each variable in it must be set where its tool starts.", entry());
+            return Some(unreadable("it is put together from several references", fix));
+        }
+        Reference::Env(_) if !scene.env_is_source => return None,
+        Reference::Env(name) => match scene.env.get(name) {
+            Some(value) => {
+                let note = format!("its value is that of {name} in the environment");
+                let fix = format!("Make a new key at {provider}, then set {name} where this environment comes from.");
+                (with(value.to_owned(), note, None).secondhand(), fix)
+            }
+            None => {
+                let found = elsewhere(Condition::Unresolved(format!("{name} is not set here")));
+                (found, format!("Set {name} in the environment, {}.", named()))
+            }
+        },
         Reference::File(path) => {
             let path = scene.env.expand(path);
             let path = file.path().parent().map_or_else(|| path.clone(), |dir| dir.join(&path));

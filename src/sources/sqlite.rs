@@ -73,6 +73,27 @@ impl Database {
     }
 }
 
+impl Database {
+    /// The texts in the first column, for a query without parameters; none if there is no such table.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub fn texts(&self, sql: &str) -> Result<Vec<String>, Trouble> {
+        let texts = || {
+            let mut query = self.connection.prepare(sql)?;
+            let rows = query.query_map([], |row| Ok(row.get_ref(0)?.as_bytes_or_null()?.map(<[u8]>::to_vec)))?;
+            rows.collect::<Result<Vec<_>, _>>()
+        };
+        match texts() {
+            Ok(rows) => Ok(rows.into_iter().flatten().filter_map(|bytes| String::from_utf8(bytes).ok()).collect()),
+            Err(rusqlite::Error::SqliteFailure(_, Some(message))) if message.starts_with("no such table") => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(explain(&error)),
+        }
+    }
+}
+
 fn uri(path: &Path, immutable: bool) -> String {
     let mut out = String::from("file:");
     for byte in path.as_os_str().as_encoded_bytes() {

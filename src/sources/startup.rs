@@ -1,5 +1,6 @@
-//! Keys in the start-up files of shells and in `~/.config/environment.d`: `export NAME=value` of known names, literal values
-//! only ([`shell_startup`]).
+//! Keys in what sets up a person's environment: the start-up files of shells, fish's universal variables,
+//! `~/.config/environment.d`, and for everybody `/etc/environment` and `/etc/environment.d`. Known names and literal values only
+//! ([`shell_startup`]).
 //!
 //! Is it honest to list them? The file does hold the key: an old one stays there for years, and whoever replaces a key must know
 //! of the place. But who gets it depends on how a shell was started, and no service does. So they are listed, with their copies
@@ -13,14 +14,13 @@ use super::{Found, Harvest, Scene, Source};
 use crate::domain::Selection;
 use crate::files::{self, LIMIT};
 use crate::formats::shell_startup::{self, Shell};
-use crate::formats::{provider_env, systemd_unit};
+use crate::formats::{dotenv, provider_env, systemd_unit};
 
 /// See the module.
 pub struct Startup;
 
-const POSIX: [&str; 3] = [".profile", ".bash_profile", ".bashrc"];
-const ZSH: [&str; 3] = [".zshenv", ".zprofile", ".zshrc"];
-const FISH: &str = "fish/config.fish";
+const POSIX: [&str; 4] = [".profile", ".bash_profile", ".bash_login", ".bashrc"];
+const ZSH: [&str; 4] = [".zshenv", ".zprofile", ".zshrc", ".zlogin"];
 
 impl Source for Startup {
     fn name(&self) -> &'static str {
@@ -34,9 +34,24 @@ impl Source for Startup {
         for path in POSIX.iter().map(|name| home.join(name)).chain(ZSH.iter().map(|name| zsh.join(name))) {
             self.file(path, |text| shell(text, Shell::Posix), scene, harvest);
         }
-        self.file(config.join(FISH), |text| shell(text, Shell::Fish), scene, harvest);
-        for path in configurations(&config.join("environment.d")) {
-            self.file(path, environment_d, scene, harvest);
+        let fish = config.join("fish");
+        for path in with_ending(&fish.join("conf.d"), "fish").into_iter().chain([fish.join("config.fish")]) {
+            self.file(path, |text| shell(text, Shell::Fish), scene, harvest);
+        }
+        self.file(
+            fish.join("fish_variables"),
+            |text| shell_startup::universal(text).into_iter().collect(),
+            scene,
+            harvest,
+        );
+        let everybody = scene.machine.map(|root| root.join("etc"));
+        if let Some(etc) = &everybody {
+            self.file(etc.join("environment"), environment, scene, harvest);
+        }
+        for dir in everybody.into_iter().chain([config]) {
+            for path in with_ending(&dir.join("environment.d"), "conf") {
+                self.file(path, environment_d, scene, harvest);
+            }
         }
     }
 }
@@ -52,10 +67,15 @@ fn environment_d(text: &str) -> Pairs {
     systemd_unit::parse_environment_file(text).into_iter().filter(|(_, value)| !value.contains('$')).collect()
 }
 
-fn configurations(dir: &Path) -> Vec<PathBuf> {
+/// `/etc/environment`, which is PAM's: `NAME=value`, perhaps after `export`, perhaps in quotes; nothing is computed.
+fn environment(text: &str) -> Pairs {
+    dotenv::parse(text).into_iter().map(|assignment| (assignment.name, assignment.value)).collect()
+}
+
+fn with_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == ending));
     paths.sort();
     paths
 }
@@ -126,8 +146,29 @@ mod tests {
         assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-1");
         assert!(harvest.findings.is_empty() && harvest.reports[0].up);
         assert_eq!((harvest.reports[0].looked.len(), harvest.reports[0].credentials), (5, 5));
+        home.write(".config/fish/conf.d/keys.fish", "set -gx GROQ_API_KEY g\n");
+        home.write(".config/fish/conf.d/notes", "set -gx XAI_API_KEY x\n");
+        home.write(
+            ".config/fish/fish_variables",
+            "# VERSION: 3.0\nSETUVAR --export OPENROUTER_API_KEY:sk\\x2dor\nSETUVAR COHERE_API_KEY:c\n",
+        );
+        home.machine = Some(home.path("machine"));
+        home.write("machine/etc/environment", "PATH=\"/bin\"\nexport MOONSHOT_API_KEY='m'\nJINA_API_KEY=j\n");
+        home.write("machine/etc/environment.d/50-x.conf", "TAVILY_API_KEY=t\n");
+        let added = [
+            "dotenv:~/.config/fish/conf.d/keys.fish#GROQ_API_KEY",
+            "dotenv:~/.config/fish/config.fish#MISTRAL_API_KEY",
+            "dotenv:~/.config/fish/fish_variables#OPENROUTER_API_KEY",
+            "dotenv:~/machine/etc/environment#MOONSHOT_API_KEY",
+            "dotenv:~/machine/etc/environment#JINA_API_KEY",
+            "dotenv:~/machine/etc/environment.d/50-x.conf#TAVILY_API_KEY",
+        ];
+        let (ids, harvest) = read(&home);
+        assert_eq!(ids[3..9], added);
+        assert_eq!(harvest.found[5].secret.as_ref().unwrap().expose(), "sk-or");
+        home.machine = None;
         home.env.set("ZDOTDIR", home.path("zsh").to_str().unwrap());
-        assert_eq!(read(&home).0.len(), 4);
+        assert_eq!(read(&home).0.len(), 6);
     }
 
     #[test]
@@ -143,5 +184,12 @@ mod tests {
         home.write(".zshenv", "export OPENAI_API_KEY=a\n");
         let (ids, harvest) = read(&home);
         assert_eq!((ids.len(), harvest.findings[0].id.as_str(), harvest.reports[0].up), (1, "store.unreadable", false));
+        for place in [".config/fish/fish_variables", "etc/environment", ".zlogin"] {
+            let mut home = Home::new();
+            home.machine = Some(home.path(""));
+            std::fs::create_dir_all(home.path(place)).unwrap();
+            let (ids, harvest) = read(&home);
+            assert_eq!((ids.len(), harvest.findings.len(), harvest.reports[0].up), (0, 1, false), "{place}");
+        }
     }
 }

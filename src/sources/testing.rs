@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{Harvest, Scene, Source};
-use crate::config::Declared;
+use crate::config::{Declared, Receiver};
 use crate::domain::{Condition, Credential, Environment, FingerprintKey, Time};
 
 pub(super) struct Home {
@@ -14,10 +14,12 @@ pub(super) struct Home {
     pub env: Environment,
     pub env_is_source: bool,
     pub cwd: Option<PathBuf>,
+    pub machine: Option<PathBuf>,
     pub dotenv: Vec<PathBuf>,
     pub secrets: Vec<PathBuf>,
     pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
+    pub receivers: Vec<Receiver>,
 }
 
 pub(super) fn now() -> Time {
@@ -34,8 +36,8 @@ impl Home {
         let dir = tempfile::tempdir().unwrap();
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
-        let (dotenv, litellm, secrets, declared) = Default::default();
-        Self { dir, env, env_is_source: true, cwd: None, dotenv, litellm, secrets, declared }
+        let (dotenv, litellm, secrets, declared, receivers) = Default::default();
+        Self { dir, env, env_is_source: true, cwd: None, machine: None, dotenv, litellm, secrets, declared, receivers }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -92,11 +94,13 @@ impl Home {
             env: &self.env,
             cwd: self.cwd.as_deref(),
             preferred: None,
+            machine: self.machine.as_deref(),
             env_is_source: self.env_is_source,
             dotenv: &self.dotenv,
             secrets: &self.secrets,
             litellm: &self.litellm,
             declared: &self.declared,
+            receivers: &self.receivers,
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
         })

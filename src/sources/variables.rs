@@ -85,6 +85,7 @@ fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Pl
         condition: Condition::Present,
         clocks: Clocks::default(),
         account: None,
+        scopes: None,
         fingerprint: scene.key.fingerprint(&secret),
         refresh_fingerprint: None,
         selection: Selection::NotApplicable,

@@ -13,11 +13,26 @@ use super::{FILE, Opened, Store, StoreError, migrate};
 use crate::domain::{Finding, Place, Severity, Time};
 
 /// Tables that make up the present; copied as a whole between file and memory.
-const PRESENT: [&str; 10] =
-    ["meta", "run", "incident", "outbox", "receiver", "failure", "credential", "verdict", "first_seen", "pseudonym"];
+const PRESENT: [&str; 15] = [
+    "meta",
+    "run",
+    "incident",
+    "outbox",
+    "receiver",
+    "failure",
+    "credential",
+    "verdict",
+    "first_seen",
+    "pseudonym",
+    "refresh_token",
+    "allowance",
+    "silence",
+    "ended",
+    "thread",
+];
 
 /// Tables that only grow; what was added in memory is added to the file.
-const PAST: [&str; 2] = ["cycle", "change"];
+const PAST: [&str; 3] = ["cycle", "change", "balance"];
 
 pub(super) fn open(dir: &Path, now: Time) -> Result<Opened, StoreError> {
     let path = dir.join(FILE);

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::{StoreError, instant, millis, outbox};
-use crate::domain::{CredentialId, Incident, IncidentId, Time};
+use super::{StoreError, actions, instant, millis, outbox};
+use crate::domain::{CredentialId, Ended, Incident, IncidentId, Span, Time};
 use crate::engine::incidents::{Decision, Known, Standing};
 
 pub(super) fn standing(db: &Connection, now: Time) -> Result<Standing, StoreError> {
@@ -12,7 +12,29 @@ pub(super) fn standing(db: &Connection, now: Time) -> Result<Standing, StoreErro
         queued: outbox::queued(db, now)?,
         known: known(db)?,
         ever_committed: super::ledger::cycles(db)? > 0,
+        silences: actions::silences(db, now)?,
+        ended: ended(db)?,
+        ailing: outbox::receivers::ailing(db)?,
+        last_report: super::ledger::last_run(db, REPORT)?,
     })
+}
+
+/// The name of the report's date in the ledger of last runs.
+pub(super) const REPORT: &str = "report";
+
+/// As many incidents that ended are remembered …
+const ENDED: i64 = 1_000;
+/// … and for so long: a report may come once a month.
+const REMEMBERED: Span = Span::days(35);
+
+fn ended(db: &Connection) -> Result<Vec<Ended>, StoreError> {
+    let mut read = db.prepare("SELECT body FROM ended ORDER BY at")?;
+    let rows = read.query_map([], |row| row.get::<_, String>(0))?;
+    let mut found = Vec::new();
+    for row in rows {
+        found.extend(serde_json::from_str(&row?).ok());
+    }
+    Ok(found)
 }
 
 pub(super) fn all(db: &Connection) -> Result<Vec<Incident>, StoreError> {
@@ -61,10 +83,28 @@ pub(super) fn apply(db: &Connection, decision: &Decision) -> Result<(), StoreErr
     for id in &decision.delete {
         db.execute("DELETE FROM incident WHERE id = ?1", [id.as_str()])?;
     }
+    for silence in &decision.silences {
+        actions::save(db, silence)?;
+    }
+    if let Some(at) = decision.report_at {
+        super::ledger::set_last_run(db, REPORT, at)?;
+    }
+    for ended in &decision.ended {
+        db.execute(
+            "INSERT OR REPLACE INTO ended (incident, at, body) VALUES (?1, ?2, ?3)",
+            params![ended.incident.as_str(), millis(ended.at), serde_json::to_string(ended)?],
+        )?;
+    }
+    if let Some(newest) = decision.ended.iter().map(|ended| ended.at).max() {
+        db.execute("DELETE FROM ended WHERE at < ?1 OR at > ?2", [millis(newest - REMEMBERED), millis(newest)])?;
+        db.execute("DELETE FROM ended WHERE at < (SELECT at FROM ended ORDER BY at DESC LIMIT 1 OFFSET ?1)", [ENDED])?;
+    }
+    // The generation is kept by `history`, which runs after this.
     let mut note = db.prepare(
-        "INSERT INTO credential (id, provider, source, in_use, absent_since, absent_cycles)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (id) DO UPDATE SET provider = ?2, source = ?3, in_use = ?4, absent_since = ?5, absent_cycles = ?6",
+        "INSERT INTO credential (id, provider, source, in_use, absent_since, absent_cycles, account, scopes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (id) DO UPDATE SET provider = ?2, source = ?3, in_use = ?4, absent_since = ?5, absent_cycles = ?6,
+           account = ?7, scopes = ?8",
     )?;
     for entry in &decision.known {
         note.execute(params![
@@ -74,6 +114,8 @@ pub(super) fn apply(db: &Connection, decision: &Decision) -> Result<(), StoreErr
             entry.in_use,
             entry.absent_since.map(millis),
             entry.absent_cycles,
+            entry.account,
+            entry.scopes.as_ref().map(serde_json::to_string).transpose()?,
         ])?;
     }
     for id in &decision.forget {
@@ -95,8 +137,10 @@ pub(super) fn adopt_generations(db: &Connection) -> Result<(), StoreError> {
 }
 
 fn known(db: &Connection) -> Result<Vec<Known>, StoreError> {
-    let mut read =
-        db.prepare("SELECT id, provider, source, in_use, absent_since, absent_cycles FROM credential ORDER BY id")?;
+    let mut read = db.prepare(
+        "SELECT id, provider, source, in_use, absent_since, absent_cycles, generation, account, scopes
+         FROM credential ORDER BY id",
+    )?;
     let rows = read.query_map([], |row| {
         Ok(Known {
             id: CredentialId(row.get(0)?),
@@ -105,6 +149,9 @@ fn known(db: &Connection) -> Result<Vec<Known>, StoreError> {
             in_use: row.get(3)?,
             absent_since: row.get::<_, Option<i64>>(4)?.map(instant),
             absent_cycles: row.get(5)?,
+            generation: row.get(6)?,
+            account: row.get(7)?,
+            scopes: row.get::<_, Option<String>>(8)?.and_then(|text| serde_json::from_str(&text).ok()),
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

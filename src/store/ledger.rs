@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{CycleRecord, ProbeRecord, StoreError, incidents, instant, millis};
 use crate::domain::{Condition, CredentialId, Fingerprint, Span, Time, Verdict, VerdictKind};
 use crate::engine::assess::generation;
+use crate::engine::clock_trust::ProviderDate;
 
 /// How long a conclusive verdict counts (DESIGN §7).
 const COUNTS: Span = Span::hours(24);
@@ -100,6 +101,25 @@ pub(super) fn count_cycle(db: &Connection, now: Time, clock_is_wrong: bool) -> R
     db.execute(
         "INSERT INTO meta (name, value) VALUES ('cycles', 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
         [],
+    )?;
+    Ok(())
+}
+
+/// What a provider's clock showed, and what ours showed then.
+pub(super) fn provider_date(db: &Connection) -> Result<Option<ProviderDate>, StoreError> {
+    let date = |name| Ok::<_, StoreError>(meta(db, name)?.map(instant));
+    let (said, seen) = (date("provider_said")?, date("provider_seen")?);
+    Ok(said.zip(seen).map(|(said, seen)| ProviderDate { said, seen }))
+}
+
+pub(super) fn set_provider_date(db: &Connection, date: Option<ProviderDate>) -> Result<(), StoreError> {
+    let Some(ProviderDate { said, seen }) = date else {
+        db.execute("DELETE FROM meta WHERE name IN ('provider_said', 'provider_seen')", [])?;
+        return Ok(());
+    };
+    db.execute(
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('provider_said', ?1), ('provider_seen', ?2)",
+        params![millis(said), millis(seen)],
     )?;
     Ok(())
 }

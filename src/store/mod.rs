@@ -7,6 +7,7 @@
 //!
 //! No secret ever comes in here, only keyed hashes.
 
+mod actions;
 mod allowance;
 mod disk;
 pub mod fault;
@@ -28,11 +29,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Severity, Snapshot,
-    Time, Verdict,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
+    Severity, Silence, Snapshot, Time, Verdict,
 };
+use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
+pub use actions::ActionError;
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -197,41 +200,79 @@ impl Store {
         Ok(decision)
     }
 
-    /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcome`] is called for it (or ten
-    /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour.
+    /// What may be sent now, most urgent first, marked as under way until [`Store::record_outcomes`] is called for it (or ten
+    /// minutes have passed, or the process has died). Of a receiver in quarantine one message an hour. Nothing below `least`:
+    /// in quiet hours that is critical.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn due_notifications(&mut self, now: Time) -> Result<Vec<DueNotification>, StoreError> {
-        if !outbox::any_due(&self.db, now)? {
+    pub fn due_notifications(&mut self, least: Severity, now: Time) -> Result<Vec<DueNotification>, StoreError> {
+        if !outbox::any_due(&self.db, least, now)? {
             return Ok(Vec::new());
         }
-        self.write(|tx| outbox::take_due(tx, now))
+        self.write(|tx| outbox::take_due(tx, least, now))
     }
 
     /// When [`Store::due_notifications`] will next have something, as things stand.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn next_due(&self) -> Result<Option<Time>, StoreError> {
-        outbox::next_due(&self.db)
+    pub fn next_due(&self, least: Severity) -> Result<Option<Time>, StoreError> {
+        outbox::next_due(&self.db, least)
     }
 
-    /// What became of an attempt: the outbox row, what the receiver now knows of each incident, and the receiver's health,
-    /// in one transaction.
+    /// Does what a person wants about alerts; `by` is who it was. Whole or not at all. A cycle after it draws the
+    /// consequences: messages that need not be sent any more, and those that must be.
+    ///
+    /// # Errors
+    /// It is not possible, or SQLite fails.
+    pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, now) {
+            Ok(acted) => Ok(Ok(acted)),
+            // Nothing was written.
+            Err(ActionError::Refused(why)) => Ok(Err(why)),
+            Err(ActionError::Store(error)) => Err(error),
+        })?;
+        Ok(acted?)
+    }
+
+    /// Every silence, also those that were over lately, by their end.
     ///
     /// # Errors
     /// If SQLite fails.
-    pub fn record_outcome(
+    pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {
+        actions::all_silences(&self.db)
+    }
+
+    /// When the last report was due.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn last_report(&self) -> Result<Option<Time>, StoreError> {
+        ledger::last_run(&self.db, incidents::REPORT)
+    }
+
+    /// What became of attempts: the outbox rows, what the receivers now know of each incident, and the receivers' health, in
+    /// one transaction. Gives what each changed about its receiver.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing of it is kept.
+    pub fn record_outcomes(
         &mut self,
-        id: &NotificationId,
-        outcome: &Outcome,
+        outcomes: &[(NotificationId, Outcome)],
         now: Time,
-    ) -> Result<Recorded, StoreError> {
+    ) -> Result<Vec<Recorded>, StoreError> {
         fault::point("before-mark");
-        let recorded = self.write(|tx| outbox::record(tx, id, outcome, now))?;
+        let recorded = self.write(|tx| outbox::record(tx, outcomes, now))?;
         fault::point("after-mark");
         Ok(recorded)
+    }
+
+    /// [`Store::record_outcomes`] for one.
+    #[cfg(test)]
+    fn record_outcome(&mut self, id: &NotificationId, outcome: &Outcome, now: Time) -> Result<Recorded, StoreError> {
+        let recorded = self.record_outcomes(&[(id.clone(), outcome.clone())], now)?;
+        Ok(recorded[0])
     }
 
     /// Ends a receiver's quarantine and lets its queue be tried now (after a change of configuration or a successful test).
@@ -280,6 +321,15 @@ impl Store {
     /// If SQLite fails.
     pub fn set_last_run(&mut self, name: &str, at: Time) -> Result<(), StoreError> {
         self.write(|tx| ledger::set_last_run(tx, name, at))
+    }
+
+    /// Notes what a provider's clock showed at this round of questions; `None` if it agreed with ours. Processes that live for
+    /// one cycle only would forget it.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn set_provider_date(&mut self, date: Option<ProviderDate>) -> Result<(), StoreError> {
+        self.write(|tx| ledger::set_provider_date(tx, date))
     }
 
     /// The last answers of probes.
@@ -365,6 +415,7 @@ impl Store {
         self.write(|tx| {
             history::prune(tx, keep, now)?;
             tx.execute("DELETE FROM refresh_token WHERE credential NOT IN (SELECT id FROM credential)", [])?;
+            actions::prune(tx, now)?;
             outbox::prune(tx, now)
         })?;
         history::shrink(&self.db, keep)

@@ -3,7 +3,7 @@
 
 pub(super) mod receivers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -13,6 +13,7 @@ use crate::domain::{
 };
 use crate::engine::incidents::{Decision, Queued};
 use crate::engine::retry;
+use crate::output::alerts::Message;
 
 pub use receivers::{Quarantine, ReceiverState};
 
@@ -21,6 +22,10 @@ const FORGOTTEN: Span = Span::minutes(10);
 
 /// Sent and withdrawn messages are kept this long, for looking back.
 const KEPT: Span = Span::days(14);
+
+/// What a receiver keeps for a group is of no use after this long: vendors do not let so old a message be edited, and a person
+/// does not find it.
+const THREAD_KEPT: Span = Span::days(90);
 
 /// Characters of a receiver's answer that are kept.
 const DETAIL: usize = 500;
@@ -34,6 +39,8 @@ pub struct DueNotification {
     pub attempts: u32,
     /// What is through already.
     pub progress: Progress,
+    /// What the receiver kept with the last message of the group.
+    pub keep: Option<String>,
 }
 
 /// What recording an outcome changed about the receiver.
@@ -73,6 +80,25 @@ pub struct OutboxEntry {
     pub reason: Option<FailureReason>,
     /// The receiver's last words, redacted.
     pub detail: Option<String>,
+}
+
+impl From<OutboxEntry> for Message {
+    fn from(entry: OutboxEntry) -> Self {
+        let waits = entry.state == OutboxState::Queued;
+        Self {
+            notification: entry.notification,
+            state: match entry.state {
+                OutboxState::Queued => "queued",
+                OutboxState::Sent => "sent",
+                OutboxState::Withdrawn => "withdrawn",
+            },
+            attempts: entry.attempts,
+            next_at: waits.then_some(entry.next_at),
+            ended_at: entry.ended_at,
+            reason: entry.reason.map(FailureReason::word),
+            detail: entry.detail,
+        }
+    }
 }
 
 /// Attempts that were under way when the process died: they may have got through.
@@ -142,6 +168,58 @@ pub(super) fn apply(db: &Connection, decision: &Decision, now: Time) -> Result<(
     Ok(())
 }
 
+/// Lets messages be tried at once; a quarantine of their receiver ends with it.
+pub(super) fn retry(db: &Connection, ids: &[NotificationId], now: Time) -> Result<(), StoreError> {
+    for id in ids {
+        db.execute(
+            "UPDATE outbox SET next_at = min(next_at, ?2) WHERE id = ?1 AND state = 'queued'",
+            params![id.as_str(), millis(now)],
+        )?;
+        db.execute(
+            "UPDATE receiver SET try_at = ?2 WHERE quarantined_at IS NOT NULL
+               AND name = (SELECT receiver FROM outbox WHERE id = ?1)",
+            params![id.as_str(), millis(now)],
+        )?;
+    }
+    Ok(())
+}
+
+/// Gives messages up: the next cycle does not say the same again.
+pub(super) fn give_up(db: &Connection, ids: &[NotificationId], by: &str, now: Time) -> Result<(), StoreError> {
+    for id in ids {
+        let row: Option<String> = db
+            .query_row("SELECT body FROM outbox WHERE id = ?1 AND state = 'queued'", [id.as_str()], |row| row.get(0))
+            .optional()?;
+        let Some(body) = row else { continue };
+        if let Ok(notification) = serde_json::from_str::<Notification>(&body) {
+            not_to_be_told(db, &notification)?;
+        }
+        db.execute(
+            "UPDATE outbox SET state = 'withdrawn', begun_at = NULL, ended_at = ?2, detail = ?3 WHERE id = ?1",
+            params![id.as_str(), millis(now), cut(&format!("given up by {by}"))],
+        )?;
+    }
+    Ok(())
+}
+
+fn not_to_be_told(db: &Connection, notification: &Notification) -> Result<(), StoreError> {
+    for item in &notification.items {
+        let Some(mut incident) = incidents::one(db, &item.incident)? else { continue };
+        match item.status {
+            ItemStatus::Firing => {
+                incident.given_up.insert(notification.receiver.clone());
+            }
+            ItemStatus::Resolved | ItemStatus::WasDown => {
+                incident.told.remove(&notification.receiver);
+                incident.maybe_told.remove(&notification.receiver);
+            }
+            ItemStatus::Notice => continue,
+        }
+        incidents::save(db, &incident)?;
+    }
+    Ok(())
+}
+
 fn urgency(severity: Severity) -> u8 {
     match severity {
         Severity::None => 0,
@@ -151,25 +229,29 @@ fn urgency(severity: Severity) -> u8 {
     }
 }
 
-pub(super) fn any_due(db: &Connection, now: Time) -> Result<bool, StoreError> {
-    let mut read = db.prepare(&format!("SELECT EXISTS (SELECT 1 FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY}))"))?;
-    Ok(read.query_row([millis(now), millis(now - FORGOTTEN)], |row| row.get(0))?)
+pub(super) fn any_due(db: &Connection, least: Severity, now: Time) -> Result<bool, StoreError> {
+    let mut read = db.prepare(&format!(
+        "SELECT EXISTS (SELECT 1 FROM outbox WHERE urgency >= ?3 AND {DUE} AND NOT ({UNDER_WAY}))"
+    ))?;
+    Ok(read.query_row(params![millis(now), millis(now - FORGOTTEN), urgency(least)], |row| row.get(0))?)
 }
 
-pub(super) fn next_due(db: &Connection) -> Result<Option<Time>, StoreError> {
+pub(super) fn next_due(db: &Connection, least: Severity) -> Result<Option<Time>, StoreError> {
     let next: Option<i64> = db.query_row(
         "SELECT min(max(outbox.next_at, coalesce(receiver.try_at, 0)))
          FROM outbox LEFT JOIN receiver ON receiver.name = outbox.receiver AND receiver.quarantined_at IS NOT NULL
-         WHERE outbox.state = 'queued' AND outbox.begun_at IS NULL",
-        [],
+         WHERE outbox.state = 'queued' AND outbox.begun_at IS NULL AND outbox.urgency >= ?1",
+        [urgency(least)],
         |row| row.get(0),
     )?;
     Ok(next.map(instant))
 }
 
-pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification>, StoreError> {
+pub(super) fn take_due(db: &Connection, least: Severity, now: Time) -> Result<Vec<DueNotification>, StoreError> {
     let mut read = db.prepare(&format!(
-        "SELECT body, attempts, progress FROM outbox WHERE {DUE} AND NOT ({UNDER_WAY})
+        "SELECT body, attempts, progress,
+           (SELECT keep FROM thread WHERE thread.receiver = outbox.receiver AND group_key = json_extract(body, '$.group_key'))
+         FROM outbox WHERE urgency >= ?3 AND {DUE} AND NOT ({UNDER_WAY})
          ORDER BY urgency DESC, created_at, id"
     ))?;
     let mut quarantined: BTreeMap<String, bool> = receivers::quarantines(db)?
@@ -177,7 +259,7 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         // A try far ahead is one of another clock.
         .map(|(name, try_at)| (name, try_at <= now || try_at > now + retry::QUARANTINE))
         .collect();
-    let mut rows = read.query([millis(now), millis(now - FORGOTTEN)])?;
+    let mut rows = read.query(params![millis(now), millis(now - FORGOTTEN), urgency(least)])?;
     let mut due = Vec::new();
     while let Some(row) = rows.next()? {
         let Some(notification) = notification(row)? else {
@@ -190,7 +272,7 @@ pub(super) fn take_due(db: &Connection, now: Time) -> Result<Vec<DueNotification
         }
         let progress = row.get::<_, Option<String>>(2)?;
         let progress = progress.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
-        due.push(DueNotification { notification, attempts: row.get(1)?, progress });
+        due.push(DueNotification { notification, attempts: row.get(1)?, progress, keep: row.get(3)? });
     }
     for entry in &due {
         let receiver = &entry.notification.receiver;
@@ -212,21 +294,44 @@ struct Attempted {
     attempts: u32,
     notification: Option<Notification>,
     receiver: String,
+    progress: Option<String>,
+}
+
+impl Attempted {
+    /// Whether more is through than before: such a message is not one that fails again and again.
+    fn got_on(&self, outcome: &Outcome) -> bool {
+        let Outcome::Transient { progress, .. } = outcome else { return false };
+        let before = self.progress.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let Progress(before) = before;
+        progress.0.len() > before.len()
+    }
 }
 
 pub(super) fn record(
     db: &Connection,
+    outcomes: &[(NotificationId, Outcome)],
+    now: Time,
+) -> Result<Vec<Recorded>, StoreError> {
+    // What a success sets free is looked for once, until the receiver fails again: it is a walk over everything that waits.
+    let mut well = BTreeSet::new();
+    outcomes.iter().map(|(id, outcome)| record_one(db, id, outcome, now, &mut well)).collect()
+}
+
+fn record_one(
+    db: &Connection,
     id: &NotificationId,
     outcome: &Outcome,
     now: Time,
+    well: &mut BTreeSet<String>,
 ) -> Result<Recorded, StoreError> {
     let row = db
-        .query_row("SELECT body, state, attempts, receiver FROM outbox WHERE id = ?1", [id.as_str()], |row| {
+        .query_row("SELECT body, state, attempts, receiver, progress FROM outbox WHERE id = ?1", [id.as_str()], |row| {
             Ok(Attempted {
                 notification: serde_json::from_str(&row.get::<_, String>(0)?).ok(),
                 state: row.get(1)?,
                 attempts: row.get(2)?,
                 receiver: row.get(3)?,
+                progress: row.get(4)?,
             })
         })
         .optional()?;
@@ -237,22 +342,34 @@ pub(super) fn record(
         .query_row("SELECT quarantined_at IS NOT NULL FROM receiver WHERE name = ?1", [&row.receiver], |r| r.get(0))
         .optional()?
         .unwrap_or(false);
-    let attempts = row.attempts.saturating_add(1);
+    if !matches!(outcome, Outcome::Delivered { .. }) {
+        well.remove(&row.receiver);
+    }
+    let attempts = if row.got_on(outcome) { 1 } else { row.attempts.saturating_add(1) };
     match (outcome, retry::next(outcome, attempts, id.as_str(), now)) {
-        (Outcome::Delivered { detail }, _) => {
+        (Outcome::Delivered { detail, keep }, _) => {
             db.execute(
                 "UPDATE outbox SET state = 'sent', begun_at = NULL, last_at = ?2, ended_at = ?2, detail = ?3 WHERE id = ?1",
                 params![id.as_str(), millis(now), cut(detail)],
             )?;
             if let Some(notification) = &row.notification {
                 told(db, notification, now)?;
+                if let Some(keep) = keep {
+                    db.execute(
+                        "INSERT INTO thread (receiver, group_key, keep, at) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (receiver, group_key) DO UPDATE SET keep = ?3, at = ?4",
+                        params![row.receiver, notification.group_key, keep, millis(now)],
+                    )?;
+                }
             }
             db.execute(
                 "INSERT INTO receiver (name, delivered, last_success) VALUES (?1, 1, ?2)
                  ON CONFLICT (name) DO UPDATE SET delivered = delivered + 1, last_success = ?2",
                 params![row.receiver, millis(now)],
             )?;
-            receivers::works_again(db, &row.receiver, now)?;
+            if well.insert(row.receiver.clone()) {
+                receivers::works_again(db, &row.receiver, now)?;
+            }
             Ok(Recorded { quarantined: false, released: was_quarantined })
         }
         (Outcome::Transient { reason, detail, progress, .. }, next) => {
@@ -316,6 +433,7 @@ fn told(db: &Connection, notification: &Notification, now: Time) -> Result<(), S
                 incident.told.remove(&notification.receiver);
                 incident.maybe_told.remove(&notification.receiver);
             }
+            ItemStatus::Notice => continue,
         }
         incidents::save(db, &incident)?;
     }
@@ -357,5 +475,6 @@ pub(super) fn prune(db: &Connection, now: Time) -> Result<(), StoreError> {
         "DELETE FROM outbox WHERE state <> 'queued' AND begun_at IS NULL AND ended_at < ?1",
         [millis(now - KEPT)],
     )?;
+    db.execute("DELETE FROM thread WHERE at < ?1", [millis(now - THREAD_KEPT)])?;
     Ok(())
 }

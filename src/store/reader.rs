@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::{
     Change, FILE, OutboxEntry, ReceiverState, StoreError, StoredVerdict, history, incidents, ledger, migrate, outbox,
 };
-use crate::domain::{CredentialId, Fingerprint, Incident, Pseudonyms, Time};
+use crate::domain::{CredentialId, Fingerprint, Incident, Pseudonyms, Silence, Time};
 
 /// Looks into `state.db`.
 pub struct Reader {
@@ -87,6 +87,14 @@ impl Reader {
     /// If SQLite fails.
     pub fn receiver_states(&self) -> Result<Vec<ReceiverState>, StoreError> {
         outbox::receivers::states(&self.db)
+    }
+
+    /// Every silence, also those that were over lately, by their end.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn silences(&self) -> Result<Vec<Silence>, StoreError> {
+        super::actions::all_silences(&self.db)
     }
 
     /// Everything in the outbox, newest first.

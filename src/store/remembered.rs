@@ -30,7 +30,7 @@ pub struct Remembered {
     pub incidents: Vec<Incident>,
     /// The last `now` that a cycle committed.
     pub last_time: Option<Time>,
-    /// What a provider's clock showed a moment ago; known only to whoever asked, never stored.
+    /// What a provider's clock showed at the last round of questions, if all who answered disagreed with ours.
     pub provider_date: Option<ProviderDate>,
 }
 
@@ -100,7 +100,7 @@ fn read(db: &Connection) -> Result<Remembered, StoreError> {
         key: ledger::key(db)?,
         incidents: incidents::all(db)?,
         last_time: ledger::last_time(db)?,
-        provider_date: None,
+        provider_date: ledger::provider_date(db)?,
     })
 }
 

@@ -37,7 +37,7 @@ fn well() -> Snapshot {
 }
 
 fn delivered() -> Outcome {
-    Outcome::Delivered { detail: "250 ok".to_owned() }
+    Outcome::Delivered { detail: "250 ok".to_owned(), keep: None }
 }
 
 fn transient(reason: FailureReason) -> Outcome {
@@ -46,7 +46,7 @@ fn transient(reason: FailureReason) -> Outcome {
 
 /// Delivers everything that is due; returns the receivers.
 fn deliver(store: &mut Store, now: Time) -> Vec<String> {
-    let due = store.due_notifications(now).unwrap();
+    let due = store.due_notifications(Severity::None, now).unwrap();
     for entry in &due {
         store.record_outcome(&entry.notification.id, &delivered(), now).unwrap();
     }
@@ -92,6 +92,20 @@ fn a_file_that_others_could_read_is_closed_to_them() {
 }
 
 #[test]
+fn what_a_providers_clock_showed_outlives_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let date = ProviderDate { said: minutes(-90), seen: minutes(1) };
+    let mut store = open(dir.path());
+    assert_eq!(store.remembered().unwrap().provider_date, None);
+    store.set_provider_date(Some(date)).unwrap();
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(store.remembered().unwrap().provider_date, Some(date));
+    store.set_provider_date(None).unwrap();
+    assert_eq!(store.remembered().unwrap().provider_date, None);
+}
+
+#[test]
 fn a_cycle_is_all_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
@@ -127,7 +141,7 @@ fn what_is_delivered_is_told_and_what_is_over_is_told_once() {
     let incident = store.incidents().unwrap().remove(0);
     assert_eq!(incident.told.keys().collect::<Vec<_>>(), ["hook", "mail"]);
     assert_eq!(incident.told["mail"], Told { at: minutes(5), severity: Severity::Critical });
-    assert!(store.due_notifications(minutes(6)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(6)).unwrap().is_empty());
     cycle(&mut store, &well(), minutes(10));
     assert_eq!(deliver(&mut store, minutes(10)).len(), 2);
     cycle(&mut store, &well(), minutes(15));
@@ -148,21 +162,21 @@ fn an_attempt_cut_short_is_made_again_under_its_id() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path());
     cycle(&mut store, &broken(), start());
-    let first = store.due_notifications(start()).unwrap();
+    let first = store.due_notifications(Severity::None, start()).unwrap();
     assert_eq!(first.len(), 2);
-    assert!(store.due_notifications(minutes(1)).unwrap().is_empty(), "it is under way");
+    assert!(store.due_notifications(Severity::None, minutes(1)).unwrap().is_empty(), "it is under way");
     assert!(store.standing(minutes(1)).unwrap().queued.iter().all(|queued| queued.in_flight));
     drop(store);
     let mut store = open(dir.path());
     let standing = store.standing(minutes(1)).unwrap();
     assert!(standing.queued.iter().all(|q| !q.in_flight && q.uncertain && q.attempts == 1));
     cycle(&mut store, &broken(), minutes(2));
-    let again = store.due_notifications(minutes(2)).unwrap();
+    let again = store.due_notifications(Severity::None, minutes(2)).unwrap();
     let ids = |due: &[DueNotification]| due.iter().map(|d| d.notification.id.clone()).collect::<BTreeSet<_>>();
     assert_eq!(ids(&again), ids(&first));
     // Whoever began it and never came back does not block it for ever.
-    assert!(store.due_notifications(minutes(11)).unwrap().is_empty());
-    assert_eq!(ids(&store.due_notifications(minutes(13)).unwrap()), ids(&first));
+    assert!(store.due_notifications(Severity::None, minutes(11)).unwrap().is_empty());
+    assert_eq!(ids(&store.due_notifications(Severity::None, minutes(13)).unwrap()), ids(&first));
 }
 
 #[test]
@@ -171,7 +185,7 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
         let mut store = Store::in_memory().unwrap();
         cycle(&mut store, &snapshot(vec![]), start());
         cycle(&mut store, &broken(), minutes(1));
-        let flying = store.due_notifications(minutes(1)).unwrap();
+        let flying = store.due_notifications(Severity::None, minutes(1)).unwrap();
         cycle(&mut store, &well(), minutes(6));
         for entry in &flying {
             store.record_outcome(&entry.notification.id, &outcome, minutes(7)).unwrap();
@@ -182,7 +196,7 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
         cycle(&mut store, &well(), minutes(16));
         assert!(more.is_empty(), "{more:?}");
         assert!(store.incidents().unwrap().is_empty());
-        assert!(store.due_notifications(start() + Span::days(3)).unwrap().is_empty());
+        assert!(store.due_notifications(Severity::None, start() + Span::days(3)).unwrap().is_empty());
     }
 }
 
@@ -190,12 +204,12 @@ fn what_was_withdrawn_while_it_was_sent_is_closed() {
 fn failures_wait_longer_and_longer_and_retry_after_is_kept() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &broken(), start());
-    let both = store.due_notifications(start()).unwrap();
+    let both = store.due_notifications(Severity::None, start()).unwrap();
     let id = both[0].notification.id.clone();
     store.record_outcome(&both[1].notification.id, &delivered(), start()).unwrap();
     store.record_outcome(&id, &transient(FailureReason::ServerError), start()).unwrap();
-    assert!(store.due_notifications(start() + Span::seconds(4)).unwrap().is_empty());
-    let due = store.due_notifications(start() + Span::seconds(6)).unwrap().remove(0);
+    assert!(store.due_notifications(Severity::None, start() + Span::seconds(4)).unwrap().is_empty());
+    let due = store.due_notifications(Severity::None, start() + Span::seconds(6)).unwrap().remove(0);
     assert_eq!((due.notification.id.clone(), due.attempts), (id.clone(), 1));
     let wish = Outcome::Transient {
         reason: FailureReason::RateLimited,
@@ -204,11 +218,11 @@ fn failures_wait_longer_and_longer_and_retry_after_is_kept() {
         progress: Progress(["a@x.org".to_owned()].into()),
     };
     store.record_outcome(&id, &wish, minutes(1)).unwrap();
-    assert!(store.due_notifications(minutes(180)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(180)).unwrap().is_empty());
     assert_eq!(store.outbox().unwrap().iter().filter_map(|e| e.detail.as_ref()).map(String::len).max(), Some(500));
-    let due = store.due_notifications(minutes(182)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(182)).unwrap();
     let due = &due[0];
-    assert_eq!((due.attempts, due.progress.0.len()), (2, 1));
+    assert_eq!((due.attempts, due.progress.0.len()), (1, 1), "a message that got on begins its waits anew");
     let state = store.receiver_states().unwrap().into_iter().find(|s| s.name == due.notification.receiver).unwrap();
     assert_eq!(
         state.failed.into_iter().collect::<Vec<_>>(),
@@ -221,7 +235,7 @@ fn a_clock_set_back_does_not_hold_the_queue_up() {
     let mut store = Store::in_memory().unwrap();
     let ahead = start() + Span::days(400);
     cycle(&mut store, &broken(), ahead);
-    assert_eq!(store.due_notifications(start()).unwrap().len(), 2, "made by a clock that ran ahead");
+    assert_eq!(store.due_notifications(Severity::None, start()).unwrap().len(), 2, "made by a clock that ran ahead");
     assert_eq!(store.last_persisted_time().unwrap(), Some(ahead));
     cycle(&mut store, &broken(), start());
     assert_eq!(store.last_persisted_time().unwrap(), Some(start()), "the last, not the greatest");
@@ -238,7 +252,7 @@ fn a_receiver_that_refuses_is_tried_once_an_hour_until_it_takes_something() {
     cycle(&mut store, &two, start());
     let refused = Outcome::Permanent { reason: FailureReason::AuthRejected, detail: "535 no".to_owned() };
     let mut news = 0;
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         let outcome = if entry.notification.receiver == "mail" { refused.clone() } else { delivered() };
         news += usize::from(store.record_outcome(&entry.notification.id, &outcome, start()).unwrap().quarantined);
     }
@@ -246,30 +260,33 @@ fn a_receiver_that_refuses_is_tried_once_an_hour_until_it_takes_something() {
     let mail = store.receiver_states().unwrap().into_iter().find(|state| state.name == "mail").unwrap();
     assert_eq!((mail.queued, mail.oldest), (2, Some(start())));
     assert!(mail.finding().is_some_and(|f| f.id == "receiver.quarantined" && f.message.contains("535 no")));
-    assert_eq!(store.next_due().unwrap(), Some(minutes(60)));
-    assert!(store.due_notifications(minutes(59)).unwrap().is_empty());
-    let due = store.due_notifications(minutes(60)).unwrap();
+    assert_eq!(store.next_due(Severity::None).unwrap(), Some(minutes(60)));
+    assert!(store.due_notifications(Severity::None, minutes(59)).unwrap().is_empty());
+    let due = store.due_notifications(Severity::None, minutes(60)).unwrap();
     assert_eq!(due.len(), 1, "the most urgent one");
     assert_eq!(due[0].notification.severity, Severity::Critical);
     store.record_outcome(&due[0].notification.id, &transient(FailureReason::Timeout), minutes(61)).unwrap();
-    assert!(store.due_notifications(minutes(110)).unwrap().is_empty(), "another failure does not end it");
-    let due = store.due_notifications(minutes(121)).unwrap();
+    assert!(
+        store.due_notifications(Severity::None, minutes(110)).unwrap().is_empty(),
+        "another failure does not end it"
+    );
+    let due = store.due_notifications(Severity::None, minutes(121)).unwrap();
     assert_eq!(due.len(), 1);
     let recorded = store.record_outcome(&due[0].notification.id, &delivered(), minutes(121)).unwrap();
     assert!(recorded.released);
-    assert_eq!(store.due_notifications(minutes(121)).unwrap().len(), 1, "the rest follows at once");
+    assert_eq!(store.due_notifications(Severity::None, minutes(121)).unwrap().len(), 1, "the rest follows at once");
 }
 
 #[test]
 fn a_quarantine_ends_by_hand() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         let refused = Outcome::Permanent { reason: FailureReason::Config, detail: String::new() };
         store.record_outcome(&entry.notification.id, &refused, start()).unwrap();
     }
     store.enable_receiver("mail", minutes(1)).unwrap();
-    let due = store.due_notifications(minutes(1)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(1)).unwrap();
     assert_eq!(due.iter().map(|d| d.notification.receiver.as_str()).collect::<Vec<_>>(), ["mail"]);
 }
 
@@ -278,17 +295,17 @@ fn a_success_lets_those_try_again_that_failed_to_reach_the_receiver() {
     let mut store = Store::in_memory().unwrap();
     cycle(&mut store, &snapshot(vec![]), start());
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         for _ in 0..5 {
             store.record_outcome(&entry.notification.id, &transient(FailureReason::Offline), start()).unwrap();
         }
     }
-    assert!(store.due_notifications(minutes(60)).unwrap().is_empty());
+    assert!(store.due_notifications(Severity::None, minutes(60)).unwrap().is_empty());
     let mut more = broken();
     more.credentials.push(credential("codex:default", State::Rejected, Severity::Warning));
     cycle(&mut store, &more, minutes(60));
     assert_eq!(deliver(&mut store, minutes(60)).len(), 2);
-    assert_eq!(store.due_notifications(minutes(60)).unwrap().len(), 2);
+    assert_eq!(store.due_notifications(Severity::None, minutes(60)).unwrap().len(), 2);
 }
 
 #[test]
@@ -701,7 +718,7 @@ fn as_child() {
     }
     let mut store = Store::open(dir, start()).unwrap().store;
     cycle(&mut store, &broken(), start());
-    for entry in store.due_notifications(start()).unwrap() {
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
         store.record_outcome(&entry.notification.id, &delivered(), start()).unwrap();
     }
 }
@@ -773,4 +790,212 @@ fn balances_are_kept_and_give_a_runway() {
     assert_eq!(rows(&store), before);
     store.prune(&KEEP, start() + Span::days(800)).unwrap();
     assert_eq!(rows(&store), 0);
+}
+
+fn ack(incident: &str) -> Action {
+    Action::Ack { incident: incident.to_owned(), until: None, snooze: false, comment: Some(" on\tit ".to_owned()) }
+}
+
+fn silence(matcher: &str, from: Time, to: Time) -> Action {
+    let matchers = vec![crate::engine::silences::parse(matcher).unwrap()];
+    Action::Silence { matchers, starts_at: from, ends_at: to, comment: "moving".to_owned() }
+}
+
+fn refusal(result: Result<Acted, ActionError>) -> String {
+    match result {
+        Err(ActionError::Refused(why)) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_ack_is_kept_with_who_and_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    cycle(&mut store, &broken(), start());
+    deliver(&mut store, start());
+    let id = store.incidents().unwrap()[0].id.clone();
+    let acted = store.act(&ack(&id.as_str()[..4]), "ann", minutes(5)).unwrap();
+    let Acted::Incident(incident) = acted else { panic!("an incident") };
+    let given = incident.ack.unwrap();
+    assert_eq!((given.by.as_str(), given.comment.as_deref(), given.at), ("ann", Some("on it"), minutes(5)));
+    drop(store);
+    let mut store = open(dir.path());
+    for hour in 1..30 {
+        cycle(&mut store, &broken(), minutes(hour * 60));
+        assert!(deliver(&mut store, minutes(hour * 60)).is_empty());
+    }
+    store.act(&Action::Unack { incident: id.to_string() }, "ann", minutes(1800)).unwrap();
+    cycle(&mut store, &broken(), minutes(1801));
+    assert_eq!(deliver(&mut store, minutes(1801)).len(), 2, "the reminder that was due");
+}
+
+#[test]
+fn a_silence_is_kept_counts_at_once_and_ends_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    cycle(&mut store, &broken(), start());
+    let acted = store.act(&silence("provider=anthropic", start(), minutes(60)), "bob", start()).unwrap();
+    let Acted::Silence(made) = acted else { panic!("a silence") };
+    assert_eq!((made.author.as_str(), made.id.as_str().len()), ("bob", 16));
+    cycle(&mut store, &broken(), minutes(1));
+    assert!(deliver(&mut store, minutes(1)).is_empty(), "what waited is withdrawn");
+    drop(store);
+    let mut store = open(dir.path());
+    assert_eq!(store.silences().unwrap(), std::slice::from_ref(&made));
+    assert_eq!(Reader::open(dir.path()).unwrap().unwrap().silences().unwrap().len(), 1);
+    cycle(&mut store, &broken(), minutes(61));
+    assert_eq!(deliver(&mut store, minutes(61)).len(), 2);
+    store.prune(&KEEP, minutes(60) + Span::days(4)).unwrap();
+    assert_eq!(store.silences().unwrap().len(), 1, "kept for looking back");
+    store.prune(&KEEP, minutes(60) + Span::days(6)).unwrap();
+    assert!(store.silences().unwrap().is_empty());
+}
+
+#[test]
+fn a_silence_that_is_taken_back_ends_now() {
+    let mut store = Store::in_memory().unwrap();
+    let Acted::Silence(made) = store.act(&silence("host=box", start(), minutes(60)), "bob", start()).unwrap() else {
+        panic!("a silence")
+    };
+    let unsilence = Action::Unsilence { silence: made.id.as_str()[..6].to_owned() };
+    store.act(&unsilence, "bob", minutes(5)).unwrap();
+    assert_eq!(store.silences().unwrap()[0].ends_at, minutes(5));
+    assert!(refusal(store.act(&unsilence, "bob", minutes(6))).contains("there is no silence"));
+    assert!(store.standing(minutes(6)).unwrap().silences.is_empty());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_and_changes_nothing() {
+    let mut store = Store::in_memory().unwrap();
+    let two = snapshot(vec![
+        credential(LOGIN, State::Rejected, Severity::Critical),
+        credential("codex:default", State::Rejected, Severity::Critical),
+    ]);
+    cycle(&mut store, &two, start());
+    let before = store.standing(start()).unwrap();
+    let id = before.incidents[0].id.to_string();
+    let until = |until| Action::Ack { incident: id.clone(), until, snooze: true, comment: None };
+    let no_comment = match silence("host=box", start(), minutes(9)) {
+        Action::Silence { matchers, starts_at, ends_at, .. } => {
+            Action::Silence { matchers, starts_at, ends_at, comment: " ".to_owned() }
+        }
+        other => other,
+    };
+    for (action, by, part) in [
+        (ack("zzzz"), "ann", "there is no open incident"),
+        (ack(""), "ann", "there is no open incident"),
+        (ack(&id), " ", "must have a name"),
+        (Action::Unack { incident: id.clone() }, "ann", "is not acknowledged"),
+        (until(None), "ann", "needs a time"),
+        (until(Some(start())), "ann", "would end before"),
+        (until(Some(start() + Span::days(400))), "ann", "longer than a year"),
+        (silence("host=box", minutes(9), minutes(9)), "ann", "begin before it ends"),
+        (silence("host=box", minutes(-9), minutes(-1)), "ann", "would end before"),
+        (no_comment, "ann", "a condition and a comment"),
+        (Action::Drop { messages: vec![] }, "ann", "say which"),
+        (Action::Retry { messages: vec!["zz".to_owned()] }, "ann", "there is no waiting message"),
+    ] {
+        let said = refusal(store.act(&action, by, start()));
+        assert!(said.contains(part), "{action:?}: {said}");
+    }
+    assert_eq!(store.standing(start()).unwrap(), before);
+}
+
+#[test]
+fn an_id_that_may_be_several_is_refused() {
+    let mut store = Store::in_memory().unwrap();
+    let many =
+        snapshot((0..40).map(|n| credential(&format!("codex:{n}"), State::Rejected, Severity::Warning)).collect());
+    cycle(&mut store, &many, start());
+    let ids: Vec<String> = store.incidents().unwrap().iter().map(|one| one.id.to_string()).collect();
+    let shared = ids.iter().find(|id| ids.iter().filter(|other| other[..1] == id[..1]).count() > 1).unwrap();
+    assert!(refusal(store.act(&ack(&shared[..1]), "ann", start())).contains("may be any of"));
+    store.act(&ack(shared), "ann", start()).unwrap();
+}
+
+#[test]
+fn messages_can_be_tried_at_once_and_given_up() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &broken(), start());
+    for entry in store.due_notifications(Severity::None, start()).unwrap() {
+        let outcome = transient(FailureReason::Refused);
+        store.record_outcome(&entry.notification.id, &outcome, start()).unwrap();
+        store.due_notifications(Severity::None, start()).unwrap();
+    }
+    assert!(store.due_notifications(Severity::None, start() + Span::seconds(1)).unwrap().is_empty());
+    let Acted::Messages(all) = store.act(&Action::Retry { messages: vec![] }, "ann", start()).unwrap() else {
+        panic!("messages")
+    };
+    assert_eq!(all.len(), 2);
+    let due = store.due_notifications(Severity::None, start() + Span::seconds(1)).unwrap();
+    assert_eq!(due.len(), 2);
+    for entry in due {
+        store.record_outcome(&entry.notification.id, &transient(FailureReason::Refused), minutes(1)).unwrap();
+    }
+    let drop = Action::Drop { messages: all.iter().map(ToString::to_string).collect() };
+    store.act(&drop, "ann", minutes(2)).unwrap();
+    assert!(store.outbox().unwrap().iter().all(|one| one.state == OutboxState::Withdrawn));
+    assert_eq!(store.outbox().unwrap()[0].detail.as_deref(), Some("given up by ann"));
+    cycle(&mut store, &broken(), minutes(5));
+    assert!(deliver(&mut store, minutes(5)).is_empty(), "not said again by itself");
+    cycle(&mut store, &broken(), minutes(300));
+    assert_eq!(deliver(&mut store, minutes(300)).len(), 2, "the reminder is another message");
+}
+
+#[test]
+fn in_quiet_hours_only_criticals_leave() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &snapshot(vec![credential(LOGIN, State::Rejected, Severity::Warning)]), start());
+    assert!(store.due_notifications(Severity::Critical, start()).unwrap().is_empty());
+    assert_eq!(store.next_due(Severity::Critical).unwrap(), None);
+    assert!(store.next_due(Severity::None).unwrap().is_some());
+    cycle(&mut store, &broken(), minutes(5));
+    assert_eq!(store.due_notifications(Severity::Critical, minutes(5)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_ended_and_what_credentials_were_is_remembered() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    let mut first = credential(LOGIN, State::Rejected, Severity::Critical);
+    first.credential.account = Some("me@x.org".to_owned());
+    first.credential.scopes = Some(["read".to_owned()].into());
+    cycle(&mut store, &snapshot(vec![first]), start());
+    let mut second = ok(LOGIN);
+    second.verdict = Some(Verdict { kind: VerdictKind::Accepted, at: minutes(5), detail: String::new() });
+    cycle(&mut store, &snapshot(vec![second]), minutes(5));
+    drop(store);
+    let store = open(dir.path());
+    let standing = store.standing(minutes(6)).unwrap();
+    assert_eq!(standing.ended.iter().map(|one| one.at).collect::<Vec<_>>(), [minutes(5)]);
+    let known = &standing.known[0];
+    assert_eq!(known.generation.as_deref(), Some("g1"));
+    assert_eq!((known.account.as_deref(), known.scopes.as_ref()), (None, None), "as they were last seen");
+    let raw = fs::read(dir.path().join(FILE)).unwrap();
+    assert!(!raw.windows(8).any(|window| window == b"me@x.org"), "an account is kept as a hash");
+}
+
+/// A success sets free what failed before it, not what fails after it, also within one commit.
+#[test]
+fn outcomes_of_one_commit_count_in_their_order() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &snapshot(vec![]), start());
+    cycle(&mut store, &broken(), start());
+    let old = store.due_notifications(Severity::None, start()).unwrap();
+    let fail = |entry: &DueNotification| (entry.notification.id.clone(), transient(FailureReason::Offline));
+    for _ in 0..5 {
+        store.record_outcomes(&old.iter().map(fail).collect::<Vec<_>>(), start()).unwrap();
+    }
+    let mut more = broken();
+    more.credentials.push(credential("codex:default", State::Rejected, Severity::Warning));
+    cycle(&mut store, &more, minutes(60));
+    let new = store.due_notifications(Severity::None, minutes(60)).unwrap();
+    let [first, second] = &new[..] else { panic!("{new:?}") };
+    let of =
+        |new: &DueNotification| old.iter().find(|old| old.notification.receiver == new.notification.receiver).unwrap();
+    let done = |entry: &DueNotification| (entry.notification.id.clone(), delivered());
+    store.record_outcomes(&[done(first), fail(of(first)), fail(of(second)), done(second)], minutes(60)).unwrap();
+    let due = store.due_notifications(Severity::None, minutes(60)).unwrap();
+    assert_eq!(due.iter().map(|entry| &entry.notification.id).collect::<Vec<_>>(), [&of(second).notification.id]);
 }

@@ -2,14 +2,17 @@
 //! last published: no request reads a file, asks a provider or waits for a cycle.
 //!
 //! * [`site`]: what the handlers share, and the routes.
+//! * [`api`]: alerts, and what people do about them.
 //! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes.
 //! * [`page`]: the page as a pure function of a view.
 //! * [`serve`]: connections, their limits, shutdown.
 
+pub mod api;
 pub mod guard;
 pub mod page;
 pub mod serve;
 pub mod site;
 
+pub use api::Clerk;
 pub use serve::{Door, serve};
 pub use site::{Reload, Site, View, router};

@@ -9,8 +9,10 @@ use minijinja::Environment;
 use serde::Serialize;
 
 use super::site::View;
-use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Span, Time};
-use crate::export::metrics::ReceiverHealth;
+use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Snapshot, Span, Time, Withheld};
+use crate::engine::runway;
+use crate::export::metrics::{PushHealth, ReceiverHealth};
+use crate::output::alerts;
 
 /// The style sheet.
 pub const STYLE: &str = include_str!("assets/style.css");
@@ -27,7 +29,9 @@ pub struct Page {
     problems: Vec<Problem>,
     credentials: Vec<Row>,
     incidents: Vec<IncidentRow>,
+    silences: Vec<SilenceRow>,
     receivers: Vec<ReceiverRow>,
+    pushes: Vec<PushRow>,
     findings: Vec<Problem>,
     sources: Vec<SourceRow>,
     gateway: GatewayRow,
@@ -60,6 +64,11 @@ struct Row {
     severity: &'static str,
     in_use: bool,
     expires: Option<When>,
+    /// What is left behind it.
+    balance: Option<String>,
+    /// When that is used up, at the pace of its history; and between which days for all one knows.
+    spent: Option<When>,
+    spent_between: Option<String>,
     because: Vec<String>,
     copies: Vec<String>,
 }
@@ -70,8 +79,20 @@ struct IncidentRow {
     subject: String,
     severity: &'static str,
     status: &'static str,
+    /// Why nothing is said about it.
+    why: Option<String>,
     since: When,
     told: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct SilenceRow {
+    matchers: String,
+    state: &'static str,
+    starts: When,
+    ends: When,
+    author: String,
+    comment: String,
 }
 
 #[derive(Serialize)]
@@ -80,6 +101,16 @@ struct ReceiverRow {
     channel: &'static str,
     queued: usize,
     oldest: Option<When>,
+    last_success: Option<When>,
+    last_error: Option<String>,
+    next_try: Option<When>,
+}
+
+#[derive(Serialize)]
+struct PushRow {
+    name: String,
+    kind: &'static str,
+    failing: Option<When>,
     last_success: Option<When>,
     last_error: Option<String>,
 }
@@ -107,11 +138,13 @@ pub fn model(view: &View, now: Time) -> Page {
         .filter(|one| one.judgement.severity >= Severity::Warning)
         .map(|one| (one.judgement.severity, credential_problem(one, now, view.zone)))
         .collect();
+    problems.extend(canonical().filter_map(|one| running_out(one, snapshot, now)));
     problems.extend(
         snapshot.findings.iter().filter(|f| f.severity >= Severity::Warning).map(|f| (f.severity, finding_problem(f))),
     );
     // Stable: credentials before findings, soonest first, within a severity.
     problems.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    let withheld = view.withheld(now);
     let gateway_down = snapshot.gateway.state == GatewayState::Down;
     let worst = problems.first().map_or(Severity::None, |(severity, _)| *severity);
     Page {
@@ -127,8 +160,15 @@ pub fn model(view: &View, now: Time) -> Page {
         notes: view.notes.iter().cloned().chain(snapshot.clock_problem.clone()).collect(),
         problems: problems.into_iter().map(|(_, problem)| problem).collect(),
         credentials: canonical().map(|one| row(one, &when)).collect(),
-        incidents: view.standing.incidents.iter().map(|one| incident_row(one, &when)).collect(),
+        incidents: view
+            .standing
+            .incidents
+            .iter()
+            .map(|one| incident_row(one, withheld.get(&one.id), view.zone, now))
+            .collect(),
+        silences: view.standing.silences.iter().map(|one| silence_row(one, &when, now)).collect(),
         receivers: view.standing.receivers.iter().map(|one| receiver_row(one, &when)).collect(),
+        pushes: view.standing.pushes.iter().map(|one| push_row(one, &when)).collect(),
         findings: snapshot.findings.iter().filter(|f| f.severity < Severity::Warning).map(finding_problem).collect(),
         sources: snapshot
             .sources
@@ -159,6 +199,19 @@ fn credential_problem(one: &Assessed, now: Time, zone: Zone) -> Problem {
     }
 }
 
+/// The balance behind a credential that works runs out before long.
+fn running_out(one: &Assessed, snapshot: &Snapshot, now: Time) -> Option<(Severity, Problem)> {
+    let (severity, what) = runway::alarm(one, snapshot, now)?;
+    let problem = Problem {
+        severity: severity.word(),
+        what,
+        place: String::new(),
+        because: vec!["its balance, since the last top-up".to_owned()],
+        fix: format!("Add credit to the {} account.", one.credential.provider),
+    };
+    Some((severity, problem))
+}
+
 fn finding_problem(finding: &Finding) -> Problem {
     Problem {
         severity: finding.severity.word(),
@@ -170,6 +223,9 @@ fn finding_problem(finding: &Finding) -> Problem {
 }
 
 fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
+    let balance = one.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref());
+    let runway = one.allowance.as_ref().and_then(|allowance| allowance.runway);
+    let day = |at: Time| when(at).absolute;
     Row {
         id: one.credential.id.to_string(),
         provider: one.credential.provider.clone(),
@@ -178,19 +234,38 @@ fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
         severity: one.judgement.severity.word(),
         in_use: one.judgement.in_use,
         expires: one.judgement.expires.map(when),
+        balance: balance.map(ToString::to_string),
+        spent: runway.map(|runway| when(runway.ends)),
+        spent_between: runway.map(|runway| {
+            let latest =
+                runway.latest.map_or_else(|| "perhaps never".to_owned(), |at| format!("at the latest {}", day(at)));
+            format!("at the earliest {}, {latest}", day(runway.earliest))
+        }),
         because: one.judgement.because.clone(),
         copies: one.copies.iter().map(ToString::to_string).collect(),
     }
 }
 
-fn incident_row(one: &Incident, when: &impl Fn(Time) -> When) -> IncidentRow {
+fn incident_row(one: &Incident, withheld: Option<&Withheld>, zone: Zone, now: Time) -> IncidentRow {
     IncidentRow {
         name: one.name.clone(),
         subject: one.subject.as_str().to_owned(),
         severity: one.severity.word(),
-        status: one.status.word(),
-        since: when(one.since),
+        status: alerts::status(one, withheld),
+        why: withheld.map(|why| alerts::why(why, now, zone)),
+        since: When::new(one.since, now, zone),
         told: one.told.keys().cloned().collect(),
+    }
+}
+
+fn silence_row(one: &Silence, when: &impl Fn(Time) -> When, now: Time) -> SilenceRow {
+    SilenceRow {
+        matchers: one.matchers_text(),
+        state: alerts::silence_state(one, now),
+        starts: when(one.starts_at),
+        ends: when(one.ends_at),
+        author: one.author.clone(),
+        comment: one.comment.clone(),
     }
 }
 
@@ -200,6 +275,17 @@ fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverR
         channel: one.channel,
         queued: one.queued,
         oldest: one.oldest_queued.map(when),
+        last_success: one.last_success.map(when),
+        last_error: one.last_error.clone(),
+        next_try: one.quarantined.map(when),
+    }
+}
+
+fn push_row(one: &PushHealth, when: &impl Fn(Time) -> When) -> PushRow {
+    PushRow {
+        name: one.name.clone(),
+        kind: one.kind,
+        failing: one.failing_since.map(when),
         last_success: one.last_success.map(when),
         last_error: one.last_error.clone(),
     }

@@ -1,7 +1,8 @@
 //! What the handlers share, and the routes.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,9 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::{mpsc, oneshot};
 
+use super::api::{self, Clerk};
 use super::{guard, page};
 use crate::clock::Clock;
-use crate::domain::{Secret, Snapshot};
+use crate::domain::{IncidentId, Secret, Snapshot, Time, Withheld};
+use crate::engine::overlays::Overlays;
+use crate::engine::policy::AlertPolicy;
 use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
 use crate::export::own::Own;
 use crate::output;
@@ -27,12 +31,23 @@ pub struct View {
     pub standing: Standing,
     /// The series of the snapshot, rendered once ([`crate::export::metrics::snapshot_text`]).
     pub metrics: Bytes,
+    /// What the user chose about alerts: it says why nothing is said about some.
+    pub policy: Arc<AlertPolicy>,
     /// Zone of the absolute times on the page.
     pub zone: crate::domain::Zone,
     /// The home directory, shown as `~` in the JSON.
     pub home: PathBuf,
     /// What is wrong with the monitor itself, to be read by people (a configuration that was not taken, a full disk).
     pub notes: Vec<String>,
+}
+
+impl View {
+    /// Why nothing is said about an incident at `now`.
+    #[must_use]
+    pub fn withheld(&self, now: Time) -> BTreeMap<IncidentId, Withheld> {
+        let standing = &self.standing;
+        Overlays::new(&self.policy, &standing.silences, &self.snapshot.host, now).all(&standing.incidents)
+    }
 }
 
 /// A request to read the configuration again; the answer is what came of it.
@@ -46,13 +61,33 @@ pub struct Site {
     clock: Arc<dyn Clock>,
     token: Option<Secret>,
     reload: mpsc::Sender<Reload>,
+    clerk: OnceLock<Arc<dyn Clerk>>,
 }
 
 impl Site {
     /// A site that has nothing to show yet. `token` is the bearer token of writes; without one no write is possible.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, own: Arc<Own>, token: Option<Secret>, reload: mpsc::Sender<Reload>) -> Self {
-        Self { view: RwLock::default(), hosts: RwLock::default(), own, clock, token, reload }
+        let clerk = OnceLock::new();
+        Self { view: RwLock::default(), hosts: RwLock::default(), own, clock, token, reload, clerk }
+    }
+
+    /// Lets people do something about alerts, from now on.
+    pub fn staff(&self, clerk: Arc<dyn Clerk>) {
+        let _ = self.clerk.set(clerk);
+    }
+
+    /// Who does it.
+    pub(super) fn clerk(&self) -> Option<&Arc<dyn Clerk>> {
+        self.clerk.get()
+    }
+
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    pub(super) fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// Shows this from now on.
@@ -64,8 +99,8 @@ impl Site {
     pub fn update(&self, standing: Standing) {
         if let Some(old) = self.view() {
             let (snapshot, metrics) = (Arc::clone(&old.snapshot), old.metrics.clone());
-            let (home, notes) = (old.home.clone(), old.notes.clone());
-            self.publish(View { snapshot, standing, metrics, zone: old.zone, home, notes });
+            let (home, notes, policy) = (old.home.clone(), old.notes.clone(), Arc::clone(&old.policy));
+            self.publish(View { snapshot, standing, metrics, policy, zone: old.zone, home, notes });
         }
     }
 
@@ -100,8 +135,13 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/-/healthy", get(async || "ok\n"))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
+        .merge(api::routes())
         .fallback(async || {
-            (StatusCode::NOT_FOUND, "Not found. There is /, /metrics, /api/v1/status, /-/healthy, /-/ready.\n")
+            (
+                StatusCode::NOT_FOUND,
+                "Not found. There is /, /metrics, /api/v1/status, /api/v1/incidents, /api/v1/silences, /api/v1/outbox, \
+                 /-/healthy, /-/ready.\n",
+            )
         })
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method.\n")
@@ -118,7 +158,7 @@ async fn limit(request: Request, next: axum::middleware::Next) -> Response {
     }
 }
 
-fn nothing_yet() -> Response {
+pub(super) fn nothing_yet() -> Response {
     let retry = [(header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, retry, "The first cycle is still running.\n").into_response()
 }
@@ -137,7 +177,7 @@ async fn style() -> Response {
 async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let mut body = site.own.text().into_bytes();
     if let Some(view) = site.view() {
-        let standing = standing_text(&view.standing);
+        let standing = standing_text(&view.standing, &view.withheld(site.clock.now()));
         body.reserve_exact(standing.len() + view.metrics.len());
         body.extend_from_slice(standing.as_bytes());
         body.extend_from_slice(&view.metrics);
@@ -148,7 +188,9 @@ async fn metrics(State(site): State<Arc<Site>>) -> Response {
 /// The document of `status --json`.
 async fn status(State(site): State<Arc<Site>>) -> Response {
     let Some(view) = site.view() else { return nothing_yet() };
-    match output::status::json(&view.snapshot, &view.standing.incidents, Some(&view.home)) {
+    let withheld = view.withheld(site.clock.now());
+    let incidents = output::status::Incidents { all: &view.standing.incidents, withheld: &withheld };
+    match output::status::json(&view.snapshot, incidents, Some(&view.home)) {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status could not be written as JSON");

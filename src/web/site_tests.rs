@@ -173,3 +173,116 @@ async fn a_unix_socket_works_too_and_is_removed() {
     task.await.unwrap();
     assert!(!path.exists());
 }
+
+/// Answers as the store would, and remembers what was wanted.
+#[derive(Default)]
+struct FakeClerk {
+    wanted: std::sync::Mutex<Vec<(crate::domain::Action, String)>>,
+}
+
+#[async_trait::async_trait]
+impl Clerk for FakeClerk {
+    async fn act(
+        &self,
+        action: crate::domain::Action,
+        by: String,
+    ) -> Result<crate::domain::Acted, crate::store::ActionError> {
+        use crate::domain::{Acted, Action, Refused};
+        let answer = match &action {
+            Action::Ack { incident, .. } if incident == "none" => {
+                Err(Refused::Unknown { what: "open incident", id: incident.clone() }.into())
+            }
+            _ => Ok(Acted::Messages(vec![])),
+        };
+        self.wanted.lock().unwrap().push((action, by));
+        answer
+    }
+
+    async fn alerts(
+        &self,
+    ) -> Result<(Vec<crate::domain::Incident>, Vec<crate::domain::Silence>), crate::store::ActionError> {
+        Ok((vec![], vec![]))
+    }
+
+    async fn outbox(&self) -> Result<Vec<output::alerts::Message>, crate::store::ActionError> {
+        Ok(vec![])
+    }
+}
+
+#[tokio::test]
+async fn alerts_are_read_freely_and_written_with_the_token() {
+    let web = start().await;
+    let clerk = Arc::new(FakeClerk::default());
+    assert!(web.get("/api/v1/incidents").await.starts_with("HTTP/1.1 503"));
+    web.publish();
+    web.site.staff(Arc::clone(&clerk) as Arc<dyn Clerk>);
+    for (path, schema) in
+        [("incidents", "opensoul.alerts/v1"), ("silences", "opensoul.silences/v1"), ("outbox", "opensoul.outbox/v1")]
+    {
+        let answer = web.get(&format!("/api/v1/{path}")).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(schema), "{answer}");
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+    }
+    let send = |method: &str, path: &str, headers: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "{method} /api/v1/{path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        )
+    };
+    let token = "Authorization: Bearer the-token\r\n";
+    let good = format!("{token}Content-Type: application/json\r\n");
+    for (method, path) in [
+        ("POST", "incidents/ab/ack"),
+        ("POST", "incidents/ab/unack"),
+        ("POST", "incidents/ab/snooze"),
+        ("POST", "silences"),
+        ("DELETE", "silences/ab"),
+        ("POST", "outbox/retry"),
+        ("POST", "outbox/drop"),
+    ] {
+        for (headers, code) in [
+            (String::new(), 401),
+            (token.to_owned(), 415),
+            (format!("{good}Origin: http://evil.example\r\n"), 403),
+            (format!("Authorization: Bearer wrong\r\n{}", "Content-Type: application/json\r\n"), 401),
+        ] {
+            let answer = web.ask(&send(method, path, &headers, "{}")).await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{path} {headers:?}: {answer}");
+        }
+    }
+    assert!(clerk.wanted.lock().unwrap().is_empty(), "nothing may have happened");
+
+    let acked =
+        web.ask(&send("POST", "incidents/ab/ack", &good, r#"{"for":"2h","comment":"on it","author":"ann"}"#)).await;
+    assert!(acked.starts_with("HTTP/1.1 200"), "{acked}");
+    let silence = r#"{"matchers":["provider=anthropic"],"until":"2026-11-23","comment":"c"}"#;
+    assert!(web.ask(&send("POST", "silences", &good, silence)).await.starts_with("HTTP/1.1 200"));
+    assert!(web.ask(&send("DELETE", "silences/ab", &good, "")).await.starts_with("HTTP/1.1 200"));
+    {
+        use crate::domain::Action;
+        let wanted = clerk.wanted.lock().unwrap();
+        let until: Time = "2026-11-22T14:00:00Z".parse().unwrap();
+        let comment = Some("on it".to_owned());
+        assert_eq!(
+            wanted[0],
+            (Action::Ack { incident: "ab".to_owned(), until: Some(until), snooze: false, comment }, "ann".to_owned())
+        );
+        let Action::Silence { ends_at, .. } = &wanted[1].0 else { panic!("a silence") };
+        assert_eq!(ends_at.to_rfc3339(), "2026-11-22T16:00:00+00:00", "the start of that day in the zone");
+        assert_eq!(wanted[2], (Action::Unsilence { silence: "ab".to_owned() }, "api".to_owned()));
+    }
+    for (path, body, code) in [
+        ("incidents/none/ack", "{}", 404),
+        ("incidents/ab/ack", "{", 400),
+        ("incidents/ab/ack", r#"{"fro":"2h"}"#, 400),
+        ("incidents/ab/ack", r#"{"for":"soon"}"#, 422),
+        ("incidents/ab/ack", r#"{"for":"2h","until":"2027-01-01"}"#, 422),
+        ("silences", r#"{"matchers":["provider=anthropic"],"comment":"c"}"#, 422),
+        ("silences", r#"{"matchers":["nonsense"],"for":"2h","comment":"c"}"#, 422),
+    ] {
+        let answer = web.ask(&send("POST", path, &good, body)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{path} {body}: {answer}");
+    }
+    let huge = format!("{{\"comment\":\"{}\"}}", "x".repeat(70_000));
+    assert!(web.ask(&send("POST", "incidents/ab/ack", &good, &huge)).await.starts_with("HTTP/1.1 413"));
+}

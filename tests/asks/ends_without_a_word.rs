@@ -71,7 +71,13 @@ async fn ask_21_reminders_come_in_steps_and_carry_the_command() {
         let messages = home.sent();
         let [message] = &messages[..] else { panic!("{messages:#?}") };
         assert_eq!((message.items[0].tier, message.items[0].severity), (Some(tier), Severity::Critical));
-        let letter = opensoul::notify::render(message, opensoul::domain::Zone::UTC, home.now()).text;
+        let letter = opensoul::notify::render(
+            message,
+            opensoul::domain::Lang::default(),
+            opensoul::domain::Zone::UTC,
+            home.now(),
+        )
+        .text;
         let command = "claude setup-token && opensoul models auth paste-token --provider anthropic \
                        --profile-id anthropic:default";
         assert!(letter.lines().any(|line| line.trim() == command), "{letter}");

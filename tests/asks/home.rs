@@ -12,8 +12,8 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Environment, Finding, Incident, Item, ItemStatus, Notification, Outcome, Progress, Pseudonyms, Severity,
-    Snapshot, Span, State, Time, Zone,
+    Assessed, Attempt, Environment, Finding, Incident, Item, ItemStatus, Lang, Notification, Outcome, Progress,
+    Pseudonyms, Severity, Snapshot, Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
 use opensoul::export::metrics::snapshot_text;
@@ -24,17 +24,22 @@ use opensoul::monitor::desk::Desk;
 use opensoul::monitor::ground::Ground;
 use opensoul::monitor::machine::Machine;
 use opensoul::monitor::observe::{Look, Observed, observe_home_only};
-use opensoul::monitor::probing::{Answers, round};
+use opensoul::monitor::probing::{Answers, prove_renewed, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
-use opensoul::notify::{Receiver, render};
-use opensoul::output::status::{Options, json, text};
+use opensoul::notify::{self, Receiver, render};
+use opensoul::output::chinese::translate;
+use opensoul::output::status::{Incidents, Options, json, text};
+use opensoul::output::wording::is_command;
 use opensoul::store::Remembered;
 
 use crate::fake_provider::{FakeProvider, Known};
 
 /// Where a story begins, unless it says otherwise.
 pub const START: &str = "2026-12-01T12:00:00Z";
+
+/// The variable with the key that the machines of a fleet share.
+pub const FLEET_KEY: &str = "FLEET_KEY";
 
 /// Nothing in these stories may ask the real ones.
 const PROVIDERS: [&str; 7] =
@@ -81,9 +86,9 @@ impl Receiver for Recorder {
         &self.name
     }
 
-    async fn deliver(&self, notification: &Notification, _progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, _attempt: &Attempt) -> Outcome {
         self.pile.lock().unwrap().push(notification.clone());
-        Outcome::Delivered { detail: "ok".to_owned() }
+        Outcome::Delivered { detail: "ok".to_owned(), keep: None }
     }
 }
 
@@ -143,6 +148,9 @@ impl Home {
             toml += "[[receivers]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/never-asked\"\n";
         }
         toml += "[schedule]\nzone = \"UTC\"\n[web]\nenabled = false\n[identity]\nhost = \"box\"\n";
+        if vars.iter().any(|(name, _)| *name == FLEET_KEY) {
+            toml += &format!("key = {{ env = \"{FLEET_KEY}\" }}\n");
+        }
         for id in PROVIDERS {
             toml += &format!("[providers.{id}]\nbase_url = \"{}\"\n", provider.url());
         }
@@ -248,6 +256,24 @@ impl Home {
 
     /// One round of questions to the providers, and the cycle that judges their answers.
     pub async fn ask(&self) -> Seen {
+        self.teach();
+        let clients = Clients::new(&Environment::default());
+        let patience = Duration::from_millis(1);
+        let answers = round(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
+        self.cycle_with(&answers).await
+    }
+
+    /// What the monitor asks between the rounds: only about logins that were renewed after a refusal.
+    pub async fn prove(&self) -> Seen {
+        self.teach();
+        let clients = Clients::new(&Environment::default());
+        let patience = Duration::from_millis(1);
+        let answers = prove_renewed(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
+        self.cycle_with(&answers).await
+    }
+
+    /// The provider hears what it is to say.
+    fn teach(&self) {
         let date = self.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         for known in self.answers.lock().unwrap().values() {
             let mut known = known.clone();
@@ -256,18 +282,15 @@ impl Home {
             }
             self.provider.learn(known);
         }
-        let clients = Clients::new(&Environment::default());
-        let patience = Duration::from_millis(1);
-        let answers = round(&self.monitor, &self.config, &self.env, &clients, patience).await.unwrap();
-        self.cycle_with(&answers).await
     }
 
     async fn cycle_with(&self, answers: &Answers) -> Seen {
         let committed = cycle(&self.monitor, &self.config, answers, &[]).await.unwrap();
         deliver(&self.monitor, &self.config, &self.mail).await.unwrap();
-        let Committed { snapshot, .. } = committed;
+        let Committed { snapshot, proof_at, .. } = committed;
         let incidents = self.monitor.desk.with(|store| store.incidents()).await.unwrap().unwrap();
-        Seen { snapshot, incidents, home: self.dir.path().to_owned() }
+        have_chinese(&snapshot, &incidents);
+        Seen { snapshot, incidents, proof_at, home: self.dir.path().to_owned() }
     }
 
     /// What somebody at a shell of this home sees, with these variables set there besides.
@@ -291,12 +314,21 @@ impl Home {
             now: self.now(),
         };
         let snapshot = Arc::new(observe_home_only(&look).snapshot);
-        Seen { snapshot, incidents: remembered.incidents, home: self.dir.path().to_owned() }
+        Seen { snapshot, incidents: remembered.incidents, proof_at: None, home: self.dir.path().to_owned() }
     }
 
     /// What was sent since the last question.
     pub fn sent(&self) -> Vec<Notification> {
         std::mem::take(&mut self.pile.lock().unwrap())
+    }
+
+    /// Brings a message to its receiver as it is configured, over the network.
+    pub async fn hand_over(&self, message: &Notification) -> Outcome {
+        let clients = Arc::new(Clients::new(&self.env));
+        let receivers = notify::build(&self.config, &self.env, &clients);
+        let receiver = receivers.iter().find(|one| one.name() == message.receiver).expect("it is configured");
+        let attempt = Attempt { progress: Progress::default(), keep: None, now: self.now() };
+        receiver.deliver(message, &attempt).await
     }
 
     /// The same as single problems.
@@ -315,7 +347,7 @@ impl Home {
 
     /// The same as a person reads it in the mail.
     pub fn letters(&self) -> Vec<String> {
-        let text = |message: &Notification| render(message, Zone::UTC, self.now()).text;
+        let text = |message: &Notification| render(message, Lang::default(), Zone::UTC, self.now()).text;
         self.sent().iter().map(text).collect()
     }
 
@@ -394,6 +426,8 @@ fn write(home: &Path, name: &str, text: &str, written: Time) {
 pub struct Seen {
     pub snapshot: Arc<Snapshot>,
     pub incidents: Vec<Incident>,
+    /// From when on a login that was renewed after a refusal may be asked about.
+    pub proof_at: Option<Time>,
     home: PathBuf,
 }
 
@@ -449,7 +483,7 @@ impl Seen {
     /// `status`, as a person reads it.
     pub fn text(&self) -> String {
         let options = Options { width: 120, zone: Zone::UTC, home: Some(&self.home) };
-        text(&self.snapshot, &self.incidents, &options)
+        text(&self.snapshot, Incidents::heard(&self.incidents), &options)
     }
 
     /// A scrape.
@@ -459,11 +493,26 @@ impl Seen {
 
     /// `status --json`.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&json(&self.snapshot, &self.incidents, Some(&self.home)).unwrap()).unwrap()
+        serde_json::from_str(&json(&self.snapshot, Incidents::heard(&self.incidents), Some(&self.home)).unwrap())
+            .unwrap()
     }
 
     /// One credential of it.
     pub fn json_of(&self, id: &str) -> serde_json::Value {
         self.json()["credentials"].as_array().unwrap().iter().find(|one| one["id"] == id).unwrap().clone()
+    }
+}
+
+/// Whatever comes up can be said in Chinese as well.
+fn have_chinese(snapshot: &Snapshot, incidents: &[Incident]) {
+    // The title and the reason of a finding are its id and place.
+    let others = incidents.iter().filter(|one| one.name != "DoctorFinding");
+    let others = others.flat_map(|one| std::iter::once(&one.title).chain(&one.because));
+    let incidents = incidents.iter().flat_map(|one| std::iter::once(&one.summary).chain(&one.fix)).chain(others);
+    let findings = snapshot.findings.iter().flat_map(|finding| [&finding.message, &finding.fix]);
+    let judgements = snapshot.credentials.iter().map(|one| &one.judgement);
+    let judgements = judgements.flat_map(|judgement| judgement.because.iter().chain(&judgement.fix));
+    for text in incidents.chain(findings).chain(judgements) {
+        assert!(is_command(text) || translate(text).is_some(), "add a row to src/output/chinese/*.txt: {text}");
     }
 }

@@ -33,6 +33,23 @@ async fn ask_32_one_login_in_two_hands_is_warned_of_before_it_breaks() {
         let seen = home.cycle().await;
         assert!(seen.findings("login.shared-refresh").is_empty(), "{own:?}");
     }
+    // One login copied to a second machine: both, which share a key, show the same identity.
+    let identity = async |refresh: &str, vars: &[(&str, &str)]| {
+        let machine = Home::with("[probe]\nundocumented = true\n", vars).await;
+        machine.file(CODEX, &codex_with("a", refresh, ends, machine.now()));
+        let seen = machine.cycle().await;
+        let shown = seen.json_of("codex:default")["identity"].as_str().map(str::to_owned);
+        let line =
+            seen.metrics().lines().find(|line| line.starts_with("opensoul_credential_info{")).unwrap().to_owned();
+        assert_eq!(line.contains("identity="), shown.is_some(), "{line}");
+        assert!(shown.as_ref().is_none_or(|identity| line.contains(&format!("identity=\"{identity}\""))), "{line}");
+        shown
+    };
+    let fleet = [(FLEET_KEY, "any text of the fleet's choice")];
+    let here = identity("rt_copied", &fleet).await;
+    assert!(here.is_some() && here == identity("rt_copied", &fleet).await);
+    assert_ne!(here, identity("rt_another", &fleet).await);
+    assert_eq!(identity("rt_copied", &[]).await, None, "a machine by itself shows no hash");
 }
 
 #[tokio::test]
@@ -107,6 +124,37 @@ async fn ask_34_a_race_between_sessions_is_no_dead_login() {
     home.ask().await.is("claude-code:default", State::Expired, Severity::Critical);
     let seen = home.later(chrono::TimeDelta::minutes(5)).cycle().await;
     seen.is("claude-code:default", State::Expired, Severity::Critical);
+}
+
+#[tokio::test]
+async fn a_login_renewed_after_a_refusal_is_asked_about_soon_so_that_its_incident_ends() {
+    let minutes = chrono::TimeDelta::minutes;
+    let home = Home::new().await;
+    let (id, ends) = ("claude-code:default", home.after(days(25)));
+    let no = r#"{"error":{"type":"authentication_error","message":"Invalid bearer token"}}"#;
+    home.says(CLAUDE_USAGE, &setup_token("old"), 401, no);
+    home.file(CLAUDE, &claude("old", home.after(hours(5)), Some(ends)));
+    home.cycle().await;
+    let seen = home.later(minutes(5)).ask().await;
+    seen.is(id, State::Rejected, Severity::Critical);
+    assert_eq!((home.told(), seen.proof_at), (vec![format!("critical CredentialRejected {id}")], None));
+    let asked = home.asked().len();
+    // Renewed at once: judged anew, and nobody is told yet that it is over, because nothing proves it.
+    home.later(minutes(1)).file(CLAUDE, &claude("new", home.after(hours(8)), Some(ends)));
+    let renewed = home.now();
+    home.cycle().await;
+    let seen = home.later(minutes(1)).cycle().await;
+    seen.is(id, State::Ok, Severity::None);
+    let due = seen.proof_at.expect("asked about again");
+    assert!(due > home.now() && due <= renewed + minutes(15), "{due}");
+    home.prove().await;
+    assert_eq!((home.told(), home.asked().len()), (vec![], asked), "not within a quarter of an hour");
+    // Then the provider says yes, and it is over; the schedule would have asked hours later.
+    home.says(CLAUDE_USAGE, &setup_token("new"), 200, CLAUDE_YES);
+    let seen = home.until(due).prove().await;
+    assert_eq!((home.told(), seen.proof_at), (vec![format!("over: critical CredentialRejected {id}")], None));
+    home.later(minutes(20)).prove().await;
+    assert_eq!(home.asked().len(), asked + 1, "once for one renewal; the rest is the schedule's");
 }
 
 #[tokio::test]
@@ -189,14 +237,38 @@ async fn ask_37_switching_between_accounts_is_no_race() {
 }
 
 #[tokio::test]
-async fn ask_38_logins_of_mcp_servers_are_not_taken_for_the_tools_own() {
+async fn ask_38_logins_of_mcp_servers_are_credentials_of_their_own() {
     let home = Home::new().await;
-    let mcp =
-        json!({ "server|1": { "serverName": "server", "accessToken": "m", "refreshToken": "mr", "expiresAt": 1 } });
+    let lapsed = home.ago(hours(5)).timestamp_millis();
+    let mcp = json!({ "linear|1": { "serverName": "linear", "serverUrl": "https://mcp.linear.app/sse",
+        "accessToken": "m", "refreshToken": "rt_family", "expiresAt": lapsed } });
     home.file(CLAUDE, &json!({ "mcpOAuth": mcp }).to_string());
     let seen = home.cycle().await;
-    assert!(seen.snapshot.credentials.is_empty(), "no login, and no broken one");
-    assert!(home.told().is_empty());
+    // Not the tool's own login, and not a broken one; its access token lapsed, which is how these live.
+    assert_eq!(seen.snapshot.credentials.len(), 1);
+    seen.is("claude-code:mcp/linear", State::Ok, Severity::None);
+    assert_eq!(seen.of("claude-code:mcp/linear").credential.provider, "mcp:mcp.linear.app");
+    assert!(!seen.of("claude-code:mcp/linear").judgement.in_use && home.told().is_empty());
+    // The same family of tokens in a second tool: whoever uses it second ends it for both.
+    let copied = json!({ "linear|2": { "server_name": "linear", "server_url": "https://mcp.linear.app/sse",
+        "access_token": "n", "refresh_token": "rt_family", "expires_at": lapsed } });
+    home.file(".codex/.credentials.json", &copied.to_string());
+    let seen = home.later(hours(1)).cycle().await;
+    let finding = seen.finding("login.shared-refresh");
+    assert!(finding.message.contains("codex:mcp/linear") && finding.message.contains("claude-code:mcp/linear"));
+    home.told();
+    // No refresh token, and its end is past: it is dead, and no model misses it.
+    let own = json!({ "linear|2": { "server_name": "linear", "server_url": "https://mcp.linear.app/sse",
+        "access_token": "n", "expires_at": lapsed } });
+    home.file(".codex/.credentials.json", &own.to_string());
+    let seen = home.later(hours(1)).cycle().await;
+    seen.is("codex:mcp/linear", State::Expired, Severity::Info);
+    assert_eq!(seen.fix("codex:mcp/linear"), "codex mcp login linear");
+    assert!(home.told().iter().all(|line| line.starts_with("over: ")), "nobody is woken");
+    // Nobody is asked about them.
+    home.ask().await;
+    assert!(home.asked().is_empty(), "{:?}", home.asked());
+    std::fs::remove_file(home.path(".codex/.credentials.json")).unwrap();
     let mut both: Value = serde_json::from_str(&claude("a", home.after(hours(8)), Some(home.after(days(25))))).unwrap();
     both["mcpOAuth"] = mcp;
     home.file(CLAUDE, &both.to_string());

@@ -19,3 +19,7 @@ class Authority:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         leaf.configure_cert(context)
         return context
+
+    def chain(self, *names):
+        """Key and certificates of such a server in one text."""
+        return self._ca.issue_cert(*names).private_key_and_cert_chain_pem

@@ -55,13 +55,13 @@ class HookServer:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
-            def do_POST(self):
+            def serve(self):
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-                status, headers, body = owner.say.pop(0) if owner.say else (200, {}, b"{}")
+                call = Call(self.path, {k.lower(): v for k, v in self.headers.items()}, raw, time.time(), 0)
+                call.status, headers, body = owner.answer(call)
+                status = call.status
                 # Recorded before the answer: a client that dies while reading it has delivered all the same.
-                owner.calls.append(
-                    Call(self.path, {k.lower(): v for k, v in self.headers.items()}, raw, time.time(), status)
-                )
+                owner.calls.append(call)
                 try:
                     self.send_response(status)
                     for name, value in headers.items():
@@ -71,6 +71,8 @@ class HookServer:
                     self.wfile.write(body)
                 except OSError:
                     pass
+
+            do_POST = do_PUT = serve
 
             def log_message(self, *_):
                 pass
@@ -89,6 +91,9 @@ class HookServer:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}/hook"
+
+    def answer(self, call):
+        return self.say.pop(0) if self.say else (200, {}, b"{}")
 
     def accepted(self):
         return [c for c in list(self.calls) if c.status < 300]

@@ -9,7 +9,7 @@ from waiting import until
 
 
 def expiring(machine):
-    machine.write(STORE, c.store(anthropic__work=c.token(2 * c.DAY)))
+    machine.write(STORE, c.store(anthropic__work=c.token(2 * c.DAY, secret="sk-ant-oat01-of-all-of-them")))
 
 
 def failed(daemon, *reasons):

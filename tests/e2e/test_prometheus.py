@@ -50,8 +50,12 @@ def test_the_expiry_rule_fires_for_the_right_credential(machine, folder):
 def test_promtool_finds_nothing_to_say(machine):
     machine.write(CLAUDE, c.claude_code())
     machine.write(STORE, c.store(anthropic__soon=c.token(2 * c.DAY)))
-    machine.configure()
+    nobody = "http://127.0.0.1:9"
+    machine.configure(
+        extra=f'[export]\nalertmanager = "{nobody}"\n[heartbeat]\ntype = "healthchecks"\nurl = "{nobody}/x"\n'
+    )
     text = machine.daemon().get("/metrics")
+    assert "opensoul_export_alertmanager_pushes_total" in text and "opensoul_heartbeat_withheld_total" in text
     checked = subprocess.run([promtool(), "check", "metrics"], input=text, text=True, capture_output=True, timeout=30)
     assert checked.returncode == 0 and not checked.stderr.strip(), checked.stderr + checked.stdout
     for line in text.splitlines():

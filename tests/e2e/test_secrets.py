@@ -13,7 +13,9 @@ import credentials as c
 from hook import HookServer
 from machine import CLAUDE, CODEX, STORE, email_receiver, webhook_receiver
 from mail import MailServer, USER  # noqa: F401
+from outbox import book, let_time_pass
 from test_reading import READING
+from vendors import Server
 from waiting import until
 
 LETTERS = string.ascii_letters + string.digits
@@ -180,3 +182,78 @@ def test_nothing_comes_out(machine, canaries, authority):
     assert "person@example.org" not in "".join(str(v) for k, v in out.items() if k.startswith(("call", "/metrics", "decoded"))), (
         "an e-mail address in an id becomes user-<n> outside"
     )
+
+
+class Parrot(HookServer):
+    """Says no, and repeats everything that it was told: the most talkative vendor there can be."""
+
+    def answer(self, call):
+        heard = f"{call.path} {json.dumps(call.headers)} {call.raw.decode()}"
+        status = 400 if len(self.calls) % 2 else 200
+        return status, {"content-type": "application/json"}, json.dumps({"ok": False, "code": 1, "message": heard, "error": heard}).encode()
+
+
+LOCAL = {
+    "ntfy": 'token = { env = "NTFY_TOKEN" }\ntopic = "ours"',
+    "ntfy-password": 'username = "monitor"\npassword = { env = "NTFY_PASSWORD" }\ntopic = "ours"',
+    "matrix": 'token = { env = "MATRIX_TOKEN" }\nroom = "!ours:example.org"',
+}
+
+
+def test_no_channel_gives_its_secret_away(machine, canaries):
+    """Whatever a vendor repeats of it. The fields and addresses are those of the strict servers of the other tests."""
+    parrot, strict = Parrot(), Server()
+    strict.close()
+    base = f"http://127.0.0.1:{parrot.port}"
+    receivers = [text.replace(strict.base, base) for text in strict.receivers]
+    for name, value in strict.env.items():
+        secret = canaries.plant(name)
+        if value.startswith("http"):
+            # The token is the last part of the path or of the query.
+            value = value.replace(strict.base, base)
+            secret = value[: max(value.rfind("/"), value.rfind("=")) + 1] + secret
+        machine.env[name] = secret
+    for name, lines in LOCAL.items():
+        receivers.append(f'[[receivers]]\nname = "{name}"\ntype = "{name.split("-")[0]}"\nurl = "{base}/{name}"\n{lines}\n')
+    for name in ("NTFY_TOKEN", "NTFY_PASSWORD", "MATRIX_TOKEN"):
+        machine.env[name] = canaries.plant(name)
+    # A program is given its environment, not our secrets.
+    receivers.append(f'[[receivers]]\nname = "program"\ntype = "exec"\nargv = ["/usr/bin/tee", "{machine.home}/given"]\n')
+    receivers.append(f'[[receivers]]\nname = "file"\ntype = "file"\npath = "{machine.home}/alerts.jsonl"\n')
+    machine.write(STORE, c.store(anthropic__work=c.token(-c.HOUR)))
+    machine.configure(*receivers)
+    out = {}
+    try:
+        machine.run("monitor", "check-config", "-vv")
+        for _ in range(3):
+            ended = machine.run("monitor", "once", "-vv", env={"RUST_LOG": "trace"})
+            assert ended.code == 0, ended
+            let_time_pass(machine)
+        daemon = machine.daemon("-vv", env={"RUST_LOG": "trace"})
+        until(lambda: daemon.metrics().total("opensoul_notifications_failed_total") >= len(receivers), 30, "they are tried again")
+        for place in ("/", "/metrics", "/api/v1/status"):
+            out[place] = daemon.request(place)[1]
+        daemon.stop()
+        details = [row for rows in book(machine)[0].values() for row in rows]
+        out["daemon"] = daemon.log
+        for number, ended in enumerate(machine.runs):
+            out[f"run {number}"] = ended.out + ended.err
+        names = {place.split("/")[1] for place in (call.path for call in parrot.calls)}
+        assert names == {one.name for one in strict} | set(LOCAL), f"not all were tried: {names}"
+        for number, call in enumerate(parrot.calls):
+            # To whom a secret belongs it may be shown, to nobody else.
+            raw = call.raw
+            for secret in (machine.env[key] for one in strict for key in one.keys if call.path.startswith(f"/{one.name}/")):
+                raw = raw.replace(secret.encode(), b"")
+            out[f"call {number} to {call.path.split('/')[1]}"] = raw
+        for path in (*machine.state.rglob("*"), machine.home / "given", machine.home / "alerts.jsonl"):
+            if path.is_file() and path.name not in ("key", "token"):
+                out[f"file {path.name}"] = path.read_bytes()
+    finally:
+        parrot.close()
+    assert {"file state.db", "file given", "file alerts.jsonl"} <= set(out)
+    # It is no accident: what they repeated was heard, and is kept without the secrets.
+    repeated = [row for row in details if row[3] and "content-type" in row[3]]
+    assert len(repeated) >= 10, details
+    bad = canaries.escaped(out)
+    assert not bad, "\n".join(f"{where} came out in {place}: {around!r}" for where, place, around in bad[:20])

@@ -54,6 +54,10 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("pi", "pi"),
     ("qwen-code", "Qwen Code"),
     ("windsurf", "Windsurf"),
+    ("vscode", "Cline, Roo Code, Kilo Code in editors (VS Code and its kin)"),
+    ("zed", "Zed"),
+    ("caam", "caam (parked logins)"),
+    ("claude-swap", "claude-swap (parked logins)"),
     ("aws", "AWS keys and role caches"),
     ("aws-sso", "AWS single sign-on"),
     ("azure-cli", "Azure CLI"),
@@ -62,22 +66,45 @@ const TITLES: [(&str, &str); TITLES_LEN] = [
     ("env", "the environment"),
     ("dotenv", "`.env` files"),
     ("secret-file", "mounted secrets"),
-    ("startup", "start-up files of shells"),
+    ("compose", "Compose files of a project"),
+    ("startup", "start-up files of shells, `/etc/environment`"),
     ("declared", "`[[declared]]` of `monitor.toml`"),
+    ("receiver", "the tokens of our own receivers"),
 ];
-const TITLES_LEN: usize = 49;
+const TITLES_LEN: usize = 55;
 
 const HEAD: &str = "\
 # Sources: where credentials are looked for
 
 Everything is read and nothing is written, refreshed or run; what belongs to a keyring is asked of it only where a tool's own
 file says so. A place is looked at where it is by default; the variables by which each tool moves it are followed too. What
-cannot be read is shown as `unreadable` with the reason, never as missing.
+cannot be read is shown as `unreadable` with the reason, never as missing. What is in a project (here `~/project`: the working
+directory and the root of its repository) is read by the commands that a person runs there, not by the monitor, and only keys
+that stand in it literally are taken. Logins that a switcher of accounts has parked are shown and count as nobody's.
 
 - *Dates*: what can be known without asking anybody. \"login\": when the login or key itself ends. \"access\": when the access
   token ends, which its owner renews and which therefore alarms nobody by itself. \"none\": only the provider may know; say it
   with `opensoul credentials declare`, or let `--probe` ask.
 - *Renewed by*: who acts when it ends.
+
+## One login on two machines
+
+A login whose refresh token can be used once dies when two machines have it. Machines that share a key show a short keyed hash
+of each login, `identity`, in `status --json` and as a label of `opensoul_credential_info`; without a shared key no hash is shown.
+
+```toml
+[identity]
+key = { file = \"~/.secrets/fleet\" }     # any text, the same on all machines
+```
+
+```promql
+# logins that more than one machine holds, until one of them renews it
+count by (identity, provider) (
+  count by (identity, provider, instance) (opensoul_credential_info{identity!=\"\", kind=\"oauth\", renewal=\"auto\"})
+) > 1
+```
+
+## The sources
 
 Written by the program's own tests from its sources, over a home directory with a file for each of them.
 
@@ -90,17 +117,21 @@ fn the_documented_table_is_that_of_the_sources() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
     fixture_home::furnish(&root);
+    let project = root.join("project");
+    let machine = fixture_home::machine(&root);
     let env = fixture_home::environment(&root);
     let config = config::load(None, &env).unwrap_or_else(|problems| panic!("{}", config::report(&problems)));
     let scene = Scene {
         env: &env,
-        cwd: Some(&root),
+        cwd: Some(&project),
         preferred: None,
+        machine: Some(&machine),
         env_is_source: true,
         dotenv: &config.sources.dotenv,
         secrets: &config.sources.secrets,
         litellm: &config.sources.litellm,
         declared: &config.declared,
+        receivers: &config.receivers,
         now: fixture_home::now(),
         key: &FingerprintKey::new(&[7; 32]),
     };
@@ -111,7 +142,8 @@ fn the_documented_table_is_that_of_the_sources() {
     let mut fresh = HEAD.to_owned();
     for (name, title) in TITLES {
         let source = all.iter().find(|source| source.name() == name).unwrap();
-        fresh += &row(title, source.as_ref(), &scene).replace(root.to_str().unwrap(), "~");
+        let row = row(title, source.as_ref(), &scene).replace(machine.to_str().unwrap(), "");
+        fresh += &row.replace(root.to_str().unwrap(), "~");
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/sources.md");
     if std::env::var_os("UPDATE_DOCS").is_some() {

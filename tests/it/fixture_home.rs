@@ -16,7 +16,7 @@ pub fn now() -> Time {
 }
 
 /// What nobody has touched for three months: the tools are installed and not used.
-const OLD: [&str; 4] = [".llxprt", ".local/share/amazon-q", ".iflow", ".qwen/oauth_creds.json"];
+const OLD: [&str; 5] = [".llxprt", ".local/share/amazon-q", ".iflow", ".qwen/oauth_creds.json", ".config/claude-code"];
 
 /// Every file of the fixtures, relative to the home.
 pub fn places() -> Vec<PathBuf> {
@@ -65,6 +65,18 @@ pub fn furnish(root: &Path) {
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).unwrap();
         fs::File::open(&dir).unwrap().set_modified((now() - Span::days(90)).into()).unwrap();
     }
+}
+
+/// What belongs to the whole machine, made beside it: `/etc`.
+pub fn machine(root: &Path) -> PathBuf {
+    let machine = root.join("machine");
+    let from = source().with_file_name("machine");
+    for place in ["etc/environment", "etc/crush/crush.json"] {
+        let path = machine.join(place);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(from.join(place), &path).unwrap();
+    }
+    machine
 }
 
 /// The environment of whoever lives there.

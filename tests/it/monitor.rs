@@ -11,7 +11,7 @@ use opensoul::clock::{Clock, ManualClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Environment, FailureReason, ItemStatus, Notification, NotificationKind, Outcome, Progress, Severity, State, Tier,
+    Attempt, Environment, FailureReason, ItemStatus, Notification, NotificationKind, Outcome, Severity, State, Tier,
     Time,
 };
 use opensoul::export::own::Own;
@@ -37,13 +37,13 @@ impl Receiver for Recorder {
         "ops"
     }
 
-    async fn deliver(&self, notification: &Notification, progress: &Progress, _now: Time) -> Outcome {
+    async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
         if *self.away.lock().unwrap() {
             let (reason, detail) = (FailureReason::Offline, "not there".to_owned());
-            return Outcome::Transient { reason, detail, retry_after: None, progress: progress.clone() };
+            return Outcome::Transient { reason, detail, retry_after: None, progress: attempt.progress.clone() };
         }
         self.taken.lock().unwrap().push(notification.clone());
-        Outcome::Delivered { detail: "ok".to_owned() }
+        Outcome::Delivered { detail: "ok".to_owned(), keep: None }
     }
 }
 
@@ -174,6 +174,36 @@ async fn a_login_walks_through_its_tiers_expires_and_is_renewed() {
     let last = bench.said();
     assert_eq!(last.len(), 1, "{last:?}");
     assert!(last[0].starts_with("Resolved critical CredentialExpiring"), "{last:?}");
+}
+
+/// A token that a person pastes in place of another: the first cycle that sees it judges it as the next ones do.
+#[tokio::test]
+async fn a_replaced_token_is_judged_the_same_from_the_first_cycle_on() {
+    let bench = Bench::new();
+    let token = |name: &str, lasts: Duration| {
+        let ends = (bench.clock.now() + lasts).timestamp_millis();
+        let text = format!(
+            r#"{{"version":1,"profiles":{{"anthropic:work":{{"type":"token","provider":"anthropic","token":"sk-ant-oat01-{name:0>40}","expires":{ends}}}}}}}"#
+        );
+        write(&bench.home.path().join(".opensoul/agents/main/agent/auth-profiles.json"), &text);
+    };
+    let judged = |committed: Committed| {
+        let one = &committed.snapshot.credentials[0];
+        (one.judgement.state, one.judgement.severity, one.judgement.tier)
+    };
+    token("old", Duration::from_secs(300 * 86_400));
+    bench.cycle().await;
+    bench.clock.advance(Duration::from_secs(300));
+    token("new", Duration::from_secs(1_800));
+    let first = judged(bench.cycle().await);
+    bench.clock.advance(Duration::from_secs(60));
+    let second = judged(bench.cycle().await);
+    assert_eq!(first, second);
+    assert_eq!(bench.said(), [""; 0], "nothing is announced and taken back");
+    // A third of its half hour is left: now it is said, once.
+    bench.clock.advance(Duration::from_secs(1_200));
+    bench.cycle().await;
+    assert_eq!(bench.said().len(), 1);
 }
 
 #[tokio::test]

@@ -119,7 +119,8 @@ async fn every_probe_asks_as_its_provider_wants_and_understands_the_answer() {
             let key = format!("{}Zq{row:02}x{number:02}Wv8Zq7", recorded.secret);
             known.push(Known {
                 asks: recorded.asks.replace("{key}", &key),
-                header: recorded.key.replace("{key}", &key),
+                // A key that signs is not sent; the session that comes with it is.
+                header: recorded.key.replace("{key}", &key).replace("{token}", key.rsplit(':').next().unwrap()),
                 status: sample.status,
                 headers: sample.headers.clone().into_iter().collect(),
                 body: sample.body.replace("{key}", &key),
@@ -149,6 +150,27 @@ async fn every_probe_asks_as_its_provider_wants_and_understands_the_answer() {
             assert!(!detail.contains(&key[key.len() - 8..]), "{detail}");
         }
     }
+}
+
+/// The other rows of the catalog say why they have no question, and put none, wherever somebody sends them.
+#[tokio::test]
+async fn rows_without_a_probe_ask_nobody() {
+    let fake = FakeProvider::start().await;
+    let rows: Vec<_> = Catalog::get().rows().filter(|row| row.probes.is_empty()).collect();
+    assert!(rows.len() >= 40);
+    let targets = rows.iter().map(|row| target(&row.id, &format!("good-Zq{}Wv8", row.id), &fake.url())).collect();
+    let results = ask(targets, &Settings { undocumented: true, ..settings() }).await;
+    for (row, result) in rows.iter().zip(&results) {
+        let expected = if row.retired.is_some() { VerdictKind::Retired } else { VerdictKind::Unverifiable };
+        let reason = row.retired.as_ref().or(row.unverifiable.as_ref()).expect("one reason");
+        assert_eq!(
+            (result.verdict.kind, &result.verdict.detail, result.latency),
+            (expected, reason, None),
+            "{}",
+            row.id
+        );
+    }
+    assert!(fake.seen().is_empty(), "{:?}", fake.seen());
 }
 
 /// Status codes and pages that may come from anywhere are read alike over a real connection.

@@ -3,7 +3,7 @@
 //! What a person renews changes with its keyed hash. What its owner renews changes only with the account, with a login
 //! after a logout, or when the grant's end moves later by more than a tenth of the grant.
 
-use crate::domain::{Condition, Credential, IncidentId, Renewal, Span, Time};
+use crate::domain::{Condition, Credential, IncidentId, Renewal, Span, Time, Verdict, VerdictKind};
 
 const LOGGED_OUT: &str = "auto:out";
 /// Marks the generation of a copy, so that the next judgement knows that it was one.
@@ -14,6 +14,17 @@ const COPY: &str = "copy:";
 pub fn generation(credential: &Credential, previous: Option<&str>) -> String {
     let previous = previous.map(unmarked);
     if credential.renewal == Renewal::Auto { automatic(credential, previous) } else { manual(credential, previous) }
+}
+
+/// When its owner renewed a credential after the provider had refused what was there before, if it did: the refusal was of
+/// another access token and counts no longer, although the generation is the same.
+#[must_use]
+pub fn renewed_after(credential: &Credential, refusal: &Verdict) -> Option<Time> {
+    let clocks = &credential.clocks;
+    let renewed = clocks.last_renewed.max(clocks.issued).filter(|renewed| *renewed > refusal.at)?;
+    let newer = clocks.access_expires.is_none_or(|access| access > refusal.at);
+    let refused = matches!(refusal.kind, VerdictKind::Rejected | VerdictKind::Revoked | VerdictKind::Expired);
+    (newer && refused).then_some(renewed)
 }
 
 /// The account of a credential, hashed, because it is mostly an e-mail address and this word is stored.

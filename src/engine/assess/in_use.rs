@@ -31,7 +31,7 @@ pub(in crate::engine) struct Pool<'a> {
 impl<'a> Pool<'a> {
     pub fn of(credential: &'a Credential) -> Self {
         let user = match credential.owner {
-            Owner::Tool => User::Tool(credential.origin.source),
+            Owner::Tool | Owner::Secondhand => User::Tool(credential.origin.source),
             Owner::GatewayStore => User::Gateway(credential.origin.source),
             Owner::Environment | Owner::Declared => User::Anyone,
         };
@@ -63,7 +63,9 @@ pub(super) fn in_use(credentials: &[Box<Credential>], demand: &Demand, now: Time
     let used = |credential: &Credential| match (credential.declared_in_use, credential.owner) {
         (Some(declared), _) => declared,
         (None, Owner::Declared) => true,
-        (None, Owner::Tool) => credential.activity.owner_changed.is_none_or(|changed| now - changed <= TOOL_ALIVE),
+        (None, Owner::Tool | Owner::Secondhand) => {
+            credential.activity.owner_changed.is_none_or(|changed| now - changed <= TOOL_ALIVE)
+        }
         (None, Owner::GatewayStore | Owner::Environment) => {
             demanded(demand, &credential.provider)
                 && (!excluded(credential) || itself(credential) || nothing_eligible(credential))

@@ -23,14 +23,21 @@ pub(super) fn summaries(credentials: &[Assessed], demand: &Demand, now: Time) ->
 fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> ProviderSummary {
     let asked_for = demand.models_configured && demanded(demand, provider);
     let works = |assessed: &Assessed| offered(&assessed.credential, assessed.judgement.state, now);
+    // What is parked is nobody's until somebody puts it back.
+    let counts = |a: &Assessed| {
+        works(a) && !(a.credential.owner == Owner::Secondhand && a.credential.declared_in_use == Some(false))
+    };
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
-    // One that works and its copies are one.
+    // One that counts and its copies are one.
     let lent: HashSet<&CredentialId> =
-        all.iter().filter(|assessed| works(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()).collect();
-    let alone = originals().filter(|assessed| works(assessed) && !lent.contains(&assessed.credential.id)).count();
+        all.iter().filter(|assessed| counts(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()).collect();
+    let alone = originals().filter(|assessed| counts(assessed) && !lent.contains(&assessed.credential.id)).count();
     // Where the gateway asks, a tool's own login does not answer.
-    let candidates: Vec<&Assessed> =
-        all.iter().copied().filter(|a| !asked_for || a.credential.owner != Owner::Tool).collect();
+    let candidates: Vec<&Assessed> = all
+        .iter()
+        .copied()
+        .filter(|a| !asked_for || !matches!(a.credential.owner, Owner::Tool | Owner::Secondhand))
+        .collect();
     let in_use = asked_for || all.iter().any(|assessed| assessed.judgement.in_use);
     let met = candidates.iter().filter(|a| a.judgement.in_use || !in_use).map(|a| match a.judgement.state {
         State::RefreshOverdue => State::RefreshOverdue,
@@ -43,7 +50,7 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         in_use,
         usable: lent.len() + alone,
         total: originals().count(),
-        effective: effective(&candidates, works),
+        effective: effective(&candidates, counts),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use chrono::{Datelike, Timelike};
 
-use super::overdue;
+use super::{generation, overdue};
 use crate::domain::{
     Basis, Condition, Credential, CredentialId, Renewal, Severity, Span, State, Tier, Time, Verdict, VerdictKind,
 };
@@ -177,9 +177,7 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
         _ => return false,
     };
     let clocks = &credential.clocks;
-    let renewed = clocks.last_renewed.max(clocks.issued).is_some_and(|renewed| renewed > verdict.at);
-    let newer = clocks.access_expires.is_none_or(|access| access > verdict.at);
-    if renewed && newer && matches!(state, State::Rejected | State::Expired) {
+    if generation::renewed_after(credential, verdict).is_some() {
         reading.because.push(format!("its owner renewed it after the provider's refusal of {}", when(verdict.at)));
         return false;
     }

@@ -40,6 +40,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         condition: Condition::Present,
         clocks: Clocks::default(),
         account: None,
+        scopes: None,
         fingerprint: fingerprint(id),
         refresh_fingerprint: None,
         selection: Selection::Eligible(0),

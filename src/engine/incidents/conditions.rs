@@ -1,13 +1,15 @@
 //! What is wrong in a snapshot.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{
-    Assessed, Balance, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time, VerdictKind,
+    Assessed, Balance, CredentialId, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time,
+    VerdictKind,
 };
 
 use super::Known;
 use super::presence::Presence;
+use crate::engine::assess::in_use::offered;
 use crate::engine::{runway, tiers};
 
 /// One problem, as it is seen now.
@@ -40,7 +42,7 @@ pub(super) enum Remind {
     Broken,
 }
 
-const EXPIRING: &str = "CredentialExpiring";
+pub(super) const EXPIRING: &str = "CredentialExpiring";
 pub(super) const OVERDUE: &str = "CredentialRefreshOverdue";
 pub(super) const REJECTED: &str = "CredentialRejected";
 pub(super) const LIMITED: &str = "CredentialLimited";
@@ -55,15 +57,21 @@ pub(super) const GATEWAY: &str = "GatewayDown";
 const SOURCE: &str = "SourceUnreadable";
 const CLOCK: &str = "ClockWrong";
 pub(super) const FINDING: &str = "DoctorFinding";
+pub(super) const PROVIDER: &str = "ProviderTrouble";
+/// The finding that says that this machine has no connection.
+pub(super) const NETWORK: &str = "network.unreachable";
+/// The finding that says that a provider has trouble of its own; its key is the provider's id.
+const TROUBLE: &str = "provider.trouble";
 
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
-    let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, now));
+    let working = working(snapshot, now);
+    let credentials = snapshot.credentials.iter().filter_map(|assessed| credential(assessed, snapshot, &working, now));
     let credentials = credentials.chain(snapshot.credentials.iter().filter_map(|one| balance(one, snapshot, now)));
     let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
-    for condition in all.chain(clock(snapshot)).chain(findings(snapshot)) {
+    for condition in all.chain(clock(snapshot)).chain(trouble(snapshot)).chain(findings(snapshot)) {
         let id = IncidentId::of(condition.name, condition.subject.as_str(), &snapshot.host);
         // Two findings of one check at one place are one problem, as bad as the worse.
         let entry = found.entry(id).or_insert_with(|| condition.clone());
@@ -115,7 +123,37 @@ fn gone(known: &Known, snapshot: &Snapshot) -> Option<Condition> {
     })
 }
 
-fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condition> {
+/// By provider, what would work now: one id for all places of one secret.
+type Working<'a> = BTreeMap<&'a str, BTreeSet<&'a CredentialId>>;
+
+fn working(snapshot: &Snapshot, now: Time) -> Working<'_> {
+    let mut working = Working::new();
+    for assessed in &snapshot.credentials {
+        let credential = &assessed.credential;
+        if offered(credential, assessed.judgement.state, now) {
+            let id = assessed.copy_of.as_ref().unwrap_or(&credential.id);
+            working.entry(&credential.provider).or_default().insert(id);
+        }
+    }
+    working
+}
+
+/// How much depends on it: why it is as bad as it is.
+fn blast_radius(assessed: &Assessed, severity: Severity, working: &Working<'_>) -> Option<String> {
+    let Assessed { credential, judgement, .. } = assessed;
+    let provider = &credential.provider;
+    let others = working.get(provider.as_str()).map_or(0, |ids| ids.len() - usize::from(ids.contains(&credential.id)));
+    Some(match others {
+        _ if !judgement.in_use => return None,
+        0 => format!("nothing else of {provider} works"),
+        // What works elsewhere (another tool's login, one that is about to end itself) is no reserve.
+        _ if severity == Severity::Critical => format!("nothing else of {provider} works in its place"),
+        1 => format!("1 other credential of {provider} works"),
+        others => format!("{others} other credentials of {provider} work"),
+    })
+}
+
+fn credential(assessed: &Assessed, snapshot: &Snapshot, working: &Working<'_>, now: Time) -> Option<Condition> {
     let judgement = &assessed.judgement;
     if assessed.copy_of.is_some() {
         return None;
@@ -161,7 +199,7 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Con
         generation: judgement.generation.clone(),
         title,
         summary,
-        because: judgement.because.clone(),
+        because: judgement.because.iter().cloned().chain(blast_radius(assessed, severity, working)).collect(),
         fix: judgement.fix.clone(),
         expires: judgement.expires,
         confirm: name == UNREADABLE,
@@ -263,6 +301,22 @@ fn clock(snapshot: &Snapshot) -> Option<Condition> {
         fix: Some("set the clock (for example: timedatectl set-ntp true)".to_owned()),
         remind: Remind::Broken,
         ..plain(CLOCK, Subject::Check("clock".to_owned()))
+    })
+}
+
+/// Providers that have trouble of their own: nobody here can do anything about it, so it is told only to those who ask for
+/// info, and explains what else is seen of them.
+fn trouble(snapshot: &Snapshot) -> impl Iterator<Item = Condition> + '_ {
+    snapshot.findings.iter().filter(|finding| finding.id == TROUBLE).filter_map(|finding| {
+        let provider = finding.place.key.clone()?;
+        Some(Condition {
+            severity: Severity::Info,
+            title: format!("{provider} has trouble"),
+            summary: finding.message.clone(),
+            fix: Some(finding.fix.clone()),
+            provider: Some(provider.clone()),
+            ..plain(PROVIDER, Subject::Check(format!("provider.{provider}")))
+        })
     })
 }
 

@@ -6,9 +6,14 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::domain::*;
+use crate::engine::overlays::Overlays;
+use crate::engine::policy::{Escalation, Maintenance, QuietHours, Rhythm, Route, Schedule};
 
 const IDS: [&str; 3] = ["claude-code:default", "opensoul:main/a", "codex:default"];
+/// Told at once.
 const RECEIVERS: [&str; 2] = ["mail", "hook"];
+/// Told when nobody acts.
+const PAGER: &str = "pager";
 
 /// What a credential looks like.
 #[derive(Clone, Debug)]
@@ -27,9 +32,19 @@ enum Step {
     /// Time passes and a cycle runs.
     Cycle(i64),
     /// Everything that waits is tried; the receivers named fail.
-    Deliver([bool; 2]),
+    Deliver([bool; 3]),
     /// Something is being sent while a cycle runs; then it ends.
     Overlap(u8),
+    /// Somebody takes up what is wrong with a credential, for so many minutes.
+    Ack(usize, Option<i64>),
+    /// Somebody puts it off.
+    Snooze(usize, i64),
+    /// Somebody takes that back.
+    Unack(usize),
+    /// What fits one of some matchers is silenced for so many minutes, from so many on.
+    Silence(usize, i64, i64),
+    /// All silences are ended.
+    Unsilence,
     /// The process starts anew.
     Restart,
     /// The process dies while sending; the flag: the messages got through.
@@ -55,16 +70,24 @@ fn calm_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (0..IDS.len(), look(), prop::bool::weighted(0.2)).prop_map(|(id, look, new)| Step::Look(id, look, new)),
         6 => (1_i64..600).prop_map(Step::Cycle),
-        4 => any::<[bool; 2]>().prop_map(Step::Deliver),
+        4 => any::<[bool; 3]>().prop_map(Step::Deliver),
         1 => Just(Step::Restart),
+        1 => (0..IDS.len(), prop::option::of(1_i64..3000)).prop_map(|(id, lasts)| Step::Ack(id, lasts)),
+        1 => (0..IDS.len()).prop_map(Step::Unack),
+        1 => (0..MATCHERS.len(), 0_i64..300, 1_i64..1000).prop_map(|(n, after, lasts)| Step::Silence(n, after, lasts)),
+        1 => Just(Step::Unsilence),
     ]
 }
+
+const MATCHERS: [&str; 4] =
+    ["provider=anthropic", "alertname=CredentialRejected", "severity=warning", "credential=~codex:*"];
 
 fn rough_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => calm_step(),
         2 => (0_u8..3).prop_map(Step::Overlap),
         1 => Just(Step::Crash),
+        1 => (0..IDS.len(), 1_i64..1000).prop_map(|(id, lasts)| Step::Snooze(id, lasts)),
         1 => (-100_000_i64..100_000).prop_map(Step::Jump),
         1 => Just(Step::WrongClock),
     ]
@@ -82,8 +105,20 @@ struct History {
 
 impl History {
     fn new(calm: bool) -> Self {
+        let mut world = World::with(&[RECEIVERS[0], RECEIVERS[1], PAGER]);
+        let to = Route { receivers: vec![PAGER.to_owned()], ..Route::default() };
+        world.policy.escalation = vec![Escalation { after: Span::minutes(30), to }];
+        let at = |hour| chrono::NaiveTime::from_hms_opt(hour, 0, 0).unwrap();
+        world.policy.quiet = Some(QuietHours { from: at(22), to: at(7), zone: Zone::UTC });
+        world.policy.maintenance = vec![Maintenance {
+            name: "window".to_owned(),
+            schedule: Schedule { rhythm: Rhythm::Cron("0 12 * * *".to_owned()), zone: Zone::UTC },
+            duration: Span::hours(2),
+            providers: vec!["openai".to_owned()],
+            subjects: Vec::new(),
+        }];
         Self {
-            world: World::with(&RECEIVERS),
+            world,
             looks: [(Look::Fine, 0), (Look::Fine, 0), (Look::Fine, 0)],
             wrong_clock: false,
             said: BTreeSet::new(),
@@ -152,15 +187,23 @@ impl History {
         }
         prop_assert!(waiting.values().all(|(count, _)| *count <= 1), "one item waits for one incident and receiver");
         prop_assert!(standing.incidents.len() <= 3 * 3 + 1 && standing.known.len() <= 3, "bounded by what there is");
+        prop_assert!(standing.ended.len() <= 60 * 3, "one for each end");
         let ids: BTreeSet<_> = standing.queued.iter().map(|queued| &queued.notification.id).collect();
         prop_assert_eq!(ids.len(), standing.queued.len());
+        let overlays = Overlays::new(&self.world.policy, &standing.silences, "box", self.world.now);
         for incident in &standing.incidents {
+            let silenced = overlays.muted(incident).is_some();
             if incident.status == IncidentStatus::Firing && incident.last_seen == self.world.now {
-                for receiver in RECEIVERS {
-                    let heard = incident.told.contains_key(receiver)
-                        || waiting.get(&(receiver, &incident.id)).is_some_and(|(_, firing)| *firing);
-                    prop_assert!(heard, "{receiver} neither knows nor will know of {}", incident.name);
+                for receiver in overlays.receivers(incident) {
+                    let waits = waiting.get(&(receiver, &incident.id)).is_some_and(|(_, firing)| *firing);
+                    let heard = incident.told.contains_key(receiver) || waits;
+                    let why = overlays.withheld(incident);
+                    let held = silenced || overlays.acked(incident);
+                    prop_assert!(heard || held, "{receiver} neither knows nor will know of {}", incident.name);
+                    prop_assert!(!held || why.is_some(), "and nobody can see why");
+                    prop_assert!(!waits || !silenced || self.flying(receiver, &incident.id), "silenced, and waits");
                 }
+                prop_assert!(overlays.receivers(incident).len() >= RECEIVERS.len());
             }
             if incident.status == IncidentStatus::Resolved {
                 self.said.retain(|said| said.1 != incident.id);
@@ -179,6 +222,46 @@ impl History {
             }
         }
         Ok(())
+    }
+
+    /// It is being sent at this moment.
+    fn flying(&self, receiver: &str, incident: &IncidentId) -> bool {
+        let about = |queued: &crate::engine::incidents::Queued| {
+            let message = &queued.notification;
+            message.receiver == receiver && message.items.iter().any(|item| item.incident == *incident)
+        };
+        self.world.standing.queued.iter().any(|queued| queued.in_flight && about(queued))
+    }
+
+    /// The name of an open incident of a credential.
+    fn open(&self, id: usize) -> Option<String> {
+        let subject = Subject::Credential(IDS[id].into());
+        let open = |one: &&Incident| one.subject == subject && one.status == IncidentStatus::Firing;
+        self.world.standing.incidents.iter().find(open).map(|one| one.name.clone())
+    }
+
+    /// Does something to the incident of one credential; names alone may mean another one.
+    fn with_incident(&mut self, id: usize, act: impl FnOnce(&mut Incident, Time)) {
+        let Some(name) = self.open(id) else { return };
+        let (subject, now) = (Subject::Credential(IDS[id].into()), self.world.now);
+        let mine = |one: &&mut Incident| one.subject == subject && one.name == name;
+        if let Some(incident) = self.world.standing.incidents.iter_mut().find(mine) {
+            act(incident, now);
+        }
+    }
+
+    fn ack(&mut self, id: usize, lasts: Option<i64>, snooze: bool) {
+        self.with_incident(id, |incident, now| {
+            incident.ack = Some(Ack {
+                by: "ann".to_owned(),
+                comment: None,
+                at: now,
+                until: lasts.map(|lasts| now + Span::minutes(lasts)),
+                snooze,
+                severity: incident.severity,
+                tier: incident.announced_tier,
+            });
+        });
     }
 
     /// What was heard since the last look.
@@ -206,8 +289,12 @@ impl History {
                 self.cycle()?;
             }
             Step::Deliver(away) => {
-                self.world.away =
-                    RECEIVERS.iter().zip(away).filter(|(_, away)| **away).map(|(name, _)| (*name).to_owned()).collect();
+                self.world.away = [RECEIVERS[0], RECEIVERS[1], PAGER]
+                    .iter()
+                    .zip(away)
+                    .filter(|(_, away)| **away)
+                    .map(|(name, _)| (*name).to_owned())
+                    .collect();
                 self.world.deliver();
             }
             Step::Overlap(end) => {
@@ -219,6 +306,19 @@ impl History {
                     self.world.end(&id, [End::Delivered, End::Failed, End::Unclear][usize::from(*end)]);
                 }
             }
+            Step::Ack(id, lasts) => self.ack(*id, *lasts, false),
+            Step::Snooze(id, lasts) => self.ack(*id, Some(*lasts), true),
+            Step::Unack(id) => self.with_incident(*id, |incident, now| {
+                incident.ack = None;
+                incident.unacked_since = incident.announced_at.map(|_| now);
+            }),
+            Step::Silence(matcher, after, lasts) => {
+                self.world.silence(MATCHERS[*matcher], Span::minutes(*lasts));
+                let made = self.world.standing.silences.last_mut().unwrap();
+                made.starts_at += Span::minutes(*after);
+                made.ends_at += Span::minutes(*after);
+            }
+            Step::Unsilence => self.world.standing.silences.clear(),
             Step::Restart => self.world.restart(),
             Step::Crash => {
                 self.world.away.clear();
@@ -243,8 +343,9 @@ impl History {
             *look = (Look::Fine, look.1 + 1);
         }
         self.world.away.clear();
-        for _ in 0..4 {
-            self.world.wait(Span::minutes(5));
+        // What comes and goes is over when it has been so for an hour, and what is no critical waits for the morning.
+        for _ in 0..11 {
+            self.world.wait(Span::minutes(90));
             self.cycle()?;
             self.world.deliver();
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{CredentialId, Snapshot, Span, Time};
+use crate::engine::assess::generation;
 
 use super::Known;
 use super::life::SETTLED;
@@ -13,12 +14,18 @@ const REMEMBERED: Span = Span::days(7);
 /// Cycles that a credential must be absent before we believe it, [`SETTLED`] apart.
 const CYCLES: u32 = 2;
 
+/// The count of one that is known to be gone.
+const GONE: u32 = CYCLES + 1;
+
 /// What became of the credentials of earlier cycles.
+#[derive(Default)]
 pub(super) struct Presence {
     /// Absent for two cycles or more, although their source could be read.
     pub gone: BTreeMap<CredentialId, Known>,
     /// Not seen this time, and not known to be gone.
     pub uncertain: BTreeMap<CredentialId, Known>,
+    /// Those of them that were not known to be gone before.
+    pub newly_gone: Vec<Known>,
     /// New and changed entries.
     pub changed: Vec<Known>,
     /// Entries to drop.
@@ -27,8 +34,7 @@ pub(super) struct Presence {
 
 /// Compares the credentials of earlier cycles with what is there now.
 pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presence {
-    let mut result =
-        Presence { gone: BTreeMap::new(), uncertain: BTreeMap::new(), changed: Vec::new(), forget: Vec::new() };
+    let mut result = Presence::default();
     let readable: BTreeSet<&str> =
         snapshot.sources.iter().filter(|source| source.up).map(|source| source.source.as_str()).collect();
     let before: BTreeMap<&CredentialId, &Known> = known.iter().map(|entry| (&entry.id, entry)).collect();
@@ -44,6 +50,9 @@ pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presenc
             in_use: assessed.copy_of.is_none() && assessed.judgement.in_use,
             absent_since: None,
             absent_cycles: 0,
+            generation: Some(assessed.judgement.generation.clone()),
+            account: generation::account(credential),
+            scopes: credential.scopes.clone(),
         };
         if before.get(&credential.id) != Some(&&entry) {
             result.changed.push(entry);
@@ -57,10 +66,17 @@ pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presenc
             result.forget.push(entry.id.clone());
             continue;
         }
-        let absent = Known { absent_since: Some(since), absent_cycles: cycles.min(CYCLES), ..entry.clone() };
+        let mut absent = Known { absent_since: Some(since), absent_cycles: cycles.min(GONE), ..entry.clone() };
         if absent.absent_cycles >= CYCLES && now - since >= SETTLED {
+            absent.absent_cycles = GONE;
+            if entry.absent_cycles < GONE {
+                result.newly_gone.push(absent.clone());
+            }
             result.gone.insert(absent.id.clone(), absent.clone());
         } else {
+            if entry.absent_cycles < GONE {
+                absent.absent_cycles = absent.absent_cycles.min(CYCLES);
+            }
             result.uncertain.insert(absent.id.clone(), absent.clone());
         }
         if absent != *entry {

@@ -14,9 +14,9 @@ use super::life;
 use super::presence::Presence;
 
 /// What a snapshot says about an incident.
-pub(super) enum Sight {
+pub(super) enum Sight<'a> {
     /// It is there.
-    Firing(Box<Condition>),
+    Firing(&'a Condition),
     /// Nothing that could be relied on: leave it as it is.
     Unclear,
     /// It is over; the text says why, where that is not plain.
@@ -29,12 +29,12 @@ pub(super) fn by_id(snapshot: &Snapshot) -> BTreeMap<&CredentialId, &Assessed> {
 }
 
 /// What a snapshot proves about an incident whose problem it does not show.
-pub(super) fn without_condition(
+pub(super) fn without_condition<'a>(
     incident: &Incident,
     snapshot: &Snapshot,
     credentials: &BTreeMap<&CredentialId, &Assessed>,
     presence: &Presence,
-) -> Sight {
+) -> Sight<'a> {
     if incident.id != IncidentId::of(&incident.name, incident.subject.as_str(), &snapshot.host) {
         return Sight::Over(Some("this machine has another name now"));
     }
@@ -63,7 +63,7 @@ pub(super) fn without_condition(
     if presence.uncertain.contains_key(id) { Sight::Unclear } else { Sight::Over(Some("it is not there any more")) }
 }
 
-fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sight {
+fn present<'a>(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sight<'a> {
     let name = incident.name.as_str();
     let judgement = &assessed.judgement;
     if assessed.copy_of.is_some() {
@@ -119,6 +119,6 @@ fn present(incident: &Incident, assessed: &Assessed, snapshot: &Snapshot) -> Sig
     }
 }
 
-fn unused() -> Sight {
+fn unused<'a>() -> Sight<'a> {
     Sight::Over(Some("nothing uses it any more"))
 }

@@ -596,8 +596,15 @@ fn what_flaps_goes_on_and_what_comes_back_later_is_new() {
     world.wait(TICK).cycle(&yes(start()));
     assert!(world.wait(TICK).tick(&rejected(start())).is_empty());
     assert_eq!(world.incident("CredentialRejected").unwrap().since, start());
-    // It gets out: then it is told anew.
-    assert_eq!(world.wait(TICK).tick(&yes(start())).len(), 1);
+    // It came back within the hour: its end is believed only when it has lasted as long.
+    assert!(world.wait(TICK).tick(&yes(start())).is_empty());
+    let incident = world.incident("CredentialRejected").unwrap();
+    assert_eq!(incident.status, IncidentStatus::Resolved);
+    assert!(matches!(world.withheld("CredentialRejected"), Some(Withheld::Flapping { .. })));
+    assert!(world.wait(TICK).tick(&rejected(start())).is_empty(), "they know that it is wrong");
+    assert!(world.wait(TICK).tick(&yes(start())).is_empty());
+    assert_eq!(world.wait(Span::minutes(61)).tick(&yes(start())).len(), 1);
+    // Long after that it is a new problem.
     assert_eq!(world.wait(TICK).tick(&rejected(start())).len(), 1);
     // The end cannot be told for hours, then it is wrong again: a new episode.
     world.away.insert("mail".to_owned());

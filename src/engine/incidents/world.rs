@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::*;
 use crate::engine::incidents::{Decision, Queued, Standing, decide};
+use crate::engine::overlays::Overlays;
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy};
 
 /// A Monday.
@@ -26,6 +27,7 @@ pub fn credential(id: &str, state: State, severity: Severity) -> Assessed {
             condition: Condition::Present,
             clocks: Clocks::default(),
             account: None,
+            scopes: None,
             fingerprint: None,
             refresh_fingerprint: None,
             selection: Selection::NotApplicable,
@@ -106,6 +108,7 @@ pub fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
         findings: Vec::new(),
         sources: ["claude-code", "codex"].map(report).to_vec(),
         clock_problem: None,
+        fleet: false,
     }
 }
 
@@ -182,6 +185,12 @@ impl World {
         standing.incidents.extend(decision.upsert.iter().cloned());
         standing.known.retain(|k| !decision.forget.contains(&k.id) && !decision.known.iter().any(|n| n.id == k.id));
         standing.known.extend(decision.known.iter().cloned());
+        standing.silences.retain(|s| !decision.silences.iter().any(|changed| changed.id == s.id));
+        standing.silences.extend(decision.silences.iter().cloned());
+        standing.ended.extend(decision.ended.iter().cloned());
+        let newest = decision.ended.iter().map(|ended| ended.at).max();
+        standing.ended.retain(|one| newest.is_none_or(|newest| one.at <= newest && newest - one.at < Span::days(35)));
+        standing.last_report = decision.report_at.or(standing.last_report);
         for id in &decision.withdraw {
             if standing.queued.iter().any(|q| q.notification.id == *id && q.in_flight) {
                 self.withdrawn.insert(id.clone());
@@ -199,11 +208,13 @@ impl World {
         }
     }
 
-    /// Takes everything that waits for receivers that are not away.
+    /// Takes everything that may be sent now to receivers that are not away: in quiet hours only what is critical.
     pub fn take(&mut self) -> Vec<NotificationId> {
+        let quiet = self.policy.quiet.is_some_and(|hours| hours.open(self.now).is_some());
         let mut taken = Vec::new();
         for entry in &mut self.standing.queued {
-            if !entry.in_flight && !self.away.contains(&entry.notification.receiver) {
+            let may = !quiet || entry.notification.severity >= Severity::Critical;
+            if may && !entry.in_flight && !self.away.contains(&entry.notification.receiver) {
                 entry.in_flight = true;
                 taken.push(entry.notification.id.clone());
             }
@@ -241,6 +252,7 @@ impl World {
                             incident.told.remove(&message.receiver);
                             incident.maybe_told.remove(&message.receiver);
                         }
+                        ItemStatus::Notice => {}
                     }
                 }
             }
@@ -285,6 +297,42 @@ impl World {
         }
     }
 
+    /// Does what a person wants, as the store does it.
+    pub fn ack(&mut self, name: &str, until: Option<Time>, snooze: bool) {
+        let now = self.now;
+        let incident = self.standing.incidents.iter_mut().find(|incident| incident.name == name).unwrap();
+        let (severity, tier) = (incident.severity, incident.announced_tier);
+        incident.ack = Some(Ack { by: "ann".to_owned(), comment: None, at: now, until, snooze, severity, tier });
+    }
+
+    pub fn unack(&mut self, name: &str) {
+        let now = self.now;
+        let incident = self.standing.incidents.iter_mut().find(|incident| incident.name == name).unwrap();
+        incident.ack = None;
+        incident.unacked_since = incident.announced_at.map(|_| now);
+    }
+
+    /// A silence from now on.
+    pub fn silence(&mut self, matcher: &str, lasts: Span) -> SilenceId {
+        let id = SilenceId(format!("s{}", self.standing.silences.len()));
+        self.standing.silences.push(Silence {
+            id: id.clone(),
+            matchers: vec![crate::engine::silences::parse(matcher).unwrap()],
+            starts_at: self.now,
+            ends_at: self.now + lasts,
+            created_at: self.now,
+            author: "ann".to_owned(),
+            comment: "moving house".to_owned(),
+        });
+        id
+    }
+
+    /// Why nothing is said about an incident now.
+    pub fn withheld(&self, name: &str) -> Option<Withheld> {
+        let overlays = Overlays::new(&self.policy, &self.standing.silences, "box", self.now);
+        self.standing.incidents.iter().filter(|one| one.name == name).find_map(|one| overlays.withheld(one))
+    }
+
     pub fn incident(&self, name: &str) -> Option<&Incident> {
         self.standing.incidents.iter().find(|incident| incident.name == name)
     }
@@ -297,6 +345,7 @@ fn brief(heard: &Heard) -> String {
         ItemStatus::Firing => "firing",
         ItemStatus::Resolved => "resolved",
         ItemStatus::WasDown => "was-down",
+        ItemStatus::Notice => "notice",
     };
     let tier = item.tier.map(|tier| format!(" {tier:?}")).unwrap_or_default();
     format!("{} {status} {} {}{tier}", heard.receiver, item.name, item.severity)

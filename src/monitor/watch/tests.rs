@@ -17,6 +17,7 @@ fn snapshot(paths: &[PathBuf], read_at: Time) -> Snapshot {
         findings: Vec::new(),
         sources: vec![SourceReport { source: "x".to_owned(), looked: paths.to_vec(), up: true, credentials: 0 }],
         clock_problem: None,
+        fleet: false,
     }
 }
 

@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::domain::{Item, ItemStatus, Notification, Time};
 use crate::net::redact::cut;
-use crate::notify::render;
+use crate::notify::{Links, render};
 
 /// Standard Webhooks advises 20 kB; a digest of some dozen incidents is larger, and a program that reads it must hear of each.
-const LIMIT: usize = 256 * 1024;
+pub(super) const LIMIT: usize = 256 * 1024;
 /// How Alertmanager writes "no end yet".
 const OPEN: &str = "0001-01-01T00:00:00Z";
 
@@ -46,11 +46,11 @@ struct Alert<'a> {
     fingerprint: &'a str,
 }
 
-/// The bytes to send; `link` is where people see everything, or empty.
-pub(super) fn build(notification: &Notification, link: &str, now: Time) -> Vec<u8> {
+/// The bytes to send; `notice` is what went wrong with the message itself.
+pub(super) fn build(notification: &Notification, links: &Links, notice: Option<&str>, now: Time) -> Vec<u8> {
     let mut shown = notification.items.len();
     loop {
-        let body = body(notification, shown, link, now);
+        let body = body(notification, shown, links, notice, now);
         let bytes = serde_json::to_vec(&body).expect("text and numbers only");
         // One item always fits: its texts are cut.
         if bytes.len() < LIMIT || shown <= 1 {
@@ -60,9 +60,15 @@ pub(super) fn build(notification: &Notification, link: &str, now: Time) -> Vec<u
     }
 }
 
-fn body<'a>(notification: &'a Notification, shown: usize, link: &'a str, now: Time) -> Body<'a> {
+fn body<'a>(
+    notification: &'a Notification,
+    shown: usize,
+    links: &'a Links,
+    notice: Option<&str>,
+    now: Time,
+) -> Body<'a> {
     let alerts: Vec<Alert<'a>> =
-        notification.items.iter().take(shown).map(|item| alert(notification, item, link, now)).collect();
+        notification.items.iter().take(shown).map(|item| alert(notification, item, links, notice, now)).collect();
     let firing = notification.items.iter().any(|item| item.status == ItemStatus::Firing);
     let mut group_labels = Labels::from([("host", notification.host.clone())]);
     let mut providers: Vec<&Option<String>> = notification.items.iter().map(|item| &item.provider).collect();
@@ -79,12 +85,18 @@ fn body<'a>(notification: &'a Notification, shown: usize, link: &'a str, now: Ti
         group_labels,
         common_labels: common(alerts.iter().map(|alert| &alert.labels)),
         common_annotations: common(alerts.iter().map(|alert| &alert.annotations)),
-        external_url: link,
+        external_url: &links.page,
         alerts,
     }
 }
 
-fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Time) -> Alert<'a> {
+fn alert<'a>(
+    notification: &Notification,
+    item: &'a Item,
+    links: &'a Links,
+    notice: Option<&str>,
+    now: Time,
+) -> Alert<'a> {
     let mut labels = Labels::from([
         ("alertname", item.name.clone()),
         ("severity", item.severity.word().to_owned()),
@@ -102,8 +114,16 @@ fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Ti
     add("description", cut(&item.because.join("\n"), 1_000));
     if item.status == ItemStatus::Firing {
         add("fix", cut(item.fix.as_deref().unwrap_or_default(), 500));
+        // The name that the field uses for it.
+        add(
+            "runbook_url",
+            links.runbook.as_deref().map(|at| cut(&render::runbook(at, item), 1_000)).unwrap_or_default(),
+        );
     }
     add("expires", item.expires.map(stamp).unwrap_or_default());
+    if item.status == ItemStatus::Notice {
+        add("notice", "nothing is wrong: this is worth knowing".to_owned());
+    }
     if item.status == ItemStatus::WasDown {
         add("was", "it was wrong and is over; no message about it got out in between".to_owned());
     }
@@ -111,6 +131,7 @@ fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Ti
         "delayed",
         render::delay(notification, now).map(|span| format!("delayed by {}", render::words(span))).unwrap_or_default(),
     );
+    add("template_problem", cut(notice.unwrap_or_default(), 500));
     Alert {
         status: if item.status == ItemStatus::Firing { "firing" } else { "resolved" },
         labels,
@@ -119,9 +140,11 @@ fn alert<'a>(notification: &Notification, item: &'a Item, link: &'a str, now: Ti
         ends_at: match item.status {
             ItemStatus::Firing => OPEN.to_owned(),
             // Over without a known end: it is over now at the latest.
-            ItemStatus::Resolved | ItemStatus::WasDown => stamp(item.ended.unwrap_or(notification.created_at)),
+            ItemStatus::Resolved | ItemStatus::WasDown | ItemStatus::Notice => {
+                stamp(item.ended.unwrap_or(notification.created_at))
+            }
         },
-        generator_url: link,
+        generator_url: &links.page,
         fingerprint: item.incident.as_str(),
     }
 }
@@ -152,15 +175,20 @@ mod tests {
         let over = Item { status: ItemStatus::WasDown, ended: Some(now() - Span::hours(1)), ..expiring() };
         let mut message = notification(vec![expiring(), over]);
         message.created_at = now() - Span::hours(2);
-        let value: serde_json::Value =
-            serde_json::from_slice(&build(&message, "http://127.0.0.1:10177/", now())).expect("json");
+        let value: serde_json::Value = serde_json::from_slice(&build(
+            &message,
+            &Links { page: "http://127.0.0.1:10177/".into(), runbook: None },
+            None,
+            now(),
+        ))
+        .expect("json");
         insta::assert_json_snapshot!("webhook_body", value);
     }
 
     #[test]
     fn large_ones_are_cut_by_items() {
         let message = notification(vec![expiring(); 500]);
-        let bytes = build(&message, "", now());
+        let bytes = build(&message, &Links::default(), None, now());
         assert!(bytes.len() < LIMIT && bytes.len() > LIMIT / 2, "{}", bytes.len());
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("json");
         let shown = value["alerts"].as_array().expect("list").len() as u64;
@@ -174,7 +202,7 @@ mod tests {
                 title: text.clone(), summary: text.clone(), subject: text.clone(),
                 because: vec![text.clone(); 3], fix: Some(text), ..expiring()
             };
-            let bytes = build(&notification(vec![item; count]), "", now());
+            let bytes = build(&notification(vec![item; count]), &Links::default(), None, now());
             prop_assert!(bytes.len() < LIMIT, "{}", bytes.len());
         }
     }

@@ -7,8 +7,10 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
-use super::overall;
-use crate::domain::{Allowance, Assessed, Finding, Incident, IncidentStatus, Origin, ProviderSummary, Snapshot, Time};
+use super::{Incidents, overall};
+use crate::domain::{
+    Allowance, Assessed, Finding, Incident, IncidentStatus, Origin, ProviderSummary, Snapshot, Time, Withheld,
+};
 use crate::engine::check::{self, CheckScope};
 
 #[derive(Serialize)]
@@ -44,22 +46,22 @@ struct NextExpiry<'a> {
 
 /// Each becomes an entry when it is written: ten thousand at once would be as many megabytes.
 struct Credentials<'a> {
-    assessed: &'a [Assessed],
+    snapshot: &'a Snapshot,
     now: Time,
     home: Option<&'a Path>,
 }
 
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut all = serializer.serialize_seq(Some(self.assessed.len()))?;
+        let mut all = serializer.serialize_seq(Some(self.snapshot.credentials.len()))?;
         let mut place = Place::default();
-        for assessed in self.assessed {
+        for assessed in &self.snapshot.credentials {
             let origin = &assessed.credential.origin;
             // One store holds many, and they mostly follow each other.
             if place.origin.is_none_or(|last| last.path != origin.path || last.modified != origin.modified) {
                 place = Place::of(origin, self.home);
             }
-            all.serialize_element(&credential(assessed, self.now, &place))?;
+            all.serialize_element(&credential(assessed, self.snapshot, self.now, &place))?;
         }
         all.end()
     }
@@ -104,6 +106,8 @@ struct Credential<'a> {
     verdict: Option<Verdict<'a>>,
     quota: Vec<Quota<'a>>,
     balance: Option<Balance<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<String>,
     because: &'a [String],
     fix: &'a str,
 }
@@ -182,6 +186,7 @@ struct IncidentEntry<'a> {
     status: &'static str,
     since: String,
     subject: &'a str,
+    withheld: Option<&'a Withheld>,
 }
 
 #[derive(Serialize)]
@@ -193,7 +198,7 @@ struct SourceEntry<'a> {
 }
 
 impl<'a> Document<'a> {
-    pub(super) fn of(snapshot: &'a Snapshot, incidents: &'a [Incident], home: Option<&'a Path>) -> Self {
+    pub(super) fn of(snapshot: &'a Snapshot, incidents: Incidents<'a>, home: Option<&'a Path>) -> Self {
         let path = |path: &Path| shortened(&path.to_string_lossy(), home);
         let check = check::exit_code(snapshot, CheckScope::InUse);
         Self {
@@ -206,11 +211,16 @@ impl<'a> Document<'a> {
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
             },
-            credentials: Credentials { assessed: &snapshot.credentials, now: snapshot.taken_at, home },
+            credentials: Credentials { snapshot, now: snapshot.taken_at, home },
             providers: snapshot.providers.iter().map(provider).collect(),
             gateway: Gateway { state: snapshot.gateway.state.word(), detail: &snapshot.gateway.detail },
             findings: snapshot.findings.iter().map(|finding| entry(finding, path)).collect(),
-            incidents: incidents.iter().filter(|i| i.status != IncidentStatus::Resolved).map(incident).collect(),
+            incidents: incidents
+                .all
+                .iter()
+                .filter(|i| i.status != IncidentStatus::Resolved)
+                .map(|one| incident(one, incidents.withheld.get(&one.id)))
+                .collect(),
             sources: snapshot
                 .sources
                 .iter()
@@ -253,7 +263,7 @@ fn balance(allowance: &Allowance, now: Time) -> Option<Balance<'_>> {
     })
 }
 
-fn credential<'a>(assessed: &'a Assessed, now: Time, place: &'a Place<'_>) -> Credential<'a> {
+fn credential<'a>(assessed: &'a Assessed, snapshot: &Snapshot, now: Time, place: &'a Place<'_>) -> Credential<'a> {
     let Assessed { credential, judgement, copies, copy_of, verdict, allowance } = assessed;
     let clocks = &credential.clocks;
     Credential {
@@ -287,6 +297,7 @@ fn credential<'a>(assessed: &'a Assessed, now: Time, place: &'a Place<'_>) -> Cr
         }),
         quota: allowance.iter().flat_map(|allowance| &allowance.quota).map(quota).collect(),
         balance: allowance.as_ref().and_then(|allowance| balance(allowance, now)),
+        identity: snapshot.identity(credential),
         because: &judgement.because,
         fix: judgement.fix.as_deref().unwrap_or(&credential.fix),
     }
@@ -317,14 +328,20 @@ fn entry<'a>(finding: &'a Finding, path: impl Fn(&Path) -> String) -> FindingEnt
     }
 }
 
-fn incident(incident: &Incident) -> IncidentEntry<'_> {
+fn incident<'a>(incident: &'a Incident, withheld: Option<&'a Withheld>) -> IncidentEntry<'a> {
     IncidentEntry {
         id: incident.id.as_str(),
         name: &incident.name,
         severity: incident.severity.word(),
-        status: incident.status.word(),
+        // What another incident explains is as silent as what a person silenced; `withheld` says which it is.
+        status: match withheld {
+            Some(Withheld::Acked { .. }) => "acked",
+            Some(Withheld::Silenced { .. } | Withheld::Maintenance { .. } | Withheld::Inhibited { .. }) => "silenced",
+            _ => incident.status.word(),
+        },
         since: rfc3339(incident.since),
         subject: incident.subject.as_str(),
+        withheld,
     }
 }
 

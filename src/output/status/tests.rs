@@ -1,8 +1,10 @@
 //! The views, on one machine with a bit of everything.
 
 use super::*;
+
 use crate::domain::*;
 use crate::engine::assess::assess;
+use crate::engine::check::CheckScope;
 use crate::engine::observation::{Demand, Observation};
 use crate::engine::policy::Thresholds;
 
@@ -31,6 +33,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
             ..Clocks::default()
         },
         account: None,
+        scopes: None,
         fingerprint: FingerprintKey::new(&[7; 32]).fingerprint(&Secret::new(id.replace("copy of ", ""))),
         refresh_fingerprint: None,
         selection: if owner == Owner::GatewayStore { Selection::Eligible(0) } else { Selection::NotApplicable },
@@ -86,7 +89,7 @@ fn machine() -> Snapshot {
 
 fn plain(snapshot: &Snapshot, width: usize) -> String {
     let options = Options { width, zone: "Asia/Shanghai".parse().unwrap(), home: Some(Path::new("/home/ann")) };
-    anstream::adapter::strip_str(&text(snapshot, &[], &options)).to_string()
+    anstream::adapter::strip_str(&text(snapshot, Incidents::heard(&[]), &options)).to_string()
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn no_line_is_too_long_but_for_what_people_copy() {
 
 #[test]
 fn as_json() {
-    let text = json(&machine(), &[], Some(Path::new("/home/ann"))).unwrap();
+    let text = json(&machine(), Incidents::heard(&[]), Some(Path::new("/home/ann"))).unwrap();
     insta::assert_snapshot!("status_json", text);
 }
 
@@ -162,7 +165,7 @@ fn ten_thousand_are_rendered() {
     });
     let snapshot = assess(observation(all.collect()), &Thresholds::default(), now());
     assert!(plain(&snapshot, 80).lines().count() > 10_000);
-    assert!(json(&snapshot, &[], None).unwrap().len() > 1_000_000);
+    assert!(json(&snapshot, Incidents::heard(&[]), None).unwrap().len() > 1_000_000);
 }
 
 #[test]
@@ -196,10 +199,10 @@ fn a_balance_that_runs_out_is_no_ok() {
         let allowance = Allowance { balance: balance.clone(), runway: runway(days), ..Allowance::default() };
         let observation = Observation { allowances: [("env:KEY".into(), allowance)].into(), ..seen.clone() };
         let snapshot = assess(observation, &Thresholds::default(), now());
-        assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, check::CheckScope::InUse)), expected, "{days}");
+        assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, CheckScope::InUse)), expected, "{days}");
         let bad = expected != Overall::Ok;
         let options = Options { width: 80, zone: Zone::UTC, home: None };
-        let text = text(&snapshot, &[], &options);
+        let text = text(&snapshot, Incidents::heard(&[]), &options);
         assert_eq!(text.contains("4.50 USD behind env:KEY") && text.contains("Add credit"), bad, "{text}");
         assert_eq!(nagios::nagios(&snapshot).0.contains("4.50 USD behind env:KEY"), bad, "{days}");
     }

@@ -10,10 +10,10 @@ use crate::domain::Zone;
 use anstyle::{AnsiColor, Style};
 
 use super::lines::{clean, columns, relative, shortened, wrap};
-use super::{Overall, overall};
+use super::{Incidents, Overall, overall};
 use crate::domain::{
-    Assessed, BenchKind, GatewayState, Incident, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, Span,
-    State, Time, VerdictKind,
+    Assessed, BenchKind, GatewayState, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, Span, State, Time,
+    VerdictKind,
 };
 use crate::engine::check::{self, CheckScope};
 use crate::engine::runway;
@@ -35,7 +35,7 @@ const TABLE: usize = 72;
 
 /// The report. With styles; who writes it to something else than a terminal strips them.
 #[must_use]
-pub fn text(snapshot: &Snapshot, incidents: &[Incident], options: &Options<'_>) -> String {
+pub fn text(snapshot: &Snapshot, incidents: Incidents<'_>, options: &Options<'_>) -> String {
     let options = Options { width: options.width.clamp(24, 120), ..*options };
     let page = Page { snapshot, options };
     let mut out = String::new();
@@ -255,15 +255,18 @@ impl Page<'_> {
         }
     }
 
-    fn foot(&self, out: &mut String, incidents: &[Incident]) {
+    fn foot(&self, out: &mut String, incidents: Incidents<'_>) {
         let width = self.options.width;
         let gateway = &self.snapshot.gateway;
         if gateway.state != GatewayState::Absent {
             wrap(out, &format!("Gateway {}: {}", gateway.state.word(), gateway.detail), width, 0);
         }
-        let firing = incidents.iter().filter(|incident| incident.status == IncidentStatus::Firing).count();
-        if firing > 0 {
-            wrap(out, &format!("Alerts firing: {firing}"), width, 0);
+        let firing = || incidents.all.iter().filter(|incident| incident.status == IncidentStatus::Firing);
+        if firing().next().is_some() {
+            let quiet = firing().filter(|one| incidents.withheld.contains_key(&one.id)).count();
+            let quiet =
+                if quiet > 0 { format!(", {quiet} of them held back (opensoul alerts list)") } else { String::new() };
+            wrap(out, &format!("Alerts firing: {}{quiet}", firing().count()), width, 0);
         }
         let notes = self.snapshot.findings.iter().filter(|finding| finding.severity == Severity::Info).count();
         if notes > 0 {

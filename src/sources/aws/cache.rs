@@ -22,12 +22,21 @@ struct Layout {
     source: &'static str,
     /// The object with the key.
     object: &'static str,
+    id: &'static str,
     secret: &'static str,
+    session: &'static str,
     expires: &'static str,
 }
 
 pub(super) fn roles(dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
-    let layout = Layout { source: ROLES, object: "Credentials", secret: "SecretAccessKey", expires: "Expiration" };
+    let layout = Layout {
+        source: ROLES,
+        object: "Credentials",
+        id: "AccessKeyId",
+        secret: "SecretAccessKey",
+        session: "SessionToken",
+        expires: "Expiration",
+    };
     let name = |file: &Map<String, Value>, keys: &Map<String, Value>| {
         let arn = file.get("AssumedRoleUser").and_then(|user| user.get("Arn")).and_then(Value::as_str);
         // `arn:aws:sts::123456789012:assumed-role/Role/session`
@@ -43,7 +52,14 @@ pub(super) fn roles(dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
 }
 
 pub(super) fn logins(dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
-    let layout = Layout { source: LOGINS, object: "accessToken", secret: "secretAccessKey", expires: "expiresAt" };
+    let layout = Layout {
+        source: LOGINS,
+        object: "accessToken",
+        id: "accessKeyId",
+        secret: "secretAccessKey",
+        session: "sessionToken",
+        expires: "expiresAt",
+    };
     let name = |_: &Map<String, Value>, keys: &Map<String, Value>| {
         keys.get("accountId").and_then(Value::as_str).map(str::to_owned)
     };
@@ -105,6 +121,7 @@ fn derived(
     harvest: &mut Harvest,
 ) -> Found {
     let secret = json::secret(keys, layout.secret);
+    let session = json::secret(keys, layout.session).secret();
     let condition = match &secret {
         Field::Text(_) => Condition::Present,
         Field::Blank => Condition::Blanked,
@@ -115,10 +132,13 @@ fn derived(
     let credential = &mut found.credential;
     credential.renewal = Renewal::Auto;
     credential.fix = fix;
-    credential.fingerprint = secret.secret().and_then(|secret| scene.key.fingerprint(&secret));
+    let secret = secret.secret();
+    credential.fingerprint = secret.as_ref().and_then(|secret| scene.key.fingerprint(secret));
     let refresh = json::secret(object, "refreshToken").secret();
     credential.refresh_fingerprint = refresh.and_then(|secret| scene.key.fingerprint(&secret));
     let field = (layout.expires, Unit::Text);
     credential.clocks.access_expires = file.date(keys, field, layout.object, &mut credential.notes, harvest);
+    let id = keys.get(layout.id).and_then(Value::as_str).unwrap_or_default();
+    found.secret = secret.and_then(|secret| super::signing(id, &secret, session.as_ref(), scene));
     found
 }

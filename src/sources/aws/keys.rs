@@ -61,10 +61,13 @@ fn key(
         true => format!("Sign on again with the program that wrote profile {profile} into {}.", file.path().display()),
         false => format!("aws configure{}", super::profile_option(Some(profile))),
     };
-    credential.fingerprint = secret.secret().and_then(|secret| scene.key.fingerprint(&secret));
+    let secret = secret.secret();
+    credential.fingerprint = secret.as_ref().and_then(|secret| scene.key.fingerprint(secret));
+    found.secret = secret.and_then(|secret| super::signing(&id, &secret, session.as_ref(), scene));
     if !temporary {
         return found;
     }
+    let credential = &mut found.credential;
     if session.is_none() && credential.condition == Condition::Present {
         credential.notes.push("a temporary key (ASIA…) without aws_session_token: AWS refuses it".to_owned());
     }

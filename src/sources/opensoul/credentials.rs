@@ -176,6 +176,7 @@ pub fn profile(
         condition,
         clocks,
         account: profile.email.clone().or_else(|| profile.account.clone()),
+        scopes: None,
         fingerprint,
         refresh_fingerprint,
         selection: selection.clone(),
@@ -186,7 +187,7 @@ pub fn profile(
             owner_changed: owner.modified,
         },
         declared_in_use: None,
-        fix: fix(profile, provider, &owner.agent),
+        fix: unresolved(profile, installation).unwrap_or_else(|| fix(profile, provider, &owner.agent)),
         notes,
     });
     let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(|s| Secret::new(s.expose().to_owned()));
@@ -198,6 +199,20 @@ fn bench(usage: &Usage) -> Option<Bench> {
     let disabled = usage.disabled_until.is_some_and(|at| Some(at) == usage.unusable_until());
     let kind = if disabled { BenchKind::Disabled } else { BenchKind::Cooldown };
     Some(Bench { kind, until, reason: usage.disabled_reason.clone().filter(|_| disabled) })
+}
+
+/// What to do about a reference that leads nowhere.
+fn unresolved(profile: &Profile, installation: &Installation) -> Option<String> {
+    let reference = profile.reference.as_ref().filter(|_| profile.unresolved.is_some())?;
+    let (id, config) = (&reference.id, installation.config_path.display());
+    let entry = format!("secrets.providers.{} of {config}", reference.provider);
+    Some(match reference.source.as_str() {
+        "env" => format!("Set {id} in {}, or where the gateway starts.", installation.state_dir.join(".env").display()),
+        "file" => format!("Write the secret to the file that {entry} names ({id})."),
+        "exec" => format!("Run the program that {entry} names in your own shell: it must print the secret."),
+        "store" => format!("Look for {id} in the gateway's own secret store, which nobody else reads."),
+        _ => return None,
+    })
 }
 
 fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
@@ -250,6 +265,7 @@ fn plain(id: String, provider: &str, profile: &str, origin: Origin) -> Box<Crede
         condition: Condition::Present,
         clocks: Clocks::default(),
         account: None,
+        scopes: None,
         fingerprint: None,
         refresh_fingerprint: None,
         selection: Selection::NotApplicable,

@@ -40,8 +40,15 @@ pub fn homes(env: &Environment, preferred: Option<Family>) -> Vec<Home> {
             .into_iter()
             .filter_map(|(family, name)| Some((family, env.expand(env.get(name)?))))
             .collect();
-    let defaults: Vec<(Family, PathBuf)> =
+    let mut defaults: Vec<(Family, PathBuf)> =
         DEFAULTS.into_iter().map(|(family, name)| (family, env.home().join(name))).collect();
+    // The older gateways have variables of their own, which the newer ones do not heed: they move a default and choose nothing.
+    for (family, name) in [(Family::Clawdbot, "CLAWDBOT_STATE_DIR"), (Family::Moltbot, "MOLTBOT_STATE_DIR")] {
+        if let Some(dir) = env.get(name).map(|dir| env.expand(dir)) {
+            defaults.retain(|(other, _)| *other != family);
+            defaults.push((family, dir));
+        }
+    }
     let existing = |dir: &Path| dir.is_dir();
     let usual = || named.first().or_else(|| defaults.iter().find(|(_, dir)| existing(dir)));
     let wanted = || {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, Row, params};
 
 use crate::domain::{FailureReason, Finding, Severity, Time};
+use crate::engine::incidents::Ailing;
 use crate::store::{StoreError, instant, millis};
 
 /// Why a receiver is left alone but for one try an hour.
@@ -53,6 +54,26 @@ impl ReceiverState {
         finding.place.key = Some(format!("receivers.{}", self.name));
         Some(finding)
     }
+}
+
+/// Receivers in quarantine, and those for which something waits that was tried in vain.
+pub(in crate::store) fn ailing(db: &Connection) -> Result<Vec<Ailing>, StoreError> {
+    let mut read = db.prepare(
+        "SELECT name, min(since), coalesce(max(own), max(detail), ''), sum(queued) FROM (
+           SELECT name, quarantined_at AS since, detail AS own, NULL AS detail, 0 AS queued
+             FROM receiver WHERE quarantined_at IS NOT NULL
+           UNION ALL
+           SELECT receiver, min(CASE WHEN attempts > 0 THEN created_at END), NULL, max(detail), count(*)
+             FROM outbox WHERE state = 'queued' GROUP BY receiver)
+         GROUP BY name HAVING min(since) IS NOT NULL ORDER BY name",
+    )?;
+    let mut rows = read.query([])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let since = instant(row.get(1)?);
+        found.push(Ailing { name: row.get(0)?, since, detail: row.get(2)?, queued: count(row, 3)? });
+    }
+    Ok(found)
 }
 
 pub(in crate::store) fn quarantines(db: &Connection) -> Result<Vec<(String, Time)>, StoreError> {

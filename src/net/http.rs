@@ -1,0 +1,70 @@
+//! What every request of ours and every answer to it have in common, whoever asks.
+
+use reqwest::StatusCode;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
+
+use super::redact;
+
+/// Sets a header that may hold a secret.
+///
+/// # Errors
+/// What is wrong with it; never its value.
+pub fn set_header(headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), String> {
+    let wrong = || format!("the header {name} cannot be sent: printable ASCII only");
+    let mut value = HeaderValue::from_str(value).map_err(|_| wrong())?;
+    value.set_sensitive(true);
+    headers.insert(HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?, value);
+    Ok(())
+}
+
+/// A page for people: of a login, a proxy, an error. No interface for programs answers so.
+#[must_use]
+pub fn is_html(text: &str) -> bool {
+    let start: String = text.trim_start().chars().take(14).collect::<String>().to_ascii_lowercase();
+    start.starts_with("<!doctype html") || start.starts_with("<html")
+}
+
+/// What goes before the words of an answer that leads elsewhere; empty for others.
+#[must_use]
+pub fn redirection(status: StatusCode, headers: &HeaderMap) -> String {
+    match headers.get(LOCATION).and_then(|value| value.to_str().ok()) {
+        Some(to) if status.is_redirection() => format!("redirects to {}, which is not followed; ", redact::url(to)),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_for_people() {
+        for page in ["<!DOCTYPE html><html>", " \n<html lang=\"en\">", "<HTML>"] {
+            assert!(is_html(page), "{page}");
+        }
+        for other in ["", "ok", "{\"html\": \"<html>\"}", "<?xml version=\"1.0\"?>"] {
+            assert!(!is_html(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_sent_is_named_and_its_value_is_not() {
+        let mut headers = HeaderMap::new();
+        assert!(set_header(&mut headers, "x-key", "plain").is_ok() && headers["x-key"].is_sensitive());
+        for (name, value) in [("x-key", "two\nlines-hunter2"), ("x key", "hunter2"), ("x-key", "hunter2\u{7f}")] {
+            let said = set_header(&mut headers, name, value).expect_err(name);
+            assert!(said.contains(name) && !said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn where_an_answer_leads_is_said_without_its_token() {
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, HeaderValue::from_static("https://x.org/a?token=hunter2"));
+        assert_eq!(redirection(StatusCode::OK, &headers), "");
+        assert_eq!(
+            redirection(StatusCode::FOUND, &headers),
+            "redirects to https://x.org/a?token=…, which is not followed; "
+        );
+    }
+}
