@@ -14,7 +14,7 @@ fn sign_on(expires: &str, more: &str) -> String {
 
 fn read(home: &Home, source: &dyn Source) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(source);
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn at(text: &str) -> Option<Time> {
@@ -277,7 +277,7 @@ fn a_key_signs_only_where_its_region_is_one_of_the_general_part() {
             home.env.set("AWS_REGION", region);
         }
         let harvest = home.read(&Aws);
-        let text = |found: &crate::sources::Found| found.secret.as_ref().map(|secret| secret.expose().to_owned());
+        let text = |found: &Found| found.secret.as_ref().map(|secret| secret.expose().to_owned());
         harvest.found.iter().map(text).collect::<Vec<_>>()
     };
     let both = [Some("AKIAEXAMPLE:s3cret/x".to_owned()), Some("ASIAEXAMPLE:other:tok==".to_owned())];
