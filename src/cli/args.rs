@@ -73,13 +73,26 @@ pub enum Command {
     /// Print a shell completion script
     Completions {
         /// Which shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
     /// Write manual pages into a directory
     Man {
         /// Where
         dir: PathBuf,
     },
+}
+
+/// Shells that a completion script can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "they are names")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Nu,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
 }
 
 /// `models …`

@@ -122,7 +122,7 @@ pub fn run(
         key: &seen.key,
         uid: rustix::process::getuid().as_raw(),
         now,
-        stored: Default::default(),
+        surveyed: Default::default(),
     };
     let findings = doctor::report(&context, &filter);
     let report = output::doctor::Report {

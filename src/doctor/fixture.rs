@@ -129,7 +129,7 @@ impl Scene {
                 profile: id.rsplit('/').next().unwrap_or(id).into(),
                 kind: Kind::ApiKey,
                 agent: None,
-                origin: Origin { source: "opensoul".into(), path: None, modified: None },
+                origin: Origin { source: "opensoul", path: None, modified: None },
                 owner,
                 renewal: Renewal::None,
                 condition: Condition::Present,
@@ -196,7 +196,7 @@ impl Scene {
             key: &self.key,
             uid: self.uid,
             now: self.now,
-            stored: OnceCell::new(),
+            surveyed: OnceCell::new(),
         }
     }
 

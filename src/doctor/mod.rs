@@ -24,7 +24,7 @@ use crate::domain::{Environment, Finding, FingerprintKey, Severity, Snapshot, Ti
 use crate::formats::gateway_view::GatewayView;
 use crate::formats::installation::Installation;
 
-pub use files::{Stored, survey};
+pub use files::{Surveyed, survey};
 pub use filter::{Filter, UnknownCheck};
 
 /// Everything a check may look at, beside the files that these name.
@@ -50,7 +50,7 @@ pub struct Context<'a> {
     /// The instant of the run.
     pub now: Time,
     /// What [`survey`] found, if somebody looked already; else the first check that needs it does.
-    pub stored: OnceCell<Vec<(&'a Installation, Vec<Stored>)>>,
+    pub surveyed: OnceCell<Vec<Surveyed<'a>>>,
 }
 
 /// Where our own files are, whether or not they exist.

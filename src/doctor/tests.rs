@@ -34,14 +34,14 @@ const BREAKAGES: &[Breakage] = &[
         let token = s.key.fingerprint(&Secret::new("r".into()));
         for source in ["codex", "opencode"] {
             let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
-            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
+            (one.credential.origin.source, one.credential.renewal) = (source, Renewal::Auto);
             one.credential.refresh_fingerprint = token;
         }
     }),
     ("login.overridden", Severity::Info, |s| {
         s.env.set("GH_TOKEN", "canary");
         let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
-        one.credential.origin.source = "gh".into();
+        one.credential.origin.source = "gh";
     }),
     ("login.same-account", Severity::Info, |s| {
         for source in ["codex", "opencode"] {
@@ -99,7 +99,7 @@ XAI_API_KEY=xai-canary
     ("login.permissions", Severity::Critical, |s| {
         let path = s.file(".claude/.credentials.json", 0o644);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.path =
-            Some(path);
+            Some(path.into());
     }),
     ("own.config-permissions", Severity::Critical, |s| s.mode(".config/opensoul/monitor.toml", 0o622)),
     ("own.state-permissions", Severity::Warning, |s| s.mode(".local/state/opensoul", 0o755)),
@@ -222,7 +222,7 @@ fn a_broken_login_file_is_said_once() {
     let path = scene.file(".codex/auth.json", 0o600);
     for (severity, kept) in [(Severity::Critical, "credential.unreadable"), (Severity::Warning, "store.unparsable")] {
         let one = scene.add_credential("codex:default", "openai-codex", Owner::Tool, State::Unreadable);
-        (one.credential.origin.path, one.judgement.severity) = (Some(path.clone()), severity);
+        (one.credential.origin.path, one.judgement.severity) = (Some(path.as_path().into()), severity);
         let said = Finding::new("store.unparsable", Severity::Warning, "the file is not JSON", "codex login");
         scene.snapshot.findings = vec![said.at(Place::file(&path).at(2, 5))];
         let ids: Vec<String> =
@@ -232,7 +232,7 @@ fn a_broken_login_file_is_said_once() {
     }
     // One entry of several: what is said of another entry is another trouble.
     let one = scene.add_credential("opencode:x", "x", Owner::Tool, State::Unknown);
-    one.credential.origin.path = Some(path.clone());
+    one.credential.origin.path = Some(path.as_path().into());
     one.judgement.because = vec!["x.key is not a text".into()];
     let damaged = |what: &str| {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", path.display()), "f")

@@ -60,7 +60,7 @@ impl Beyond<'_> {
 
     /// What a person said about credentials that were found. A declared date counts before an assumed one, and elsewhere only
     /// if it is sooner: what a file or a provider says is not overruled by a later wish.
-    pub fn correct(&self, credentials: &mut [Credential]) -> Vec<Finding> {
+    pub fn correct(&self, credentials: &mut [Box<Credential>]) -> Vec<Finding> {
         let mut unmatched = Vec::new();
         for said in &self.config.declared {
             let Some(id) = &said.about else { continue };

@@ -21,8 +21,8 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             kind: Kind::Oauth,
             agent: None,
             origin: Origin {
-                source: "claude-code".into(),
-                path: Some("/home/me/.claude/x.json".into()),
+                source: "claude-code",
+                path: Some(std::path::Path::new("/home/me/.claude/x.json").into()),
                 modified: None,
             },
             owner: Owner::Tool,
@@ -155,13 +155,13 @@ fn what_is_left_and_until_when() {
         latest: Some(at("2026-11-26T12:00:00Z")),
     };
     one.judgement.expires = None;
-    one.allowance = Some(Allowance {
+    one.allowance = Some(Box::new(Allowance {
         balance: Some(Balance { amount: 4.5, currency: Some("USD".to_owned()) }),
         quota: vec![Quota { window: "5h".into(), used_ratio: 1.25, resets_at: Some(at("2026-11-22T14:00:00Z")) }],
         runway: Some(runway),
         bands: Some((at("2026-11-20T12:00:00Z"), at("2026-11-21T12:00:00Z"))),
         ..Allowance::default()
-    });
+    }));
     let past =
         Past { changes: vec![], balances: vec![(at("2026-11-20T12:00:00Z"), 9.0), (at("2026-11-22T12:00:00Z"), 4.5)] };
     let pasts: Pasts = [(one.credential.id.clone(), past)].into();

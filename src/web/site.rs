@@ -218,6 +218,7 @@ pub fn router(site: Arc<Site>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/-/healthy", get(async || "ok\n"))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
@@ -228,7 +229,7 @@ pub fn router(site: Arc<Site>) -> Router {
             (
                 StatusCode::NOT_FOUND,
                 "Not found. There is /, /metrics, /api/v1/status, /api/v1/incidents, /api/v1/silences, /api/v1/outbox, \
-                 /-/healthy, /-/ready.\n",
+                 /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
             )
         })
         .method_not_allowed_fallback(async || {
@@ -275,6 +276,11 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// What the API is, for programs.
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../../docs/openapi.json")).into_response()
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {
