@@ -275,6 +275,7 @@ fn each_problem_has_its_place_and_remedy() {
         ("", "[thresholds]\nwarn='1d'\ncritical='2d'", "`critical` is longer than `warn`"),
         ("", "[thresholds]\nwarn_share=0", "is out of range — write a whole number from 1 to 1000"),
         ("", "[web]\nlisten='0.0.0.0:10177'", "is beyond loopback"),
+        ("", "[web]\nlisten='[::]:10177'", "is beyond loopback"),
         ("", "[web]\nlisten='10177'", "is not an address to listen on"),
         ("", "[web]\nenabled='yes'", "expected true or false, found a string"),
         ("", "[identity]\nkey='0123'", "a secret is written here in the open"),
@@ -597,4 +598,12 @@ fn providers_and_probing() {
     assert!(probe.control && probe.documented && probe.dead.len() == 1 && probe.statuses.len() == 1);
     assert_eq!(probe.kinds, [crate::domain::Kind::Oauth]);
     assert_eq!(good("").probing, Probing::default());
+}
+
+#[test]
+fn beyond_loopback_with_a_file_or_on_ones_own_word() {
+    for (more, url) in [("config = 'web.yml'", "http://0.0.0.0:10177/"), ("insecure = true", "http://0.0.0.0:10177/")] {
+        let config = good(&format!("[web]\nlisten = '0.0.0.0:10177'\n{more}\n"));
+        assert_eq!(config.web.url().as_deref(), Some(url), "{more}");
+    }
 }
