@@ -68,7 +68,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Declared, Receiver};
+use crate::config::{Chat, Declared, Receiver};
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
@@ -96,6 +96,8 @@ pub struct Scene<'a> {
     pub declared: &'a [Declared],
     /// `[[receivers]]` of `monitor.toml`.
     pub receivers: &'a [Receiver],
+    /// `[chat]` of `monitor.toml`.
+    pub chat: Option<&'a Chat>,
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.

@@ -9,6 +9,7 @@
 
 mod actions;
 mod allowance;
+mod chat;
 mod disk;
 pub mod fault;
 mod history;
@@ -36,6 +37,7 @@ use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
 pub use actions::ActionError;
+pub use chat::{Saying, Turn};
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -234,6 +236,51 @@ impl Store {
             Err(ActionError::Store(error)) => Err(error),
         })?;
         Ok(acted?)
+    }
+
+    /// Deals with an update of a chat: what `work` does in there and the note that the update is dealt with are one commit.
+    /// `None`: it was dealt with before.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing of it was done.
+    pub fn converse<T>(
+        &mut self,
+        bot: i64,
+        update: i64,
+        now: Time,
+        work: impl Fn(&Turn<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let done = self.write(|tx| {
+            let done = chat::turn(tx, bot, update, now, &work)?;
+            fault::point("before-chat-commit");
+            Ok(done)
+        })?;
+        fault::point("after-chat-commit");
+        Ok(done)
+    }
+
+    /// From which update on those of a bot are new; `None`: from whatever there is.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn next_update(&self, bot: i64, now: Time) -> Result<Option<i64>, StoreError> {
+        chat::next(&self.db, bot, now)
+    }
+
+    /// What is still to be said in chats, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn sayings(&self, now: Time) -> Result<Vec<Saying>, StoreError> {
+        if chat::has_sayings(&self.db)? { chat::sayings(&self.db, now) } else { Ok(Vec::new()) }
+    }
+
+    /// It was said, with everything before it, or never will be.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn said(&mut self, id: i64) -> Result<(), StoreError> {
+        self.write(|tx| chat::said(tx, id))
     }
 
     /// Every silence, also those that were over lately, by their end.
