@@ -6,6 +6,7 @@
 pub mod address;
 mod alerting;
 pub mod channels;
+mod chat;
 pub mod edit;
 mod exports;
 mod load;
@@ -30,6 +31,7 @@ use crate::domain::Zone;
 use crate::domain::{Environment, Lang, Place};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use chat::{Chat, NOBODY};
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
@@ -109,6 +111,7 @@ fn validate<'a>(
         export_emails,
         alertmanagers,
         heartbeats: exports::heartbeats(root, context),
+        chat: chat::chat(root, context),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -175,6 +178,8 @@ pub struct Config {
     pub alertmanagers: Vec<Alertmanager>,
     /// `[heartbeat]`: who is told that we live.
     pub heartbeats: Vec<Heartbeat>,
+    /// `[chat]`: who may ask and act over Telegram; `None`: nobody.
+    pub chat: Option<Chat>,
     /// `[history]`
     pub history: History,
     /// `[identity]`

@@ -14,7 +14,7 @@ use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 3] = ["chat", "doctor", "remote"];
+const NOT_YET: [&str; 2] = ["doctor", "remote"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {

@@ -29,6 +29,7 @@ pub(super) const CHECKS: &[Check] = &[
     // By the monitor, about itself.
     Check { id: "receiver.quarantined", about: "receivers that refuse messages for good", by: By::Source },
     Check { id: "export.alertmanager-failing", about: "Alertmanagers that take nothing", by: By::Source },
+    Check { id: "chat.failing", about: "whether the bot of [chat] hears anybody", by: By::Source },
     Check { id: "heartbeat.failing", about: "heartbeats that no ping reaches", by: By::Source },
     Check { id: "network.unreachable", about: "whether any provider could be reached", by: By::Source },
     Check { id: "provider.trouble", about: "whether a provider has trouble of its own", by: By::Source },

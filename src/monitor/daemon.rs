@@ -22,6 +22,7 @@ use crate::net::Clients;
 use crate::store::token;
 use crate::web::{self, Door, Reload, Site};
 
+use super::chat::{Listener, rivals};
 use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
@@ -89,8 +90,8 @@ pub async fn run<E: Eyes + 'static>(
 
     let (change_sender, changes) = mpsc::channel(1);
     site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
-    let watch = Watch::start(change_sender);
-    let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
+    let watch = Watch::start(change_sender.clone());
+    let mut daemon = Daemon::new(start, location, config, monitor, site, watch, change_sender);
     daemon.open_door().await;
     systemd::ready();
     daemon.work(Events { ticks, changes, hangups, reloads }).await;
@@ -168,6 +169,10 @@ struct Daemon {
     door: Option<OpenDoor>,
     /// Reports changed files between the ticks.
     watch: Watch,
+    /// Begins a cycle.
+    wake: mpsc::Sender<Changed>,
+    /// Listens to the chat.
+    listener: Option<Listener>,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
@@ -192,6 +197,7 @@ impl Daemon {
         monitor: Monitor,
         site: Arc<Site>,
         watch: Watch,
+        wake: mpsc::Sender<Changed>,
     ) -> Self {
         let clients = Clients::new(&start.env);
         let mail = new_mail(&config, &start, &clients, &monitor);
@@ -208,6 +214,8 @@ impl Daemon {
             site,
             door: None,
             watch,
+            wake,
+            listener: None,
             delivering: None,
             asking: None,
             pushing: JoinSet::new(),
@@ -221,6 +229,7 @@ impl Daemon {
     async fn work(&mut self, mut events: Events) {
         let stop = self.start.stop.clone();
         self.cycle(&Answers::default()).await;
+        self.listen().await;
         while !stop.is_cancelled() {
             let next_message = self.next_message().await;
             if next_message.is_zero() && !self.idle {
@@ -389,7 +398,7 @@ impl Daemon {
     /// Reads the configuration again. A bad one changes nothing and says so.
     async fn reload(&mut self) -> Result<String, String> {
         systemd::reloading();
-        let result = match config::load(self.start.config.as_deref(), &self.start.env) {
+        let result = match rivals::load(self.start.config.as_deref(), &self.start.env) {
             Ok(config) => {
                 self.adopt(config).await;
                 self.monitor.own.reloaded(Ok(self.monitor.clock.now()));
@@ -438,6 +447,16 @@ impl Daemon {
         if self.door.is_none() {
             self.open_door().await;
         }
+        self.listen().await;
+    }
+
+    /// Listens to the chat of the configuration in use, and to no other any more.
+    async fn listen(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
+        let (config, env) = (&self.config, &self.start.env);
+        self.listener = Listener::start(config, env, &self.clients, &self.monitor, self.wake.clone());
     }
 
     /// A taken port is a warning; each tick tries again.
@@ -478,6 +497,9 @@ impl Daemon {
     /// Lets go of everything within the time that is left.
     async fn end(mut self) {
         self.watch.stop();
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }

@@ -96,6 +96,7 @@ fn observe_with(
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
         receivers: &look.config.receivers,
+        chat: look.config.chat.as_ref(),
         now: look.now,
         key: look.key,
     };

@@ -7,7 +7,11 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 18] = [
+const SPEAKERS: [&str; 22] = [
+    "chat/answer.rs",
+    "chat/command.rs",
+    "chat/conversation.rs",
+    "chat/telegram/talk.rs",
     "doctor",
     "engine/assess",
     "engine/assess.rs",
@@ -132,7 +136,9 @@ fn is_said(line: &str, literal: &str) -> bool {
     let programmers = ["expect(", "reason =", "about:", "assert", "unreachable!", "panic!"];
     let query = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA "].iter().any(|verb| literal.starts_with(verb));
     let named = NAMES.iter().any(|name| literal.contains(name)) || literal.contains("%M");
-    !query && !named && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
+    // What is typed in a chat.
+    let typed = literal.starts_with('/');
+    !query && !named && !typed && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
 }
 
 /// Whether there is a row for it, whatever will be in its holes.

@@ -9,6 +9,7 @@
 
 mod actions;
 mod allowance;
+mod chat;
 mod disk;
 pub mod fault;
 mod history;
@@ -29,13 +30,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Reach,
     Severity, Silence, Snapshot, Time, Verdict,
 };
 use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
 pub use actions::ActionError;
+pub use chat::{Saying, Turn};
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -227,13 +229,70 @@ impl Store {
     /// # Errors
     /// It is not possible, or SQLite fails.
     pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        let acted = self.write(|tx| match actions::apply(tx, action, by, now) {
+        self.act_from(Reach::Here, action, by, now)
+    }
+
+    /// [`Store::act`] for somebody who is not at this machine: the next cycle tells of it whoever was told of the problem.
+    ///
+    /// # Errors
+    /// It is not possible, or SQLite fails.
+    pub fn act_from_afar(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        self.act_from(Reach::Afar, action, by, now)
+    }
+
+    fn act_from(&mut self, reach: Reach, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, reach, now) {
             Ok(acted) => Ok(Ok(acted)),
             // Nothing was written.
             Err(ActionError::Refused(why)) => Ok(Err(why)),
             Err(ActionError::Store(error)) => Err(error),
         })?;
         Ok(acted?)
+    }
+
+    /// Deals with an update of a chat: what `work` does in there and the note that the update is dealt with are one commit.
+    /// `None`: it was dealt with before.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing of it was done.
+    pub fn converse<T>(
+        &mut self,
+        bot: i64,
+        update: i64,
+        now: Time,
+        work: impl Fn(&Turn<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let done = self.write(|tx| {
+            let done = chat::turn(tx, bot, update, now, &work)?;
+            fault::point("before-chat-commit");
+            Ok(done)
+        })?;
+        fault::point("after-chat-commit");
+        Ok(done)
+    }
+
+    /// From which update on those of a bot are new; `None`: from whatever there is.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn next_update(&self, bot: i64, now: Time) -> Result<Option<i64>, StoreError> {
+        chat::next(&self.db, bot, now)
+    }
+
+    /// What is still to be said in chats, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn sayings(&self, now: Time) -> Result<Vec<Saying>, StoreError> {
+        if chat::has_sayings(&self.db)? { chat::sayings(&self.db, now) } else { Ok(Vec::new()) }
+    }
+
+    /// It was said, with everything before it, or never will be.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn said(&mut self, id: i64) -> Result<(), StoreError> {
+        self.write(|tx| chat::said(tx, id))
     }
 
     /// Every silence, also those that were over lately, by their end.

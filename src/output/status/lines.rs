@@ -52,7 +52,7 @@ pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent
 }
 
 /// Wherever the home directory begins a path in the text, `~`.
-pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
+pub fn shortened(text: &str, home: Option<&Path>) -> String {
     let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else {
         return text.to_owned();
     };
@@ -69,7 +69,7 @@ pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
 }
 
 /// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours and minutes below ten hours, hours below two days.
-pub(in crate::output) fn relative(time: Time, now: Time) -> String {
+pub fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
     if span <= Span::zero() && size < Span::minutes(1) {

@@ -1,0 +1,8 @@
+-- Version 4: chats. How far each bot's updates are dealt with, and when the last one was.
+CREATE TABLE chat (bot INTEGER PRIMARY KEY, next INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;
+
+-- What somebody wants to be done, until its button is pressed.
+CREATE TABLE wish (id TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT, WITHOUT ROWID;
+
+-- What is still to be said.
+CREATE TABLE saying (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
