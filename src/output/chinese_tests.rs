@@ -7,7 +7,7 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 18] = [
+const SPEAKERS: [&str; 19] = [
     "doctor",
     "engine/assess",
     "engine/assess.rs",
@@ -23,6 +23,7 @@ const SPEAKERS: [&str; 18] = [
     "monitor/probing.rs",
     "monitor/variables.rs",
     "notify/render.rs",
+    "notify/signer.rs",
     "notify/trial.rs",
     "providers",
     "sources",
