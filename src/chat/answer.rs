@@ -371,7 +371,7 @@ pub fn done(scene: &Scene<'_>, write: &Write, acted: &Acted, by: &str) -> String
     let end = match acted {
         Acted::Incident(incident) => incident.ack.as_ref().and_then(|ack| ack.until),
         Acted::Silence(silence) => Some(silence.ends_at),
-        Acted::Messages(_) => None,
+        Acted::Messages(_) | Acted::Receiver(_) => None,
     };
     let end = end.map(|at| scene.when(at));
     match (write, &end) {
@@ -385,7 +385,7 @@ pub fn done(scene: &Scene<'_>, write: &Write, acted: &Acted, by: &str) -> String
     match acted {
         Acted::Incident(incident) => page.line(&incident.title),
         Acted::Silence(silence) => page.line(&silence.matchers_text()),
-        Acted::Messages(_) => &mut page,
+        Acted::Messages(_) | Acted::Receiver(_) => &mut page,
     };
     page.raw(&format!("— {}", scene.say(by)));
     page.out

@@ -8,13 +8,13 @@ use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
-use super::{Context, Declared, History, Identity, Listen, Sources, Web, values};
+use super::{Context, Declared, History, Identity, Listen, Remote, Sources, Web, values};
 use crate::domain::{CredentialId, Environment, Place, Span, Time};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
 /// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 2] = ["doctor", "remote"];
+const NOT_YET: [&str; 1] = ["doctor"];
 
 /// Refuses the sections that are not acted on yet.
 pub(super) fn not_yet(root: &mut Table<'_>) {
@@ -25,8 +25,8 @@ pub(super) fn not_yet(root: &mut Table<'_>) {
     }
 }
 
-/// `[schedule]`: when files are read, when providers are asked, in which zone.
-pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<Schedule>) {
+/// `[schedule]`: when files are read, when providers are asked, in which zone; when silent receivers are tested.
+pub(super) fn schedule(root: &mut Table<'_>, local: Zone, alerts: &mut AlertPolicy) -> (Schedule, Option<Schedule>) {
     let mut zone = local;
     let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
     let mut probe = Some(Rhythm::Cron("*/30 * * * *".to_owned()));
@@ -41,9 +41,20 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
                 Err(what) => table.problem(text.place, what, "write for example \"5m\" or \"*/5 * * * *\""),
             }
         }
+        alerts.self_test = self_test(&mut table);
         table.finish();
     }
     (Schedule { rhythm: status, zone }, probe.map(|rhythm| Schedule { rhythm, zone }))
+}
+
+/// `self_test`: a day at least, because a test is a message too.
+fn self_test(table: &mut Table<'_>) -> Option<Span> {
+    let text = table.text("self_test").filter(|text| text.value.trim() != "off")?;
+    let found = values::duration(text.value).filter(|span| *span >= Span::days(1));
+    if found.is_none() {
+        table.problem(text.place, "is not a span of a day or more", "write \"7d\", or \"off\"");
+    }
+    found
 }
 
 /// `zone = …`, wherever it is written.
@@ -271,6 +282,34 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         ));
     }
     Ok(Listen::Tcp(address))
+}
+
+/// `[remote]`; `web` is where links would be answered.
+pub(super) fn remote(root: &mut Table<'_>, web: &Web) -> Option<Remote> {
+    let mut table = root.table("remote")?;
+    let insecure = table.flag("insecure").unwrap_or(false);
+    let given = table.required("url", "\"https://monitor.example.org/\"");
+    table.finish();
+    let given = given?;
+    let wrong = |what: &str, fix: &str| {
+        table.problem(given.place.clone(), what, fix);
+        None
+    };
+    let mut url = match values::http_url(given.value, insecure) {
+        Ok(url) => url,
+        Err((what, fix)) => return wrong(&what, &fix),
+    };
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("has a query or a fragment", "write the address that leads here and nothing behind its path");
+    }
+    if !web.enabled {
+        return wrong("leads to a page that is switched off", "write enabled = true into [web], or remove [remote]");
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    let host = url.host_str().unwrap_or_default().to_owned();
+    Some(Remote { url: url.into(), host })
 }
 
 /// `[history]`

@@ -212,6 +212,11 @@ pub enum Action {
         /// Which; at least one.
         messages: Vec<String>,
     },
+    /// A receiver was seen to work: its quarantine ends, and what waits for it is tried at once.
+    Enable {
+        /// Its name in `monitor.toml`.
+        receiver: String,
+    },
 }
 
 /// What an [`Action`] came to.
@@ -223,6 +228,8 @@ pub enum Acted {
     Silence(Silence),
     /// These messages were tried anew or given up.
     Messages(Vec<NotificationId>),
+    /// This receiver is tried again.
+    Receiver(String),
 }
 
 /// Why an [`Action`] was not taken; nothing was changed.

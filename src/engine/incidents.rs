@@ -3,7 +3,7 @@
 //!
 //! [`conditions`] reads problems off a snapshot, [`sight`] says what it proves about those it does not show, [`life`] moves one
 //! incident on, [`inhibition`] finds what others explain, [`crate::engine::overlays`] knows what people want not to hear,
-//! [`changes`] are worth a notice, [`report`] comes by the calendar, [`crate::engine::grouping`] packs what is to be said into
+//! [`changes`] are worth a notice, [`report`] comes by the calendar, [`selftest`] to receivers of which nothing was heard, [`crate::engine::grouping`] packs what is to be said into
 //! messages, [`afar`] tells of what was done about them by links and chats. Nothing here sends, stores or asks the time.
 //!
 //! Three rules carry the rest:
@@ -21,6 +21,7 @@ mod inhibition;
 mod life;
 mod presence;
 mod report;
+mod selftest;
 mod sight;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,9 @@ pub struct Standing {
     pub ailing: Vec<Ailing>,
     /// The last date of the report that was taken care of.
     pub last_report: Option<Time>,
+    /// When each receiver last took a message.
+    #[serde(default)]
+    pub heard: BTreeMap<String, Time>,
 }
 
 /// A receiver that does not take what is sent to it.
@@ -227,6 +231,7 @@ pub fn decide(
     };
     let reports = report::reports(policy, &facts);
     decision.report_at = reports.at;
+    wants.extend(selftest::wants(policy, standing, &wants, &reports.messages, snapshot, now));
     let plan = grouping::plan(
         &standing.queued,
         still_true,

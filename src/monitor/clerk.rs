@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::desk::{Desk, Gone};
 use super::watch::Changed;
 use crate::clock::Clock;
-use crate::domain::{Acted, Action, Incident, Silence};
+use crate::domain::{Acted, Action, Incident, Link, LinkId, Linked, Silence};
 use crate::output::alerts::Message;
 use crate::store::{ActionError, StoreError};
 use crate::web::Clerk;
@@ -58,6 +58,24 @@ impl Clerk for DeskClerk {
         Ok(acted)
     }
 
+    async fn look_at_link(&self, link: Link, id: LinkId) -> Result<Linked, ActionError> {
+        let now = self.clock.now();
+        Ok(self.desk.with(move |store| store.look_at_link(&link, &id, now)).await??)
+    }
+
+    async fn follow_link(&self, link: Link, id: LinkId, by: String) -> Result<Linked, ActionError> {
+        let now = self.clock.now();
+        let (author, snooze) = (by.clone(), link.snooze);
+        let named = link.incidents.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let linked = self.desk.with(move |store| store.follow_link(&link, &id, &by, now)).await??;
+        if linked.acted {
+            let what = if snooze { "puts off" } else { "acknowledges" };
+            tracing::info!(by = author, "from afar: {what} {named}");
+            self.wake();
+        }
+        Ok(linked)
+    }
+
     async fn alerts(&self) -> Result<(Vec<Incident>, Vec<Silence>), ActionError> {
         let read = |store: &mut crate::store::Store| Ok::<_, StoreError>((store.incidents()?, store.silences()?));
         Ok(self.desk.with(read).await??)
@@ -81,6 +99,7 @@ fn describe(action: &Action) -> String {
         }
         Action::Unsilence { silence } => format!("ends the silence {silence}"),
         Action::Retry { messages } => format!("has messages tried again: {}", messages.join(" ")),
+        Action::Enable { receiver } => format!("has the receiver {receiver} tried again"),
         Action::Drop { messages } => format!("gives messages up: {}", messages.join(" ")),
     }
 }

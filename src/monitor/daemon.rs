@@ -19,7 +19,8 @@ use crate::engine::due::due;
 use crate::engine::policy::Schedule;
 use crate::export::own::Own;
 use crate::net::Clients;
-use crate::store::token;
+use crate::notify::Signer;
+use crate::store::{links, token};
 use crate::web::{self, Door, Reload, Site};
 
 use super::chat::{Listener, rivals};
@@ -200,7 +201,8 @@ impl Daemon {
         wake: mpsc::Sender<Changed>,
     ) -> Self {
         let clients = Clients::new(&start.env);
-        let mail = new_mail(&config, &start, &clients, &monitor);
+        let signer = new_signer(&config, &location, &site);
+        let mail = new_mail(&config, &start, &clients, &monitor, signer.as_ref());
         let pushes = new_pushes(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
@@ -428,7 +430,8 @@ impl Daemon {
         say_what_is_odd(&self.config, &self.start.env);
         // A certificate store may have changed too.
         self.clients = Clients::new(&self.start.env);
-        self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor);
+        let signer = new_signer(&self.config, &self.location, &self.site);
+        self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor, signer.as_ref());
         self.pushes = new_pushes(&self.config, &self.start, &self.clients, &self.monitor);
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
@@ -527,8 +530,26 @@ async fn ended<T>(task: Option<&mut JoinHandle<T>>) -> Option<T> {
     }
 }
 
-fn new_mail(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Mail> {
-    let mail = Mail::new(config, &start.env, clients, &start.clock);
+/// Makes links for messages and lets the site follow them, where `[remote]` says how people reach it.
+fn new_signer(config: &Config, location: &Location, site: &Site) -> Option<Signer> {
+    let remote = config.remote.as_ref();
+    let key = remote.and_then(|_| {
+        let key = links::load_or_create(&location.state);
+        key.inspect_err(|error| tracing::warn!(%error, "messages carry no links")).ok().map(Arc::new)
+    });
+    let both = key.zip(remote);
+    site.follow_links(both.as_ref().map(|(key, remote)| (Arc::clone(key), remote.host.clone())));
+    both.map(|(key, remote)| Signer::new(key, remote.url.clone()))
+}
+
+fn new_mail(
+    config: &Config,
+    start: &Start,
+    clients: &Arc<Clients>,
+    monitor: &Monitor,
+    signer: Option<&Signer>,
+) -> Arc<Mail> {
+    let mail = Mail::new(config, &start.env, clients, &start.clock, signer);
     mail.announce(&monitor.own);
     Arc::new(mail)
 }

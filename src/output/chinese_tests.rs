@@ -7,7 +7,7 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 22] = [
+const SPEAKERS: [&str; 23] = [
     "chat/answer.rs",
     "chat/command.rs",
     "chat/conversation.rs",
@@ -27,6 +27,7 @@ const SPEAKERS: [&str; 22] = [
     "monitor/probing.rs",
     "monitor/variables.rs",
     "notify/render.rs",
+    "notify/signer.rs",
     "notify/trial.rs",
     "providers",
     "sources",

@@ -122,6 +122,10 @@ pub(super) fn apply(db: &Connection, action: &Action, by: &str, reach: Reach, no
             outbox::give_up(db, &chosen, &by, now)?;
             Ok(Acted::Messages(chosen))
         }
+        Action::Enable { receiver } => {
+            outbox::receivers::enable(db, receiver, now)?;
+            Ok(Acted::Receiver(receiver.clone()))
+        }
     }
 }
 

@@ -16,6 +16,7 @@ mod history;
 mod incidents;
 pub mod key;
 mod ledger;
+pub mod links;
 pub mod lock;
 mod migrate;
 mod outbox;
@@ -30,8 +31,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Reach,
-    Severity, Silence, Snapshot, Time, Verdict,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, Link, LinkId, Linked, NotificationId,
+    Outcome, Pseudonyms, Reach, Severity, Silence, Snapshot, Time, Verdict,
 };
 use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
@@ -295,6 +296,27 @@ impl Store {
         self.write(|tx| chat::said(tx, id))
     }
 
+    /// What stands about a link.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn look_at_link(&self, link: &Link, id: &LinkId, now: Time) -> Result<Linked, StoreError> {
+        links::look(&self.db, link, id, now)
+    }
+
+    /// Uses a link, as far as it can be used; `by` is who did.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn follow_link(&mut self, link: &Link, id: &LinkId, by: &str, now: Time) -> Result<Linked, ActionError> {
+        let followed = self.write(|tx| match links::follow(tx, link, id, by, now) {
+            Ok(linked) => Ok(Ok(linked)),
+            Err(ActionError::Refused(why)) => Ok(Err(why)),
+            Err(ActionError::Store(error)) => Err(error),
+        })?;
+        Ok(followed?)
+    }
+
     /// Every silence, also those that were over lately, by their end.
     ///
     /// # Errors
@@ -475,6 +497,7 @@ impl Store {
             history::prune(tx, keep, now)?;
             tx.execute("DELETE FROM refresh_token WHERE credential NOT IN (SELECT id FROM credential)", [])?;
             actions::prune(tx, now)?;
+            links::prune(tx, now)?;
             outbox::prune(tx, now)
         })?;
         history::shrink(&self.db, keep)

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ring::{digest, hmac, rand};
 
+use super::links;
 use super::site::Site;
 use crate::domain::Secret;
 
@@ -35,6 +36,13 @@ const HEADERS: [(HeaderName, HeaderValue); 7] = [
 pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
     let mut response = match host(&request) {
         Some(host) if is_ours(host, &site.hosts()) => next.run(request).await,
+        // The name under which people far away follow links shows them nothing else of this machine.
+        Some(host) if site.link_host().is_some_and(|own| is_ours(host, &[own])) => {
+            match request.uri().path() {
+                path if path.starts_with(links::PATH) || path == "/style.css" => next.run(request).await,
+                _ => (StatusCode::NOT_FOUND, "Not found.\n").into_response(),
+            }
+        }
         Some(_) => (
             StatusCode::FORBIDDEN,
             "This name is not answered here. Use localhost, or add the name to allowed_hosts in [web] of monitor.toml.\n",

@@ -3,12 +3,14 @@
 //!
 //! * [`site`]: what the handlers share, and the routes.
 //! * [`api`]: alerts, and what people do about them.
+//! * [`links`]: the pages of signed links, and what following one does.
 //! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes.
 //! * [`page`]: the page as a pure function of a view.
 //! * [`serve`]: connections, their limits, shutdown.
 
 pub mod api;
 pub mod guard;
+pub mod links;
 pub mod page;
 pub mod serve;
 pub mod site;

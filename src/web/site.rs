@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -14,9 +14,9 @@ use axum::routing::{get, post};
 use tokio::sync::{mpsc, oneshot};
 
 use super::api::{self, Clerk};
-use super::{guard, page};
+use super::{guard, links, page};
 use crate::clock::Clock;
-use crate::domain::{IncidentId, Secret, Snapshot, Time, Withheld};
+use crate::domain::{IncidentId, LinkKey, Secret, Snapshot, Time, Withheld};
 use crate::engine::overlays::Overlays;
 use crate::engine::policy::AlertPolicy;
 use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
@@ -62,14 +62,45 @@ pub struct Site {
     token: Option<Secret>,
     reload: mpsc::Sender<Reload>,
     clerk: OnceLock<Arc<dyn Clerk>>,
+    /// The key of signed links, and the host that they lead to.
+    links: RwLock<Option<(Arc<LinkKey>, String)>>,
+    pace: Mutex<links::Pace>,
 }
 
 impl Site {
     /// A site that has nothing to show yet. `token` is the bearer token of writes; without one no write is possible.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, own: Arc<Own>, token: Option<Secret>, reload: mpsc::Sender<Reload>) -> Self {
-        let clerk = OnceLock::new();
-        Self { view: RwLock::default(), hosts: RwLock::default(), own, clock, token, reload, clerk }
+        Self {
+            view: RwLock::default(),
+            hosts: RwLock::default(),
+            own,
+            clock,
+            token,
+            reload,
+            clerk: OnceLock::new(),
+            links: RwLock::default(),
+            pace: Mutex::new(links::Pace::new()),
+        }
+    }
+
+    /// Follows signed links made with this key from now on, and answers their host with nothing but them; `None`: no links.
+    pub fn follow_links(&self, links: Option<(Arc<LinkKey>, String)>) {
+        *self.links.write().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    pub(super) fn link_key(&self) -> Option<Arc<LinkKey>> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(key, _)| Arc::clone(key))
+    }
+
+    /// The host of `[remote]`, as it is in its URL.
+    pub(super) fn link_host(&self) -> Option<String> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, host)| host.clone())
+    }
+
+    /// Whether one more link may be looked at now.
+    pub(super) fn link_pace(&self, now: Time) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).may(now)
     }
 
     /// Lets people do something about alerts, from now on.
@@ -136,6 +167,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
         .merge(api::routes())
+        .merge(links::routes())
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,

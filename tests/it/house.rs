@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 const SIBLINGS: (&str, &str) = ("sources", "chat");
 
 /// Pure rooms, and pure files of other rooms.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "domain/",
     "engine/",
     "formats/",
     "output/",
     "notify/render.rs",
+    "notify/signer.rs",
     "providers/classify.rs",
     "chat/answer.rs",
     "chat/bounds.rs",

@@ -624,3 +624,38 @@ fn an_ack_from_this_machine_is_not_announced_and_a_silence_from_afar_is() {
     world.standing.silences[1].unannounced = true;
     assert!(world.wait(TICK).tick(&broken()).is_empty(), "nobody knows of what it silences");
 }
+
+#[test]
+fn a_receiver_that_took_nothing_for_a_week_gets_one_quiet_test() {
+    let mut world = World::with(&["mail", "hook", "pager"]);
+    world.policy.routes = vec![Route { severity: vec![Severity::Critical], ..to(&["mail"]) }];
+    world.policy.receivers[2].testable = false;
+    world.tick(&well());
+    world.policy.self_test = Some(Span::days(7));
+    let now = world.now;
+    world.standing.heard = [("mail".to_owned(), now), ("hook".to_owned(), now - Span::days(6))].into();
+    assert!(world.tick(&well()).is_empty());
+    assert_eq!(world.wait(Span::days(1)).tick(&well()), ["hook notice ReceiverTest info"]);
+    let item = &world.heard.last().unwrap().item;
+    assert!(item.summary.starts_with("no message has gone to it for 7 days"), "{}", item.summary);
+    world.standing.heard.insert("hook".to_owned(), world.now);
+    assert!(world.wait(Span::days(5)).tick(&well()).is_empty());
+    // What is said anyway shows the same.
+    assert_eq!(world.wait(Span::days(1)).tick(&broken()).len(), 1);
+    assert!(world.heard.iter().all(|heard| heard.receiver != "pager"));
+}
+
+#[test]
+fn one_test_waits_at_most_and_none_is_made_by_a_wrong_clock() {
+    let mut world = World::with(&["mail"]);
+    world.tick(&well());
+    world.policy.self_test = Some(Span::days(7));
+    world.cycle(&Snapshot { clock_problem: Some("it is wrong".to_owned()), ..well() });
+    assert!(world.standing.queued.is_empty());
+    for _ in 0..3 {
+        world.now += TICK;
+        world.cycle(&well());
+        assert_eq!(world.standing.queued.len(), 1, "never heard of: at once, and once");
+    }
+    assert_eq!(world.deliver(), ["mail notice ReceiverTest info"]);
+}

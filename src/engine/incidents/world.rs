@@ -149,8 +149,10 @@ impl World {
     }
 
     pub fn new(receivers: &[&str]) -> Self {
-        let receivers =
-            receivers.iter().map(|name| ReceiverPolicy { name: (*name).to_owned(), send_resolved: true }).collect();
+        let receivers = receivers
+            .iter()
+            .map(|name| ReceiverPolicy { name: (*name).to_owned(), send_resolved: true, testable: true })
+            .collect();
         Self {
             standing: Standing::default(),
             policy: AlertPolicy { receivers, ..AlertPolicy::default() },
