@@ -122,6 +122,8 @@ pub fn run(
         key: &seen.key,
         uid: rustix::process::getuid().as_raw(),
         now,
+        monitor: None,
+        reached: None,
         stored: Default::default(),
     };
     let findings = doctor::report(&context, &filter);
@@ -163,7 +165,7 @@ pub fn program(argv0: Option<&std::ffi::OsStr>) -> Program {
 mod tests {
     use super::*;
     use crate::domain::{Gateway, GatewayState};
-    use crate::formats::gateway_view::Sight;
+    use crate::formats::gateway_view::{Listening, Sight};
 
     fn now() -> Time {
         "2026-11-20T12:00:00Z".parse().expect("a date")
@@ -192,6 +194,7 @@ mod tests {
                 visible: [].into(),
                 sight: Sight::Blind,
                 lingers: None,
+                listening: Listening::default(),
             },
             key: FingerprintKey::new(&[7; 32]),
         }
