@@ -31,6 +31,7 @@
 //! | [`providers`] | the provider catalog, probes, classification of answers |
 //! | [`gateway`] | is it there, is it well, what can it see |
 //! | [`doctor`] | checks |
+//! | [`control`] | the commands that write what is not ours: repairs |
 //! | [`notify`] | receivers, rendering of messages, the courier |
 //! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |
 //! | [`web`] | HTTP: page, API, metrics |
@@ -40,6 +41,7 @@
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod doctor;
 pub mod domain;
 pub mod engine;

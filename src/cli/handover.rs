@@ -21,7 +21,7 @@ pub const MARKER: &str = "OPENSOUL_HANDED_OVER";
 const DEEPEST: u32 = 16;
 
 /// Words that later versions have; until then the gateway's own program may know them.
-const LATER: [&str; 3] = ["chat", "onboard", "alerts"];
+const LATER: [&str; 1] = ["chat"];
 
 /// Whose command it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,7 +207,6 @@ mod tests {
             ("opensoul models scan", "models scan"),
             ("opensoul models --agent main auth paste-token", "models auth"),
             ("opensoul --profile x models list --json", "models list"),
-            ("opensoul onboard", "onboard"),
             ("opensoul help gateway", "help gateway"),
             ("opensoul -- gateway", "gateway"),
             ("opensoul -", "-"),
@@ -217,6 +216,7 @@ mod tests {
         }
         let ours = [
             "opensoul",
+            "opensoul onboard",
             "opensoul --help",
             "opensoul -V gateway",
             "opensoul --help gateway",

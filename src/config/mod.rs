@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Lang, Place};
+use crate::domain::{Environment, Lang, Place, Severity};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
@@ -109,6 +109,7 @@ fn validate<'a>(
         export_emails,
         alertmanagers,
         heartbeats: exports::heartbeats(root, context),
+        doctor: sections::doctor(root),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -175,6 +176,8 @@ pub struct Config {
     pub alertmanagers: Vec<Alertmanager>,
     /// `[heartbeat]`: who is told that we live.
     pub heartbeats: Vec<Heartbeat>,
+    /// `[doctor]`
+    pub doctor: Doctor,
     /// `[history]`
     pub history: History,
     /// `[identity]`
@@ -393,6 +396,15 @@ pub enum Listen {
     Tcp(std::net::SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+/// `[doctor]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doctor {
+    /// Checks that are not made: ids, or the beginnings of them.
+    pub skip: Vec<String>,
+    /// Findings of these checks have this severity.
+    pub severity: BTreeMap<String, Severity>,
 }
 
 /// `[history]`

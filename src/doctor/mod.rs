@@ -156,9 +156,12 @@ pub fn run(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
 #[must_use]
 pub fn report(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
     let mut findings = run(context, filter);
-    for finding in context.snapshot.findings.iter().filter(|f| filter.takes(&f.id)) {
-        if !findings.contains(finding) {
-            findings.push(finding.clone());
+    let mut others: Vec<Finding> =
+        context.snapshot.findings.iter().filter(|finding| filter.takes(&finding.id)).cloned().collect();
+    filter.weigh(&mut others);
+    for finding in others {
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
     each_trouble_once(findings)
@@ -210,6 +213,7 @@ fn run_checks<'c>(checks: impl Iterator<Item = &'c Check>, context: &Context<'_>
             )),
         }
     }
+    filter.weigh(&mut findings);
     sort(&mut findings);
     findings
 }

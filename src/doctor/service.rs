@@ -80,7 +80,7 @@ fn open_bind(context: &Context<'_>) -> Vec<Finding> {
         return Vec::new();
     };
     let written = config.gateway_bind.as_deref().filter(|bind| !["loopback", "auto"].contains(bind));
-    let seen = view.process.as_ref().and(view.listening.addresses.iter().find(|address| !address.ip().is_loopback()));
+    let seen = view.process.as_ref().and(view.listening.outer.as_ref());
     let how = match (seen, written) {
         (Some(address), _) => format!("listens on {address}"),
         (None, Some(bind)) => format!("is told to listen beyond this machine (gateway.bind is {bind})"),

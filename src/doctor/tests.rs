@@ -249,6 +249,8 @@ fn each_check_fires_with_a_fix_and_without_a_secret() {
 #[test]
 fn every_check_is_tested_and_documented_once() {
     let ids: Vec<&str> = checks().map(|check| check.id).collect();
+    let known: BTreeSet<&str> = crate::domain::checks::IDS.iter().copied().filter(|id| *id != "doctor.check-failed").collect();
+    assert_eq!(known, ids.iter().copied().collect(), "domain/checks.rs names every id");
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id is there twice");
     let broken: BTreeSet<&str> = BREAKAGES.iter().map(|(id, ..)| *id).collect();
     let documented = include_str!("../../docs/doctor.md");
@@ -510,7 +512,7 @@ fn a_gateway_that_asks_for_a_secret_may_be_anywhere() {
     scene.installations[0].env = LayeredEnv::default();
     config(&mut scene).gateway_bind = None;
     assert_eq!(scene.findings(), []);
-    scene.view.listening.addresses = vec!["0.0.0.0:18789".parse().expect("an address")];
+    scene.view.listening.outer = Some("0.0.0.0:18789".into());
     assert!(scene.of("gateway.open-bind")[0].message.contains("listens on 0.0.0.0:18789"));
     scene.installations[0].config = None;
     assert_eq!(scene.findings(), []);
@@ -611,4 +613,31 @@ fn a_gateway_that_was_never_started_needs_no_directories() {
     assert_eq!(scene.of("state.missing-directory").len(), 1);
     (scene.view.process, scene.view.units) = (None, Vec::new());
     assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn wishes_of_the_configuration() {
+    let wishes = fixture::config("[doctor]\nskip = ['own', 'store.unreadable']\nseverity = { 'config' = 'info', 'config.permissions' = 'critical' }").doctor;
+    let mut scene = Scene::healthy();
+    scene.mode(".local/state/opensoul", 0o755);
+    open(&scene, ".opensoul/opensoul.json", 0o644);
+    let id = |findings: &[Finding]| findings.iter().map(|f| (f.id.clone(), f.severity)).collect::<Vec<_>>();
+    let filter = Filter::everything().preferring(&wishes);
+    let found = scene.seen(|context| run(context, &filter));
+    assert!(id(&found).contains(&("config.permissions".into(), Severity::Critical)), "{found:?}");
+    assert!(!found.iter().any(|finding| finding.id.starts_with("own.")));
+    // Named on the command line, it is made.
+    let named = Filter::new(&["own.state-permissions".to_owned()], &[]).expect("known").preferring(&wishes);
+    assert_eq!(scene.seen(|context| run(context, &named)).len(), 1);
+    // Of what sources found `--check` needs this one, whatever is wished for; the doctor does not show it.
+    scene.snapshot.findings = vec![
+        Finding::new("store.unreadable", Severity::Warning, "m", "f"),
+        Finding::new("config.invalid", Severity::Critical, "m", "f"),
+    ];
+    filter.apply(&mut scene.snapshot.findings);
+    assert_eq!(
+        id(&scene.snapshot.findings),
+        [("store.unreadable".into(), Severity::Warning), ("config.invalid".into(), Severity::Info)]
+    );
+    assert!(!scene.seen(|context| report(context, &filter)).iter().any(|finding| finding.id == "store.unreadable"));
 }

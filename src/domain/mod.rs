@@ -5,6 +5,7 @@
 //! notification, receiver.
 
 pub mod allowance;
+pub mod checks;
 pub mod credential;
 pub mod delivery;
 pub mod environment;

@@ -3,7 +3,6 @@
 //! Values of variables never get here, only their keyed hashes.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use super::bearer::Bearer;
@@ -35,8 +34,8 @@ pub struct GatewayView {
 /// Who waits for connections to the gateway's port, as far as the machine shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listening {
-    /// On which addresses.
-    pub addresses: Vec<SocketAddr>,
+    /// An address beyond loopback on which somebody waits.
+    pub outer: Option<String>,
     /// A process that has the port and does not look like a gateway, nor like a tunnel to one.
     pub stranger: Option<Stranger>,
     /// The process was started with a token or a password for those who connect.

@@ -6,6 +6,7 @@ pub mod config_document;
 pub mod config_schema;
 pub mod dates;
 pub mod dotenv;
+pub mod dotenv_edit;
 pub mod eligibility;
 pub mod gateway_config;
 pub mod gateway_view;

@@ -80,7 +80,7 @@ impl Machine<'_> {
         let (visible, sight) = environment::merge(own, process.is_some(), unit, installations, key);
         let units: Vec<GatewayUnit> = units.into_iter().map(|u| u.unit).collect();
         let listening = Listening {
-            addresses: table.iter().filter(|l| l.address.port() == port).map(|l| l.address).collect(),
+            outer: outer(&table, port),
             stranger: if found.is_none() { process::stranger(&proc, self.uid, &inodes) } else { None },
             guarded: found.as_ref().is_some_and(|found| process::is_guarded(&proc, self.uid, found.pid)),
         };
@@ -103,6 +103,12 @@ impl Machine<'_> {
         let user = env.get("USER").or(env.get("LOGNAME")).filter(|user| !user.contains('/'))?;
         (self.uid != 0 && systemd.is_dir()).then(|| systemd.join("linger").join(user).exists())
     }
+}
+
+/// The first address beyond loopback on which somebody listens to the port.
+fn outer(table: &[process::Listener], port: u16) -> Option<String> {
+    let outer = table.iter().find(|l| l.address.port() == port && !l.address.ip().is_loopback())?;
+    Some(outer.address.to_string())
 }
 
 /// What the judgement rests on.

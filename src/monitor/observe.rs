@@ -169,7 +169,8 @@ fn observe_with(
         reached: None,
         stored: stored.into(),
     };
-    let checked = doctor::run(&context, &Filter::for_monitor());
+    let filter = Filter::for_monitor().preferring(&look.config.doctor);
+    let checked = doctor::run(&context, &filter);
     let remembered = look.remembered;
     let backwards = if remembered.key == Some(look.key.id()) {
         doctor::copies::went_backwards(&snapshot, &remembered.refresh_tokens)
@@ -184,6 +185,7 @@ fn observe_with(
             snapshot.findings.push(finding);
         }
     }
+    filter.apply(&mut snapshot.findings);
     worst_first(&mut snapshot.findings);
     Observed { snapshot, secrets, installations, gateway: view, key: look.key.id() }
 }
