@@ -75,13 +75,26 @@ pub enum Command {
     /// Print a shell completion script
     Completions {
         /// Which shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
     /// Write manual pages into a directory
     Man {
         /// Where
         dir: PathBuf,
     },
+}
+
+/// Shells that a completion script can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "they are names")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Nu,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
 }
 
 /// `models …`
@@ -318,8 +331,8 @@ pub struct Onboard {
     #[arg(long, value_enum)]
     pub service: Option<ServiceArg>,
     /// Install the completion of a shell
-    #[arg(long, value_name = "SHELL")]
-    pub completions: Option<clap_complete::Shell>,
+    #[arg(long, value_enum, value_name = "SHELL")]
+    pub completions: Option<Shell>,
 }
 
 /// Yes or no on the command line.

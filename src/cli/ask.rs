@@ -51,7 +51,8 @@ pub fn terminal(command: &str) -> Result<(), Failure> {
     if std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         return Ok(());
     }
-    let message = format!("{command} asks at a terminal, and this is none: add --non-interactive and say what you want (--help)");
+    let message =
+        format!("{command} asks at a terminal, and this is none: add --non-interactive and say what you want (--help)");
     Err(Failure::new(FailureKind::Usage, message))
 }
 

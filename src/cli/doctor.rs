@@ -213,7 +213,10 @@ pub fn run(
     }
     let failed = repairs.iter().flatten().filter(|one| one.outcome.is_err()).count();
     if failed > 0 && !strict {
-        return Err(Failure::new(FailureKind::Io, format!("{failed} of the repairs could not be made; the reasons are above")));
+        return Err(Failure::new(
+            FailureKind::Io,
+            format!("{failed} of the repairs could not be made; the reasons are above"),
+        ));
     }
     Ok(u8::from(strict && (report.shown().next().is_some() || failed > 0)))
 }
@@ -249,7 +252,7 @@ impl Looked {
             now: seen.now,
             monitor: Some(&monitor),
             reached: seen.reached.as_deref(),
-            stored: Default::default(),
+            surveyed: Default::default(),
         };
         let findings = doctor::report(&context, &filter);
         let keys = doctor::environment::keys(&context);

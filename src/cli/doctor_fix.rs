@@ -41,7 +41,8 @@ pub fn mend(
         let Some(repair) = finding.repair.clone() else { continue };
         let outcome = match repair::apply(&repair, &clock) {
             Ok(Applied::Done { backup }) => {
-                let kept = backup.as_ref().map(|path| format!(" (the old one: {})", path.display())).unwrap_or_default();
+                let kept =
+                    backup.as_ref().map(|path| format!(" (the old one: {})", path.display())).unwrap_or_default();
                 anstream::eprintln!("done    {repair}{kept}");
                 Ok(Some(backup))
             }

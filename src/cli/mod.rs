@@ -32,6 +32,7 @@ use clap::Parser;
 
 use crate::doctor::Program;
 use crate::domain::Environment;
+use crate::monitor::logs;
 use args::{Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
@@ -60,13 +61,13 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     {
         env.set("HOME", home.to_string_lossy());
     }
-    match run(&argv, env) {
+    match run(&argv, env.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if plugin::asked(&argv) => ExitCode::from(plugin::unknown(&failure.message, &argv)),
         // Clap has said it already.
         Err(failure) if failure.message.is_empty() => failure.into(),
         Err(failure) => {
-            anstream::eprintln!("opensoul: {failure}");
+            anstream::eprintln!("{}", logs::last_words(&env, &format!("opensoul: {failure}")));
             failure.into()
         }
     }

@@ -390,7 +390,7 @@ fn judge(
         }
         credential
     };
-    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let mut credentials: Vec<Box<Credential>> = found.into_iter().map(part).collect();
     let allowances = observe::allowances(&credentials, &memory.remembered);
     for credential in &mut credentials {
         observe::ends_by_the_providers_word(credential, &allowances);

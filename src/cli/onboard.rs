@@ -8,7 +8,7 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Onboard, ServiceArg};
+use super::args::{Onboard, ServiceArg, Shell};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::reading::Reading;
 use super::{Context, alerts_test, ask, completions, credentials_declare};
@@ -31,7 +31,7 @@ pub struct Plan {
     /// Who runs the monitor.
     service: Option<ServiceArg>,
     /// Whose completion is installed.
-    completions: Option<clap_complete::Shell>,
+    completions: Option<Shell>,
     /// Afterwards the providers are asked whether the keys work.
     verify: bool,
     /// Afterwards each receiver gets a test.
@@ -115,7 +115,7 @@ fn lines(plan: &Plan, places: &Places, context: &Context) -> Vec<String> {
     }
     if let Some(shell) = plan.completions {
         if let Some(path) = completion_path(shell, context) {
-            lines.push(format!("write {} (completion of {shell})", path.display()));
+            lines.push(format!("write {} (completion of the shell)", path.display()));
         }
     }
     if plan.verify {
@@ -146,7 +146,7 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
     {
         let mut script = b"# opensoul: completion, made by opensoul onboard\n".to_vec();
         // What zsh autoloads must begin with its own line.
-        if shell == clap_complete::Shell::Zsh {
+        if shell == Shell::Zsh {
             script.clear();
         }
         completions::completions(shell, &mut script)?;
@@ -169,7 +169,9 @@ fn told(wrote: &Wrote) {
 
 pub(super) fn failure(error: WriteError) -> Failure {
     let kind = match &error {
-        WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => FailureKind::NoPermission,
+        WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            FailureKind::NoPermission
+        }
         WriteError::NotOurs { .. } => FailureKind::NoPermission,
         WriteError::Busy { .. } | WriteError::Contended { .. } => FailureKind::TryAgain,
         _ => FailureKind::CannotCreate,
@@ -200,15 +202,20 @@ fn write_config(plan: &Plan, path: &Path, context: &Context) -> Result<(), Failu
 }
 
 /// Where a shell finds the completion of a program by itself; `None`: it has no such place.
-fn completion_path(shell: clap_complete::Shell, context: &Context) -> Option<PathBuf> {
+fn completion_path(shell: Shell, context: &Context) -> Option<PathBuf> {
     let home = context.env.home();
     let base = |variable: &str, default: &str| {
-        context.env.get(variable).map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or_else(|| home.join(default))
+        context
+            .env
+            .get(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .unwrap_or_else(|| home.join(default))
     };
     match shell {
-        clap_complete::Shell::Bash => Some(base("XDG_DATA_HOME", ".local/share").join("bash-completion/completions/opensoul")),
-        clap_complete::Shell::Fish => Some(base("XDG_CONFIG_HOME", ".config").join("fish/completions/opensoul.fish")),
-        clap_complete::Shell::Zsh => Some(base("XDG_DATA_HOME", ".local/share").join("zsh/site-functions/_opensoul")),
+        Shell::Bash => Some(base("XDG_DATA_HOME", ".local/share").join("bash-completion/completions/opensoul")),
+        Shell::Fish => Some(base("XDG_CONFIG_HOME", ".config").join("fish/completions/opensoul.fish")),
+        Shell::Zsh => Some(base("XDG_DATA_HOME", ".local/share").join("zsh/site-functions/_opensoul")),
         _ => None,
     }
 }
@@ -246,8 +253,10 @@ fn next_steps(plan: &Plan, observed: &Observed) {
     if !plan.keys.is_empty() && observed.gateway.process.is_some() {
         anstream::println!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
     }
-    if plan.completions == Some(clap_complete::Shell::Zsh) {
-        anstream::println!("zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)");
+    if plan.completions == Some(Shell::Zsh) {
+        anstream::println!(
+            "zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)"
+        );
     }
     anstream::println!("Look at it all with: opensoul status; opensoul doctor");
 }

@@ -113,7 +113,8 @@ pub fn receiver(text: &str, new: &NewReceiver) -> Result<String, String> {
     match document.get("receivers") {
         None => {}
         Some(Item::ArrayOfTables(tables)) => {
-            let named = |table: &Table| table.get("name").and_then(Item::as_str).map(str::trim) == Some(new.name.as_str());
+            let named =
+                |table: &Table| table.get("name").and_then(Item::as_str).map(str::trim) == Some(new.name.as_str());
             if tables.iter().any(named) {
                 return Ok(text.to_owned());
             }

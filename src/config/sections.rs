@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
 use super::{Context, Declared, Doctor, History, Identity, Listen, Sources, Web, values};
-use crate::domain::{CredentialId, Place, Severity, Span, Time, checks};
+use crate::domain::{CredentialId, Environment, Place, Severity, Span, Time, checks};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
@@ -217,7 +218,7 @@ pub(super) fn max_age(table: &mut Table<'_>) -> Option<Span> {
 pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
     let mut out = Web {
         enabled: !super::locate::is_termux(context.env),
-        listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 10177))),
+        listen: usual_door(context.env),
         allowed_hosts: Vec::new(),
     };
     let Some(mut table) = root.table("web") else { return out };
@@ -240,6 +241,15 @@ pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
     }
     table.finish();
     out
+}
+
+/// Where we listen if nobody says where. A unit that makes a directory for its run time (`RuntimeDirectory=` of systemd) gets a
+/// socket in it: several of them share one machine, and one port would be taken by the first.
+fn usual_door(env: &Environment) -> Listen {
+    match env.get("RUNTIME_DIRECTORY").and_then(|list| list.split(':').next()).filter(|dir| dir.starts_with('/')) {
+        Some(dir) => Listen::Unix(PathBuf::from(dir).join("http.sock")),
+        None => Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 10177))),
+    }
 }
 
 fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)> {
@@ -300,10 +310,9 @@ fn severity(table: &Table<'_>, name: &str, value: &Value<'_>, out: &mut Doctor) 
             out.severity.insert(name.trim().to_owned(), severity);
         }
         Some(_) => {}
-        None => value.problem(
-            "is not a severity",
-            "write \"info\", \"warning\" or \"critical\"; `skip` leaves a check out",
-        ),
+        None => {
+            value.problem("is not a severity", "write \"info\", \"warning\" or \"critical\"; `skip` leaves a check out")
+        }
     }
 }
 

@@ -19,6 +19,16 @@ fn bad(text: &str) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
+#[test]
+fn a_unit_that_has_a_directory_for_its_run_time_listens_there() {
+    let mut env = env();
+    env.set("RUNTIME_DIRECTORY", "/run/opensoul-ann:/run/other");
+    let door = |text: &str| parse(text, None, &env, Zone::UTC).unwrap_or_else(|p| panic!("{}", report(&p))).web.listen;
+    assert_eq!(door(""), Listen::Unix("/run/opensoul-ann/http.sock".into()));
+    assert_eq!(door("[web]\nlisten = '127.0.0.1:9'"), Listen::Tcp("127.0.0.1:9".parse().unwrap()));
+    assert_eq!(good("").web.listen, Listen::Tcp("127.0.0.1:10177".parse().unwrap()));
+}
+
 const FULL: &str = r#"
 [schedule]
 status = "5m"
@@ -598,6 +608,7 @@ fn providers_and_probing() {
 fn wishes_about_checks() {
     let doctor = good("[doctor]\nskip=['path', 'gateway.no-linger']\n[doctor.severity]\nstate='critical'\ngateway.down='info'\n'own.state-permissions'='warning'").doctor;
     assert_eq!(doctor.skip, ["path", "gateway.no-linger"]);
-    let severities: Vec<(&str, &str)> = doctor.severity.iter().map(|(id, severity)| (id.as_str(), severity.word())).collect();
+    let severities: Vec<(&str, &str)> =
+        doctor.severity.iter().map(|(id, severity)| (id.as_str(), severity.word())).collect();
     assert_eq!(severities, [("gateway.down", "info"), ("own.state-permissions", "warning"), ("state", "critical")]);
 }

@@ -44,8 +44,9 @@ pub fn keys(path: &Path, keys: &[Key], keeper: &Keeper<'_>) -> Result<Wrote, Wri
     let updated = update(path, Protocol::Directory, keeper, |before| {
         let mut text = before.unwrap_or_default().to_owned();
         for key in keys {
-            text = dotenv_edit::set(&text, &key.variable, key.secret.expose().trim())
-                .map_err(|why| WriteError::Unusable { path: path.to_owned(), why: format!("({}) {why}", key.variable) })?;
+            text = dotenv_edit::set(&text, &key.variable, key.secret.expose().trim()).map_err(|why| {
+                WriteError::Unusable { path: path.to_owned(), why: format!("({}) {why}", key.variable) }
+            })?;
         }
         Ok::<_, WriteError>(Some(text))
     })?;
@@ -64,7 +65,8 @@ pub fn whole(file: &Whole, keeper: &Keeper<'_>) -> Result<Wrote, WriteError> {
         let ours = |text: &str| text.lines().next() == file.text.lines().next();
         match before {
             Some(text) if !ours(text) => {
-                let why = "is there already and was not made by this command; move it away, or leave this out".to_owned();
+                let why =
+                    "is there already and was not made by this command; move it away, or leave this out".to_owned();
                 Err(WriteError::Unusable { path: file.path.clone(), why })
             }
             _ => Ok(Some(file.text.clone())),

@@ -7,8 +7,11 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::replace::back_up;
+use super::{Keeper, Protocol, WriteError, update};
 use crate::clock::Clock;
 use crate::domain::{Repair, Span, Time};
+use crate::formats::order_prune;
 
 /// What became of one repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,14 +44,9 @@ pub enum Failed {
         /// What.
         why: String,
     },
-}
-
-impl Failed {
-    /// Permission is what is missing.
-    #[must_use]
-    pub fn is_denied(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied)
-    }
+    /// A file could not be replaced.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 /// Does it, unless it is done already.
@@ -61,8 +59,9 @@ pub fn apply(repair: &Repair, clock: &dyn Clock) -> Result<Applied, Failed> {
         Repair::CloseFilesIn { path, keep } => close_files(path, *keep),
         Repair::MakeDirectory { path } => make(path),
         Repair::RemoveLock { path, stale_after } => remove_lock(path, *stale_after, clock.now()),
-        Repair::PruneStoreOrder { path, .. } | Repair::PruneConfigOrder { path, .. } => {
-            Err(refused(path, "this version does not change orders"))
+        Repair::PruneStoreOrder { path, provider, ids } => prune_order(path, &["order", provider.as_str()], ids, clock),
+        Repair::PruneConfigOrder { path, provider, ids } => {
+            prune_order(path, &["auth", "order", provider.as_str()], ids, clock)
         }
     }
 }
@@ -92,7 +91,10 @@ pub(super) fn close(path: &Path, keep: u32) -> Result<Applied, Failed> {
     }
     let uid = rustix::process::getuid().as_raw();
     if meta.uid() != uid {
-        let why = format!("belongs to user number {}, not to you ({uid}); run the command of the finding as that user", meta.uid());
+        let why = format!(
+            "belongs to user number {}, not to you ({uid}); run the command of the finding as that user",
+            meta.uid()
+        );
         return Err(refused(path, &why));
     }
     let mode = meta.mode() & 0o7777;
@@ -152,6 +154,22 @@ fn remove_lock(path: &Path, stale_after: u64, now: Time) -> Result<Applied, Fail
     }
 }
 
+/// Under the lock of the file's owner; the old text is kept beside it.
+fn prune_order(path: &Path, keys: &[&str], ids: &[String], clock: &dyn Clock) -> Result<Applied, Failed> {
+    let keeper = Keeper { clock, patience: Keeper::PATIENCE, waiting: &|_| {} };
+    let mut backup = None;
+    let updated = update(path, Protocol::Directory, &keeper, |before| {
+        let Some(before) = before else { return Ok(None) };
+        let wrong = |why: &str| WriteError::Unusable { path: path.to_owned(), why: why.to_owned() };
+        let after = order_prune::prune(before, keys, ids).map_err(wrong)?;
+        if after.is_some() {
+            backup = Some(back_up(&path.canonicalize().unwrap_or_else(|_| path.to_owned()), before)?);
+        }
+        Ok::<_, WriteError>(after)
+    })?;
+    Ok(if updated.changed { Applied::Done { backup } } else { Applied::Unneeded })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,7 +199,9 @@ mod tests {
         let dir = dir();
         let path = dir.path().join("x");
         fs::write(&path, "x").expect("file");
-        for (before, after) in [(0o644, Some(0o600)), (0o640, Some(0o600)), (0o400, None), (0o600, None), (0o4755, Some(0o600))] {
+        for (before, after) in
+            [(0o644, Some(0o600)), (0o640, Some(0o600)), (0o400, None), (0o600, None), (0o4755, Some(0o600))]
+        {
             fs::set_permissions(&path, fs::Permissions::from_mode(before)).expect("mode");
             let repair = Repair::Close { path: path.clone(), keep: 0o600 };
             let expected = if after.is_some() { DONE } else { Applied::Unneeded };
@@ -237,5 +257,29 @@ mod tests {
         assert!(apply(&repair, &clock_after(&path, 31)).is_err() && path.exists(), "too large for a lock");
         fs::write(&path, "{\"pid\":1}").expect("file");
         assert_eq!(apply(&repair, &clock_after(&path, 31)).expect("applied"), DONE);
+    }
+
+    #[test]
+    fn dead_names_leave_an_order_and_the_old_text_is_kept() {
+        let dir = dir();
+        let path = dir.path().join("auth-profiles.json");
+        let text = r#"{"version":1,"profiles":{},"order":{"openai":["openai:work","gone"]},"mine":7}"#;
+        fs::write(&path, text).expect("file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("mode");
+        let repair =
+            Repair::PruneStoreOrder { path: path.clone(), provider: "openai".into(), ids: vec!["gone".into()] };
+        let clock = crate::clock::SystemClock::new();
+        let Applied::Done { backup: Some(backup) } = apply(&repair, &clock).expect("applied") else {
+            panic!("no backup")
+        };
+        assert_eq!(fs::read_to_string(&path).expect("read"), text.replace(r#","gone""#, ""));
+        assert_eq!((fs::read_to_string(&backup).expect("read").as_str(), mode(&backup)), (text, 0o600));
+        assert_eq!(apply(&repair, &clock).expect("again"), Applied::Unneeded);
+        assert!(!dir.path().join("auth-profiles.json.lock").exists());
+        let all =
+            Repair::PruneStoreOrder { path: path.clone(), provider: "openai".into(), ids: vec!["openai:work".into()] };
+        assert!(apply(&all, &clock).is_err(), "an empty order means something else");
+        let config = Repair::PruneConfigOrder { path, provider: "openai".into(), ids: vec!["gone".into()] };
+        assert!(apply(&config, &clock).is_err(), "it is not written there");
     }
 }

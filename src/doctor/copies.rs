@@ -59,26 +59,38 @@ fn credentials<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Assesse
 /// The same profile in several agents of one gateway, where some work and some have ended with another secret: the login was
 /// renewed in the ones and not in the others.
 fn stale_copies(context: &Context<'_>) -> Vec<Finding> {
-    let mut profiles: BTreeMap<(&str, &str, &str), Vec<&Assessed>> = BTreeMap::new();
-    for assessed in credentials(context).filter(|one| one.credential.owner == Owner::GatewayStore) {
-        let credential = &assessed.credential;
-        if credential.agent.is_some() {
-            let key = (credential.origin.source.as_str(), credential.provider.as_str(), credential.profile.as_str());
-            profiles.entry(key).or_default().push(assessed);
+    let of_agents = || {
+        credentials(context).filter(|one| one.credential.owner == Owner::GatewayStore && one.credential.agent.is_some())
+    };
+    // Mostly nothing has ended, and then nothing has to be compared.
+    let mut profiles: BTreeMap<_, Vec<&Assessed>> =
+        of_agents().filter(|one| ended(one)).map(|one| (profile(&one.credential), Vec::new())).collect();
+    if profiles.is_empty() {
+        return Vec::new();
+    }
+    for one in of_agents() {
+        if let Some(places) = profiles.get_mut(&profile(&one.credential)) {
+            places.push(one);
         }
     }
     profiles.into_values().filter_map(|places| stale(&places)).collect()
 }
 
+/// What is the same profile, whichever agent has it.
+fn profile(credential: &Credential) -> (&str, &str, &str) {
+    (credential.origin.source, &credential.provider, &credential.profile)
+}
+
+fn ended(one: &Assessed) -> bool {
+    matches!(
+        one.judgement.state,
+        State::Expired | State::Rejected | State::Missing | State::RefreshOverdue | State::Expiring
+    )
+}
+
 fn stale(places: &[&Assessed]) -> Option<Finding> {
     let works = |one: &&&Assessed| {
         matches!(one.judgement.state, State::Ok | State::Static) && one.credential.condition == Condition::Present
-    };
-    let ended = |one: &&&Assessed| {
-        matches!(
-            one.judgement.state,
-            State::Expired | State::Rejected | State::Missing | State::RefreshOverdue | State::Expiring
-        )
     };
     let fresh: Vec<&Assessed> = places.iter().filter(works).copied().collect();
     let other_account = |one: &Assessed, other: &Assessed| {
@@ -87,7 +99,7 @@ fn stale(places: &[&Assessed]) -> Option<Finding> {
     };
     let left: Vec<&Assessed> = places
         .iter()
-        .filter(ended)
+        .filter(|one| ended(one))
         .copied()
         .filter(|one| {
             fresh.iter().any(|fresh| !same_secret(&one.credential, &fresh.credential) && !other_account(one, fresh))
@@ -138,7 +150,7 @@ fn single_use(provider: &str) -> bool {
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.
 fn renewer(credential: &Credential) -> &str {
-    &credential.origin.source
+    credential.origin.source
 }
 
 fn is_mirror(credential: &Credential) -> bool {
@@ -359,7 +371,11 @@ fn backwards(credential: &Credential, held: &[HeldToken]) -> Option<Finding> {
 }
 
 fn place(credential: &Credential) -> Place {
-    Place { path: credential.origin.path.clone(), key: Some(credential.profile.clone()), ..Place::default() }
+    Place {
+        path: credential.origin.path.as_deref().map(Into::into),
+        key: Some(credential.profile.clone()),
+        ..Place::default()
+    }
 }
 
 fn path(credential: &Credential) -> Option<String> {
@@ -367,17 +383,17 @@ fn path(credential: &Credential) -> Option<String> {
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b and 7 more`; each once.
-fn names(mut all: Vec<String>) -> String {
+fn names(all: Vec<String>) -> String {
     const MANY: usize = 8;
     let mut seen = BTreeSet::new();
-    all.retain(|name| seen.insert(name.clone()));
+    let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
     if all.len() > MANY {
         let more = all.len() - MANY;
         return format!("{} and {more} more", all[..MANY].join(", "));
     }
     match all.as_slice() {
         [] => String::new(),
-        [one] => one.clone(),
+        [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

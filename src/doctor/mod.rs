@@ -32,7 +32,7 @@ use crate::formats::installation::Installation;
 use crate::net::reach::Reached;
 use crate::store::ReceiverState;
 
-pub use files::{Stored, survey};
+pub use files::{Surveyed, survey};
 pub use filter::{Filter, UnknownCheck};
 
 /// Everything a check may look at, beside the files that these name.
@@ -62,7 +62,7 @@ pub struct Context<'a> {
     /// What became of a look at the providers' servers (`--deep`).
     pub reached: Option<&'a [Reached]>,
     /// What [`survey`] found, if somebody looked already; else the first check that needs it does.
-    pub stored: OnceCell<Vec<(&'a Installation, Vec<Stored>)>>,
+    pub surveyed: OnceCell<Vec<Surveyed<'a>>>,
 }
 
 /// What is known of the monitor of this user.

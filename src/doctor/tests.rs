@@ -35,14 +35,14 @@ const BREAKAGES: &[Breakage] = &[
         let token = s.key.fingerprint(&Secret::new("r".into()));
         for source in ["codex", "opencode"] {
             let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
-            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
+            (one.credential.origin.source, one.credential.renewal) = (source, Renewal::Auto);
             one.credential.refresh_fingerprint = token;
         }
     }),
     ("login.overridden", Severity::Info, |s| {
         s.env.set("GH_TOKEN", "canary");
         let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
-        one.credential.origin.source = "gh".into();
+        one.credential.origin.source = "gh";
     }),
     ("login.same-account", Severity::Info, |s| {
         for source in ["codex", "opencode"] {
@@ -100,7 +100,7 @@ XAI_API_KEY=xai-canary
     ("login.permissions", Severity::Critical, |s| {
         let path = s.file(".claude/.credentials.json", 0o644);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.path =
-            Some(path);
+            Some(path.into());
     }),
     ("own.config-permissions", Severity::Critical, |s| s.mode(".config/opensoul/monitor.toml", 0o622)),
     ("own.state-permissions", Severity::Warning, |s| s.mode(".local/state/opensoul", 0o755)),
@@ -249,7 +249,7 @@ fn each_check_fires_with_a_fix_and_without_a_secret() {
 #[test]
 fn every_check_is_tested_and_documented_once() {
     let ids: Vec<&str> = checks().map(|check| check.id).collect();
-    let known: BTreeSet<&str> = crate::domain::checks::IDS.iter().copied().filter(|id| *id != "doctor.check-failed").collect();
+    let known: BTreeSet<&str> = checks::IDS.iter().copied().filter(|id| *id != "doctor.check-failed").collect();
     assert_eq!(known, ids.iter().copied().collect(), "domain/checks.rs names every id");
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id is there twice");
     let broken: BTreeSet<&str> = BREAKAGES.iter().map(|(id, ..)| *id).collect();
@@ -309,7 +309,7 @@ fn a_broken_login_file_is_said_once() {
     let path = scene.file(".codex/auth.json", 0o600);
     for (severity, kept) in [(Severity::Critical, "credential.unreadable"), (Severity::Warning, "store.unparsable")] {
         let one = scene.add_credential("codex:default", "openai-codex", Owner::Tool, State::Unreadable);
-        (one.credential.origin.path, one.judgement.severity) = (Some(path.clone()), severity);
+        (one.credential.origin.path, one.judgement.severity) = (Some(path.as_path().into()), severity);
         let said = Finding::new("store.unparsable", Severity::Warning, "the file is not JSON", "codex login");
         scene.snapshot.findings = vec![said.at(Place::file(&path).at(2, 5))];
         let ids: Vec<String> = scene
@@ -322,7 +322,7 @@ fn a_broken_login_file_is_said_once() {
     }
     // One entry of several: what is said of another entry is another trouble.
     let one = scene.add_credential("opencode:x", "x", Owner::Tool, State::Unknown);
-    one.credential.origin.path = Some(path.clone());
+    one.credential.origin.path = Some(path.as_path().into());
     one.judgement.because = vec!["x.key is not a text".into()];
     let damaged = |what: &str| {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", path.display()), "f")
@@ -591,7 +591,7 @@ fn repairs_are_offered_only_where_they_are_safe() {
     let scene = Scene::healthy();
     let text = scene.file(".codex/auth.json", 0o644);
     let mut scene = scene;
-    scene.add_credential("codex:default", "openai", Owner::Tool, State::Ok).credential.origin.path = Some(text);
+    scene.add_credential("codex:default", "openai", Owner::Tool, State::Ok).credential.origin.path = Some(text.into());
     assert_eq!(scene.of("login.permissions")[0].repair, None);
 }
 

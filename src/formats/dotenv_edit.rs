@@ -4,7 +4,8 @@
 use super::dotenv;
 
 /// Why a value cannot stand in a `.env`. Quotes nothing of it.
-pub const UNFIT: &str = "has characters that cannot stand in a .env (line breaks, control characters, or all three kinds of quotes)";
+pub const UNFIT: &str =
+    "has characters that cannot stand in a .env (line breaks, control characters, or all three kinds of quotes)";
 
 /// Why nothing was written: quotes in the file reach over lines.
 pub const TANGLED: &str = "has a quote that is not closed, so that a new line would change others; correct it first";
@@ -32,7 +33,8 @@ pub fn set(text: &str, name: &str, value: &str) -> Result<String, &'static str> 
         None => format!("{plain}\n{line}\n"),
     };
     // A quote that is never closed reaches into what follows it: rather nothing than another variable changed.
-    let others = |text: &str| dotenv::parse(text).into_iter().filter(|one| one.name != name).map(|one| (one.name, one.value));
+    let others =
+        |text: &str| dotenv::parse(text).into_iter().filter(|one| one.name != name).map(|one| (one.name, one.value));
     let read = dotenv::parse(&after).into_iter().rev().find(|one| one.name == name);
     if read.is_none_or(|read| read.value != value) {
         return Err(UNFIT);
@@ -53,7 +55,9 @@ fn quoted(value: &str) -> Option<String> {
         return Some(value.to_owned());
     }
     // In double quotes `\n` would become a line break.
-    let quote = ['\'', '`', '"'].into_iter().find(|quote| !value.contains(*quote) && (*quote != '"' || !value.contains('\\')))?;
+    let quote = ['\'', '`', '"']
+        .into_iter()
+        .find(|quote| !value.contains(*quote) && (*quote != '"' || !value.contains('\\')))?;
     Some(format!("{quote}{value}{quote}"))
 }
 

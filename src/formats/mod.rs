@@ -18,6 +18,7 @@ pub mod json5;
 pub mod jwt;
 pub mod model_ref;
 pub mod netrc;
+pub mod order_prune;
 pub mod plist;
 pub mod provider_env;
 pub mod provider_id;

@@ -30,8 +30,11 @@ pub fn misplaced(credential: &Credential, secret: &Secret) -> Option<Finding> {
     );
     let fix = "Put an API key there (console.anthropic.com, API keys), or the token where it belongs: \
                CLAUDE_CODE_OAUTH_TOKEN, or opensoul models auth setup-token --provider anthropic.";
-    let place =
-        Place { path: credential.origin.path.clone(), key: Some(credential.profile.clone()), ..Place::default() };
+    let place = Place {
+        path: credential.origin.path.as_deref().map(Into::into),
+        key: Some(credential.profile.clone()),
+        ..Place::default()
+    };
     Some(Finding::new("credential.subscription-only", Severity::Warning, message, fix).at(place))
 }
 
@@ -80,7 +83,7 @@ impl Beyond<'_> {
 
     /// What a person said about credentials that were found. A declared date counts before an assumed one, and elsewhere only
     /// if it is sooner: what a file or a provider says is not overruled by a later wish.
-    pub fn correct(&self, credentials: &mut [Credential]) -> Vec<Finding> {
+    pub fn correct(&self, credentials: &mut [Box<Credential>]) -> Vec<Finding> {
         let mut unmatched = Vec::new();
         for said in &self.config.declared {
             let Some(id) = &said.about else { continue };

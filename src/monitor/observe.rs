@@ -116,7 +116,7 @@ fn observe_with(
         }
         credential
     };
-    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let mut credentials: Vec<Box<Credential>> = found.into_iter().map(part).collect();
     findings.extend(misplaced);
     credentials.extend(variables::of_the_gateway(&view));
     variables::as_the_gateway_reads_them(&mut credentials, &demand);
@@ -149,7 +149,7 @@ fn observe_with(
     };
     // The checks will want to know what lies beside the stores; with many agents that takes as long as the judgement.
     let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
-    let (stored, mut snapshot) =
+    let (surveyed, mut snapshot) =
         files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
     snapshot.fleet = look.config.identity.key.is_some();
     remedy::addresses(&mut snapshot);
@@ -167,7 +167,7 @@ fn observe_with(
         now: look.now,
         monitor: None,
         reached: None,
-        stored: stored.into(),
+        surveyed: surveyed.into(),
     };
     let filter = Filter::for_monitor().preferring(&look.config.doctor);
     let checked = doctor::run(&context, &filter);
@@ -192,7 +192,7 @@ fn observe_with(
 
 /// The verdicts that count, each for the generation that is there now.
 #[must_use]
-pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
+pub fn verdicts(credentials: &[Box<Credential>], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
     let one = |credential: &Credential| {
         let stored = known.verdicts.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
@@ -200,12 +200,12 @@ pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BT
         let counting = stored.counting(&word, now).or_else(|| stored.counting(&generation::of_copy(&word), now));
         Some((credential.id.clone(), counting?.clone()))
     };
-    credentials.iter().filter_map(one).collect()
+    credentials.iter().filter_map(|credential| one(credential)).collect()
 }
 
 /// What providers said besides yes or no, each for the generation that is there now.
 #[must_use]
-pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
+pub fn allowances(credentials: &[Box<Credential>], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
     let one = |credential: &Credential| {
         let (about, allowance) = known.allowances.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
@@ -213,7 +213,7 @@ pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<Cr
         let same = *about == word || *about == generation::of_copy(&word);
         same.then(|| (credential.id.clone(), allowance.clone()))
     };
-    credentials.iter().filter_map(one).collect()
+    credentials.iter().filter_map(|credential| one(credential)).collect()
 }
 
 /// The provider's own date for a key goes before what somebody declared or assumed; what is written in a token itself holds

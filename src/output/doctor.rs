@@ -268,9 +268,15 @@ fn section(id: &str) -> &'static str {
         ("auth" | "env" | "dotenv", _) | ("gateway", "env-stale") => "Environment",
         ("state" | "store" | "sessions", _) => "State integrity",
         ("config", _) => "Config",
-        ("gateway", "no-service" | "not-enabled" | "several-services" | "program-missing" | "no-linger" | "version-manager-node") => {
-            "Gateway service"
-        }
+        (
+            "gateway",
+            "no-service"
+            | "not-enabled"
+            | "several-services"
+            | "program-missing"
+            | "no-linger"
+            | "version-manager-node",
+        ) => "Gateway service",
         ("gateway", _) => "Gateway",
         ("own" | "monitor" | "receiver" | "export" | "heartbeat", _) => "Monitor",
         ("network", _) => "Network",
@@ -491,7 +497,8 @@ mod tests {
 
     #[test]
     fn keys_and_repairs_are_shown() {
-        let key = |name: &str, from, blank, in_shell| Key { name: name.into(), provider: "p".into(), from, blank, in_shell };
+        let key =
+            |name: &str, from, blank, in_shell| Key { name: name.into(), provider: "p".into(), from, blank, in_shell };
         let mut findings = findings();
         findings[1].repair = Some(Repair::Close { path: "/home/ann/.opensoul/x.json".into(), keep: 0o600 });
         let repairs = [
@@ -500,7 +507,11 @@ mod tests {
                 repair: Repair::MakeDirectory { path: "/d".into() },
                 outcome: Ok(Some(Some("/d.bak".into()))),
             },
-            Repaired { id: "a.b".into(), repair: Repair::MakeDirectory { path: "/e".into() }, outcome: Err("no".into()) },
+            Repaired {
+                id: "a.b".into(),
+                repair: Repair::MakeDirectory { path: "/e".into() },
+                outcome: Err("no".into()),
+            },
         ];
         let mut report = report(&findings);
         report.repairs = Some(&repairs);

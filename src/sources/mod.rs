@@ -105,7 +105,7 @@ pub struct Scene<'a> {
 /// A credential with its secret held apart.
 pub struct Found {
     /// The facts.
-    pub credential: Credential,
+    pub credential: Box<Credential>,
     /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
     pub secret: Option<Secret>,
 }

@@ -50,19 +50,19 @@ fn login(receiver: &Receiver) -> Option<(&SecretRef, &'static str, bool)> {
 
 fn found(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
     let (reference, provider, asked) = login(receiver)?;
-    let path = if let SecretRef::File(path) = reference { Some(path.clone()) } else { None };
+    let path = if let SecretRef::File(path) = reference { Some(path.as_path().into()) } else { None };
     let secret = resolve(reference, scene.env);
     let interactive = scene.cwd.is_some();
     if interactive && secret.is_err() && path.is_none() {
         return None;
     }
-    let mut credential = Credential {
+    let mut credential = Box::new(Credential {
         id: CredentialId(format!("{NAME}:{}", receiver.name)),
         provider: provider.to_owned(),
         profile: receiver.name.clone(),
         kind: Kind::Token,
         agent: None,
-        origin: Origin { source: NAME.to_owned(), path, modified: None },
+        origin: Origin { source: NAME, path, modified: None },
         owner: Owner::Environment,
         renewal: Renewal::None,
         condition: Condition::Present,
@@ -80,7 +80,7 @@ fn found(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
             super::shell_word(&receiver.name)
         ),
         notes: vec![format!("lets the monitor speak to its receiver {}", receiver.name)],
-    };
+    });
     let secret = match secret {
         Ok(secret) => secret,
         Err(why) => {

@@ -118,7 +118,7 @@ pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
 
 /// The facts alone, in the order in which they were found.
 pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
-    harvest.found.iter().map(|found| found.credential.clone()).collect()
+    harvest.found.iter().map(|found| *found.credential.clone()).collect()
 }
 
 /// The only credential of `home` in the eyes of `source`.
@@ -126,7 +126,7 @@ pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
 pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
     let harvest = home.read(source);
     assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
-    (harvest.found[0].credential.clone(), harvest)
+    (*harvest.found[0].credential.clone(), harvest)
 }
 
 /// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what

@@ -20,8 +20,8 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             kind: Kind::Oauth,
             agent: None,
             origin: Origin {
-                source: "claude-code".into(),
-                path: Some("/home/me/.claude/x.json".into()),
+                source: "claude-code",
+                path: Some(std::path::Path::new("/home/me/.claude/x.json").into()),
                 modified: None,
             },
             owner: Owner::Tool,
@@ -128,12 +128,12 @@ fn what_is_left_and_until_when() {
         latest: Some(at("2026-11-26T12:00:00Z")),
     };
     one.judgement.expires = None;
-    one.allowance = Some(Allowance {
+    one.allowance = Some(Box::new(Allowance {
         balance: Some(Balance { amount: 4.5, currency: Some("USD".to_owned()) }),
         runway: Some(runway),
         bands: Some((at("2026-11-20T12:00:00Z"), at("2026-11-21T12:00:00Z"))),
         ..Allowance::default()
-    });
+    }));
     let text = html(&view(vec![one.clone()]));
     assert!(text.contains("4.50 USD left, used up about <time datetime=\"2026-11-24T12:00:00Z\""), "{text}");
     assert!(text.contains("at the earliest 2026-11-23 20:00 CST, at the latest 2026-11-26 20:00 CST"), "{text}");

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
-use super::super::args::{Onboard, ServiceArg};
+use clap::ValueEnum;
+
+use super::super::args::{Onboard, ServiceArg, Shell};
 use super::super::ask;
 use super::super::exit::{Failure, FailureKind};
 use super::super::reading::Reading;
@@ -120,14 +122,21 @@ pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
     anstream::println!("Its .env     {}{}", dotenv.display(), if dotenv.exists() { "" } else { " (not there yet)" });
     for provider in snapshot.providers.iter().filter(|one| one.in_use || one.total > 0) {
         let used = if provider.in_use { "" } else { ", unused" };
-        anstream::println!("{:<12} {} ({} of {} usable{used})", provider.provider, provider.state, provider.usable, provider.total);
+        anstream::println!(
+            "{:<12} {} ({} of {} usable{used})",
+            provider.provider,
+            provider.state,
+            provider.usable,
+            provider.total
+        );
     }
     if snapshot.providers.is_empty() {
         anstream::println!("Credentials  none found");
     }
     let config = &reading.location.config;
     let receivers = reading.config.receivers.len();
-    let monitor = if config.exists() { format!("{} ({receivers} receivers)", config.display()) } else { "not set up".to_owned() };
+    let monitor =
+        if config.exists() { format!("{} ({receivers} receivers)", config.display()) } else { "not set up".to_owned() };
     anstream::println!("Monitor      {monitor}\n");
 }
 
@@ -138,7 +147,8 @@ pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
 pub(super) fn ask(plan: &mut Plan, reading: &Reading, observed: &Observed) -> Result<(), Failure> {
     keys(plan, observed)?;
     if !plan.verify {
-        plan.verify = ask::yes("Ask the providers whether the keys work? (documented requests that cost nothing)", true)?;
+        plan.verify =
+            ask::yes("Ask the providers whether the keys work? (documented requests that cost nothing)", true)?;
     }
     if plan.verify && plan.undocumented.is_none() && !reading.config.probing.undocumented {
         let question = "Also ask where a provider tolerates it without describing it (logins of subscriptions)?";
@@ -147,9 +157,9 @@ pub(super) fn ask(plan: &mut Plan, reading: &Reading, observed: &Observed) -> Re
     monitor(plan, reading)?;
     if plan.completions.is_none() {
         let shell = reading.env.get("SHELL").and_then(|path| path.rsplit('/').next());
-        let shell = shell.and_then(|name| name.parse::<clap_complete::Shell>().ok());
-        if let Some(shell) = shell
-            && ask::yes(&format!("Install the completion for {shell}?"), true)?
+        let shell = shell.and_then(|name| Some((name, Shell::from_str(name, true).ok()?)));
+        if let Some((name, shell)) = shell
+            && ask::yes(&format!("Install the completion for {name}?"), true)?
         {
             plan.completions = Some(shell);
         }
@@ -160,7 +170,11 @@ pub(super) fn ask(plan: &mut Plan, reading: &Reading, observed: &Observed) -> Re
 /// A key for each provider in use that has nothing usable, and for any other that the person names.
 fn keys(plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
     let given: BTreeSet<String> = plan.keys.iter().map(|key| key.provider.clone()).collect();
-    let missing = observed.snapshot.providers.iter().filter(|one| one.in_use && one.usable == 0 && !given.contains(&one.provider));
+    let missing = observed
+        .snapshot
+        .providers
+        .iter()
+        .filter(|one| one.in_use && one.usable == 0 && !given.contains(&one.provider));
     for provider in missing.filter(|one| variable(&one.provider).is_some()) {
         let question = format!("API key for {} (a configured model needs it; Enter: none)", provider.provider);
         if let Some(secret) = secret(&question)? {
@@ -196,7 +210,8 @@ fn monitor(plan: &mut Plan, reading: &Reading) -> Result<(), Failure> {
     let phone = is_termux(&reading.env);
     if plan.receivers.is_empty() && reading.config.receivers.is_empty() {
         const LATER: &str = "nobody yet (docs/channels.md has the other ways)";
-        let own = if phone { "termux: a notification of this phone" } else { "desktop: a notification of this machine" };
+        let own =
+            if phone { "termux: a notification of this phone" } else { "desktop: a notification of this machine" };
         let ways = ["ntfy: a push message to your phone", "webhook: a URL of yours", own, LATER];
         let way = ask::choice("Who is told before a credential stops?", &ways)?;
         let made = match way {

@@ -91,7 +91,9 @@ pub(super) fn start(service: ServiceArg, context: &Context) -> Result<(), Failur
             Ok(ended) => format!("it ended with {ended}"),
             Err(error) => error.to_string(),
         };
-        let message = format!("what was written stays, but `{line}` did not work: {why}. Without systemd, let cron run: opensoul monitor once");
+        let message = format!(
+            "what was written stays, but `{line}` did not work: {why}. Without systemd, let cron run: opensoul monitor once"
+        );
         return Err(Failure::new(FailureKind::Unavailable, message));
     }
     Ok(())

@@ -20,7 +20,9 @@ pub(in crate::output) fn columns(text: &str) -> usize {
 
 /// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
 pub(in crate::output) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    // Bytes are looked through much faster than characters; 0xc2 begins the controls beyond ASCII.
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xc2;
+    if !text.bytes().any(suspect) || !text.contains(char::is_control) {
         return text.into();
     }
     text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
