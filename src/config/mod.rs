@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Lang, Place};
+use crate::domain::{Environment, Lang, Place, Severity};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
 pub use chat::{Chat, NOBODY};
@@ -118,6 +118,7 @@ fn validate<'a>(
         alertmanagers,
         heartbeats: exports::heartbeats(root, context),
         chat: chat::chat(root, context),
+        doctor: sections::doctor(root),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -127,7 +128,6 @@ fn validate<'a>(
         receivers,
         alerts,
     };
-    sections::not_yet(root);
     root.finish();
     config
 }
@@ -188,6 +188,8 @@ pub struct Config {
     pub heartbeats: Vec<Heartbeat>,
     /// `[chat]`: who may ask and act over Telegram; `None`: nobody.
     pub chat: Option<Chat>,
+    /// `[doctor]`
+    pub doctor: Doctor,
     /// `[history]`
     pub history: History,
     /// `[identity]`
@@ -433,6 +435,15 @@ pub enum Listen {
     Tcp(std::net::SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+/// `[doctor]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doctor {
+    /// Checks that are not made: ids, or the beginnings of them.
+    pub skip: Vec<String>,
+    /// Findings of these checks have this severity.
+    pub severity: BTreeMap<String, Severity>,
 }
 
 /// `[history]`

@@ -34,7 +34,7 @@ const SPEAKERS: [&str; 23] = [
 ];
 
 /// Words that no person gets to read in a message: names in other people's data, and what is only compared or shown to programmers.
-const NOT_SAID: [&str; 11] = [
+const NOT_SAID: [&str; 13] = [
     // What providers and keyrings write, read by us.
     "providers/classify.rs",
     "providers/status_page/formats.rs",
@@ -42,6 +42,9 @@ const NOT_SAID: [&str; 11] = [
     "formats/installation.rs",
     // Problems of rows in `monitor.toml` and in the catalog: shown by `check-config`.
     "formats/provider_row.rs",
+    // Why a file cannot be edited: said to the person at the terminal who wanted it.
+    "formats/dotenv_edit.rs",
+    "formats/order_prune.rs",
     // What only tests of a room use.
     "doctor/fixture.rs",
     "doctor/filter.rs",
