@@ -31,14 +31,15 @@ def command():
 
 
 class Alertmanager:
-    """Sends pages to `hook` a second after something changed. `peers` are those it forms a cluster with."""
+    """Sends pages to `hook` a second after something changed. `peers` are those it forms a cluster with; `config` stands in place
+    of its own."""
 
-    def __init__(self, folder, hook, peers=()):
+    def __init__(self, folder, hook, peers=(), config=None):
         self.folder, self.peers = pathlib.Path(folder), peers
         self.port, self.gossip = free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "alertmanager.yml").write_text(
-            "route: {receiver: hook, group_by: [alertname, host, credential, check],"
+            config or "route: {receiver: hook, group_by: [alertname, host, credential, check],"
             " group_wait: 1s, group_interval: 1s, repeat_interval: 12h}\n"
             f"receivers: [{{name: hook, webhook_configs: [{{url: '{hook.url}', send_resolved: true}}]}}]\n"
         )
@@ -108,9 +109,9 @@ class Alertmanager:
         self._log.close()
 
 
-def cluster(folder, hook):
+def cluster(folder, hook, config=None):
     """Two that know each other."""
-    one = Alertmanager(pathlib.Path(folder) / "am1", hook)
-    two = Alertmanager(pathlib.Path(folder) / "am2", hook, peers=[one])
+    one = Alertmanager(pathlib.Path(folder) / "am1", hook, config=config)
+    two = Alertmanager(pathlib.Path(folder) / "am2", hook, peers=[one], config=config)
     until(lambda: one.members() == two.members() == 2, 30, "they form a cluster")
     return one, two
