@@ -68,7 +68,7 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
         fine = say()
         snapshots.texts = {f"r{number}": fine for number in range(RENDERED)}
 
-        one, two = cluster(folder, pages, shipped_config(pages))
+        one, two = cluster(folder, pages, config=shipped_config(pages), settle="30s")
         ending += [one.kill, two.kill]
         own = [{"targets": [f"127.0.0.1:{machine.port}"], "labels": {"instance": machine.root.name}} for machine in running]
         prometheus = Prometheus(
@@ -107,9 +107,12 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
         settled(prometheus, one, two)
         assert told(pages) == [first, second], "nobody is told twice"
 
+        # The one that came back says that it is over, alone: with groups that are looked at each two seconds, the other could still
+        # be waiting for its turn with what was true before.
+        two.kill()
         put(running[0], anthropic=300 * c.DAY, google=300 * c.DAY)
         until(lambda: len(told(pages)) > 2, 60, "it is over")
-        settled(prometheus, one, two)
+        settled(prometheus, one)
         assert told(pages) == [first, second, ("resolved", first[1])]
     finally:
         for end in reversed(ending):
