@@ -16,7 +16,7 @@ use crate::domain::{
     Assessed, CredentialId, Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time, VerdictKind,
 };
 use crate::engine::assess::worst_first;
-use crate::engine::due::next_after;
+use crate::engine::due::{next_after, overdue_at};
 use crate::engine::incidents::{Decision, decide};
 use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
@@ -274,7 +274,8 @@ pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, Cy
         last: last_report,
         next: last_report.and_then(|last| next_after(&report.schedule, last)),
     });
-    Ok(Standing { incidents, receivers, pushes, last_cycle, silences, report })
+    let overdue = last_cycle.and_then(|last| overdue_at(&config.status, last));
+    Ok(Standing { incidents, receivers, pushes, last_cycle, overdue, silences, report })
 }
 
 fn health(
