@@ -42,6 +42,7 @@ pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod doctor;
 pub mod domain;
 pub mod engine;

@@ -117,6 +117,7 @@ pub fn help(scene: &Scene<'_>) -> String {
         ("/status", "whether everything works, how long it lasts, what is wrong"),
         ("/expiring 7d", "what ends soon"),
         ("/doctor", "what is wrong with the set-up"),
+        ("/model", "which model and which credential a session of the gateway uses"),
     ] {
         page.raw(&format!("{command}  {}", scene.say(meaning)));
     }
@@ -332,8 +333,14 @@ pub fn question(scene: &Scene<'_>, write: &Write, title: Option<&str>, who: &str
     if let Some(title) = title {
         page.line(title);
     }
-    page.line(&format!("Only {who} can answer, within {} minutes.", PATIENCE.num_minutes()));
+    page.raw(&who_may_answer(scene, who));
     page.out
+}
+
+/// Whose button it is.
+#[must_use]
+pub fn who_may_answer(scene: &Scene<'_>, who: &str) -> String {
+    scene.say(&format!("Only {who} can answer, within {} minutes.", PATIENCE.num_minutes()))
 }
 
 /// A sentence with something in it that has its own language already.

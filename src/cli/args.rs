@@ -68,6 +68,8 @@ pub enum Command {
     Doctor(Doctor),
     /// What is wrong now and who was told; acknowledge, put off, silence
     Alerts(Alerts),
+    /// Ask and order in a line of text: which model and credential a session uses, how things are, what is put aside
+    Chat(Chat),
     /// Watch, export metrics, alert
     Monitor(Monitor),
     /// Print a shell completion script
@@ -474,6 +476,20 @@ pub enum OutboxCommand {
         #[command(flatten)]
         by: By,
     },
+}
+
+/// `chat`
+#[derive(Debug, Default, Args)]
+pub struct Chat {
+    /// The session of the gateway that /model is about [default: the agent's main one]
+    #[arg(long, value_name = "KEY")]
+    pub session: Option<String>,
+    /// Which agent [default: the gateway's default agent]
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+    /// One line, such as `/model opus@anthropic:work`; without it a conversation begins
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
 }
 
 /// `monitor …`

@@ -21,7 +21,7 @@ pub const MARKER: &str = "OPENSOUL_HANDED_OVER";
 const DEEPEST: u32 = 16;
 
 /// Words that later versions have; until then the gateway's own program may know them.
-const LATER: [&str; 3] = ["chat", "onboard", "alerts"];
+const LATER: [&str; 2] = ["onboard", "alerts"];
 
 /// Whose command it is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod alerts_act;
 mod alerts_test;
 pub mod args;
 mod asking;
+mod chat;
 mod check_config;
 pub mod completions;
 mod credentials;
@@ -148,6 +149,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Credentials(args) => credentials::run(&args.command, context),
         Command::Doctor(args) => doctor::command(&args, context),
         Command::Alerts(args) => alerts::run(args, context),
+        Command::Chat(args) => chat::run(&args, context),
         Command::Models(models) => models_status::run(models, context),
         Command::Status(args) => status::run(&args, context),
     }

@@ -27,6 +27,8 @@ pub struct Chat {
     pub users: BTreeSet<i64>,
     /// Whether they may also do something.
     pub writes: bool,
+    /// The session of a gateway that `/model` is about there; `None`: there is no `/model`.
+    pub session: Option<String>,
     /// The language of the answers.
     pub lang: Lang,
 }
@@ -60,10 +62,11 @@ pub(super) fn chat(root: &mut Table<'_>, context: &Context<'_>) -> Option<Chat> 
     let chats = numbers(&mut table, "chats", "[-1001234567890]");
     let users = numbers(&mut table, "users", "[123456789]");
     let writes = table.flag("writes").unwrap_or(false);
+    let session = table.text("session").map(|text| text.value.trim().to_owned()).filter(|key| !key.is_empty());
     let lang = receivers::lang(&mut table);
     table.finish();
     let (chats, users) = (chats?, users?);
-    Some(Chat { token: token?, token_place, url, insecure, chats, users, writes, lang })
+    Some(Chat { token: token?, token_place, url, insecure, chats, users, writes, session, lang })
 }
 
 fn numbers(table: &mut Table<'_>, name: &'static str, example: &str) -> Option<BTreeSet<i64>> {

@@ -98,6 +98,10 @@ pub struct GatewayConfig {
     pub gateway_bind: Option<String>,
     /// `meta.lastTouchedVersion`
     pub last_touched_version: Option<String>,
+    /// `session.store`: where sessions are kept, if not in the usual place; `{agentId}` stands for the agent.
+    pub session_store: Option<String>,
+    /// `session.mainKey`: what the main session of an agent is called.
+    pub main_session: Option<String>,
 }
 
 /// Makes a config of a document whose variables are replaced. Problems are what the gateway refuses; all of them.
@@ -121,6 +125,8 @@ pub fn interpret(document: &Document, strict: bool) -> (GatewayConfig, Vec<Findi
         at(&["gateway", "port"]).and_then(Node::as_f64).and_then(whole).and_then(|n| u16::try_from(n).ok());
     config.gateway_bind = text(&["gateway", "bind"]);
     config.last_touched_version = text(&["meta", "lastTouchedVersion"]);
+    config.session_store = text(&["session", "store"]);
+    config.main_session = text(&["session", "mainKey"]);
     for (name, entry) in at(&["secrets", "providers"]).map(Node::entries).unwrap_or_default() {
         if let (Some("file"), Some(path)) =
             (entry.get("source").and_then(Node::as_str), entry.get("path").and_then(Node::as_str))

@@ -21,6 +21,7 @@ pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;
+pub mod sessions;
 pub mod shell_startup;
 pub mod systemd_unit;
 pub mod yaml;

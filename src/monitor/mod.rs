@@ -8,7 +8,7 @@
 //! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
 //! * [`clerk`]: what people do about alerts meanwhile. [`chat`]: what they ask and order over Telegram.
 //! * [`watch`]: changed files wake a cycle. [`known`]: what is known of a credential beyond its file.
-//! * [`logs`]: what goes to stderr.
+//! * [`logs`]: what goes to stderr. [`sessions`]: a session of a gateway, as a chat reaches it.
 //! * [`demo`]: everything on sample credentials in a throw-away home.
 
 pub mod chat;
@@ -27,6 +27,7 @@ pub mod once;
 pub mod probing;
 pub mod pushes;
 pub mod remedy;
+pub mod sessions;
 pub mod systemd;
 pub mod ticker;
 pub mod variables;

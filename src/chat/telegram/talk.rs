@@ -12,6 +12,7 @@ use crate::chat::answer::{self, PATIENCE, Scene};
 use crate::chat::bounds::{TELEGRAM, within};
 use crate::chat::command::{Command, Write, parse};
 use crate::chat::conversation::{self, Reply, Speaker};
+use crate::chat::model::{Said, Sessions};
 use crate::config::Chat;
 use crate::domain::{Snapshot, Time, Zone};
 use crate::engine::overlays::Overlays;
@@ -36,6 +37,8 @@ pub struct Basis {
     pub zone: Zone,
     /// E-mail addresses inside ids may leave the machine.
     pub emails: bool,
+    /// What `/model` is about.
+    pub sessions: Option<Arc<dyn Sessions>>,
     /// We have just come back: buttons that were pressed meanwhile count only if their question is young.
     pub was_away: bool,
     /// The instant.
@@ -58,6 +61,12 @@ pub struct Done {
     pub acted: bool,
     /// The button that was pressed, and a few words for who pressed it.
     pub pressed: Option<(String, String)>,
+}
+
+/// What a line would do.
+enum Wanted<'a> {
+    Alerts(Write),
+    Session(&'a Arc<dyn Sessions>),
 }
 
 /// What waits for a button.
@@ -91,14 +100,16 @@ pub fn talk(turn: &Turn<'_>, heard: &Heard, basis: &Basis) -> Result<Done, Store
     };
     match &heard.what {
         What::Line(line) => {
+            if let Some(line) = about_session(line, basis.our_name.as_deref()) {
+                session(turn, &scene, heard, &line, basis)?;
+                return Ok(Done::default());
+            }
             let speaker = Speaker { our_name: basis.our_name.as_deref(), alone: heard.alone, who: &heard.name };
             match conversation::reply(&scene, line, &speaker) {
                 Reply::Nothing => {}
                 Reply::Text(text) => say(turn, &send(&scene, heard, &text, None))?,
                 Reply::Ask { question, write } => {
-                    let wish = Wish { user: heard.user, chat: heard.chat, line: write.line() };
-                    let id = turn.keep(&serde_json::to_string(&wish)?)?;
-                    say(turn, &send(&scene, heard, &question, Some(&id)))?;
+                    ask(turn, &scene, heard, &question, write.line())?;
                 }
             }
             Ok(Done::default())
@@ -108,6 +119,52 @@ pub fn talk(turn: &Turn<'_>, heard: &Heard, basis: &Basis) -> Result<Done, Store
             Ok(Done { acted, pressed: Some((query.clone(), within(&words, 190, |_| "…".to_owned()))) })
         }
     }
+}
+
+/// The line, if it is one of `/model` and meant for us.
+fn about_session(line: &str, our_name: Option<&str>) -> Option<String> {
+    let line = line.trim();
+    let first = line.split_whitespace().next()?;
+    let word = match (first.split_once('@'), our_name) {
+        (Some((word, whose)), Some(name)) if whose.eq_ignore_ascii_case(name) => word,
+        (Some(_), _) => return None,
+        (None, _) => first,
+    };
+    let ours = ["/model", "/models"].iter().any(|ours| word.eq_ignore_ascii_case(ours));
+    ours.then(|| format!("{word}{}", &line[first.len()..]))
+}
+
+fn session(turn: &Turn<'_>, scene: &Scene<'_>, heard: &Heard, line: &str, basis: &Basis) -> Result<(), StoreError> {
+    let text = match &basis.sessions {
+        None => scene.say("There is no /model here: [chat] session is not set in monitor.toml."),
+        Some(sessions) => match sessions.ask(line) {
+            Ok(Some(Said { changes: true, .. })) if scene.writes => {
+                let session = basis.settings.session.as_deref().unwrap_or_default();
+                let question = format!(
+                    "{}\n{line}\n{}",
+                    scene.say(&format!("Do this in the session {session}?")),
+                    answer::who_may_answer(scene, &heard.name),
+                );
+                return ask(turn, scene, heard, &question, line.to_owned());
+            }
+            Ok(Some(Said { changes: true, .. })) => answer::no_writes(scene),
+            Ok(Some(said)) => lines(scene, &said.text),
+            Ok(None) => answer::unknown(scene),
+            Err(trouble) => lines(scene, &trouble.message),
+        },
+    };
+    say(turn, &send(scene, heard, &text, None))
+}
+
+/// In the gateway's own words; but no e-mail address goes out with them.
+fn lines(scene: &Scene<'_>, text: &str) -> String {
+    text.lines().map(|line| scene.say(line)).collect::<Vec<_>>().join("\n")
+}
+
+fn ask(turn: &Turn<'_>, scene: &Scene<'_>, heard: &Heard, question: &str, line: String) -> Result<(), StoreError> {
+    let wish = Wish { user: heard.user, chat: heard.chat, line };
+    let id = turn.keep(&serde_json::to_string(&wish)?)?;
+    say(turn, &send(scene, heard, question, Some(&id)))
 }
 
 /// Whether something was done, and a few words.
@@ -126,16 +183,22 @@ fn press(
         return Ok((false, scene.say("Only who asked can answer this.")));
     }
     let age = basis.now - asked;
-    let write = match parse(&wish.line, None) {
-        Ok(Command::Write(write)) => Some(write),
+    let wanted = match (parse(&wish.line, None), &basis.sessions) {
+        (Ok(Command::Write(write)), _) => Some(Wanted::Alerts(write)),
+        (_, Some(sessions)) => Some(Wanted::Session(sessions)),
         _ => None,
     };
     turn.forget(id)?;
-    let text = match (answer, write) {
+    let text = match (answer, wanted) {
         _ if age > PATIENCE || (basis.was_away && age > FRESH) => gone(),
         ("no", _) => scene.say("Nothing was done."),
         ("yes", Some(_)) if !scene.writes => answer::no_writes(scene),
-        ("yes", Some(write)) => {
+        // Before the commit: if we die in between it is done again, which changes nothing.
+        ("yes", Some(Wanted::Session(sessions))) => match sessions.order(&wish.line) {
+            Ok(said) => lines(scene, &said.text),
+            Err(trouble) => lines(scene, &trouble.message),
+        },
+        ("yes", Some(Wanted::Alerts(write))) => {
             let (acted, text) = act(turn, scene, heard, &write)?;
             say(turn, &edit(scene, heard, &text))?;
             let first = text.lines().next().unwrap_or_default().to_owned();

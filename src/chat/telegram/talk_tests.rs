@@ -33,6 +33,7 @@ impl Talk {
             chats: [-100].into(),
             users: [ANN, 8].into(),
             writes,
+            session: None,
             lang,
         };
         let basis = Basis {
@@ -44,6 +45,7 @@ impl Talk {
             home: "/home/me".into(),
             zone: Zone::UTC,
             emails: false,
+            sessions: None,
             was_away: false,
             now: start(),
         };
@@ -228,4 +230,41 @@ fn what_was_not_said_waits_but_not_for_ever() {
     }
     assert_eq!(talk.said().len(), 100, "the newest");
     assert_eq!(talk.said().len(), 0);
+}
+
+/// A session that remembers what it was told.
+#[derive(Default)]
+struct Pinned(std::sync::Mutex<Vec<String>>);
+
+impl Sessions for Pinned {
+    fn ask(&self, line: &str) -> Result<Option<Said>, crate::chat::model::Trouble> {
+        let changes = line.contains('@');
+        Ok(Some(Said { text: "Current: a/b\nCredential: openai:me@x.org".into(), refused: false, changes }))
+    }
+
+    fn order(&self, line: &str) -> Result<Said, crate::chat::model::Trouble> {
+        self.0.lock().unwrap().push(line.to_owned());
+        Ok(Said { text: "Model set to GPT (openai/gpt-5.2).".into(), refused: false, changes: true })
+    }
+}
+
+#[test]
+fn a_session_is_asked_about_and_changed_after_a_second_look() {
+    let mut talk = Talk::new(Lang::English, true);
+    assert!(text(&talk.line("/model status")[0]).contains("[chat] session is not set"));
+    let pinned = Arc::new(Pinned::default());
+    talk.basis.sessions = Some(Arc::<Pinned>::clone(&pinned));
+    talk.basis.settings.session = Some("agent:main:main".into());
+    assert_eq!(text(&talk.line("/model@WatchBot")[0]), "Current: a/b\nCredential: openai:user-0");
+    assert_eq!(talk.line("/model@OtherBot"), [] as [Value; 0]);
+    let asked = talk.line("/model gpt@openai:work").remove(0);
+    assert!(text(&asked).starts_with("Do this in the session agent:main:main?\n/model gpt@openai:work\n"), "{}", text(&asked));
+    assert!(pinned.0.lock().unwrap().is_empty());
+    let (done, said) = talk.press(ANN, &button(&asked, 0));
+    assert!(!done.acted && text(&said[0]) == "Model set to GPT (openai/gpt-5.2).");
+    assert_eq!(*pinned.0.lock().unwrap(), ["/model gpt@openai:work"]);
+    talk.press(ANN, &button(&asked, 0));
+    assert_eq!(pinned.0.lock().unwrap().len(), 1, "a button works once");
+    talk.basis.settings.writes = false;
+    assert!(text(&talk.line("/model gpt@openai:work")[0]).contains("writes is not true"));
 }

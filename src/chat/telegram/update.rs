@@ -174,6 +174,7 @@ mod tests {
             chats: [-100, 7].into(),
             users: [7, 8].into(),
             writes: true,
+            session: None,
             lang: Lang::English,
         }
     }

@@ -17,7 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::cycle::Monitor;
+use super::sessions::GatewaySessions;
 use super::watch::Changed;
+use crate::chat::model::Sessions;
 use crate::chat::telegram::talk::{Basis, Done, Saying, talk};
 use crate::chat::telegram::update::{Heard, Unheard, read};
 use crate::chat::telegram::{Api, Trouble};
@@ -35,6 +37,8 @@ const POLL: Duration = Duration::from_secs(25);
 const POLL_PATIENCE: Duration = Duration::from_secs(40);
 /// … and for any other answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// The gateway holds the lock of its sessions for an instant; state.db waits meanwhile.
+const SESSION_PATIENCE: Duration = Duration::from_secs(2);
 /// Updates of one poll.
 const BATCH: u32 = 50;
 /// Strangers that the log has named; then it is quiet.
@@ -60,6 +64,7 @@ impl Listener {
         let ear = Ear {
             api: Api::new(&settings, env, clients),
             health: Health::new(&monitor.desk, &monitor.clock, wake.clone()),
+            sessions: sessions(&settings, env),
             settings,
             config: Arc::clone(config),
             monitor: monitor.clone(),
@@ -80,6 +85,19 @@ impl Listener {
     }
 }
 
+/// What `/model` is about there.
+fn sessions(settings: &Chat, env: &Environment) -> Option<Arc<dyn Sessions>> {
+    let session = settings.session.clone()?;
+    Some(Arc::new(GatewaySessions {
+        env: env.clone(),
+        cwd: None,
+        preferred: None,
+        session: Some(session),
+        agent: None,
+        patience: SESSION_PATIENCE,
+    }))
+}
+
 /// Our own bot, as Telegram knows it.
 struct Bot {
     id: i64,
@@ -89,6 +107,7 @@ struct Bot {
 struct Ear {
     api: Api,
     settings: Chat,
+    sessions: Option<Arc<dyn Sessions>>,
     config: Arc<Config>,
     monitor: Monitor,
     health: Health,
@@ -235,6 +254,7 @@ impl Ear {
             home: self.monitor.home.clone(),
             zone: self.config.status.zone,
             emails: self.config.export_emails,
+            sessions: self.sessions.clone(),
             was_away: self.was_away,
             now,
         }
