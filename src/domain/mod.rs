@@ -34,7 +34,7 @@ pub use incident::{Ended, Incident, IncidentStatus, Item, ItemStatus, Notificati
 pub use lang::Lang;
 pub use privacy::Pseudonyms;
 pub use secret::Secret;
-pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Refused, Silence, Withheld};
+pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Reach, Refused, Silence, Withheld};
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};
 pub use state::{Judgement, Severity, State, Tier};
 pub use verdict::{Verdict, VerdictKind};

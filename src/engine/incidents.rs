@@ -4,7 +4,7 @@
 //! [`conditions`] reads problems off a snapshot, [`sight`] says what it proves about those it does not show, [`life`] moves one
 //! incident on, [`inhibition`] finds what others explain, [`crate::engine::overlays`] knows what people want not to hear,
 //! [`changes`] are worth a notice, [`report`] comes by the calendar, [`crate::engine::grouping`] packs what is to be said into
-//! messages. Nothing here sends, stores or asks the time.
+//! messages, [`afar`] tells of what was done about them by links and chats. Nothing here sends, stores or asks the time.
 //!
 //! Three rules carry the rest:
 //! * A problem that is not seen is over only if the snapshot *proves* it. No answer, an unreadable source or a wrong clock
@@ -14,6 +14,7 @@
 //! * At most one item waits for one (incident, receiver), so queues are bounded by what is wrong, however long a receiver is
 //!   away.
 
+mod afar;
 mod changes;
 mod conditions;
 mod inhibition;
@@ -197,6 +198,8 @@ pub fn decide(
             wants.extend(scene.fixed(incident, snapshot));
         }
     }
+    wants.extend(afar::heard(standing, &silences, &snapshot.host, names, now, policy));
+    afar::note(&mut incidents, &silences, &mut decision);
     let still_true = |receiver: &str, item: &Item| {
         let configured = || policy.receivers.iter().any(|r| r.name == receiver);
         let incident = incidents.get(&item.incident);

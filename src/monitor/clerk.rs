@@ -27,6 +27,11 @@ impl DeskClerk {
     pub fn new(desk: Desk, clock: Arc<dyn Clock>, wake: mpsc::Sender<Changed>) -> Self {
         Self { desk, clock, wake }
     }
+
+    fn wake(&self) {
+        // One that waits already will do.
+        let _ = self.wake.try_send(Changed);
+    }
 }
 
 impl From<Gone> for ActionError {
@@ -41,8 +46,15 @@ impl Clerk for DeskClerk {
         let now = self.clock.now();
         tracing::info!(by, "{}", describe(&action));
         let acted = self.desk.with(move |store| store.act(&action, &by, now)).await??;
-        // One that waits already will do.
-        let _ = self.wake.try_send(Changed);
+        self.wake();
+        Ok(acted)
+    }
+
+    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError> {
+        let now = self.clock.now();
+        tracing::info!(by, "from afar: {}", describe(&action));
+        let acted = self.desk.with(move |store| store.act_from_afar(&action, &by, now)).await??;
+        self.wake();
         Ok(acted)
     }
 

@@ -339,7 +339,7 @@ fn mark_of(name: &str) -> &'static str {
         "ReportExpiring" => "ENDS",
         "ReportFixed" => "FIXED",
         "ReportReceiver" => "RECEIVER",
-        "ReportSilence" | "ReportAcked" => "SILENCED",
+        "ReportSilence" | "ReportAcked" | "AlertAcknowledged" | "AlertSilenced" => "SILENCED",
         "ReportEmpty" => "ALL WELL",
         _ => "NOTE",
     }

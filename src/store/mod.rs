@@ -30,7 +30,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms, Reach,
     Severity, Silence, Snapshot, Time, Verdict,
 };
 use crate::engine::clock_trust::ProviderDate;
@@ -229,7 +229,19 @@ impl Store {
     /// # Errors
     /// It is not possible, or SQLite fails.
     pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        let acted = self.write(|tx| match actions::apply(tx, action, by, now) {
+        self.act_from(Reach::Here, action, by, now)
+    }
+
+    /// [`Store::act`] for somebody who is not at this machine: the next cycle tells of it whoever was told of the problem.
+    ///
+    /// # Errors
+    /// It is not possible, or SQLite fails.
+    pub fn act_from_afar(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        self.act_from(Reach::Afar, action, by, now)
+    }
+
+    fn act_from(&mut self, reach: Reach, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, reach, now) {
             Ok(acted) => Ok(Ok(acted)),
             // Nothing was written.
             Err(ActionError::Refused(why)) => Ok(Err(why)),

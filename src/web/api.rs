@@ -28,6 +28,8 @@ use crate::store::ActionError;
 pub trait Clerk: Send + Sync {
     /// Does what somebody wants; the consequences are drawn soon after.
     async fn act(&self, action: Action, by: String) -> Result<Acted, ActionError>;
+    /// [`Self::act`] for somebody who is not at this machine (a link, a chat): who was told of the problem is told of it.
+    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError>;
     /// Incidents and silences as they are now, also those that are over.
     async fn alerts(&self) -> Result<(Vec<Incident>, Vec<Silence>), ActionError>;
     /// The outbox.

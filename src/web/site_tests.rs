@@ -198,6 +198,14 @@ impl Clerk for FakeClerk {
         answer
     }
 
+    async fn act_from_afar(
+        &self,
+        action: crate::domain::Action,
+        by: String,
+    ) -> Result<crate::domain::Acted, crate::store::ActionError> {
+        self.act(action, format!("{by}, from afar")).await
+    }
+
     async fn alerts(
         &self,
     ) -> Result<(Vec<crate::domain::Incident>, Vec<crate::domain::Silence>), crate::store::ActionError> {

@@ -302,7 +302,8 @@ impl World {
         let now = self.now;
         let incident = self.standing.incidents.iter_mut().find(|incident| incident.name == name).unwrap();
         let (severity, tier) = (incident.severity, incident.announced_tier);
-        incident.ack = Some(Ack { by: "ann".to_owned(), comment: None, at: now, until, snooze, severity, tier });
+        let (by, unannounced) = ("ann".to_owned(), false);
+        incident.ack = Some(Ack { by, comment: None, at: now, until, snooze, severity, tier, unannounced });
     }
 
     pub fn unack(&mut self, name: &str) {
@@ -323,6 +324,7 @@ impl World {
             created_at: self.now,
             author: "ann".to_owned(),
             comment: "moving house".to_owned(),
+            unannounced: false,
         });
         id
     }
