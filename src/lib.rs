@@ -31,6 +31,7 @@
 //! | [`providers`] | the provider catalog, probes, classification of answers |
 //! | [`gateway`] | is it there, is it well, what can it see |
 //! | [`doctor`] | checks |
+//! | [`control`] | the commands that write into a gateway's files: locks, atomic replace, edits |
 //! | [`notify`] | receivers, rendering of messages, the courier |
 //! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |
 //! | [`chat`] | what people ask and order in chats, as functions of text |

@@ -358,6 +358,7 @@ fn fitting(scene: &Scene<'_>, write: &Write) -> usize {
         created_at: scene.now,
         author: String::new(),
         comment: String::new(),
+        unannounced: false,
     };
     scene.open().iter().filter(|one| silences::matches(&silence, &Labels::of(one, scene.host))).count()
 }

@@ -91,6 +91,7 @@ fn failed(trouble: Trouble) -> Failure {
         TroubleKind::Absent => FailureKind::NoInput,
         TroubleKind::Broken => FailureKind::Data,
         TroubleKind::Elsewhere => FailureKind::Unavailable,
+        TroubleKind::Busy => FailureKind::TryAgain,
         TroubleKind::Unwritten => FailureKind::Io,
     };
     Failure::new(kind, trouble.message)

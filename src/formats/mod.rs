@@ -1,4 +1,4 @@
-//! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
+//! PURE parsing and editing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
 pub mod bearer;
@@ -22,6 +22,7 @@ pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;
 pub mod sessions;
+pub mod shell;
 pub mod shell_startup;
 pub mod systemd_unit;
 pub mod yaml;

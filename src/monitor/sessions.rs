@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::chat::model::{self, Answer, Directive, Said, Sessions, Trouble, TroubleKind, extract, reply};
 use crate::clock::{Clock, SystemClock};
-use crate::control::{Keeper, session_pins};
+use crate::control::session_pins::{self, PinError};
+use crate::control::{Keeper, WriteError};
 use crate::domain::{Environment, Time};
 use crate::files;
 use crate::formats::eligibility::View;
@@ -173,7 +174,7 @@ impl Gateway {
         });
         match answer {
             Ok(Answer { text, refused, entry }) => Ok(Said { text, refused, changes: entry.is_some() }),
-            Err(error) => Err(trouble(TroubleKind::Unwritten, error.to_string())),
+            Err(error) => Err(trouble(sort(&error), error.to_string())),
         }
     }
 
@@ -186,6 +187,15 @@ impl Gateway {
         let there =
             if known.is_empty() { "it has none yet".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("{} has no session {}; {there}", short(&self.file, &self.home), self.session)
+    }
+}
+
+fn sort(error: &PinError) -> TroubleKind {
+    match error {
+        PinError::Broken(_) => TroubleKind::Broken,
+        PinError::Gone { .. } => TroubleKind::Absent,
+        PinError::Write(WriteError::Busy { .. } | WriteError::Contended { .. }) => TroubleKind::Busy,
+        PinError::Write(_) => TroubleKind::Unwritten,
     }
 }
 

@@ -64,7 +64,6 @@ mod variables;
 pub mod vscode;
 pub mod zed;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -73,6 +72,7 @@ use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Sec
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
+use crate::formats::shell::word as shell_word;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -266,16 +266,6 @@ fn distinct(found: &mut [Found]) {
 fn decode(credential: &mut Credential, secret: &Secret) {
     if let Some(bearer) = bearer::read(secret) {
         bearer.apply(credential);
-    }
-}
-
-/// A word for a command line that people copy.
-fn shell_word(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~@+=:,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
 }
 

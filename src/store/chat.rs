@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{ActionError, StoreError, actions, incidents, instant, ledger, millis};
-use crate::domain::{Acted, Action, Incident, Pseudonyms, Refused, Silence, Span, Time};
+use crate::domain::{Acted, Action, Incident, Pseudonyms, Reach, Refused, Silence, Span, Time};
 
 /// After a week without one, Telegram numbers its updates anew from anywhere
 /// (<https://core.telegram.org/bots/api#update>); what is older than a day it has forgotten itself.
@@ -58,12 +58,12 @@ impl Turn<'_> {
         Ok(Pseudonyms::new(ledger::pseudonyms(self.db)?, allow))
     }
 
-    /// Does it; see [`super::Store::act`].
+    /// Does it; see [`super::Store::act_from_afar`].
     ///
     /// # Errors
     /// If SQLite fails.
     pub fn act(&self, action: &Action, by: &str) -> Result<Result<Acted, Refused>, StoreError> {
-        match actions::apply(self.db, action, by, self.now) {
+        match actions::apply(self.db, action, by, Reach::Afar, self.now) {
             Ok(acted) => Ok(Ok(acted)),
             // Nothing was written.
             Err(ActionError::Refused(why)) => Ok(Err(why)),

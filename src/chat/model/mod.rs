@@ -41,6 +41,8 @@ pub enum TroubleKind {
     Broken,
     /// Sessions are kept where we do not write.
     Elsewhere,
+    /// Somebody else is writing there.
+    Busy,
     /// It could not be written.
     Unwritten,
 }
