@@ -50,7 +50,10 @@ fn converse(args: &Chat, context: &Context) -> Outcome {
         }
         let mut typed = String::new();
         let read = stdin.lock().read_line(&mut typed);
-        if read.map_err(|error| Failure::new(FailureKind::Io, format!("cannot read what is typed: {}", error.kind())))? == 0 {
+        if read
+            .map_err(|error| Failure::new(FailureKind::Io, format!("cannot read what is typed: {}", error.kind())))?
+            == 0
+        {
             return Ok(0);
         }
         match typed.trim() {
@@ -137,12 +140,17 @@ fn others(typed: &str, context: &Context) -> Result<Said, Failure> {
             let desk = Desk { context, config: reading.config.clone(), location: reading.location.clone(), now };
             let document = act(&desk, &write.action(now), &author(&context.env))?;
             let options = alerts::Options { width: print::width(&context.env), zone };
-            Ok(Said { text: alerts::acted("Done", &document, &options).trim_end().to_owned(), refused: false, changes: false })
+            Ok(Said {
+                text: alerts::acted("Done", &document, &options).trim_end().to_owned(),
+                refused: false,
+                changes: false,
+            })
         }
     }
 }
 
 fn lang(context: &Context) -> Lang {
-    let set = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| context.env.get(name).filter(|v| !v.is_empty()));
+    let set =
+        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| context.env.get(name).filter(|v| !v.is_empty()));
     set.and_then(Lang::parse).unwrap_or_default()
 }

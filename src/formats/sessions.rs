@@ -51,8 +51,8 @@ pub struct Chosen {
 /// It is not what it should be; where, as far as that is known.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Entry>, Broken> {
     let broken = |line, column, message: &str| Broken { line, column, message: message.to_owned() };
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| broken(error.line(), error.column(), "is not JSON"))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| broken(error.line(), error.column(), "is not JSON"))?;
     let Value::Object(sessions) = value else { return Err(broken(1, 1, "is not an object of sessions")) };
     let entry = |(key, value)| if let Value::Object(entry) = value { Some((key, entry)) } else { None };
     Ok(sessions.into_iter().filter_map(entry).collect())
@@ -108,19 +108,15 @@ pub fn touch(entry: &mut Entry, now_ms: i64) {
 /// The profile that the gateway takes for a turn of this session, and what it writes into the entry on the way: a pin of a person
 /// holds for the session, also while the profile is set aside, but a new session moves on to the next profile whoever pinned it.
 /// `None`: none of the provider's profiles can be used.
-pub fn begin_turn(
-    entry: &mut Entry,
-    view: &View<'_>,
-    provider: &str,
-    is_new: bool,
-    now_ms: i64,
-) -> Option<String> {
+pub fn begin_turn(entry: &mut Entry, view: &View<'_>, provider: &str, is_new: bool, now_ms: i64) -> Option<String> {
     let provider = normalize(provider);
-    let order: Vec<&str> = view.order_preferring(&provider, None).iter().map(|n| view.profiles[*n].profile.id.as_str()).collect();
+    let order: Vec<&str> =
+        view.order_preferring(&provider, None).iter().map(|n| view.profiles[*n].profile.id.as_str()).collect();
     let shown = |id: &str| view.profiles.iter().find(|shown| shown.profile.id == id);
     let mut current = text(entry, PROFILE);
     let usable = |id: &str| {
-        shown(id).is_some_and(|found| normalize(&found.profile.provider) == provider) && (order.is_empty() || order.contains(&id))
+        shown(id).is_some_and(|found| normalize(&found.profile.provider) == provider)
+            && (order.is_empty() || order.contains(&id))
     };
     if current.as_deref().is_some_and(|id| !usable(id)) {
         for field in [PROFILE, SOURCE, COUNT] {
@@ -132,9 +128,7 @@ pub fn begin_turn(
     let first = order.first()?;
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let now = now_ms as f64;
-    let aside = |id: &str| {
-        shown(id).and_then(|found| found.usage?.unusable_until()).is_some_and(|until| now < until)
-    };
+    let aside = |id: &str| shown(id).and_then(|found| found.usage?.unusable_until()).is_some_and(|until| now < until);
     let first_free = || order.iter().find(|id| !aside(id)).unwrap_or(first);
     let next_free = |active: &str| match order.iter().position(|id| *id == active) {
         None => first_free(),
@@ -144,7 +138,8 @@ pub fn begin_turn(
         }
     };
     let number = |field: &str| entry.get(field).and_then(Value::as_f64);
-    let compactions = entry.get("compactionCount").filter(|value| value.is_number()).cloned().unwrap_or_else(|| 0.into());
+    let compactions =
+        entry.get("compactionCount").filter(|value| value.is_number()).cloned().unwrap_or_else(|| 0.into());
     let grown = compactions.as_f64() > number(COUNT).or(compactions.as_f64());
     let pinned_by = chosen(entry).profile.map(|(_, by)| by);
     let next: String = match current.as_deref() {
@@ -210,7 +205,8 @@ pub fn edit(whole: &str, key: &str, entry: &Entry) -> Result<String, Broken> {
         parts.extend(entry.get(*ours).map(|value| format!("\"{ours}\": {value}")));
     }
     let indent = "\n    ";
-    let body = if parts.is_empty() { String::new() } else { format!("{indent}{}\n  ", parts.join(&format!(",{indent}"))) };
+    let body =
+        if parts.is_empty() { String::new() } else { format!("{indent}{}\n  ", parts.join(&format!(",{indent}"))) };
     Ok(format!("{}{{{body}}}{}", &whole[..object.start()], &whole[object.end()..]))
 }
 
@@ -268,9 +264,18 @@ mod tests {
     #[test]
     fn who_pinned() {
         let by = |value| chosen(&entry(value)).profile.map(|(_, by)| by);
-        assert_eq!(by(json!({ "authProfileOverride": "a", "authProfileOverrideSource": "user" })), Some(PinnedBy::User));
-        assert_eq!(by(json!({ "authProfileOverride": "a", "authProfileOverrideSource": "auto" })), Some(PinnedBy::Gateway));
-        assert_eq!(by(json!({ "authProfileOverride": "a", "authProfileOverrideCompactionCount": 0 })), Some(PinnedBy::Gateway));
+        assert_eq!(
+            by(json!({ "authProfileOverride": "a", "authProfileOverrideSource": "user" })),
+            Some(PinnedBy::User)
+        );
+        assert_eq!(
+            by(json!({ "authProfileOverride": "a", "authProfileOverrideSource": "auto" })),
+            Some(PinnedBy::Gateway)
+        );
+        assert_eq!(
+            by(json!({ "authProfileOverride": "a", "authProfileOverrideCompactionCount": 0 })),
+            Some(PinnedBy::Gateway)
+        );
         assert_eq!(by(json!({ "authProfileOverride": "a" })), Some(PinnedBy::User));
         assert_eq!(by(json!({ "authProfileOverride": " " })), None);
     }
@@ -282,7 +287,13 @@ mod tests {
             Just(json!({ "x": [1, "}", null] }))
         ];
         let name = prop_oneof![
-            Just("sessionId"), Just("x"), Just(PROFILE), Just(SOURCE), Just(COUNT), Just(MODEL), Just(UPDATED)
+            Just("sessionId"),
+            Just("x"),
+            Just(PROFILE),
+            Just(SOURCE),
+            Just(COUNT),
+            Just(MODEL),
+            Just(UPDATED)
         ];
         proptest::collection::vec((name, value), 0..6)
             .prop_map(|all| all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())

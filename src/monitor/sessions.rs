@@ -78,13 +78,17 @@ impl Gateway {
         let now = SystemClock::new().now();
         let read = |agent: Option<&str>| installation(asked, agent, now);
         let mut installation = read(named.as_deref())?;
-        let agent = named.unwrap_or_else(|| installation.config.as_ref().map_or("main", |c| c.default_agent()).to_owned());
+        let agent =
+            named.unwrap_or_else(|| installation.config.as_ref().map_or("main", |c| c.default_agent()).to_owned());
         if installation.agent(&agent).is_none() {
             installation = read(Some(&agent))?;
         }
         if let Some(problem) = installation.config_problems.first() {
             let place = format!("{}: {}", problem.place, problem.message);
-            return Err(trouble(TroubleKind::Config, format!("the gateway refuses its config: {place}; {}", problem.fix)));
+            return Err(trouble(
+                TroubleKind::Config,
+                format!("the gateway refuses its config: {place}; {}", problem.fix),
+            ));
         }
         let config = installation.config.as_ref();
         let main = config.and_then(|c| c.main_session.clone()).unwrap_or_else(|| "main".to_owned());
@@ -119,7 +123,15 @@ impl Gateway {
         let store = self.installation.agent(&self.agent).or_else(|| self.installation.main()).unwrap_or(&nobody);
         let view = View::new(&self.installation, store, self.config(), now);
         let env = &self.installation.env;
-        show(&model::Scene { config: self.config(), agent: &self.agent, view: &view, env, entry, home: &self.home, now_ms })
+        show(&model::Scene {
+            config: self.config(),
+            agent: &self.agent,
+            view: &view,
+            env,
+            entry,
+            home: &self.home,
+            now_ms,
+        })
     }
 
     fn entry(&self) -> Result<Option<Entry>, Trouble> {
@@ -127,8 +139,8 @@ impl Gateway {
             return Ok(None);
         }
         let contents = files::read(&self.file, files::LIMIT);
-        let contents = contents
-            .map_err(|found| trouble(TroubleKind::Absent, format!("{} {}", self.file.display(), found.why)))?;
+        let contents =
+            contents.map_err(|found| trouble(TroubleKind::Absent, format!("{} {}", self.file.display(), found.why)))?;
         let Some(contents) = contents else { return Ok(None) };
         let mut sessions = sessions::parse(&contents.text)
             .map_err(|broken| trouble(TroubleKind::Broken, session_pins::broken(&self.file, &broken)))?;
@@ -180,10 +192,12 @@ impl Gateway {
 
     fn absent(&self) -> String {
         if self.installation.sqlite {
-            return "(This gateway keeps its sessions in a database: what they have chosen is not seen here.)".to_owned();
+            return "(This gateway keeps its sessions in a database: what they have chosen is not seen here.)"
+                .to_owned();
         }
         let file = files::text(&self.file);
-        let known: Vec<String> = sessions::parse(&file).map(|all| all.into_keys().take(8).collect()).unwrap_or_default();
+        let known: Vec<String> =
+            sessions::parse(&file).map(|all| all.into_keys().take(8).collect()).unwrap_or_default();
         let there =
             if known.is_empty() { "it has none yet".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("{} has no session {}; {there}", short(&self.file, &self.home), self.session)

@@ -226,22 +226,19 @@ fn model_command() {
         let view = View::of(&agent, None, &config, NOW as f64);
         let before = entry(&input["entry"]);
         let env = LayeredEnv::default();
-        let scene = model::Scene {
-            config: &config,
-            agent: "main",
-            view: &view,
-            env: &env,
-            entry: &before,
-            home,
-            now_ms: NOW,
-        };
+        let scene =
+            model::Scene { config: &config, agent: "main", view: &view, env: &env, entry: &before, home, now_ms: NOW };
         let directive = extract(input["body"].as_str().unwrap(), &model::reply::aliases(&config));
         let answer = model::answer(&scene, &directive);
         let want = row["output"]["text"].as_str().unwrap();
         // Ours says more; what the original says is in it, line by line.
         let mut said = answer.text.lines();
         for part in want.lines() {
-            assert!(said.any(|line| line.starts_with(part)), "{line}\n{part:?} is not in its place in\n{}", answer.text);
+            assert!(
+                said.any(|line| line.starts_with(part)),
+                "{line}\n{part:?} is not in its place in\n{}",
+                answer.text
+            );
         }
         let after = answer.entry.unwrap_or(before);
         assert_eq!(Value::Object(after), row["output"]["entry"], "{line}");

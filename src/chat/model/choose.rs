@@ -50,7 +50,8 @@ impl Models<'_> {
         if self.allowed.is_empty() || self.allowed.contains(&model) {
             return Ok(Choice { is_default: model == *self.default, model, alias });
         }
-        let within = raw.split_once('/').and_then(|(provider, fragment)| self.nearest(Some(&normalize(provider)), fragment));
+        let within =
+            raw.split_once('/').and_then(|(provider, fragment)| self.nearest(Some(&normalize(provider)), fragment));
         let near = within.or_else(|| self.nearest(None, raw)).map(|model| self.called(model));
         near.ok_or_else(|| format!("Model \"{model}\" is not allowed. {WHERE}"))
     }
@@ -154,10 +155,15 @@ mod tests {
 
     fn chosen(raw: &str, allowed: &[&str]) -> Result<String, String> {
         let default = model_ref::parse("anthropic/claude-opus-4-5").unwrap();
-        let aliases = [("Opus".to_owned(), "anthropic/claude-opus-4-5".to_owned()), ("GPT".to_owned(), "openai/gpt-5.2".to_owned())];
+        let aliases = [
+            ("Opus".to_owned(), "anthropic/claude-opus-4-5".to_owned()),
+            ("GPT".to_owned(), "openai/gpt-5.2".to_owned()),
+        ];
         let allowed: Vec<ModelRef> = allowed.iter().filter_map(|text| model_ref::parse(text)).collect();
         let models = Models { default: &default, aliases: &aliases, allowed: &allowed };
-        models.choose(raw).map(|choice| format!("{}{} {}", choice.model, if choice.is_default { "*" } else { "" }, choice.alias.unwrap_or_default()))
+        models.choose(raw).map(|choice| {
+            format!("{}{} {}", choice.model, if choice.is_default { "*" } else { "" }, choice.alias.unwrap_or_default())
+        })
     }
 
     #[test]
@@ -179,7 +185,7 @@ mod tests {
             ("3", "Numeric model selection"),
             ("deepseek/x", "Model \"deepseek/x\" is not allowed."),
             ("zzz", "Model \"anthropic/zzz\" is not allowed."),
-            ("/", "Unrecognized model \"/\"."),
+            ("zz/", "Unrecognized model \"zz/\"."),
         ] {
             assert!(chosen(raw, &some).is_err_and(|said| said.starts_with(part)), "{raw}: {:?}", chosen(raw, &some));
         }

@@ -24,10 +24,13 @@ fn space(c: char) -> bool {
 #[must_use]
 pub fn extract(body: &str, aliases: &[String]) -> Directive {
     let chars: Vec<char> = body.chars().collect();
-    let aliases: Vec<Vec<char>> = aliases.iter().map(|alias| alias.trim().chars().collect()).filter(|a: &Vec<char>| !a.is_empty()).collect();
+    let aliases: Vec<Vec<char>> =
+        aliases.iter().map(|alias| alias.trim().chars().collect()).filter(|a: &Vec<char>| !a.is_empty()).collect();
     let starts = || (0..=chars.len()).filter_map(|at| start(&chars, at));
     let model = starts().find_map(|(from, slash)| named(&chars, from, slash));
-    let Some((from, to, raw)) = model.or_else(|| starts().find_map(|(from, slash)| alias(&chars, from, slash, &aliases))) else {
+    let Some((from, to, raw)) =
+        model.or_else(|| starts().find_map(|(from, slash)| alias(&chars, from, slash, &aliases)))
+    else {
         return Directive { cleaned: body.trim_matches(space).to_owned(), ..Directive::default() };
     };
     let matched: String = chars[from..to].iter().collect();
@@ -35,7 +38,9 @@ pub fn extract(body: &str, aliases: &[String]) -> Directive {
     let cleaned = body.replacen(&matched, " ", 1);
     let cleaned = cleaned.split(space).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let (model, profile) = match raw.as_deref().and_then(|raw| raw.split_once('@')) {
-        Some((model, profile)) => (Some(model.to_owned()), Some(profile.to_owned()).filter(|profile| !profile.is_empty())),
+        Some((model, profile)) => {
+            (Some(model.to_owned()), Some(profile.to_owned()).filter(|profile| !profile.is_empty()))
+        }
         None => (raw, None),
     };
     Directive { cleaned, model, profile, found: true }

@@ -169,7 +169,11 @@ impl<'s, 'a> Table<'s, 'a> {
                 lines.push(format!("  {number}. {}{mark}", self.labelled(&model)));
             }
         }
-        lines.extend([String::new(), "Use: /models <provider>".to_owned(), "Switch: /model <provider/model>".to_owned()]);
+        lines.extend([
+            String::new(),
+            "Use: /models <provider>".to_owned(),
+            "Switch: /model <provider/model>".to_owned(),
+        ]);
         lines.join("\n")
     }
 
@@ -177,7 +181,10 @@ impl<'s, 'a> Table<'s, 'a> {
         let groups = self.by_provider();
         let Some((_, models)) = groups.iter().find(|(known, _)| known == provider) else {
             let known: Vec<String> = groups.iter().map(|(known, _)| format!("- {known}")).collect();
-            return format!("Unknown provider: {provider}\n\nAvailable providers:\n{}\n\nUse: /models <provider>", known.join("\n"));
+            return format!(
+                "Unknown provider: {provider}\n\nAvailable providers:\n{}\n\nUse: /models <provider>",
+                known.join("\n")
+            );
         };
         let mut lines = vec![format!("Models ({provider}): {}", models.len())];
         lines.extend(models.iter().map(|model| format!("- {}", self.labelled(model))));
@@ -197,8 +204,10 @@ impl<'s, 'a> Table<'s, 'a> {
         ];
         for (provider, models) in self.by_provider() {
             let entry = config.provider(&provider);
-            let endpoint = entry.and_then(|entry| entry.base_url.as_deref()).map_or_else(|| "default".to_owned(), redact::url);
-            let api = entry.and_then(|entry| entry.api.as_deref()).map(|api| format!(" api: {api}")).unwrap_or_default();
+            let endpoint =
+                entry.and_then(|entry| entry.base_url.as_deref()).map_or_else(|| "default".to_owned(), redact::url);
+            let api =
+                entry.and_then(|entry| entry.api.as_deref()).map(|api| format!(" api: {api}")).unwrap_or_default();
             lines.push(String::new());
             lines.push(format!("[{provider}] endpoint: {endpoint}{api} auth: {}", self.auth(&provider)));
             lines.extend(models.iter().map(|model| format!("  • {}", self.labelled(model))));
@@ -218,7 +227,10 @@ impl<'s, 'a> Table<'s, 'a> {
             _ => "the gateway's order",
         };
         if let Some(taken) = taken {
-            return format!("Credential: {taken} ({by}{})", self.flags_of(&taken).map(|flags| format!(", {flags}")).unwrap_or_default());
+            return format!(
+                "Credential: {taken} ({by}{})",
+                self.flags_of(&taken).map(|flags| format!(", {flags}")).unwrap_or_default()
+            );
         }
         let key = env.key(&model.provider);
         let own = config.provider(&model.provider);
@@ -266,7 +278,11 @@ impl<'s, 'a> Table<'s, 'a> {
                     format!("{}={kind}{flags}", profile.id)
                 })
                 .collect();
-            return format!("{} (auth-profiles.json: {})", labels.join(", "), short(&view.agent.store_path, self.scene.home));
+            return format!(
+                "{} (auth-profiles.json: {})",
+                labels.join(", "),
+                short(&view.agent.store_path, self.scene.home)
+            );
         }
         if let Some(key) = env.key(provider) {
             return format!("{} ({})", if key.is_oauth() { "OAuth (env)" } else { "…" }, key.source());
@@ -318,7 +334,8 @@ impl<'s, 'a> Table<'s, 'a> {
             }
         }
         let label = alias.map_or_else(|| model.to_string(), |alias| format!("{alias} ({model})"));
-        let mut text = if is_default { format!("Model reset to default ({label}).") } else { format!("Model set to {label}.") };
+        let mut text =
+            if is_default { format!("Model reset to default ({label}).") } else { format!("Model set to {label}.") };
         if let Some(id) = profile {
             text.push_str(&format!(" Auth profile set to {id}."));
         }
@@ -350,9 +367,13 @@ impl<'s, 'a> Table<'s, 'a> {
         };
         match (turn(false), turn(true)) {
             (Some(first), _) if first != id => {
-                notes.push(format!("Note: the gateway drops this pin at once, because {id} is not in its order; it takes {first}."));
+                notes.push(format!(
+                    "Note: the gateway drops this pin at once, because {id} is not in its order; it takes {first}."
+                ));
             }
-            (None, _) => notes.push(format!("Note: the gateway would take none of the profiles of {} now.", model.provider)),
+            (None, _) => {
+                notes.push(format!("Note: the gateway would take none of the profiles of {} now.", model.provider))
+            }
             (Some(_), Some(next)) if next != id => {
                 notes.push(format!("Note: the pin holds for this session; a new session begins with {next}."));
             }
@@ -366,10 +387,13 @@ impl<'s, 'a> Table<'s, 'a> {
 fn until_words(ms: f64) -> String {
     let minutes = (ms.max(0.0) / 60_000.0).round();
     let hours = (minutes / 60.0).round();
-    match () {
-        () if minutes < 1.0 => "soon".to_owned(),
-        () if minutes < 60.0 => format!("{minutes}m"),
-        () if hours < 48.0 => format!("{hours}h"),
-        () => format!("{}d", (hours / 24.0).round()),
+    if minutes < 1.0 {
+        "soon".to_owned()
+    } else if minutes < 60.0 {
+        format!("{minutes}m")
+    } else if hours < 48.0 {
+        format!("{hours}h")
+    } else {
+        format!("{}d", (hours / 24.0).round())
     }
 }

@@ -258,7 +258,11 @@ fn a_session_is_asked_about_and_changed_after_a_second_look() {
     assert_eq!(text(&talk.line("/model@WatchBot")[0]), "Current: a/b\nCredential: openai:user-0");
     assert_eq!(talk.line("/model@OtherBot"), [] as [Value; 0]);
     let asked = talk.line("/model gpt@openai:work").remove(0);
-    assert!(text(&asked).starts_with("Do this in the session agent:main:main?\n/model gpt@openai:work\n"), "{}", text(&asked));
+    assert!(
+        text(&asked).starts_with("Do this in the session agent:main:main?\n/model gpt@openai:work\n"),
+        "{}",
+        text(&asked)
+    );
     assert!(pinned.0.lock().unwrap().is_empty());
     let (done, said) = talk.press(ANN, &button(&asked, 0));
     assert!(!done.acted && text(&said[0]) == "Model set to GPT (openai/gpt-5.2).");
