@@ -267,7 +267,7 @@ mod tests {
     fn messages_say_what_to_do() {
         assert!(missing("opensoul", "gateway", "", &[]).contains("Install the gateway (opensoul)"));
         assert!(missing("opensoul", "models auth", "", &[]).starts_with("this version has no `models auth`"));
-        assert!(missing("opensoul", "chat", "", &[]).starts_with("this version has no `chat`"));
+        assert!(missing("opensoul", "onboard", "", &[]).starts_with("this version has no `onboard`"));
         assert!(missing("opensoul", "statsu", "", &[]).contains("`opensoul status`"));
     }
 }

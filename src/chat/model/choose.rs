@@ -185,7 +185,7 @@ mod tests {
             ("3", "Numeric model selection"),
             ("deepseek/x", "Model \"deepseek/x\" is not allowed."),
             ("zzz", "Model \"anthropic/zzz\" is not allowed."),
-            ("/", "Unrecognized model \"/\"."),
+            ("zz/", "Unrecognized model \"zz/\"."),
         ] {
             assert!(chosen(raw, &some).is_err_and(|said| said.starts_with(part)), "{raw}: {:?}", chosen(raw, &some));
         }

@@ -387,10 +387,13 @@ impl<'s, 'a> Table<'s, 'a> {
 fn until_words(ms: f64) -> String {
     let minutes = (ms.max(0.0) / 60_000.0).round();
     let hours = (minutes / 60.0).round();
-    match () {
-        () if minutes < 1.0 => "soon".to_owned(),
-        () if minutes < 60.0 => format!("{minutes}m"),
-        () if hours < 48.0 => format!("{hours}h"),
-        () => format!("{}d", (hours / 24.0).round()),
+    if minutes < 1.0 {
+        "soon".to_owned()
+    } else if minutes < 60.0 {
+        format!("{minutes}m")
+    } else if hours < 48.0 {
+        format!("{hours}h")
+    } else {
+        format!("{}d", (hours / 24.0).round())
     }
 }
