@@ -113,10 +113,8 @@ fn lines(plan: &Plan, places: &Places, context: &Context) -> Vec<String> {
     if let Some(service) = plan.service {
         lines.extend(service::lines(service, context));
     }
-    if let Some(shell) = plan.completions {
-        if let Some(path) = completion_path(shell, context) {
-            lines.push(format!("write {} (completion of the shell)", path.display()));
-        }
+    if let Some(path) = plan.completions.and_then(|shell| completion_path(shell, context)) {
+        lines.push(format!("write {} (completion of the shell)", path.display()));
     }
     if plan.verify {
         lines.push("ask the providers whether the keys work (documented requests that cost nothing)".to_owned());

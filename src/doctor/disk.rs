@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn little_room_is_a_warning_and_none_is_critical() {
-        let said = |bytes, files| judge(Room { bytes, files }).map(|(severity, what)| (severity, what));
+        let said = |bytes, files| judge(Room { bytes, files });
         assert_eq!(said(1 << 40, Some(7)), None);
         assert_eq!(said(64 * MIB, None), None);
         assert_eq!(said(63 * MIB, None), Some((Severity::Warning, "63 MiB are left".to_owned())));

@@ -138,7 +138,7 @@ XAI_API_KEY=xai-canary
         let id = "opensoul:main/anthropic:claude-cli";
         s.add_credential(id, "anthropic", Owner::GatewayStore, State::Expired);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.source =
-            "claude-code".into();
+            "claude-code";
     }),
     ("monitor.not-running", Severity::Warning, |s| s.last_cycle = Some(s.now - Span::days(2))),
     ("monitor.timer-not-firing", Severity::Warning, |s| {
