@@ -65,7 +65,7 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
         "web",
         match &config.web.listen {
             _ if !config.web.enabled => "off".to_owned(),
-            Listen::Tcp(address) => format!("http://{address}/"),
+            Listen::Tcp(_) => config.web.url().unwrap_or_default(),
             Listen::Unix(path) => format!("unix:{}", path.display()),
         },
     );

@@ -18,6 +18,7 @@ mod secret_ref;
 mod sections;
 mod tree;
 pub mod values;
+pub mod web_file;
 
 #[cfg(test)]
 mod tests;
@@ -413,10 +414,25 @@ pub enum Body {
 pub struct Web {
     /// Off on Termux by default (any app on a phone can reach loopback).
     pub enabled: bool,
-    /// Loopback address and port, or the path of a unix socket.
+    /// Address and port, or the path of a unix socket.
     pub listen: Listen,
     /// Additional values of the `Host` header that are answered.
     pub allowed_hosts: Vec<String>,
+    /// Users and TLS ([`web_file`]).
+    pub file: Option<PathBuf>,
+    /// Beyond loopback without TLS all the same.
+    pub insecure: bool,
+    /// The file has TLS in it; known once it was loaded.
+    pub tls: bool,
+}
+
+impl Web {
+    /// Where a browser of this machine finds the page; nothing for a socket.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let Listen::Tcp(address) = &self.listen else { return None };
+        Some(format!("{}://{address}/", if self.tls { "https" } else { "http" }))
+    }
 }
 
 /// `[remote]`: under which address people far away reach our web server, to follow links (CONTRACTS §6).
@@ -431,7 +447,7 @@ pub struct Remote {
 /// Where the web server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Address and port; only loopback for now.
+    /// Address and port.
     Tcp(std::net::SocketAddr),
     /// A unix socket.
     Unix(PathBuf),

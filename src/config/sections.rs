@@ -219,13 +219,27 @@ pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
         enabled: !super::locate::is_termux(context.env),
         listen: usual_door(context.env),
         allowed_hosts: Vec::new(),
+        file: None,
+        insecure: false,
+        tls: false,
     };
     let Some(mut table) = root.table("web") else { return out };
     if let Some(enabled) = table.flag("enabled") {
         out.enabled = enabled;
     }
+    out.file = table.text("config").map(|text| context.path(text.value));
+    out.insecure = table.flag("insecure").unwrap_or(false);
     if let Some(text) = table.text("listen") {
         match listen(text.value, context) {
+            Ok(Listen::Tcp(address)) if !address.ip().is_loopback() && out.file.is_none() && !out.insecure => {
+                let what = format!(
+                    "{} is beyond loopback, where nothing listens without TLS and authentication",
+                    shown(text.value)
+                );
+                let fix = "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it, or name a file with \
+                           tls_server_config in `config` (docs/page.md)";
+                table.problem(text.place, what, fix);
+            }
             Ok(listen) => out.listen = listen,
             Err((what, fix)) => table.problem(text.place, what, fix),
         }
@@ -263,12 +277,6 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
             "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned(),
         )
     })?;
-    if !address.ip().is_loopback() {
-        return Err((
-            format!("{} is beyond loopback, where nothing listens without TLS and authentication", shown(text)),
-            "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it".to_owned(),
-        ));
-    }
     Ok(Listen::Tcp(address))
 }
 

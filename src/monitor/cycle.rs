@@ -224,14 +224,15 @@ async fn publish(
 ) -> Result<(), CycleError> {
     let Some(site) = &monitor.site else { return Ok(()) };
     let standing = standing(monitor, config).await?;
-    let (rendered, names) = (Arc::clone(snapshot), names.clone());
+    let names = Arc::new(names.clone());
+    let (rendered, public) = (Arc::clone(snapshot), Arc::clone(&names));
     // 10,000 credentials are 20 MB of text: not on the thread that serves pages.
-    let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &names));
+    let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &public));
     let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
     let snapshot = Arc::clone(snapshot);
     let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
     let policy = Arc::new(config.alerts.clone());
-    site.publish(View { snapshot, standing, metrics, policy, zone, home, notes });
+    site.publish(View { snapshot, standing, metrics, policy, zone, names, home, notes });
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use crate::export::own::Own;
 use crate::net::Clients;
 use crate::notify::Signer;
 use crate::store::{links, token};
-use crate::web::{self, Door, Reload, Site};
+use crate::web::{self, Door, Passes, Reload, Site};
 
 use super::chat::{Listener, rivals};
 use super::clerk::DeskClerk;
@@ -78,6 +78,12 @@ pub async fn run<E: Eyes + 'static>(
     let token = token::load_or_create(&location.state);
     let token = token.inspect_err(|error| tracing::warn!(%error, "reload over HTTP is not possible")).ok();
     let site = Arc::new(Site::new(Arc::clone(&clock), Arc::clone(&own), token, reload_sender));
+    site.keep_at(&location.state);
+    let pass = |file| token::named(&location.state, file);
+    match (pass(token::CALENDAR), pass(token::BADGE)) {
+        (Ok(calendar), Ok(badge)) => site.hand_out(Passes { calendar, badge }),
+        (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "no calendar and no badges"),
+    }
     let progress = systemd::Progress::new(&clock);
     let monitor = Monitor::new(&clock, desk, own, Some(Arc::clone(&site)), eyes, progress.clone(), start.env.home());
 
@@ -444,7 +450,9 @@ impl Daemon {
             }
         }
         self.site.allow_hosts(self.config.web.allowed_hosts.clone());
-        if self.door.as_ref().is_some_and(|door| !self.config.web.enabled || door.listen != self.config.web.listen) {
+        let web = &self.config.web;
+        let other = (&old.web.file, old.web.insecure) != (&web.file, web.insecure);
+        if self.door.as_ref().is_some_and(|door| !web.enabled || door.listen != web.listen || other) {
             self.close_door().await;
         }
         if self.door.is_none() {
@@ -468,16 +476,24 @@ impl Daemon {
             return;
         }
         let listen = self.config.web.listen.clone();
+        let access = match web::Access::open(&self.config.web) {
+            Ok(access) => Arc::new(access),
+            Err(why) => {
+                tracing::warn!(why, "no page and no metrics; monitoring goes on, and this is tried again each minute");
+                return;
+            }
+        };
         match Door::open(&listen).await {
             Ok(door) => {
-                let url = door.url();
+                let url = if self.config.web.tls { door.url().replacen("http:", "https:", 1) } else { door.url() };
                 tracing::info!("page and metrics: {url}");
                 if let Some(opened) = &self.start.opened {
                     let _ = opened.send(url);
                 }
                 let stop = self.start.stop.child_token();
                 let router = web::router(Arc::clone(&self.site));
-                let serving = tokio::spawn(web::serve(door, router, stop.clone()));
+                self.site.guarded_by(Arc::clone(&access));
+                let serving = tokio::spawn(web::serve_guarded(door, router, Some(access), stop.clone()));
                 self.door = Some(OpenDoor { listen, stop, serving });
             }
             Err(error) => {

@@ -488,6 +488,14 @@ impl Store {
         history::of(&self.db, credential)
     }
 
+    /// What was left behind a credential, oldest first; a change of currency begins anew.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn balances(&self, credential: &CredentialId, since: Time) -> Result<Vec<(Time, f64)>, StoreError> {
+        allowance::balances(&self.db, credential, since)
+    }
+
     /// Drops what is older than `keep` says, and more if the file would still be too big. Once a day is enough.
     ///
     /// # Errors
