@@ -118,6 +118,9 @@ def test_an_ack_and_its_end(machine, bot, hook):
     assert "Acknowledged until" in bot.last()["text"] and "reply_markup" not in bot.last()
     assert incidents(daemon)[0]["ack"]["by"] == f"ann (Telegram {t.ANN})"
     assert incidents(daemon)[0]["ack"]["comment"] == "on it"
+    announced = lambda: [call for call in hook.accepted() if b"AlertAcknowledged" in call.raw]  # noqa: E731
+    until(announced, 20, "who was told of the problem hears of it")
+    assert f"ann (Telegram {t.ANN})".encode() in announced()[0].raw
     assert "ann" in answer(bot, "/status")["text"]
     bot.press(question)
     heard_all(bot)
