@@ -364,7 +364,7 @@ fn each_problem_has_its_place_and_remedy() {
         ("[doctor]\n", "skip=['zzz']", "is no check of the doctor"),
         ("[doctor]\n", "severity={ 'gateway.no-linger' = 'none' }", "is not a severity"),
         ("[doctor]\n", "severity={ gateway.no-lingr = 'info' }", "did you mean \"gateway.no-linger\"?"),
-        ("[doctor]\n", "severities={}", "did you mean `severity`?"),
+        ("[doctor]\n", "severty={}", "did you mean `severity`?"),
         (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
         ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
         (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver `x` — there are: h"),
