@@ -86,7 +86,7 @@ fn hint(action: &Action) -> &'static str {
         Action::Ack { .. } | Action::Unack { .. } => " (opensoul alerts list shows what there is)",
         Action::Unsilence { .. } => " (opensoul alerts silence list shows what there is)",
         Action::Retry { .. } | Action::Drop { .. } => " (opensoul alerts outbox shows what there is)",
-        Action::Silence { .. } => "",
+        Action::Silence { .. } | Action::Enable { .. } => "",
     }
 }
 
@@ -166,6 +166,9 @@ fn request(action: &Action, by: &str) -> Result<(&'static str, String, Value), F
         }
         Action::Drop { messages } => {
             ("POST", "/api/v1/outbox/drop".to_owned(), json!({ "ids": messages, "author": by }))
+        }
+        Action::Enable { receiver } => {
+            ("POST", "/api/v1/receivers/enable".to_owned(), json!({ "receiver": receiver, "author": by }))
         }
     })
 }

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::alerts::Scene;
+use super::alerts_act::{act, author};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::{Context, monitor_run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
-use crate::domain::{self, Attempt, Progress, Time};
-use crate::monitor::ground::{Ground, StartError};
+use crate::domain::{self, Action, Attempt, Progress, Time};
 use crate::net::Clients;
 use crate::notify::{self, Receiver, trial};
 
@@ -27,7 +28,7 @@ pub fn run(receiver: Option<&str>, resolve: bool, context: &Context) -> Outcome 
     let clock = SystemClock::new();
     let clients = Clients::new(&context.env);
     let host = crate::monitor::observe::host(&config);
-    let all = notify::build(&config, &context.env, &clients);
+    let all = notify::build(&config, &context.env, &clients, None);
     let runtime = monitor_run::runtime()?;
     let mut took = Vec::new();
     for (settings, receiver) in config.receivers.iter().zip(all).filter(|(one, _)| wanted.contains(&one.name.as_str()))
@@ -39,10 +40,11 @@ pub fn run(receiver: Option<&str>, resolve: bool, context: &Context) -> Outcome 
         }
     }
     runtime.shutdown_timeout(Duration::from_millis(200));
-    release(&took, context, clock.now());
-    match wanted.len() - took.len() {
-        0 => Ok(0),
-        _ => Err(Failure::new(FailureKind::Unavailable, "not every receiver has the message; see above")),
+    let all_took = wanted.len() == took.len();
+    release(&took, config, context, clock.now());
+    match all_took {
+        true => Ok(0),
+        false => Err(Failure::new(FailureKind::Unavailable, "not every receiver has the message; see above")),
     }
 }
 
@@ -106,22 +108,19 @@ impl Trial<'_> {
     }
 }
 
-/// Takes receivers that work out of their quarantine. With a daemon running, its next hourly try does that.
-fn release(names: &[String], context: &Context, now: Time) {
+/// Takes receivers that work out of their quarantine, and has what waits for them tried at once: by the monitor if one runs.
+fn release(names: &[String], config: Config, context: &Context, now: Time) {
+    let location = config::locate(&context.env, context.global.config.as_deref());
     // Nobody is in quarantine where no monitor has ever run, and we make no file of its.
-    let known = config::locate(&context.env, context.global.config.as_deref()).state.join(crate::store::FILE);
-    if names.is_empty() || !known.exists() {
+    if names.is_empty() || !location.state.join(crate::store::FILE).exists() {
         return;
     }
-    match Ground::open(&context.env, context.global.config.as_deref(), false, now) {
-        Ok(Ground { mut store, .. }) => {
-            for name in names {
-                if let Err(error) = store.enable_receiver(name, now) {
-                    anstream::eprintln!("opensoul: {error}");
-                }
-            }
+    let scene = Scene { context, config, location, now };
+    for name in names {
+        let action = Action::Enable { receiver: name.clone() };
+        if let Err(failure) = act(&scene, &action, &author(&context.env)) {
+            // It has the message, which is what was asked. The next hourly try ends a quarantine all the same.
+            anstream::eprintln!("opensoul: {name} works; the monitor was not told: {}", failure.message);
         }
-        Err(StartError::Held(_)) => {}
-        Err(error) => anstream::eprintln!("opensoul: {error}"),
     }
 }

@@ -4,12 +4,15 @@ mod alerts;
 mod alerts_act;
 mod alerts_test;
 pub mod args;
+mod ask;
 mod asking;
+mod chat;
 mod check_config;
 pub mod completions;
 mod credentials;
 mod credentials_declare;
 pub mod doctor;
+mod doctor_fix;
 pub mod exit;
 pub mod handover;
 mod models_status;
@@ -17,6 +20,7 @@ mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
+mod onboard;
 mod plugin;
 mod print;
 pub mod reading;
@@ -148,7 +152,9 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Credentials(args) => credentials::run(&args.command, context),
         Command::Doctor(args) => doctor::command(&args, context),
+        Command::Onboard(args) => onboard::run(&args, context),
         Command::Alerts(args) => alerts::run(args, context),
+        Command::Chat(args) => chat::run(&args, context),
         Command::Models(models) => models_status::run(models, context),
         Command::Status(args) => status::run(&args, context),
     }

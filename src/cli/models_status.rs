@@ -66,6 +66,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         litellm: &[],
         declared: &[],
         receivers: &[],
+        chat: None,
         now,
         key,
     };

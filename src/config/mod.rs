@@ -6,6 +6,7 @@
 pub mod address;
 mod alerting;
 pub mod channels;
+mod chat;
 pub mod edit;
 mod exports;
 mod load;
@@ -28,9 +29,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Lang, Place};
+use crate::domain::{Environment, Lang, Place, Severity};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use chat::{Chat, NOBODY};
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
@@ -86,8 +88,8 @@ fn validate<'a>(
     local: Zone,
 ) -> Config {
     let root = &mut tree::Table::root(file, document);
-    let (status, probe) = sections::schedule(root, local);
     let mut alerts = AlertPolicy::default();
+    let (status, probe) = sections::schedule(root, local, &mut alerts);
     let thresholds = sections::thresholds(root, &mut alerts);
     let (receivers, names) = receivers::receivers(root, context);
     alerts.routes = receivers::routes(root, &names);
@@ -97,19 +99,27 @@ fn validate<'a>(
     alerts.report = alerting::digest(root, &names, status.zone);
     alerts.receivers = receivers
         .iter()
-        .map(|receiver| ReceiverPolicy { name: receiver.name.clone(), send_resolved: receiver.send_resolved })
+        .map(|receiver| ReceiverPolicy {
+            name: receiver.name.clone(),
+            send_resolved: receiver.send_resolved,
+            testable: !["pagerduty", "opsgenie", "jsm"].contains(&receiver.channel()),
+        })
         .collect();
     let (export_emails, alertmanagers) = exports::export(root, context);
+    let web = sections::web(root, context);
     let config = Config {
         path: path.map(Path::to_path_buf),
         sources: sections::sources(root, context),
         declared: sections::declared(root, status.zone),
         providers: providers::providers(root),
         probing: providers::probing(root),
-        web: sections::web(root, context),
+        remote: sections::remote(root, &web),
+        web,
         export_emails,
         alertmanagers,
         heartbeats: exports::heartbeats(root, context),
+        chat: chat::chat(root, context),
+        doctor: sections::doctor(root),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -119,7 +129,6 @@ fn validate<'a>(
         receivers,
         alerts,
     };
-    sections::not_yet(root);
     root.finish();
     config
 }
@@ -170,12 +179,18 @@ pub struct Config {
     pub alerts: AlertPolicy,
     /// `[web]`
     pub web: Web,
+    /// `[remote]`
+    pub remote: Option<Remote>,
     /// `[export] emails`: e-mail addresses inside ids may leave the machine.
     pub export_emails: bool,
     /// `[export] alertmanager`: clusters that the state is pushed to.
     pub alertmanagers: Vec<Alertmanager>,
     /// `[heartbeat]`: who is told that we live.
     pub heartbeats: Vec<Heartbeat>,
+    /// `[chat]`: who may ask and act over Telegram; `None`: nobody.
+    pub chat: Option<Chat>,
+    /// `[doctor]`
+    pub doctor: Doctor,
     /// `[history]`
     pub history: History,
     /// `[identity]`
@@ -300,6 +315,24 @@ impl Receiver {
         }
     }
 
+    /// Whether people can read its messages whom nobody invited: a topic of ntfy that only its name protects (without a login, or
+    /// at the public server, where any name can be subscribed to), a Telegram channel with a public name. What cannot be seen
+    /// from here, such as a room that its owners opened to everybody, counts as private.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        let ReceiverKind::Channel(settings) = &self.kind else { return false };
+        match settings.channel.name {
+            "ntfy" => {
+                let login = settings.value("token").is_some() || settings.text("username").is_some();
+                let elsewhere =
+                    |url: &MaybeSecret| matches!(url, MaybeSecret::Plain(url) if !url.contains("//ntfy.sh"));
+                !login || !settings.value("url").is_some_and(elsewhere)
+            }
+            "telegram" => settings.text("chat").is_some_and(|chat| chat.starts_with('@')),
+            _ => false,
+        }
+    }
+
     /// Every reference to a secret that it needs.
     #[must_use]
     pub fn references(&self) -> Vec<&SecretRef> {
@@ -402,6 +435,15 @@ impl Web {
     }
 }
 
+/// `[remote]`: under which address people far away reach our web server, to follow links (CONTRACTS §6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// The URL, with a slash at its end: https, or http on loopback or with `insecure = true`.
+    pub url: String,
+    /// Its host.
+    pub host: String,
+}
+
 /// Where the web server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
@@ -409,6 +451,15 @@ pub enum Listen {
     Tcp(std::net::SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+/// `[doctor]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doctor {
+    /// Checks that are not made: ids, or the beginnings of them.
+    pub skip: Vec<String>,
+    /// Findings of these checks have this severity.
+    pub severity: BTreeMap<String, Severity>,
 }
 
 /// `[history]`

@@ -8,25 +8,13 @@ use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
-use super::{Context, Declared, History, Identity, Listen, Sources, Web, values};
-use crate::domain::{CredentialId, Environment, Place, Span, Time};
+use super::{Context, Declared, Doctor, History, Identity, Listen, Remote, Sources, Web, values};
+use crate::domain::{CredentialId, Environment, Place, Severity, Span, Time, checks};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
 
-/// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 3] = ["chat", "doctor", "remote"];
-
-/// Refuses the sections that are not acted on yet.
-pub(super) fn not_yet(root: &mut Table<'_>) {
-    for name in NOT_YET {
-        if let Some(value) = root.future(name) {
-            value.problem("is not supported by this version", "remove it, or install a version that supports it");
-        }
-    }
-}
-
-/// `[schedule]`: when files are read, when providers are asked, in which zone.
-pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<Schedule>) {
+/// `[schedule]`: when files are read, when providers are asked, in which zone; when silent receivers are tested.
+pub(super) fn schedule(root: &mut Table<'_>, local: Zone, alerts: &mut AlertPolicy) -> (Schedule, Option<Schedule>) {
     let mut zone = local;
     let mut status = Rhythm::Cron("*/5 * * * *".to_owned());
     let mut probe = Some(Rhythm::Cron("*/30 * * * *".to_owned()));
@@ -41,9 +29,20 @@ pub(super) fn schedule(root: &mut Table<'_>, local: Zone) -> (Schedule, Option<S
                 Err(what) => table.problem(text.place, what, "write for example \"5m\" or \"*/5 * * * *\""),
             }
         }
+        alerts.self_test = self_test(&mut table);
         table.finish();
     }
     (Schedule { rhythm: status, zone }, probe.map(|rhythm| Schedule { rhythm, zone }))
+}
+
+/// `self_test`: a day at least, because a test is a message too.
+fn self_test(table: &mut Table<'_>) -> Option<Span> {
+    let text = table.text("self_test").filter(|text| text.value.trim() != "off")?;
+    let found = values::duration(text.value).filter(|span| *span >= Span::days(1));
+    if found.is_none() {
+        table.problem(text.place, "is not a span of a day or more", "write \"7d\", or \"off\"");
+    }
+    found
 }
 
 /// `zone = …`, wherever it is written.
@@ -279,6 +278,90 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
         )
     })?;
     Ok(Listen::Tcp(address))
+}
+
+/// `[remote]`; `web` is where links would be answered.
+pub(super) fn remote(root: &mut Table<'_>, web: &Web) -> Option<Remote> {
+    let mut table = root.table("remote")?;
+    let insecure = table.flag("insecure").unwrap_or(false);
+    let given = table.required("url", "\"https://monitor.example.org/\"");
+    table.finish();
+    let given = given?;
+    let wrong = |what: &str, fix: &str| {
+        table.problem(given.place.clone(), what, fix);
+        None
+    };
+    let mut url = match values::http_url(given.value, insecure) {
+        Ok(url) => url,
+        Err((what, fix)) => return wrong(&what, &fix),
+    };
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("has a query or a fragment", "write the address that leads here and nothing behind its path");
+    }
+    if !web.enabled {
+        return wrong("leads to a page that is switched off", "write enabled = true into [web], or remove [remote]");
+    }
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    let host = url.host_str().unwrap_or_default().to_owned();
+    Some(Remote { url: url.into(), host })
+}
+
+/// `[doctor]`: which checks are not made, and which findings are worse or less bad than we say.
+pub(super) fn doctor(root: &mut Table<'_>) -> Doctor {
+    let mut out = Doctor::default();
+    let Some(mut table) = root.table("doctor") else { return out };
+    for word in table.texts("skip").unwrap_or_default() {
+        if known_check(&table, word.value, &word.place) {
+            out.skip.push(word.value.trim().to_owned());
+        }
+    }
+    if let Some(value) = table.value("severity")
+        && let Some(severities) = value.table()
+    {
+        // `gateway.no-linger` without quotes is a table in a table.
+        for entry in severities.entries() {
+            match entry.inner {
+                DeValue::Table(_) => {
+                    let inner = entry.table().map(|table| table.entries()).unwrap_or_default();
+                    for each in inner {
+                        severity(&table, &format!("{}.{}", entry.name, each.name), &each, &mut out);
+                    }
+                }
+                _ => severity(&table, entry.name, &entry, &mut out),
+            }
+        }
+    }
+    table.finish();
+    out
+}
+
+fn severity(table: &Table<'_>, name: &str, value: &Value<'_>, out: &mut Doctor) {
+    let Some(text) = value.text() else { return };
+    let all = [Severity::Info, Severity::Warning, Severity::Critical];
+    match all.into_iter().find(|severity| severity.word() == text.value.trim()) {
+        Some(severity) if known_check(table, name, &value.place) => {
+            out.severity.insert(name.trim().to_owned(), severity);
+        }
+        Some(_) => {}
+        None => {
+            value.problem("is not a severity", "write \"info\", \"warning\" or \"critical\"; `skip` leaves a check out")
+        }
+    }
+}
+
+fn known_check(table: &Table<'_>, word: &str, place: &Place) -> bool {
+    let word = word.trim();
+    let known = checks::is_known(word);
+    if !known {
+        let fix = checks::suggestion(word).map_or_else(
+            || "docs/doctor.md has the ids of all checks".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        table.problem(place.clone(), format!("{} is no check of the doctor", shown(word)), fix);
+    }
+    known
 }
 
 /// `[history]`

@@ -89,6 +89,8 @@ receivers = ["mail"]
 [web]
 listen = "unix:/run/o.sock"
 allowed_hosts = ["Status.example.org"]
+[remote]
+url = "https://Monitor.example.org/opensoul"
 [export]
 emails = true
 [[export.alertmanager]]
@@ -137,6 +139,8 @@ fn every_section_is_read() {
         (Span::minutes(30), &[Severity::Critical][..])
     );
     assert_eq!(alerts.escalation[0].to.receivers, ["hook"]);
+    let remote = config.remote.as_ref().expect("[remote]");
+    assert_eq!((&*remote.url, &*remote.host), ("https://monitor.example.org/opensoul/", "monitor.example.org"));
     let window = &alerts.maintenance[0];
     assert_eq!(
         (window.name.as_str(), window.duration, &window.providers[..]),
@@ -227,7 +231,13 @@ fn each_problem_has_its_place_and_remedy() {
             "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],auth='x y'}",
             "is not the name of a header",
         ),
-        ("", "[remote]\n", "remote: is not supported by this version"),
+        ("", "[remote]\n", "`url` is missing"),
+        ("", "[remote]\nurl='http://monitor.example.org'\n", "remote.url"),
+        ("", "[remote]\nurl='https://ann:pw@monitor.example.org'\n", "contains a login"),
+        ("", "[remote]\nurl='https://monitor.example.org/?a=b'\n", "has a query or a fragment"),
+        ("", "[remote]\nurl='https://169.254.169.254/'\n", "link-local"),
+        ("", "[remote]\nurl='https://x.org'\n[web]\nenabled=false\n", "leads to a page that is switched off"),
+        ("", "[schedule]\nself_test='1h'\n", "is not a span of a day or more"),
         ("", "[quiet_hours]\nfrom='22:00'\n", "`to` is missing"),
         ("", "[quiet_hours]\nfrom='25:00'\nto='7:00'\n", "quiet_hours.from: `25:00` is not a time of day"),
         ("", "[quiet_hours]\nfrom='07:00'\nto='07:00'\n", "begins when it ends"),
@@ -351,6 +361,11 @@ fn each_problem_has_its_place_and_remedy() {
         ("[actions]\n", "runbook_url='https://x.org/{alert}'", "other holes"),
         ("[actions]\n", "runbook_url='wiki'", "is not a URL"),
         ("[actions]\n", "runbook='https://x.org'", "unknown key"),
+        ("[doctor]\n", "skip=['gateway.no-lingr']", "did you mean \"gateway.no-linger\"?"),
+        ("[doctor]\n", "skip=['zzz']", "is no check of the doctor"),
+        ("[doctor]\n", "severity={ 'gateway.no-linger' = 'none' }", "is not a severity"),
+        ("[doctor]\n", "severity={ gateway.no-lingr = 'info' }", "did you mean \"gateway.no-linger\"?"),
+        ("[doctor]\n", "severty={}", "did you mean `severity`?"),
         (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
         ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
         (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver `x` — there are: h"),
@@ -405,6 +420,35 @@ fn all_problems_at_once_in_the_order_of_the_file() {
     let problems = bad("[web]\nlisten='0.0.0.0:1'\nx=1\n[schedule]\nzone='Mars'\nstatus='1 2 3'\n[escalation]\n");
     let lines: Vec<&str> = problems.iter().map(|p| p.split(':').nth(1).unwrap_or("")).collect();
     assert_eq!(lines, ["2", "3", "5", "6", "7"]);
+}
+
+#[test]
+fn what_strangers_can_read_is_known_as_far_as_it_can_be_seen() {
+    let public = |receiver: &str| {
+        let text = format!("[[receivers]]\nname='x'\n{receiver}\n");
+        good(&text).receivers[0].is_public()
+    };
+    for (receiver, expected) in [
+        ("type='ntfy'\ntopic='t'", true),
+        ("type='ntfy'\ntopic='t'\nurl='https://ntfy.example.org'", true),
+        ("type='ntfy'\ntopic='t'\ntoken={ env = 'T' }", true),
+        ("type='ntfy'\ntopic='t'\nurl='https://ntfy.sh/'\ntoken={ env = 'T' }", true),
+        ("type='ntfy'\ntopic='t'\nurl='https://ntfy.example.org'\ntoken={ env = 'T' }", false),
+        ("type='telegram'\nchat='@status'\ntoken={ env = 'T' }", true),
+        ("type='telegram'\nchat='-100123'\ntoken={ env = 'T' }", false),
+        ("type='webhook'\nurl='https://hooks.example.org/x'", false),
+    ] {
+        assert_eq!(public(receiver), expected, "{receiver}");
+    }
+}
+
+#[test]
+fn tests_of_receivers_are_asked_for() {
+    assert_eq!(good("").alerts.self_test, None);
+    assert_eq!(good("[schedule]\nself_test='off'\n").alerts.self_test, None);
+    assert_eq!(good("[schedule]\nself_test='7d'\n").alerts.self_test, Some(Span::days(7)));
+    let pager = "[[receivers]]\nname='x'\ntype='pagerduty'\nrouting_key={ env = 'K' }\n";
+    assert!(!good(pager).alerts.receivers[0].testable, "a test would wake somebody up");
 }
 
 /// The lines of the template that are settings, with their comment signs taken away.
@@ -606,4 +650,13 @@ fn beyond_loopback_with_a_file_or_on_ones_own_word() {
         let config = good(&format!("[web]\nlisten = '0.0.0.0:10177'\n{more}\n"));
         assert_eq!(config.web.url().as_deref(), Some(url), "{more}");
     }
+}
+
+#[test]
+fn wishes_about_checks() {
+    let doctor = good("[doctor]\nskip=['path', 'gateway.no-linger']\n[doctor.severity]\nstate='critical'\ngateway.down='info'\n'own.state-permissions'='warning'").doctor;
+    assert_eq!(doctor.skip, ["path", "gateway.no-linger"]);
+    let severities: Vec<(&str, &str)> =
+        doctor.severity.iter().map(|(id, severity)| (id.as_str(), severity.word())).collect();
+    assert_eq!(severities, [("gateway.down", "info"), ("own.state-permissions", "warning"), ("state", "critical")]);
 }

@@ -31,6 +31,11 @@ pub(super) const CHECKS: &[Check] = &[
         about: "accounts that are logged in several times",
         by: By::Doctor(same_account),
     },
+    Check {
+        id: "login.stale-mirror",
+        about: "a gateway's copies of a tool's login that were left behind",
+        by: By::Doctor(stale_mirrors),
+    },
     // Made by `went_backwards`, which needs what earlier cycles know.
     Check { id: "login.went-backwards", about: "refresh tokens that were replaced and came back", by: By::Source },
 ];
@@ -186,6 +191,45 @@ fn shared(places: &[&Assessed]) -> Option<Finding> {
         false => format!("Log in once more in one of them, so that each has its own: {}", keep.credential.fix),
     };
     Some(Finding::new("login.shared-refresh", severity, message, fix).at(place(&first.credential)))
+}
+
+/// The tool whose login a mirror shows, by the name of its source.
+fn mirrored(profile: &str) -> Option<&'static str> {
+    match profile {
+        "anthropic:claude-cli" => Some("claude-code"),
+        "openai-codex:codex-cli" | "openai-codex:default" => Some("codex"),
+        "qwen-portal:qwen-cli" => Some("qwen-code"),
+        _ => None,
+    }
+}
+
+/// A mirror that no longer works while the login that it shows does, with another token: the copy was not renewed with it.
+fn stale_mirrors(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for one in credentials(context).filter(|one| is_mirror(&one.credential) && !one.judgement.state.is_usable()) {
+        let Some(source) = mirrored(&one.credential.profile) else { continue };
+        let login = credentials(context).find(|other| {
+            other.credential.origin.source == source
+                && other.credential.owner == Owner::Tool
+                && other.judgement.state.is_usable()
+                && !same_secret(&other.credential, &one.credential)
+        });
+        let Some(login) = login else { continue };
+        let message = format!(
+            "{} is {}, and {}, which it was copied from, works: the copy was not renewed with it.",
+            one.credential.id, one.judgement.state, login.credential.id
+        );
+        let fix = match source {
+            // Read again at each start and with each command of a gateway that mirrors it.
+            "qwen-code" => {
+                format!("{} models status (the gateway's own, which copies it again)", one.credential.origin.source)
+            }
+            _ => format!("Log the gateway in by itself: {}", one.credential.fix),
+        };
+        let severity = one.judgement.severity.max(Severity::Info);
+        findings.push(Finding::new("login.stale-mirror", severity, message, fix).at(place(&one.credential)));
+    }
+    findings
 }
 
 /// A tool, and the variables that go before its login, most powerful first.

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context};
-use crate::domain::{Assessed, Finding, Owner, Place, Severity};
+use crate::domain::{Assessed, Finding, Owner, Place, Repair, Severity};
 use crate::files;
 use crate::formats::installation::{AgentStore, Installation};
 
@@ -68,7 +68,8 @@ fn secret_with_mode(id: &str, what: &str, path: &Path, mode: u32) -> Option<Find
         }
     };
     let message = format!("{what} has mode {mode:04o}: {who}.");
-    Some(Finding::new(id, severity, message, chmod("600", path)).at(Place::file(path)))
+    let finding = Finding::new(id, severity, message, chmod("600", path)).at(Place::file(path));
+    Some(finding.mended_by(Repair::Close { path: path.to_owned(), keep: 0o600 }))
 }
 
 /// The same for what is private and opens no account: one step less.
@@ -232,7 +233,8 @@ fn state_dir(context: &Context<'_>) -> Vec<Finding> {
             _ => continue,
         };
         let message = format!("The state directory has mode {mode:04o}: {who}.");
-        findings.push(Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir)));
+        let finding = Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir));
+        findings.push(finding.mended_by(Repair::Close { path: dir.clone(), keep: 0o700 }));
     }
     findings
 }
@@ -311,7 +313,8 @@ fn sessions(context: &Context<'_>) -> Vec<Finding> {
     let one = |(dir, open): &(PathBuf, usize)| {
         let message = format!("Other users can read {open} files of sessions (conversations).");
         let fix = format!("chmod -R go= {}", quoted(dir));
-        Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(dir))
+        let repair = Repair::CloseFilesIn { path: dir.clone(), keep: 0o600 };
+        Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(dir)).mended_by(repair)
     };
     surveyed(context).iter().flat_map(|seen| &seen.open_sessions).map(one).collect()
 }
@@ -323,5 +326,7 @@ fn logins(context: &Context<'_>) -> Vec<Finding> {
         tools.filter_map(|a| a.credential.origin.path.as_deref().map(Path::to_owned)).collect();
     files.sort();
     files.dedup();
-    files.iter().filter_map(|path| secret_file("login.permissions", "A login file", path)).collect()
+    // The files of other tools are theirs: no hand of ours touches them.
+    let of_a_tool = |path: &PathBuf| secret_file("login.permissions", "A login file", path);
+    files.iter().filter_map(of_a_tool).map(|finding| Finding { repair: None, ..finding }).collect()
 }

@@ -5,6 +5,7 @@
 //! notification, receiver.
 
 pub mod allowance;
+pub mod checks;
 pub mod credential;
 pub mod delivery;
 pub mod environment;
@@ -13,7 +14,9 @@ pub mod fingerprint;
 pub mod ids;
 pub mod incident;
 pub mod lang;
+pub mod link;
 pub mod privacy;
+pub mod repair;
 pub mod secret;
 pub mod silence;
 pub mod snapshot;
@@ -32,9 +35,11 @@ pub use fingerprint::{Fingerprint, FingerprintKey};
 pub use ids::{CredentialId, IncidentId, NotificationId, SilenceId};
 pub use incident::{Ended, Incident, IncidentStatus, Item, ItemStatus, Notification, NotificationKind, Subject, Told};
 pub use lang::Lang;
+pub use link::{Link, LinkId, LinkKey, Linked, LinkedIncident, NoLink};
 pub use privacy::Pseudonyms;
+pub use repair::Repair;
 pub use secret::Secret;
-pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Refused, Silence, Withheld};
+pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Reach, Refused, Silence, Withheld};
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};
 pub use state::{Judgement, Severity, State, Tier};
 pub use verdict::{Verdict, VerdictKind};

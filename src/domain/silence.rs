@@ -24,6 +24,9 @@ pub struct Ack {
     pub severity: Severity,
     /// How near its end was.
     pub tier: Option<Tier>,
+    /// It came from afar, and those who were told of the incident have still to hear of it.
+    #[serde(default)]
+    pub unannounced: bool,
 }
 
 impl Ack {
@@ -135,6 +138,9 @@ pub struct Silence {
     pub author: String,
     /// Why.
     pub comment: String,
+    /// It came from afar, and those who were told of what it silences have still to hear of it.
+    #[serde(default)]
+    pub unannounced: bool,
 }
 
 impl Silence {
@@ -149,6 +155,15 @@ impl Silence {
     pub fn matchers_text(&self) -> String {
         self.matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
+}
+
+/// From where somebody does something about alerts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// From this machine: the command line, the API with its token.
+    Here,
+    /// From elsewhere: a link, a chat. Who was told of the problem is told of it, so that nobody can hush one up unseen.
+    Afar,
 }
 
 /// What a person may do about alerts, by whatever mouth: the command line, the API, a link, a chat. Ids may be shortened as
@@ -197,6 +212,11 @@ pub enum Action {
         /// Which; at least one.
         messages: Vec<String>,
     },
+    /// A receiver was seen to work: its quarantine ends, and what waits for it is tried at once.
+    Enable {
+        /// Its name in `monitor.toml`.
+        receiver: String,
+    },
 }
 
 /// What an [`Action`] came to.
@@ -208,6 +228,8 @@ pub enum Acted {
     Silence(Silence),
     /// These messages were tried anew or given up.
     Messages(Vec<NotificationId>),
+    /// This receiver is tried again.
+    Receiver(String),
 }
 
 /// Why an [`Action`] was not taken; nothing was changed.

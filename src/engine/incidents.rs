@@ -3,8 +3,8 @@
 //!
 //! [`conditions`] reads problems off a snapshot, [`sight`] says what it proves about those it does not show, [`life`] moves one
 //! incident on, [`inhibition`] finds what others explain, [`crate::engine::overlays`] knows what people want not to hear,
-//! [`changes`] are worth a notice, [`report`] comes by the calendar, [`crate::engine::grouping`] packs what is to be said into
-//! messages. Nothing here sends, stores or asks the time.
+//! [`changes`] are worth a notice, [`report`] comes by the calendar, [`selftest`] to receivers of which nothing was heard, [`crate::engine::grouping`] packs what is to be said into
+//! messages, [`afar`] tells of what was done about them by links and chats. Nothing here sends, stores or asks the time.
 //!
 //! Three rules carry the rest:
 //! * A problem that is not seen is over only if the snapshot *proves* it. No answer, an unreadable source or a wrong clock
@@ -14,12 +14,14 @@
 //! * At most one item waits for one (incident, receiver), so queues are bounded by what is wrong, however long a receiver is
 //!   away.
 
+mod afar;
 mod changes;
 mod conditions;
 mod inhibition;
 mod life;
 mod presence;
 mod report;
+mod selftest;
 mod sight;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +73,9 @@ pub struct Standing {
     pub ailing: Vec<Ailing>,
     /// The last date of the report that was taken care of.
     pub last_report: Option<Time>,
+    /// When each receiver last took a message.
+    #[serde(default)]
+    pub heard: BTreeMap<String, Time>,
 }
 
 /// A receiver that does not take what is sent to it.
@@ -198,6 +203,8 @@ pub fn decide(
             wants.extend(scene.fixed(incident, snapshot));
         }
     }
+    wants.extend(afar::heard(standing, &silences, &snapshot.host, names, now, policy));
+    afar::note(&mut incidents, &silences, &mut decision);
     let still_true = |receiver: &str, item: &Item| {
         let configured = || policy.receivers.iter().any(|r| r.name == receiver);
         let incident = incidents.get(&item.incident);
@@ -225,6 +232,7 @@ pub fn decide(
     };
     let reports = report::reports(policy, &facts);
     decision.report_at = reports.at;
+    wants.extend(selftest::wants(policy, standing, &wants, &reports.messages, snapshot, now));
     let plan = grouping::plan(
         &standing.queued,
         still_true,

@@ -11,6 +11,7 @@
 //! * [`overlays`]: what keeps an alert from being heard: [`silences`], acks, [`windows`] of maintenance, quiet hours.
 //! * `grouping`: which of it shares a message.
 //! * [`routing`]: who hears of what.
+//! * [`links`]: what signed links offer and allow.
 //! * [`retry`]: when a failed delivery is tried again.
 //! * [`due`]: when something is due.
 //! * [`heartbeat`]: whether the dead-man's ping is deserved.
@@ -25,6 +26,7 @@ mod grouping;
 pub mod heartbeat;
 pub mod incidents;
 mod jitter;
+pub mod links;
 pub mod observation;
 pub mod order;
 pub mod overlays;

@@ -103,6 +103,8 @@ pub struct ReceiverPolicy {
     pub name: String,
     /// Whether it wants to be told that something is over.
     pub send_resolved: bool,
+    /// Whether a message of which nothing follows can be sent to it: not where each one wakes somebody up.
+    pub testable: bool,
 }
 
 /// Everything `engine::incidents::decide` has to know.
@@ -126,6 +128,8 @@ pub struct AlertPolicy {
     pub quiet: Option<QuietHours>,
     /// The report.
     pub report: Option<Report>,
+    /// A receiver that has taken nothing for so long is sent a quiet test; `None`: none is.
+    pub self_test: Option<Span>,
 }
 
 impl Default for AlertPolicy {
@@ -140,6 +144,7 @@ impl Default for AlertPolicy {
             maintenance: Vec::new(),
             quiet: None,
             report: None,
+            self_test: None,
         }
     }
 }

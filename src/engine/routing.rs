@@ -57,7 +57,7 @@ mod tests {
 
     fn policy(routes: Vec<Route>) -> AlertPolicy {
         let receivers = ["mail", "hook", "pager"]
-            .map(|name| ReceiverPolicy { name: name.to_owned(), send_resolved: true })
+            .map(|name| ReceiverPolicy { name: name.to_owned(), send_resolved: true, testable: true })
             .to_vec();
         AlertPolicy { receivers, routes, ..AlertPolicy::default() }
     }

@@ -109,6 +109,7 @@ mod tests {
             created_at: at,
             author: String::new(),
             comment: String::new(),
+            unannounced: false,
         }
     }
 

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::desk::{Desk, Gone};
 use super::watch::Changed;
 use crate::clock::Clock;
-use crate::domain::{Acted, Action, CredentialId, Incident, Silence, Time};
+use crate::domain::{Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Silence, Time};
 use crate::output::alerts::Message;
 use crate::store::{ActionError, StoreError};
 use crate::web::{Clerk, Past, Pasts};
@@ -27,6 +27,11 @@ impl DeskClerk {
     pub fn new(desk: Desk, clock: Arc<dyn Clock>, wake: mpsc::Sender<Changed>) -> Self {
         Self { desk, clock, wake }
     }
+
+    fn wake(&self) {
+        // One that waits already will do.
+        let _ = self.wake.try_send(Changed);
+    }
 }
 
 impl From<Gone> for ActionError {
@@ -41,9 +46,34 @@ impl Clerk for DeskClerk {
         let now = self.clock.now();
         tracing::info!(by, "{}", describe(&action));
         let acted = self.desk.with(move |store| store.act(&action, &by, now)).await??;
-        // One that waits already will do.
-        let _ = self.wake.try_send(Changed);
+        self.wake();
         Ok(acted)
+    }
+
+    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError> {
+        let now = self.clock.now();
+        tracing::info!(by, "from afar: {}", describe(&action));
+        let acted = self.desk.with(move |store| store.act_from_afar(&action, &by, now)).await??;
+        self.wake();
+        Ok(acted)
+    }
+
+    async fn look_at_link(&self, link: Link, id: LinkId) -> Result<Linked, ActionError> {
+        let now = self.clock.now();
+        Ok(self.desk.with(move |store| store.look_at_link(&link, &id, now)).await??)
+    }
+
+    async fn follow_link(&self, link: Link, id: LinkId, by: String) -> Result<Linked, ActionError> {
+        let now = self.clock.now();
+        let (author, snooze) = (by.clone(), link.snooze);
+        let named = link.incidents.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+        let linked = self.desk.with(move |store| store.follow_link(&link, &id, &by, now)).await??;
+        if linked.acted {
+            let what = if snooze { "puts off" } else { "acknowledges" };
+            tracing::info!(by = author, "from afar: {what} {named}");
+            self.wake();
+        }
+        Ok(linked)
     }
 
     async fn alerts(&self) -> Result<(Vec<Incident>, Vec<Silence>), ActionError> {
@@ -81,6 +111,7 @@ fn describe(action: &Action) -> String {
         }
         Action::Unsilence { silence } => format!("ends the silence {silence}"),
         Action::Retry { messages } => format!("has messages tried again: {}", messages.join(" ")),
+        Action::Enable { receiver } => format!("has the receiver {receiver} tried again"),
         Action::Drop { messages } => format!("gives messages up: {}", messages.join(" ")),
     }
 }

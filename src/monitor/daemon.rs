@@ -19,9 +19,11 @@ use crate::engine::due::due;
 use crate::engine::policy::Schedule;
 use crate::export::own::Own;
 use crate::net::Clients;
-use crate::store::token;
+use crate::notify::Signer;
+use crate::store::{links, token};
 use crate::web::{self, Door, Passes, Reload, Site};
 
+use super::chat::{Listener, rivals};
 use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
@@ -95,8 +97,8 @@ pub async fn run<E: Eyes + 'static>(
 
     let (change_sender, changes) = mpsc::channel(1);
     site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
-    let watch = Watch::start(change_sender);
-    let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
+    let watch = Watch::start(change_sender.clone());
+    let mut daemon = Daemon::new(start, location, config, monitor, site, watch, change_sender);
     daemon.open_door().await;
     systemd::ready();
     daemon.work(Events { ticks, changes, hangups, reloads }).await;
@@ -174,6 +176,10 @@ struct Daemon {
     door: Option<OpenDoor>,
     /// Reports changed files between the ticks.
     watch: Watch,
+    /// Begins a cycle.
+    wake: mpsc::Sender<Changed>,
+    /// Listens to the chat.
+    listener: Option<Listener>,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
@@ -198,9 +204,11 @@ impl Daemon {
         monitor: Monitor,
         site: Arc<Site>,
         watch: Watch,
+        wake: mpsc::Sender<Changed>,
     ) -> Self {
         let clients = Clients::new(&start.env);
-        let mail = new_mail(&config, &start, &clients, &monitor);
+        let signer = new_signer(&config, &location, &site);
+        let mail = new_mail(&config, &start, &clients, &monitor, signer.as_ref());
         let pushes = new_pushes(&config, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
@@ -214,6 +222,8 @@ impl Daemon {
             site,
             door: None,
             watch,
+            wake,
+            listener: None,
             delivering: None,
             asking: None,
             pushing: JoinSet::new(),
@@ -227,6 +237,7 @@ impl Daemon {
     async fn work(&mut self, mut events: Events) {
         let stop = self.start.stop.clone();
         self.cycle(&Answers::default()).await;
+        self.listen().await;
         while !stop.is_cancelled() {
             let next_message = self.next_message().await;
             if next_message.is_zero() && !self.idle {
@@ -395,7 +406,7 @@ impl Daemon {
     /// Reads the configuration again. A bad one changes nothing and says so.
     async fn reload(&mut self) -> Result<String, String> {
         systemd::reloading();
-        let result = match config::load(self.start.config.as_deref(), &self.start.env) {
+        let result = match rivals::load(self.start.config.as_deref(), &self.start.env) {
             Ok(config) => {
                 self.adopt(config).await;
                 self.monitor.own.reloaded(Ok(self.monitor.clock.now()));
@@ -425,7 +436,8 @@ impl Daemon {
         say_what_is_odd(&self.config, &self.start.env);
         // A certificate store may have changed too.
         self.clients = Clients::new(&self.start.env);
-        self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor);
+        let signer = new_signer(&self.config, &self.location, &self.site);
+        self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor, signer.as_ref());
         self.pushes = new_pushes(&self.config, &self.start, &self.clients, &self.monitor);
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
@@ -446,6 +458,16 @@ impl Daemon {
         if self.door.is_none() {
             self.open_door().await;
         }
+        self.listen().await;
+    }
+
+    /// Listens to the chat of the configuration in use, and to no other any more.
+    async fn listen(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
+        let (config, env) = (&self.config, &self.start.env);
+        self.listener = Listener::start(config, env, &self.clients, &self.monitor, self.wake.clone());
     }
 
     /// A taken port is a warning; each tick tries again.
@@ -494,6 +516,9 @@ impl Daemon {
     /// Lets go of everything within the time that is left.
     async fn end(mut self) {
         self.watch.stop();
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }
@@ -521,8 +546,26 @@ async fn ended<T>(task: Option<&mut JoinHandle<T>>) -> Option<T> {
     }
 }
 
-fn new_mail(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Mail> {
-    let mail = Mail::new(config, &start.env, clients, &start.clock);
+/// Makes links for messages and lets the site follow them, where `[remote]` says how people reach it.
+fn new_signer(config: &Config, location: &Location, site: &Site) -> Option<Signer> {
+    let remote = config.remote.as_ref();
+    let key = remote.and_then(|_| {
+        let key = links::load_or_create(&location.state);
+        key.inspect_err(|error| tracing::warn!(%error, "messages carry no links")).ok().map(Arc::new)
+    });
+    let both = key.zip(remote);
+    site.follow_links(both.as_ref().map(|(key, remote)| (Arc::clone(key), remote.host.clone())));
+    both.map(|(key, remote)| Signer::new(key, remote.url.clone()))
+}
+
+fn new_mail(
+    config: &Config,
+    start: &Start,
+    clients: &Arc<Clients>,
+    monitor: &Monitor,
+    signer: Option<&Signer>,
+) -> Arc<Mail> {
+    let mail = Mail::new(config, &start.env, clients, &start.clock, signer);
     mail.announce(&monitor.own);
     Arc::new(mail)
 }

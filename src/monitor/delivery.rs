@@ -26,8 +26,14 @@ pub struct Mail {
 impl Mail {
     /// For the receivers of `config`. Nothing is opened or connected before the first message.
     #[must_use]
-    pub fn new(config: &Config, env: &Environment, clients: &Arc<Clients>, clock: &Arc<dyn Clock>) -> Self {
-        Self::with(config, notify::build(config, env, clients), clock)
+    pub fn new(
+        config: &Config,
+        env: &Environment,
+        clients: &Arc<Clients>,
+        clock: &Arc<dyn Clock>,
+        signer: Option<&notify::Signer>,
+    ) -> Self {
+        Self::with(config, notify::build(config, env, clients, signer), clock)
     }
 
     /// With these receivers in place of those that `config` describes.

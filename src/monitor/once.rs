@@ -59,7 +59,8 @@ pub async fn once<E: Eyes + 'static>(
     let monitor =
         Monitor::new(&clock, desk, Arc::new(Own::new(clock.now())), None, eyes, Progress::new(&clock), env.home());
     let clients = Clients::new(env);
-    let mail = Mail::new(&config, env, &clients, &clock);
+    // No links: nobody would answer them when this has ended.
+    let mail = Mail::new(&config, env, &clients, &clock, None);
     let pushes = Pushes::new(&config, env, &clients);
     // State pushes run beside the rest; one waits for the other.
     let mut pushing: Vec<AbortOnDropHandle<()>> = Vec::new();

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::domain::{FingerprintKey, Gateway, GatewayState, Secret};
     use crate::formats::bearer::Bearer;
-    use crate::formats::gateway_view::{Sight, Sighting};
+    use crate::formats::gateway_view::{Listening, Sight, Sighting};
 
     #[test]
     fn a_variable_of_the_gateway_keeps_what_its_value_says_about_its_end() {
@@ -163,6 +163,7 @@ mod tests {
             visible: visible.into(),
             sight: Sight::Running,
             lingers: None,
+            listening: Listening::default(),
         };
         let found = of_the_gateway(&view);
         let ids: Vec<&str> = found.iter().map(|credential| credential.id.as_str()).collect();

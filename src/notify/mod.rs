@@ -29,6 +29,7 @@ mod refusals;
 pub mod render;
 mod rocket_chat;
 mod serverchan;
+mod signer;
 mod slack;
 mod smtp;
 mod teams;
@@ -55,6 +56,7 @@ pub use teams::is_connector as is_office_connector;
 
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};
+pub use signer::Signer;
 pub use voice::{Voice, check};
 
 /// Somebody who can be told something.
@@ -68,14 +70,20 @@ pub trait Receiver: Send + Sync {
 }
 
 /// The receivers of a configuration. Nothing is opened, read or connected yet: secrets and clients come with the first
-/// delivery.
+/// delivery. With a `signer` messages carry links that act; without one none does.
 #[must_use]
-pub fn build(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Vec<Arc<dyn Receiver>> {
+pub fn build(
+    config: &Config,
+    env: &Environment,
+    clients: &Arc<Clients>,
+    signer: Option<&Signer>,
+) -> Vec<Arc<dyn Receiver>> {
     let env = Arc::new(env.clone());
     let page = config.web.url().filter(|_| config.web.enabled).unwrap_or_default();
     let links = Links { page, runbook: config.runbook.clone() };
     let make = |receiver: &crate::config::Receiver| -> Arc<dyn Receiver> {
-        let voice = Voice::new(receiver, config.status.zone, config.runbook.as_deref());
+        let signer = signer.map(|signer| signer.of(receiver.is_public()));
+        let voice = Voice::new(receiver, config.status.zone, config.runbook.as_deref()).signing(signer);
         let name = receiver.name.clone();
         let (env, clients) = (Arc::clone(&env), Arc::clone(clients));
         match &receiver.kind {

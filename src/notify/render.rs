@@ -6,7 +6,7 @@
 use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
-use super::template;
+use super::{Signer, template};
 use crate::domain::{Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time, Zone};
 use crate::output::wording::{localised, spoken};
 
@@ -26,6 +26,8 @@ pub struct Manner {
     pub zone: Zone,
     /// Where the runbook of an alert is: a URL with `{name}`, `{provider}` and `{subject}` in it.
     pub runbook: Option<String>,
+    /// Makes links that act; `None`: there are none.
+    pub signer: Option<Signer>,
 }
 
 /// A message, ready for a channel that can show it. Templates see it under these names.
@@ -175,7 +177,7 @@ pub struct Line {
 /// Renders a message as of `now`, with times in `zone` and in UTC.
 #[must_use]
 pub fn render(notification: &Notification, lang: Lang, zone: Zone, now: Time) -> Rendered {
-    render_in(notification, &Manner { lang, zone, runbook: None }, now)
+    render_in(notification, &Manner { lang, zone, ..Manner::default() }, now)
 }
 
 /// Renders a message as of `now`.
@@ -187,6 +189,9 @@ pub fn render_in(notification: &Notification, manner: &Manner, now: Time) -> Ren
     let shown = &notification.items[..notification.items.len().min(ITEMS)];
     let items: Vec<Entry> = shown.iter().map(|item| entry(item, manner, now)).collect();
     let hidden = notification.items.len() - shown.len();
+    // What acts comes first: a channel that shows one link shows that.
+    let mut actions = manner.signer.as_ref().map_or_else(Vec::new, |signer| signer.actions(notification, lang, now));
+    actions.extend(runbooks(&items, lang));
     let mut out = Rendered {
         lang,
         subject: shortened(&subject(notification, &host, lang)),
@@ -207,7 +212,7 @@ pub fn render_in(notification: &Notification, manner: &Manner, now: Time) -> Ren
             .map(mood)
             .max()
             .unwrap_or(Mood::Info),
-        actions: runbooks(&items, lang),
+        actions,
         items,
         hidden,
         more: None,
@@ -325,11 +330,12 @@ fn lead(notification: &Notification, host: &str) -> String {
 }
 
 /// The marks of notices, and how many of each there are: one, several.
-const NOTICES: [(&str, &str, &str); 5] = [
+const NOTICES: [(&str, &str, &str); 6] = [
     ("ENDS", "ends soon or has ended", "end soon or have ended"),
     ("FIXED", "was fixed", "were fixed"),
     ("RECEIVER", "receiver fails", "receivers fail"),
     ("SILENCED", "silence or acknowledgement", "silences and acknowledgements"),
+    ("TEST", "test of this receiver", "tests of this receiver"),
     ("NOTE", "change worth knowing", "changes worth knowing"),
 ];
 
@@ -339,8 +345,9 @@ fn mark_of(name: &str) -> &'static str {
         "ReportExpiring" => "ENDS",
         "ReportFixed" => "FIXED",
         "ReportReceiver" => "RECEIVER",
-        "ReportSilence" | "ReportAcked" => "SILENCED",
+        "ReportSilence" | "ReportAcked" | "AlertAcknowledged" | "AlertSilenced" => "SILENCED",
         "ReportEmpty" => "ALL WELL",
+        "ReceiverTest" => "TEST",
         _ => "NOTE",
     }
 }

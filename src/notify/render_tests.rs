@@ -172,12 +172,42 @@ fn every_kind_in_both_languages() {
                 lang,
                 zone,
                 runbook: Some("https://wiki.example.org/{name}?of={provider}&at={subject}".into()),
+                signer: None,
             };
             let shown = render_in(&message, &manner, now());
             insta::assert_snapshot!(format!("{name}_{code}"), format!("Subject: {}\n\n{}", shown.subject, shown.text));
             assert!(shown.html.contains(&format!("<html lang=\"{}\">", if code == "en" { "en" } else { "zh-CN" })));
         }
     }
+}
+
+#[test]
+fn what_is_wrong_can_be_taken_up_from_within_the_message() {
+    let key = || crate::domain::LinkKey::new(&[7; 32]);
+    let signer = Signer::new(std::sync::Arc::new(key()), "https://monitor.example.org/".to_owned());
+    let shown = |item: Item, public, lang| {
+        let runbook = Some("https://wiki.example.org/{name}".to_owned());
+        let manner = Manner { signer: Some(signer.of(public)), lang, runbook, ..Manner::default() };
+        render_in(&notification(vec![item]), &manner, now())
+    };
+    let message = shown(expiring(), false, Lang::English);
+    let labels: Vec<(&str, bool)> = message.actions.iter().map(|one| (&*one.label, one.post)).collect();
+    assert_eq!(labels, [("Ack 24 h", true), ("Snooze 2 h", true), ("Runbook", false)], "what acts comes first");
+    let url = &message.actions[0].url;
+    let token = url.strip_prefix("https://monitor.example.org/link/").unwrap();
+    let (link, _) = key().read(token, now()).unwrap();
+    assert_eq!((&link.incidents[0], link.snooze, link.public), (&expiring().incident, false, false));
+    assert!(message.text.contains(&format!("Ack 24 h: {url}")), "{}", message.text);
+    assert!(message.html.contains(&format!("<a class=\"act\" href=\"{url}\">Ack 24 h</a>")), "{}", message.html);
+    assert_eq!(message, shown(expiring(), false, Lang::English), "the same each time");
+    // What a vendor repeats of it is not shown.
+    assert!(!crate::net::redact::words(&format!("{{\"url\":\"{url}\"}} {token}"), &[], 2000).contains(&token[..30]));
+
+    let public = shown(expiring(), true, Lang::Chinese);
+    let labels: Vec<&str> = public.actions.iter().map(|one| &*one.label).collect();
+    assert_eq!(labels, ["确认 4 小时", "2 小时后再提醒", "运维手册"], "a critical, where strangers may read along");
+    let over = shown(Item { status: ItemStatus::Resolved, ..expiring() }, false, Lang::English);
+    assert_eq!(over.actions, []);
 }
 
 #[test]

@@ -79,7 +79,7 @@ mod tests {
             server.uri()
         );
         let config = crate::config::parse(&text, None, &env, Zone::UTC).unwrap();
-        let receiver = crate::notify::build(&config, &env, &crate::net::Clients::new(&env)).remove(0);
+        let receiver = crate::notify::build(&config, &env, &crate::net::Clients::new(&env), None).remove(0);
         let outcome = receiver.deliver(&notification(vec![expiring()]), &attempt()).await;
         assert!(!format!("{outcome:?}").contains(KEY));
         (outcome, server)

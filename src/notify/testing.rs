@@ -52,7 +52,7 @@ impl Channel {
         // A reference is a name, not an address.
         let text = text.replace(&format!("SECRET_{}", server.uri()), "SECRET_URL");
         let config = parse(&text, None, &env, Zone::UTC).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
-        let receiver = build(&config, &env, &Clients::new(&env)).remove(0);
+        let receiver = build(&config, &env, &Clients::new(&env), None).remove(0);
         Self { server, receiver }
     }
 

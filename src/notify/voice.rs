@@ -6,6 +6,7 @@ use std::path::Path;
 
 use minijinja::value::{Serde, Value};
 
+use super::Signer;
 use super::render::{Manner, Rendered, render_in, shortened};
 use super::template::{Form, Trouble, fill_own};
 use crate::config::{self, Problem, ReceiverKind, Templates};
@@ -25,8 +26,15 @@ impl Voice {
     /// Reads nothing: templates are read with each message.
     #[must_use]
     pub fn new(receiver: &config::Receiver, zone: Zone, runbook: Option<&str>) -> Self {
-        let manner = Manner { lang: receiver.lang, zone, runbook: runbook.map(str::to_owned) };
+        let manner = Manner { lang: receiver.lang, zone, runbook: runbook.map(str::to_owned), signer: None };
         Self { manner, templates: receiver.templates.clone() }
+    }
+
+    /// With links that act.
+    #[must_use]
+    pub fn signing(mut self, signer: Option<Signer>) -> Self {
+        self.manner.signer = signer;
+        self
     }
 
     /// The message in this receiver's words.

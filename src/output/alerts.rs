@@ -152,6 +152,7 @@ pub fn acted_json(acted: &Acted, now: Time) -> Value {
     match acted {
         Acted::Incident(incident) => json!({ "incident": incident_json(incident, None) }),
         Acted::Silence(silence) => json!({ "silence": silence_json(silence, now) }),
+        Acted::Receiver(name) => json!({ "receiver": name }),
         Acted::Messages(ids) => json!({ "messages": ids.iter().map(|id| id.as_str()).collect::<Vec<_>>() }),
     }
 }

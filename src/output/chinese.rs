@@ -14,7 +14,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What each room says.
-const TABLES: [(&str, &str); 9] = [
+const TABLES: [(&str, &str); 10] = [
+    ("chat", include_str!("chinese/chat.txt")),
     ("engine", include_str!("chinese/engine.txt")),
     ("doctor", include_str!("chinese/doctor.txt")),
     ("formats", include_str!("chinese/formats.txt")),

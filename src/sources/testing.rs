@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{Harvest, Scene, Source};
-use crate::config::{Declared, Receiver};
+use crate::config::{Chat, Declared, Receiver};
 use crate::domain::{Condition, Credential, Environment, FingerprintKey, Time};
 
 pub(super) struct Home {
@@ -20,6 +20,7 @@ pub(super) struct Home {
     pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
     pub receivers: Vec<Receiver>,
+    pub chat: Option<Chat>,
 }
 
 pub(super) fn now() -> Time {
@@ -37,7 +38,8 @@ impl Home {
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
         let (dotenv, litellm, secrets, declared, receivers) = Default::default();
-        Self { dir, env, env_is_source: true, cwd: None, machine: None, dotenv, litellm, secrets, declared, receivers }
+        let (cwd, machine, chat) = (None, None, None);
+        Self { dir, env, env_is_source: true, cwd, machine, dotenv, litellm, secrets, declared, receivers, chat }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -101,6 +103,7 @@ impl Home {
             litellm: &self.litellm,
             declared: &self.declared,
             receivers: &self.receivers,
+            chat: self.chat.as_ref(),
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
         })

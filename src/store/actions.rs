@@ -5,7 +5,8 @@ use rusqlite::{Connection, params};
 
 use super::{StoreError, incidents, millis, outbox};
 use crate::domain::{
-    Ack, Acted, Action, Incident, IncidentStatus, NotificationId, Refused, Severity, Silence, SilenceId, Span, Time,
+    Ack, Acted, Action, Incident, IncidentStatus, NotificationId, Reach, Refused, Severity, Silence, SilenceId, Span,
+    Time,
 };
 
 /// A silence that is over is kept so long, for looking back.
@@ -38,8 +39,9 @@ impl From<rusqlite::Error> for ActionError {
     }
 }
 
-/// Does it, in the transaction of `db`. `by` is whoever asked for it.
-pub(super) fn apply(db: &Connection, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+/// Does it, in the transaction of `db`. `by` is whoever asked for it, from `reach`.
+pub(super) fn apply(db: &Connection, action: &Action, by: &str, reach: Reach, now: Time) -> Result<Acted, ActionError> {
+    let unannounced = reach == Reach::Afar;
     let by = one_line(by, NAME);
     if by.is_empty() {
         return Err(senseless("an author must have a name"));
@@ -61,6 +63,7 @@ pub(super) fn apply(db: &Connection, action: &Action, by: &str, now: Time) -> Re
                 snooze: *snooze,
                 severity: incident.severity,
                 tier: incident.announced_tier,
+                unannounced,
             };
             keep(db, Incident { ack: Some(ack), ..incident })
         }
@@ -93,6 +96,7 @@ pub(super) fn apply(db: &Connection, action: &Action, by: &str, now: Time) -> Re
                 created_at: now,
                 author: by,
                 comment,
+                unannounced,
             };
             save(db, &made)?;
             Ok(Acted::Silence(made))
@@ -117,6 +121,10 @@ pub(super) fn apply(db: &Connection, action: &Action, by: &str, now: Time) -> Re
             let chosen = named(db, messages)?;
             outbox::give_up(db, &chosen, &by, now)?;
             Ok(Acted::Messages(chosen))
+        }
+        Action::Enable { receiver } => {
+            outbox::receivers::enable(db, receiver, now)?;
+            Ok(Acted::Receiver(receiver.clone()))
         }
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn standing(db: &Connection, now: Time) -> Result<Standing, StoreErro
         ended: ended(db)?,
         ailing: outbox::receivers::ailing(db)?,
         last_report: super::ledger::last_run(db, REPORT)?,
+        heard: outbox::receivers::heard(db)?,
     })
 }
 

@@ -8,8 +8,12 @@ use super::StoreError;
 use crate::domain::Time;
 
 /// What leads from version n to n + 1, from an empty file on. Published steps are never changed.
-pub(super) const STEPS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// Brings a database up to date. Returns the backup that was made, if one was needed.
 ///

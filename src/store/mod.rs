@@ -9,12 +9,14 @@
 
 mod actions;
 mod allowance;
+mod chat;
 mod disk;
 pub mod fault;
 mod history;
 mod incidents;
 pub mod key;
 mod ledger;
+pub mod links;
 pub mod lock;
 mod migrate;
 mod outbox;
@@ -29,13 +31,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::config::History;
 use crate::domain::{
-    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, NotificationId, Outcome, Pseudonyms,
-    Severity, Silence, Snapshot, Time, Verdict,
+    Acted, Action, Allowance, CredentialId, Finding, Fingerprint, Incident, Link, LinkId, Linked, NotificationId,
+    Outcome, Pseudonyms, Reach, Severity, Silence, Snapshot, Time, Verdict,
 };
 use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
 pub use actions::ActionError;
+pub use chat::{Saying, Turn};
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -227,13 +230,91 @@ impl Store {
     /// # Errors
     /// It is not possible, or SQLite fails.
     pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        let acted = self.write(|tx| match actions::apply(tx, action, by, now) {
+        self.act_from(Reach::Here, action, by, now)
+    }
+
+    /// [`Store::act`] for somebody who is not at this machine: the next cycle tells of it whoever was told of the problem.
+    ///
+    /// # Errors
+    /// It is not possible, or SQLite fails.
+    pub fn act_from_afar(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        self.act_from(Reach::Afar, action, by, now)
+    }
+
+    fn act_from(&mut self, reach: Reach, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, reach, now) {
             Ok(acted) => Ok(Ok(acted)),
             // Nothing was written.
             Err(ActionError::Refused(why)) => Ok(Err(why)),
             Err(ActionError::Store(error)) => Err(error),
         })?;
         Ok(acted?)
+    }
+
+    /// Deals with an update of a chat: what `work` does in there and the note that the update is dealt with are one commit.
+    /// `None`: it was dealt with before.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing of it was done.
+    pub fn converse<T>(
+        &mut self,
+        bot: i64,
+        update: i64,
+        now: Time,
+        work: impl Fn(&Turn<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let done = self.write(|tx| {
+            let done = chat::turn(tx, bot, update, now, &work)?;
+            fault::point("before-chat-commit");
+            Ok(done)
+        })?;
+        fault::point("after-chat-commit");
+        Ok(done)
+    }
+
+    /// From which update on those of a bot are new; `None`: from whatever there is.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn next_update(&self, bot: i64, now: Time) -> Result<Option<i64>, StoreError> {
+        chat::next(&self.db, bot, now)
+    }
+
+    /// What is still to be said in chats, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn sayings(&self, now: Time) -> Result<Vec<Saying>, StoreError> {
+        if chat::has_sayings(&self.db)? { chat::sayings(&self.db, now) } else { Ok(Vec::new()) }
+    }
+
+    /// It was said, with everything before it, or never will be.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn said(&mut self, id: i64) -> Result<(), StoreError> {
+        self.write(|tx| chat::said(tx, id))
+    }
+
+    /// What stands about a link.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn look_at_link(&self, link: &Link, id: &LinkId, now: Time) -> Result<Linked, StoreError> {
+        links::look(&self.db, link, id, now)
+    }
+
+    /// Uses a link, as far as it can be used; `by` is who did.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn follow_link(&mut self, link: &Link, id: &LinkId, by: &str, now: Time) -> Result<Linked, ActionError> {
+        let followed = self.write(|tx| match links::follow(tx, link, id, by, now) {
+            Ok(linked) => Ok(Ok(linked)),
+            Err(ActionError::Refused(why)) => Ok(Err(why)),
+            Err(ActionError::Store(error)) => Err(error),
+        })?;
+        Ok(followed?)
     }
 
     /// Every silence, also those that were over lately, by their end.
@@ -424,6 +505,7 @@ impl Store {
             history::prune(tx, keep, now)?;
             tx.execute("DELETE FROM refresh_token WHERE credential NOT IN (SELECT id FROM credential)", [])?;
             actions::prune(tx, now)?;
+            links::prune(tx, now)?;
             outbox::prune(tx, now)
         })?;
         history::shrink(&self.db, keep)

@@ -13,7 +13,8 @@ const LOGIN: &str = "claude-code:default";
 const KEEP: History = History { raw_days: 90, daily_days: 730, max_bytes: 64 << 20 };
 
 fn policy() -> AlertPolicy {
-    let receivers = ["mail", "hook"].map(|name| ReceiverPolicy { name: name.to_owned(), send_resolved: true });
+    let receivers =
+        ["mail", "hook"].map(|name| ReceiverPolicy { name: name.to_owned(), send_resolved: true, testable: true });
     AlertPolicy { receivers: receivers.to_vec(), ..AlertPolicy::default() }
 }
 
@@ -998,4 +999,82 @@ fn outcomes_of_one_commit_count_in_their_order() {
     store.record_outcomes(&[done(first), fail(of(first)), fail(of(second)), done(second)], minutes(60)).unwrap();
     let due = store.due_notifications(Severity::None, minutes(60)).unwrap();
     assert_eq!(due.iter().map(|entry| &entry.notification.id).collect::<Vec<_>>(), [&of(second).notification.id]);
+}
+
+fn link_to(incident: &IncidentId, public: bool) -> Link {
+    Link {
+        incidents: vec![incident.clone(), IncidentId::of("A", "gone", "box")],
+        snooze: false,
+        lasts: crate::engine::links::ACK,
+        expires: minutes(24 * 60),
+        receiver: "phone".to_owned(),
+        public,
+        lang: Lang::English,
+    }
+}
+
+#[test]
+fn a_link_is_used_once_and_the_told_hear_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = open(dir.path());
+    cycle(&mut store, &broken(), minutes(0));
+    deliver(&mut store, minutes(0));
+    let incident = store.incidents().unwrap()[0].id.clone();
+    let (link, id) = (link_to(&incident, true), LinkId("one".to_owned()));
+
+    let seen = store.look_at_link(&link, &id, minutes(1)).unwrap();
+    assert_eq!((seen.used, seen.acted, seen.open.len(), &seen.open[0].taken), (None, false, 1, &None));
+    let done = store.follow_link(&link, &id, "a link sent to phone", minutes(1)).unwrap();
+    assert!(done.acted && done.used.is_none());
+    let until = Some(minutes(1) + Span::hours(4));
+    assert_eq!(
+        done.open[0].taken,
+        Some(("a link sent to phone".to_owned(), until)),
+        "a critical, and strangers read along"
+    );
+    let ack = store.incidents().unwrap()[0].ack.clone().unwrap();
+    assert!(ack.unannounced && ack.until == until && !ack.snooze);
+    drop(store);
+
+    let mut store = open(dir.path());
+    let again = store.follow_link(&link, &id, "somebody", minutes(2)).unwrap();
+    assert_eq!((again.acted, again.used), (false, Some(minutes(1))), "also after a restart");
+    assert_eq!(store.incidents().unwrap()[0].ack.as_ref().unwrap().by, "a link sent to phone");
+    let decision = cycle(&mut store, &broken(), minutes(2));
+    let told: Vec<(&str, &str)> = decision.enqueue.iter().map(|one| (&*one.receiver, &*one.items[0].name)).collect();
+    assert_eq!(told, [("hook", "AlertAcknowledged"), ("mail", "AlertAcknowledged")]);
+    assert!(!store.incidents().unwrap()[0].ack.as_ref().unwrap().unannounced);
+
+    // Taken up for longer already: the link stays good and shortens nothing.
+    store.act(&ack_of(&incident), "ann", minutes(3)).unwrap();
+    let other = LinkId("two".to_owned());
+    let kept = store.follow_link(&link, &other, "somebody", minutes(4)).unwrap();
+    assert_eq!((kept.acted, kept.open[0].taken.clone()), (false, Some(("ann".to_owned(), None))));
+    assert_eq!(store.look_at_link(&link, &other, minutes(4)).unwrap().used, None);
+
+    cycle(&mut store, &well(), minutes(5));
+    let over = store.follow_link(&link, &other, "somebody", minutes(6)).unwrap();
+    assert_eq!((over.acted, over.open.len()), (false, 0), "over: nothing is done, and nothing is used up");
+    store.prune(&KEEP, minutes(24 * 60 + 1)).unwrap();
+    assert_eq!(store.look_at_link(&link, &id, minutes(5)).unwrap().used, None, "forgotten when it has expired anyway");
+}
+
+fn ack_of(incident: &IncidentId) -> Action {
+    Action::Ack { incident: incident.to_string(), until: None, snooze: false, comment: None }
+}
+
+#[test]
+fn a_receiver_that_was_seen_to_work_is_tried_at_once() {
+    let mut store = Store::in_memory().unwrap();
+    cycle(&mut store, &broken(), minutes(0));
+    for entry in store.due_notifications(Severity::None, minutes(0)).unwrap() {
+        let outcome = Outcome::Permanent { reason: FailureReason::AuthRejected, detail: "no".to_owned() };
+        store.record_outcome(&entry.notification.id, &outcome, minutes(0)).unwrap();
+    }
+    assert!(store.due_notifications(Severity::None, minutes(1)).unwrap().is_empty());
+    let enabled = store.act(&Action::Enable { receiver: "hook".to_owned() }, "ann", minutes(1)).unwrap();
+    assert_eq!(enabled, Acted::Receiver("hook".to_owned()));
+    let due = store.due_notifications(Severity::None, minutes(1)).unwrap();
+    assert_eq!(due.iter().map(|one| &*one.notification.receiver).collect::<Vec<_>>(), ["hook"]);
+    assert_eq!(store.standing(minutes(2)).unwrap().heard, BTreeMap::new());
 }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use super::guard;
 use super::site::{Site, View};
 use crate::config::values;
-use crate::domain::{Acted, Action, CredentialId, Incident, Matcher, Refused, Silence, Time};
+use crate::domain::{Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time};
 use crate::engine::overlays::Overlays;
 use crate::engine::silences;
 use crate::output::alerts::{self, Alerts, Message};
@@ -29,6 +29,12 @@ use crate::store::{ActionError, Change};
 pub trait Clerk: Send + Sync {
     /// Does what somebody wants; the consequences are drawn soon after.
     async fn act(&self, action: Action, by: String) -> Result<Acted, ActionError>;
+    /// [`Self::act`] for somebody who is not at this machine (a link, a chat): who was told of the problem is told of it.
+    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError>;
+    /// What stands about a signed link.
+    async fn look_at_link(&self, link: Link, id: LinkId) -> Result<Linked, ActionError>;
+    /// Uses a signed link, as far as it can be used.
+    async fn follow_link(&self, link: Link, id: LinkId, by: String) -> Result<Linked, ActionError>;
     /// Incidents and silences as they are now, also those that are over.
     async fn alerts(&self) -> Result<(Vec<Incident>, Vec<Silence>), ActionError>;
     /// The outbox.
@@ -63,6 +69,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/outbox", get(outbox))
         .route("/api/v1/outbox/retry", post(retry))
         .route("/api/v1/outbox/drop", post(give_up))
+        .route("/api/v1/receivers/enable", post(enable))
 }
 
 async fn incidents(State(site): State<Arc<Site>>) -> Response {
@@ -122,6 +129,13 @@ struct By {
     author: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Named {
+    receiver: String,
+    author: Option<String>,
+}
+
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Ids {
@@ -172,6 +186,10 @@ async fn retry(State(site): State<Arc<Site>>, request: Request<Body>) -> Respons
 
 async fn give_up(State(site): State<Arc<Site>>, request: Request<Body>) -> Response {
     write(&site, request, |body: Ids, _, _| Ok((Action::Drop { messages: body.ids }, body.author))).await
+}
+
+async fn enable(State(site): State<Arc<Site>>, request: Request<Body>) -> Response {
+    write(&site, request, |body: Named, _, _| Ok((Action::Enable { receiver: body.receiver }, body.author))).await
 }
 
 fn moment(text: &str, view: &View) -> Result<Time, String> {

@@ -14,6 +14,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ring::{digest, hmac, rand};
 
+use super::links;
 use super::serve::Certified;
 use super::site::Site;
 use crate::domain::Secret;
@@ -40,9 +41,15 @@ const OPEN: [&str; 5] = ["/login", "/style.css", "/script.js", "/icon.svg", "/ca
 
 /// Refuses a foreign `Host`, asks who somebody is where that is wanted, and adds the security headers to every answer.
 pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    // The name under which people far away follow links shows them nothing else of this machine.
+    let by_link = host(&request).is_some_and(|host| site.link_host().is_some_and(|own| is_ours(host, &[own], false)));
     let addresses = site.access().is_some_and(|access| access.beyond());
     let ours = host(&request).map(|host| is_ours(host, &site.hosts(), addresses));
     let mut response = match ours {
+        Some(false) if by_link => match request.uri().path() {
+            path if path.starts_with(links::PATH) || path == "/style.css" => next.run(request).await,
+            _ => (StatusCode::NOT_FOUND, "Not found.\n").into_response(),
+        },
         Some(true) => {
             let (parts, body) = request.into_parts();
             if may_look(&site, &parts).await {
@@ -68,7 +75,7 @@ pub async fn guard(State(site): State<Arc<Site>>, request: Request, next: Next) 
 async fn may_look(site: &Site, request: &Parts) -> bool {
     let Some(access) = site.access().filter(|access| access.closed()) else { return true };
     let path = request.uri.path();
-    if OPEN.contains(&path) || path.starts_with("/badge/") {
+    if OPEN.contains(&path) || path.starts_with("/badge/") || path.starts_with(links::PATH) {
         return true;
     }
     let headers = &request.headers;

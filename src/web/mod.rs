@@ -3,6 +3,7 @@
 //!
 //! * [`site`]: what the handlers share, and the routes.
 //! * [`api`]: alerts, and what people do about them.
+//! * [`links`]: the pages of signed links, and what following one does.
 //! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes; [`access`]: who may look, TLS.
 //! * [`pages`]: what browsers ask for, and their forms; [`session`]: who is logged in; [`page`]: pages as pure functions of a view.
 //! * [`outside`]: the calendar and the badges, for those who have their tokens.
@@ -11,6 +12,7 @@
 pub mod access;
 pub mod api;
 pub mod guard;
+pub mod links;
 mod outside;
 mod page;
 mod pages;

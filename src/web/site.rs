@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,9 +16,9 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use super::access::Access;
 use super::api::{self, Clerk};
 use super::session::Sessions;
-use super::{guard, outside, pages};
+use super::{guard, links, outside, pages};
 use crate::clock::Clock;
-use crate::domain::{Acted, IncidentId, Pseudonyms, Secret, Snapshot, Time, Withheld};
+use crate::domain::{Acted, IncidentId, LinkKey, Pseudonyms, Secret, Snapshot, Time, Withheld};
 use crate::engine::overlays::Overlays;
 use crate::engine::policy::AlertPolicy;
 use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
@@ -75,6 +75,9 @@ pub struct Site {
     token: Option<Secret>,
     reload: mpsc::Sender<Reload>,
     clerk: OnceLock<Arc<dyn Clerk>>,
+    /// The key of signed links, and the host that they lead to.
+    links: RwLock<Option<(Arc<LinkKey>, String)>>,
+    pace: Mutex<links::Pace>,
     state: OnceLock<PathBuf>,
     passes: OnceLock<Passes>,
     access: RwLock<Option<Arc<Access>>>,
@@ -96,6 +99,8 @@ impl Site {
             token,
             reload,
             clerk: OnceLock::new(),
+            links: RwLock::default(),
+            pace: Mutex::new(links::Pace::new()),
             state: OnceLock::new(),
             passes: OnceLock::new(),
             access: RwLock::default(),
@@ -103,6 +108,25 @@ impl Site {
             published: watch::Sender::default(),
             seats: Arc::new(Semaphore::new(pages::LISTENERS)),
         }
+    }
+
+    /// Follows signed links made with this key from now on, and answers their host with nothing but them; `None`: no links.
+    pub fn follow_links(&self, links: Option<(Arc<LinkKey>, String)>) {
+        *self.links.write().unwrap_or_else(PoisonError::into_inner) = links;
+    }
+
+    pub(super) fn link_key(&self) -> Option<Arc<LinkKey>> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(key, _)| Arc::clone(key))
+    }
+
+    /// The host of `[remote]`, as it is in its URL.
+    pub(super) fn link_host(&self) -> Option<String> {
+        self.links.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(_, host)| host.clone())
+    }
+
+    /// Whether one more link may be looked at now.
+    pub(super) fn link_pace(&self, now: Time) -> bool {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner).may(now)
     }
 
     /// Lets those see the calendar and badges who have these, from now on.
@@ -223,6 +247,7 @@ pub fn router(site: Arc<Site>) -> Router {
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
         .merge(api::routes())
+        .merge(links::routes())
         .merge(pages::routes())
         .merge(outside::routes())
         .fallback(async || {

@@ -181,7 +181,7 @@ async fn a_unix_socket_works_too_and_is_removed() {
 /// Answers as the store would, and remembers what was wanted.
 #[derive(Default)]
 struct FakeClerk {
-    wanted: std::sync::Mutex<Vec<(crate::domain::Action, String)>>,
+    wanted: Mutex<Vec<(crate::domain::Action, String)>>,
 }
 
 #[async_trait::async_trait]
@@ -196,6 +196,38 @@ impl Clerk for FakeClerk {
         };
         self.wanted.lock().unwrap().push((action, by));
         answer
+    }
+
+    async fn act_from_afar(
+        &self,
+        action: crate::domain::Action,
+        by: String,
+    ) -> Result<crate::domain::Acted, crate::store::ActionError> {
+        self.act(action, format!("{by}, from afar")).await
+    }
+
+    async fn look_at_link(
+        &self,
+        link: crate::domain::Link,
+        _: crate::domain::LinkId,
+    ) -> Result<crate::domain::Linked, crate::store::ActionError> {
+        let one = |id: &IncidentId| crate::domain::LinkedIncident {
+            title: format!("<b>{id}</b>"),
+            severity: Severity::Critical,
+            taken: None,
+        };
+        Ok(crate::domain::Linked { open: link.incidents.iter().map(one).collect(), ..Default::default() })
+    }
+
+    async fn follow_link(
+        &self,
+        link: crate::domain::Link,
+        id: crate::domain::LinkId,
+        by: String,
+    ) -> Result<crate::domain::Linked, crate::store::ActionError> {
+        let action = crate::domain::Action::Unack { incident: id.0.clone() };
+        self.wanted.lock().unwrap().push((action, by));
+        Ok(crate::domain::Linked { acted: true, ..self.look_at_link(link, id).await? })
     }
 
     async fn alerts(
@@ -247,6 +279,7 @@ async fn alerts_are_read_freely_and_written_with_the_token() {
         ("DELETE", "silences/ab"),
         ("POST", "outbox/retry"),
         ("POST", "outbox/drop"),
+        ("POST", "receivers/enable"),
     ] {
         for (headers, code) in [
             (String::new(), 401),
@@ -293,6 +326,99 @@ async fn alerts_are_read_freely_and_written_with_the_token() {
     }
     let huge = format!("{{\"comment\":\"{}\"}}", "x".repeat(70_000));
     assert!(web.ask(&send("POST", "incidents/ab/ack", &good, &huge)).await.starts_with("HTTP/1.1 413"));
+}
+
+fn link(key: &LinkKey, lang: crate::domain::Lang, snooze: bool) -> String {
+    let link = crate::domain::Link {
+        incidents: vec![IncidentId::of("A", "x", "box")],
+        snooze,
+        lasts: crate::engine::links::ACK,
+        expires: "2026-11-23T12:00:00Z".parse().unwrap(),
+        receiver: "phone".to_owned(),
+        public: false,
+        lang,
+    };
+    format!("/link/{}", key.sign(&link).unwrap())
+}
+
+#[tokio::test]
+async fn a_link_shows_on_get_and_acts_on_post() {
+    use crate::domain::Lang;
+    let web = start().await;
+    let clerk = Arc::new(FakeClerk::default());
+    web.publish();
+    web.site.staff(Arc::clone(&clerk) as Arc<dyn Clerk>);
+    let key = Arc::new(LinkKey::new(&[1; 32]));
+    let path = link(&key, Lang::English, false);
+    assert!(web.get(&path).await.starts_with("HTTP/1.1 404"), "there are no links");
+    web.site.follow_links(Some((Arc::clone(&key), "monitor.example.org".to_owned())));
+
+    let shown = web.get(&path).await;
+    assert!(shown.starts_with("HTTP/1.1 200") && shown.contains("Acknowledge this?"), "{shown}");
+    assert!(shown.contains("form-action 'self'") && shown.contains("<form method=\"post\">"), "{shown}");
+    assert!(shown.contains("cache-control: no-store") && shown.contains("referrer-policy: no-referrer"), "{shown}");
+    assert!(shown.contains("&lt;b&gt;") && !shown.contains("<b>") && !shown.contains("<script"), "{shown}");
+    let head = web.ask(&format!("HEAD {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n")).await;
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(clerk.wanted.lock().unwrap().is_empty(), "looking changes nothing");
+
+    let post = |host: &str, path: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Origin: null\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    };
+    let done = web.ask(&post("monitor.example.org", &path, "name=ann")).await;
+    assert!(done.starts_with("HTTP/1.1 200") && done.contains("<h1>Acknowledged</h1>"), "{done}");
+    assert_eq!(clerk.wanted.lock().unwrap()[0].1, "ann (a link sent to phone)");
+    let chinese = web.get(&link(&key, Lang::Chinese, true)).await;
+    for part in ["<html lang=\"zh-CN\">", "稍后再提醒？", "您的姓名（可不填）", "2026-11-23 20:00 CST 之前不再提醒"]
+    {
+        assert!(chinese.contains(part), "{part}: {chinese}");
+    }
+
+    // Nothing else of this machine is shown under the name of the links.
+    for (path, code) in [("/", 404), ("/metrics", 404), ("/api/v1/status", 404), ("/style.css", 200), (&*path, 200)] {
+        let answer =
+            web.ask(&format!("GET {path} HTTP/1.1\r\nHost: monitor.example.org\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{path}: {answer}");
+    }
+    let foreign = LinkKey::new(&[2; 32]);
+    for bad in [link(&foreign, Lang::English, false), format!("{path}A"), "/link/x".to_owned()] {
+        let answer = web.ask(&post("HOST", &bad, "")).await;
+        assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("no link of this monitor"), "{bad}: {answer}");
+    }
+    assert!(web.ask(&post("evil.example", &path, "")).await.starts_with("HTTP/1.1 403"));
+    assert!(web.ask(&post("HOST", &path, &"x".repeat(5000))).await.starts_with("HTTP/1.1 413"));
+    assert_eq!(clerk.wanted.lock().unwrap().len(), 1);
+
+    let mut last = String::new();
+    for _ in 0..70 {
+        last = web.get(&path).await;
+    }
+    assert!(last.starts_with("HTTP/1.1 429") && last.contains("retry-after: 60"), "{last}");
+}
+
+#[tokio::test]
+async fn a_link_of_yesterday_is_of_no_use() {
+    use crate::domain::Lang;
+    let web = start().await;
+    web.publish();
+    web.site.staff(Arc::new(FakeClerk::default()) as Arc<dyn Clerk>);
+    let key = Arc::new(LinkKey::new(&[1; 32]));
+    web.site.follow_links(Some((Arc::clone(&key), "monitor.example.org".to_owned())));
+    let old = crate::domain::Link {
+        incidents: Vec::new(),
+        snooze: false,
+        lasts: crate::engine::links::ACK,
+        expires: "2026-11-22T12:00:00Z".parse().unwrap(),
+        receiver: "phone".to_owned(),
+        public: false,
+        lang: Lang::English,
+    };
+    let answer = web.get(&format!("/link/{}", key.sign(&old).unwrap())).await;
+    assert!(answer.starts_with("HTTP/1.1 410") && answer.contains("This link has expired"), "{answer}");
 }
 
 fn cookie(answer: &str) -> String {

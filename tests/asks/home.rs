@@ -325,7 +325,7 @@ impl Home {
     /// Brings a message to its receiver as it is configured, over the network.
     pub async fn hand_over(&self, message: &Notification) -> Outcome {
         let clients = Arc::new(Clients::new(&self.env));
-        let receivers = notify::build(&self.config, &self.env, &clients);
+        let receivers = notify::build(&self.config, &self.env, &clients, None);
         let receiver = receivers.iter().find(|one| one.name() == message.receiver).expect("it is configured");
         let attempt = Attempt { progress: Progress::default(), keep: None, now: self.now() };
         receiver.deliver(message, &attempt).await

@@ -132,6 +132,7 @@ fn the_documented_table_is_that_of_the_sources() {
         litellm: &config.sources.litellm,
         declared: &config.declared,
         receivers: &config.receivers,
+        chat: config.chat.as_ref(),
         now: fixture_home::now(),
         key: &FingerprintKey::new(&[7; 32]),
     };

@@ -260,6 +260,7 @@ impl History {
                 snooze,
                 severity: incident.severity,
                 tier: incident.announced_tier,
+                unannounced: false,
             });
         });
     }

@@ -574,3 +574,88 @@ fn everything_said_about_alerts_survives_a_restart() {
     assert_eq!(world.standing, before);
     assert!(hours(&mut world, 30, &broken()).is_empty());
 }
+
+#[test]
+fn what_is_done_from_afar_is_told_once_to_those_who_know_and_to_nobody_else() {
+    let mut world = World::with(&["mail", "hook"]);
+    world.policy.routes = vec![Route { severity: vec![Severity::Critical], ..to(&["mail"]) }];
+    assert_eq!(world.tick(&broken()).len(), 1);
+    let afar = |world: &mut World, snooze, hours: i64| {
+        let until = world.now + Span::hours(hours);
+        world.ack("CredentialRejected", Some(until), snooze);
+        let incident = world.standing.incidents.iter_mut().find(|one| one.name == "CredentialRejected").unwrap();
+        incident.ack.as_mut().unwrap().unannounced = true;
+        until
+    };
+    let until = afar(&mut world, false, 4);
+    // The cycle that should have told of it is cut short, and comes again.
+    world.restart();
+    assert_eq!(world.wait(TICK).tick(&broken()), ["mail notice AlertAcknowledged critical"]);
+    let item = &world.heard.last().unwrap().item;
+    let expected = format!("acknowledged by ann until {}: ", until.format("%Y-%m-%d %H:%M UTC"));
+    assert!(item.title.starts_with(&expected), "{}", item.title);
+    assert_eq!(item.fix.as_deref().map(|fix| fix.starts_with("opensoul alerts unack ")), Some(true));
+    assert!(world.wait(TICK).tick(&broken()).is_empty(), "once");
+    assert!(!world.incident("CredentialRejected").unwrap().ack.as_ref().unwrap().unannounced);
+
+    afar(&mut world, true, 1);
+    assert_eq!(world.wait(TICK).tick(&broken()), ["mail notice AlertAcknowledged critical"], "another one is said too");
+    assert!(world.heard.last().unwrap().item.title.starts_with("put off by ann until"));
+
+    // Over before the cycle that tells of it: both are said.
+    afar(&mut world, false, 4);
+    let mut both = world.wait(TICK).tick(&well());
+    both.sort();
+    assert_eq!(both, ["mail notice AlertAcknowledged critical", "mail resolved CredentialRejected critical"]);
+}
+
+#[test]
+fn an_ack_from_this_machine_is_not_announced_and_a_silence_from_afar_is() {
+    let mut world = World::with(&["mail"]);
+    world.tick(&broken());
+    world.ack("CredentialRejected", None, false);
+    assert!(world.wait(TICK).tick(&broken()).is_empty());
+    world.silence("provider=~*", Span::hours(1));
+    world.standing.silences[0].unannounced = true;
+    assert_eq!(world.wait(TICK).tick(&broken()), ["mail notice AlertSilenced critical"]);
+    assert!(world.heard.last().unwrap().item.title.starts_with("silenced by ann until "));
+    assert!(world.wait(TICK).tick(&broken()).is_empty());
+    world.silence("provider=nobody", Span::hours(1));
+    world.standing.silences[1].unannounced = true;
+    assert!(world.wait(TICK).tick(&broken()).is_empty(), "nobody knows of what it silences");
+}
+
+#[test]
+fn a_receiver_that_took_nothing_for_a_week_gets_one_quiet_test() {
+    let mut world = World::with(&["mail", "hook", "pager"]);
+    world.policy.routes = vec![Route { severity: vec![Severity::Critical], ..to(&["mail"]) }];
+    world.policy.receivers[2].testable = false;
+    world.tick(&well());
+    world.policy.self_test = Some(Span::days(7));
+    let now = world.now;
+    world.standing.heard = [("mail".to_owned(), now), ("hook".to_owned(), now - Span::days(6))].into();
+    assert!(world.tick(&well()).is_empty());
+    assert_eq!(world.wait(Span::days(1)).tick(&well()), ["hook notice ReceiverTest info"]);
+    let item = &world.heard.last().unwrap().item;
+    assert!(item.summary.starts_with("no message has gone to it for 7 days"), "{}", item.summary);
+    world.standing.heard.insert("hook".to_owned(), world.now);
+    assert!(world.wait(Span::days(5)).tick(&well()).is_empty());
+    // What is said anyway shows the same.
+    assert_eq!(world.wait(Span::days(1)).tick(&broken()).len(), 1);
+    assert!(world.heard.iter().all(|heard| heard.receiver != "pager"));
+}
+
+#[test]
+fn one_test_waits_at_most_and_none_is_made_by_a_wrong_clock() {
+    let mut world = World::with(&["mail"]);
+    world.tick(&well());
+    world.policy.self_test = Some(Span::days(7));
+    world.cycle(&Snapshot { clock_problem: Some("it is wrong".to_owned()), ..well() });
+    assert!(world.standing.queued.is_empty());
+    for _ in 0..3 {
+        world.now += TICK;
+        world.cycle(&well());
+        assert_eq!(world.standing.queued.len(), 1, "never heard of: at once, and once");
+    }
+    assert_eq!(world.deliver(), ["mail notice ReceiverTest info"]);
+}

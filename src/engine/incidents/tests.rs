@@ -502,7 +502,7 @@ fn copies_never_alert_and_info_goes_where_it_is_named() {
 fn a_receiver_added_later_hears_of_what_stands() {
     let mut world = World::with(&["mail"]);
     world.tick(&critical(Tier::Expired));
-    world.policy.receivers.push(ReceiverPolicy { name: "hook".to_owned(), send_resolved: true });
+    world.policy.receivers.push(ReceiverPolicy { name: "hook".to_owned(), send_resolved: true, testable: true });
     assert_eq!(world.wait(TICK).tick(&critical(Tier::Expired)), ["hook firing CredentialExpiring critical Expired"]);
     world.policy.receivers.remove(0);
     assert_eq!(world.wait(TICK).tick(&well()), ["hook resolved CredentialExpiring critical Expired"]);

@@ -149,8 +149,10 @@ impl World {
     }
 
     pub fn new(receivers: &[&str]) -> Self {
-        let receivers =
-            receivers.iter().map(|name| ReceiverPolicy { name: (*name).to_owned(), send_resolved: true }).collect();
+        let receivers = receivers
+            .iter()
+            .map(|name| ReceiverPolicy { name: (*name).to_owned(), send_resolved: true, testable: true })
+            .collect();
         Self {
             standing: Standing::default(),
             policy: AlertPolicy { receivers, ..AlertPolicy::default() },
@@ -302,7 +304,8 @@ impl World {
         let now = self.now;
         let incident = self.standing.incidents.iter_mut().find(|incident| incident.name == name).unwrap();
         let (severity, tier) = (incident.severity, incident.announced_tier);
-        incident.ack = Some(Ack { by: "ann".to_owned(), comment: None, at: now, until, snooze, severity, tier });
+        let (by, unannounced) = ("ann".to_owned(), false);
+        incident.ack = Some(Ack { by, comment: None, at: now, until, snooze, severity, tier, unannounced });
     }
 
     pub fn unack(&mut self, name: &str) {
@@ -323,6 +326,7 @@ impl World {
             created_at: self.now,
             author: "ann".to_owned(),
             comment: "moving house".to_owned(),
+            unannounced: false,
         });
         id
     }

@@ -227,6 +227,8 @@ pub fn acted(verb: &str, document: &Value, options: &Options) -> String {
         let matchers = silence["matchers"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(" ");
         let until = if silence["state"] == "expired" { String::new() } else { at(&silence["endsAt"]) };
         format!("{verb}{until}: {matchers} ({})", text(&silence["id"]))
+    } else if let Some(receiver) = document.get("receiver") {
+        format!("{verb}: {}", text(receiver))
     } else {
         let count = document["messages"].as_array().map_or(0, Vec::len);
         format!("{verb}: {count} {}", if count == 1 { "message" } else { "messages" })

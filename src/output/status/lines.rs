@@ -69,7 +69,7 @@ pub fn shortened(text: &str, home: Option<&Path>) -> String {
 }
 
 /// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours and minutes below ten hours, hours below two days.
-pub(in crate::output) fn relative(time: Time, now: Time) -> String {
+pub fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
     if span <= Span::zero() && size < Span::minutes(1) {

@@ -76,6 +76,13 @@ pub(in crate::store) fn ailing(db: &Connection) -> Result<Vec<Ailing>, StoreErro
     Ok(found)
 }
 
+/// When each receiver last took a message.
+pub(in crate::store) fn heard(db: &Connection) -> Result<BTreeMap<String, Time>, StoreError> {
+    let mut read = db.prepare("SELECT name, last_success FROM receiver WHERE last_success IS NOT NULL")?;
+    let rows = read.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 pub(in crate::store) fn quarantines(db: &Connection) -> Result<Vec<(String, Time)>, StoreError> {
     let mut read = db.prepare("SELECT name, coalesce(try_at, 0) FROM receiver WHERE quarantined_at IS NOT NULL")?;
     let rows = read.query_map([], |row| Ok((row.get(0)?, instant(row.get(1)?))))?;

@@ -1,0 +1,197 @@
+"""Quiet hours, maintenance windows and the self-test of receivers, through the built program. The machine has only one clock: windows
+are laid around now, and moved by the configuration."""
+
+import json
+import sqlite3
+import time
+
+import pytest
+
+import credentials as c
+from machine import STORE, webhook_receiver
+from test_alerts import age, alerts, listed, only
+from waiting import until
+
+MINUTE = 60
+
+
+def put(machine, **profiles):
+    made = {name: c.token(end, secret=f"sk-ant-oat01-{name}-{end}") for name, end in profiles.items()}
+    machine.write(STORE, c.store(**made))
+
+
+def clock(seconds_from_now):
+    return time.strftime("%H:%M", time.gmtime(time.time() + seconds_from_now))
+
+
+def quiet(begins, ends):
+    return f'[quiet_hours]\nfrom = "{clock(begins)}"\nto = "{clock(ends)}"\n'
+
+
+def maintenance(began, duration, more=""):
+    at = time.gmtime(time.time() + began)
+    return f'[[maintenance]]\nname = "move"\nschedule = "{at.tm_min} {at.tm_hour} * * *"\nduration = "{duration}"\n{more}'
+
+
+def names(hook, status="firing"):
+    return [alert["labels"]["alertname"] for alert in hook.alerts(status)]
+
+
+def warned(machine, hook):
+    """A warning that quiet hours hold back."""
+    put(machine, anthropic__work=300 * c.DAY)
+    machine.configure(webhook_receiver(hook), quiet(-c.HOUR, 2 * c.HOUR))
+    machine.once()
+    put(machine, anthropic__work=5 * c.DAY)
+    machine.once()
+    one = only(machine)
+    assert one["severity"] == "warning", one
+    return one
+
+
+def test_a_warning_waits_for_the_morning_and_a_critical_does_not(machine, hook):
+    one = warned(machine, hook)
+    assert one["withheld"]["reason"] == "quiet", one
+    machine.once()
+    assert not hook.calls
+    assert "quiet hours" in " ".join(alerts(machine, "list").out.split())
+
+    machine.write(STORE, c.store(
+        anthropic__work=c.token(5 * c.DAY, secret=f"sk-ant-oat01-anthropic__work-{5 * c.DAY}"),
+        openai__main=c.token(-c.HOUR, provider="openai"),
+    ))
+    machine.once()
+    assert len(hook.accepted()) == 1 and names(hook) == ["CredentialExpired"], hook.alerts()
+    machine.once()
+    assert len(hook.accepted()) == 1
+
+    machine.configure(webhook_receiver(hook), quiet(2 * c.HOUR, 3 * c.HOUR))
+    machine.once()
+    assert names(hook) == ["CredentialExpired", "CredentialExpiring"]
+    machine.once()
+    assert len(hook.accepted()) == 2, "said once"
+
+
+def test_what_was_fixed_in_the_night_is_not_said_in_the_morning(machine, hook):
+    warned(machine, hook)
+    put(machine, anthropic__work=301 * c.DAY)
+    machine.once()
+    machine.configure(webhook_receiver(hook), quiet(2 * c.HOUR, 3 * c.HOUR))
+    machine.once()
+    machine.once()
+    assert not hook.calls
+
+
+def test_the_end_of_quiet_hours_lets_a_running_monitor_speak(machine, hook):
+    put(machine, anthropic__work=300 * c.DAY)
+    machine.configure(webhook_receiver(hook), quiet(-c.HOUR, 75))
+    daemon = machine.daemon()
+    put(machine, anthropic__work=5 * c.DAY)
+    until(lambda: listed(machine)["incidents"], 20, "the incident")
+    held = until(lambda: daemon.metrics().value("opensoul_alerts", severity="warning", status="quiet"), 20, "it is held")
+    assert held == 1 and not hook.calls
+    until(lambda: names(hook), 150, lambda: f"the warning:\n{daemon.log}", every=0.5)
+    assert names(hook) == ["CredentialExpiring"]
+    assert clock(0) >= clock(-MINUTE)
+
+
+def test_maintenance_silences_what_it_concerns_and_nothing_else(machine, hook):
+    put(machine, anthropic__work=300 * c.DAY)
+    only_it = 'providers = ["anthropic"]\n'
+    machine.configure(webhook_receiver(hook), maintenance(-10 * MINUTE, "2h", only_it))
+    machine.once()
+    machine.write(STORE, c.store(
+        anthropic__work=c.token(-c.HOUR, secret="sk-ant-oat01-a"), openai__main=c.token(-c.HOUR, provider="openai"),
+    ))
+    machine.once()
+    machine.once()
+    said = hook.alerts("firing")
+    assert [alert["labels"]["provider"] for alert in said] == ["openai"], said
+    held = next(one for one in listed(machine)["incidents"] if one["provider"] == "anthropic")
+    assert held["status"] == "silenced" and held["withheld"]["reason"] == "maintenance", held
+    assert held["withheld"]["name"] == "move"
+
+    machine.configure(webhook_receiver(hook), maintenance(-10 * MINUTE, "5m", only_it))
+    machine.once()
+    assert sorted(alert["labels"]["provider"] for alert in hook.alerts("firing")) == ["anthropic", "openai"]
+    machine.once()
+    assert len(hook.accepted()) == 2
+
+
+def test_what_came_and_went_in_a_window_is_nothing(machine, hook):
+    put(machine, anthropic__work=300 * c.DAY)
+    machine.configure(webhook_receiver(hook), maintenance(-10 * MINUTE, "2h"))
+    machine.once()
+    put(machine, anthropic__work=-c.HOUR)
+    machine.once()
+    put(machine, anthropic__work=301 * c.DAY)
+    machine.once()
+    machine.configure(webhook_receiver(hook))
+    machine.once()
+    assert not hook.calls and not listed(machine)["incidents"]
+
+
+def test_the_end_of_a_window_lets_a_running_monitor_speak(machine, hook):
+    put(machine, anthropic__work=-c.HOUR)
+    left = int(time.time() % MINUTE) + 15
+    machine.configure(webhook_receiver(hook), maintenance(0, f"{left}s"))
+    daemon = machine.daemon()
+    until(lambda: listed(machine)["incidents"], 20, "the incident")
+    assert not hook.calls
+    until(lambda: names(hook), 150, lambda: f"the alert:\n{daemon.log}", every=0.5)
+    assert names(hook) == ["CredentialExpired"]
+
+
+def test_receivers_without_news_are_tested(machine, hook):
+    put(machine, anthropic__work=300 * c.DAY)
+    machine.configure(webhook_receiver(hook), webhook_receiver(hook, name="boss", url=hook.url + "/boss"))
+    text = machine.config.read_text().replace("[schedule]\n", '[schedule]\nself_test = "7d"\n')
+    machine.write(machine.config.relative_to(machine.home), text)
+    machine.once()
+    assert sorted(call.path for call in hook.accepted()) == ["/hook", "/hook/boss"], "never heard of"
+    assert names(hook, None) == ["ReceiverTest", "ReceiverTest"]
+    machine.once()
+    assert len(hook.accepted()) == 2
+
+    database = sqlite3.connect(machine.state / "state.db")
+    database.execute("UPDATE receiver SET last_success = last_success - ? WHERE name = 'boss'", (8 * c.DAY * 1000,))
+    database.commit()
+    database.close()
+    hook.say.append((410, {}, b"gone"))
+    machine.run("monitor", "once")
+    assert [call.path for call in hook.calls[2:]] == ["/hook/boss"], "who heard something lately is not tested"
+    machine.run("monitor", "once")
+    failing = [call for call in hook.accepted()[2:] if call.path == "/hook"]
+    assert failing and "receiver boss refuses our messages" in json.dumps(failing[0].body), hook.calls[3:]
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_a_test_that_arrives_ends_a_quarantine_at_once(machine, hook, running):
+    put(machine, anthropic__work=-c.HOUR)
+    machine.configure(webhook_receiver(hook))
+    hook.say.append((410, {}, b"gone"))
+    daemon = machine.daemon() if running else None
+    if not running:
+        machine.run("monitor", "once")
+    until(lambda: len(hook.calls) == 1, 20, "the refusal")
+    states = lambda: alerts(machine, "outbox", "--json").json()["messages"]  # noqa: E731
+    until(lambda: states() and states()[0]["attempts"] == 1, 20, "it is recorded")
+    if not running:
+        machine.run("monitor", "once")
+        assert len(hook.calls) == 1, "tried once an hour"
+    ended = alerts(machine, "test", "hook")
+    assert ended.code == 0 and not ended.err, ended
+    if not running:
+        machine.once()
+    until(lambda: "CredentialExpired" in names(hook), 20, lambda: f"what waited\n{daemon and daemon.log}")
+
+
+def test_the_age_of_what_is_held_does_not_count_as_told(machine, hook):
+    """Held back for a whole night: said in the morning as something that still is."""
+    warned(machine, hook)
+    age(machine, 8 * c.HOUR)
+    machine.once()
+    assert not hook.calls
+    machine.configure(webhook_receiver(hook), quiet(2 * c.HOUR, 3 * c.HOUR))
+    machine.once()
+    assert names(hook) == ["CredentialExpiring"]
