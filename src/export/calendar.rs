@@ -119,10 +119,10 @@ fn stamp(at: Time) -> String {
 
 /// `P7D`, `PT36H`: whole minutes.
 fn duration(span: Span) -> String {
-    match span.num_minutes() {
+    match span.num_minutes().max(1) {
         minutes if minutes % 1440 == 0 => format!("P{}D", minutes / 1440),
         minutes if minutes % 60 == 0 => format!("PT{}H", minutes / 60),
-        minutes => format!("PT{}M", minutes.max(1)),
+        minutes => format!("PT{minutes}M"),
     }
 }
 
