@@ -1,8 +1,10 @@
 //! PURE parsing and editing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod auth_store_edit;
 pub mod bearer;
 pub mod config_document;
+pub mod config_edit;
 pub mod config_schema;
 pub mod dates;
 pub mod dotenv;
@@ -17,6 +19,7 @@ pub mod json5;
 pub mod jwt;
 pub mod model_ref;
 pub mod netrc;
+pub mod pasted;
 pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
@@ -24,4 +27,5 @@ pub mod provider_row;
 pub mod shell;
 pub mod shell_startup;
 pub mod systemd_unit;
+pub mod tree_edit;
 pub mod yaml;
