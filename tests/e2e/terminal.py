@@ -84,3 +84,36 @@ class Terminal:
                 time.sleep(0.02)
         os.close(self.fd)
         return self.code
+
+
+class Person(Terminal):
+    """The same as a story: `with Person(machine, "models", "auth", "add") as person: person.asked("Provider"); …`"""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self.fd)
+
+    @property
+    def screen(self):
+        """Everything that was ever shown."""
+        return self.text
+
+    def asked(self, text, within=20):
+        """Waits until this is shown after what was waited for before."""
+        self.expect(text, within)
+
+    def types(self, text):
+        self.type(text)
+
+    def echoes(self):
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def ends(self, within=30):
+        """The exit code."""
+        return self.ended(within)
