@@ -2,7 +2,7 @@
 PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 
-.PHONY: help run test check bench fuzz install clean
+.PHONY: help run test check bench fuzz install package clean
 
 help: ## what you are reading
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,10 @@ install: ## the release build into $(PREFIX)/bin, also as opensoul-monitor
 	install -m 755 target/release/opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul"
 	ln -sf opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul-monitor"
 	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
+
+package: ## .deb, and .rpm where rpmbuild is there, in target/package
+	$(CARGO) build --locked --release
+	deploy/package/build.sh
 
 clean: ## remove what was built
 	$(CARGO) clean

@@ -459,7 +459,7 @@ def main():
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="opensoul-bench-") as root:
         bench = Bench(asked.program.resolve(), pathlib.Path(root))
-        bench.row("size of the program", bench.program.stat().st_size / 1e6, 10, "MB")
+        bench.row("size of the program", bench.program.stat().st_size / 1e6, 16, "MB", "everything is in")
         bench.idle_seconds = asked.idle_seconds
         bench.marks = asked.marks and asked.marks.resolve()
         for part in (small_store, big_store, many_agents, discovery, many_probes, messages, digest, big_scrape, idle_daemon):

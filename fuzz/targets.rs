@@ -251,6 +251,7 @@ fn over_a_home(place: &str, content: &[u8]) -> String {
         litellm: &litellm,
         declared: &[],
         receivers: &[],
+        chat: None,
         now: now(),
         key: &FingerprintKey::new(&[3; 32]),
     });

@@ -13,7 +13,7 @@
 //!                                                                        └─> courier ─> receivers
 //! ```
 //!
-//! Rooms, from the bottom up; a room may only use those above it in this list, and the rooms from [`sources`] to [`export`]
+//! Rooms, from the bottom up; a room may only use those above it in this list, and the rooms from [`sources`] to [`chat`]
 //! do not use each other (`tests/it/house.rs` enforces both):
 //!
 //! | room | what is decided there |
@@ -31,15 +31,19 @@
 //! | [`providers`] | the provider catalog, probes, classification of answers |
 //! | [`gateway`] | is it there, is it well, what can it see |
 //! | [`doctor`] | checks |
+//! | [`control`] | the commands that write into a gateway's files: locks, atomic replace, edits |
 //! | [`notify`] | receivers, rendering of messages, the courier |
 //! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |
+//! | [`chat`] | what people ask and order in chats, as functions of text |
 //! | [`web`] | HTTP: page, API, metrics |
 //! | [`monitor`] | observe, cycle, ticker, daemon |
 //! | [`cli`] | arguments, one file per command, exit codes |
 
+pub mod chat;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod doctor;
 pub mod domain;
 pub mod engine;

@@ -107,7 +107,7 @@ fn by_the_monitor(scene: &Scene<'_>, holder: &Holder, action: &Action, by: &str)
     let listen = &scene.config.web.listen;
     let answer = monitor_run::runtime()?.block_on(async {
         let local = match listen {
-            Listen::Tcp(address) => Local::tcp(*address),
+            Listen::Tcp(address) => Local::tcp(reachable(*address)),
             Listen::Unix(path) => Local::unix(path),
         }?;
         local.send(method, &path, &token, body.to_string()).await
@@ -121,6 +121,17 @@ fn by_the_monitor(scene: &Scene<'_>, holder: &Holder, action: &Action, by: &str)
         408 | 503 => Err(Failure::new(FailureKind::TryAgain, format!("{who} is busy: {}", text.trim()))),
         _ => Err(unreachable(format!("it answers {status}: {}", text.trim()))),
     }
+}
+
+/// Where a monitor that listens everywhere is on this machine. (Without TLS, also where it has some: it lets this machine do so.)
+fn reachable(mut address: std::net::SocketAddr) -> std::net::SocketAddr {
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 /// The request that stands for an action.

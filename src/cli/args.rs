@@ -66,20 +66,37 @@ pub enum Command {
     Credentials(Credentials),
     /// Look for what is wrong with the set-up, and say what to do
     Doctor(Doctor),
+    /// Set it all up: keys for the gateway, the monitor and who it tells, who runs it
+    Onboard(Onboard),
     /// What is wrong now and who was told; acknowledge, put off, silence
     Alerts(Alerts),
+    /// Ask and order in a line of text: which model and credential a session uses, how things are, what is put aside
+    Chat(Chat),
     /// Watch, export metrics, alert
     Monitor(Monitor),
     /// Print a shell completion script
     Completions {
         /// Which shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
     /// Write manual pages into a directory
     Man {
         /// Where
         dir: PathBuf,
     },
+}
+
+/// Shells that a completion script can be made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[allow(missing_docs, reason = "they are names")]
+pub enum Shell {
+    Bash,
+    Elvish,
+    Fish,
+    Nu,
+    #[value(name = "powershell")]
+    PowerShell,
+    Zsh,
 }
 
 /// `models …`
@@ -260,20 +277,23 @@ pub enum Format {
 #[derive(Debug, Default, Args)]
 pub struct Doctor {
     /// Never write, never ask; exit 1 if there is a finding
-    #[arg(long)]
+    #[arg(long, conflicts_with = "fix")]
     pub lint: bool,
     /// One JSON document
     #[arg(long)]
     pub json: bool,
-    /// Not in this version; known so that its absence can be said in words
-    #[arg(long, alias = "repair", hide = true)]
+    /// Mend what can be mended safely: shows what it will do, asks, and looks again
+    #[arg(long, visible_alias = "repair")]
     pub fix: bool,
-    /// Goes with --fix
-    #[arg(long, hide = true, requires = "fix")]
+    /// Do not ask before mending
+    #[arg(long, requires = "fix")]
     pub yes: bool,
-    /// Never ask; exit 1 if there is a finding
+    /// Never ask; exit 1 if there is a finding. With --fix, what is safe is mended without asking
     #[arg(long)]
     pub non_interactive: bool,
+    /// Also try to reach the providers in use: names, TLS, proxy, clocks; no key is sent
+    #[arg(long)]
+    pub deep: bool,
     /// Report findings from this severity on
     #[arg(long, value_enum, default_value_t = SeverityArg::Info)]
     pub severity_min: SeverityArg,
@@ -283,6 +303,66 @@ pub struct Doctor {
     /// Leave out these checks
     #[arg(long, value_delimiter = ',', value_name = "ID")]
     pub skip: Vec<String>,
+}
+
+/// `onboard`
+#[derive(Debug, Default, Args)]
+pub struct Onboard {
+    /// Never ask: do what the other options say
+    #[arg(long)]
+    pub non_interactive: bool,
+    /// Put the API key in this file into the gateway's .env (repeatable)
+    #[arg(long, value_name = "PROVIDER=FILE")]
+    pub key_file: Vec<String>,
+    /// Put the API key on standard input there
+    #[arg(long, value_name = "PROVIDER", requires = "non_interactive")]
+    pub key_stdin: Option<String>,
+    /// Ask the providers afterwards whether the keys work: documented requests that cost nothing
+    #[arg(long)]
+    pub verify: bool,
+    /// Also ask where a provider tolerates it without describing it
+    #[arg(long, value_enum, value_name = "yes|no")]
+    pub undocumented: Option<YesNo>,
+    /// Who is told: ntfy:TOPIC, webhook:FILE (a file with the URL in it), desktop, termux (repeatable)
+    #[arg(long, value_name = "TYPE[:VALUE]")]
+    pub receiver: Vec<String>,
+    /// Send a test message to each receiver afterwards
+    #[arg(long)]
+    pub test: bool,
+    /// Who runs the monitor
+    #[arg(long, value_enum)]
+    pub service: Option<ServiceArg>,
+    /// Install the completion of a shell
+    #[arg(long, value_enum, value_name = "SHELL")]
+    pub completions: Option<Shell>,
+}
+
+/// Yes or no on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum YesNo {
+    /// Yes
+    Yes,
+    /// No
+    No,
+}
+
+impl YesNo {
+    /// True for yes.
+    #[must_use]
+    pub fn is_yes(self) -> bool {
+        self == Self::Yes
+    }
+}
+
+/// Who runs the monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServiceArg {
+    /// A timer, every 15 minutes (a job on a phone)
+    Timer,
+    /// A service that always runs: metrics, page
+    Daemon,
+    /// Nobody yet
+    None,
 }
 
 /// A severity on the command line.
@@ -474,6 +554,20 @@ pub enum OutboxCommand {
         #[command(flatten)]
         by: By,
     },
+}
+
+/// `chat`
+#[derive(Debug, Default, Args)]
+pub struct Chat {
+    /// The session of the gateway that /model is about [default: the agent's main one]
+    #[arg(long, value_name = "KEY")]
+    pub session: Option<String>,
+    /// Which agent [default: the gateway's default agent]
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+    /// One line, such as `/model opus@anthropic:work`; without it a conversation begins
+    #[arg(value_name = "TEXT")]
+    pub text: Vec<String>,
 }
 
 /// `monitor …`

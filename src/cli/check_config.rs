@@ -7,12 +7,13 @@ use super::exit::{Failure, FailureKind, Outcome};
 use crate::clock::{Clock, SystemClock};
 use crate::config::channels::{Setting, Settings};
 use crate::config::{
-    self, Config, Listen, MaybeSecret, Problem, Provider, Receiver, ReceiverKind, SecretRef, SmtpSecurity, load,
-    report, resolve_maybe,
+    self, Config, Listen, MaybeSecret, Problem, Provider, Receiver, ReceiverKind, SecretRef, SmtpSecurity, report,
+    resolve_maybe,
 };
 use crate::domain::{Environment, Secret, Time};
 use crate::engine::due::due;
 use crate::engine::policy::{Rhythm, Schedule};
+use crate::monitor::chat::rivals;
 use crate::net::redact;
 use crate::notify;
 use crate::providers::Catalog;
@@ -22,7 +23,7 @@ use crate::providers::Catalog;
 /// # Errors
 /// The configuration has problems (78).
 pub fn run(context: &Context) -> Outcome {
-    match load(context.global.config.as_deref(), &context.env) {
+    match rivals::load(context.global.config.as_deref(), &context.env) {
         Ok(config) => {
             let problems = notify::check(&config, SystemClock::new().now());
             if !problems.is_empty() {
@@ -64,7 +65,7 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
         "web",
         match &config.web.listen {
             _ if !config.web.enabled => "off".to_owned(),
-            Listen::Tcp(address) => format!("http://{address}/"),
+            Listen::Tcp(_) => config.web.url().unwrap_or_default(),
             Listen::Unix(path) => format!("unix:{}", path.display()),
         },
     );
@@ -80,6 +81,10 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
     for one in &config.heartbeats {
         let on_critical = if one.fail_on_critical { ", a critical is a failure" } else { "" };
         say("heartbeat", format!("{}: {}{on_critical}", one.name, one.kind.word()));
+    }
+    if let Some(chat) = &config.chat {
+        let may = if chat.writes { "ask, and act after a second look" } else { "ask" };
+        say("chat", format!("Telegram: {} user(s) in {} chat(s) may {may}", chat.users.len(), chat.chats.len()));
     }
     for note in config.receivers.iter().filter_map(|receiver| caveat(receiver, env)) {
         say("note", note);
@@ -190,6 +195,7 @@ fn variables(config: &Config) -> Vec<&str> {
     found.extend(config.receivers.iter().flat_map(|receiver| receiver.references()));
     found.extend(config.alertmanagers.iter().flat_map(config::Alertmanager::references));
     found.extend(config.heartbeats.iter().flat_map(config::Heartbeat::references));
+    found.extend(config.chat.iter().map(|chat| &chat.token));
     let mut names: Vec<&str> = found
         .into_iter()
         .filter_map(|reference| if let SecretRef::Env(name) = reference { Some(name.as_str()) } else { None })

@@ -5,18 +5,29 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::CommandFactory;
+use clap_complete::shells;
+use clap_complete_nushell::Nushell;
 
-use super::args::Cli;
+use super::args::{Cli, Shell};
 use super::exit::{Failure, FailureKind, Outcome};
 
 /// `completions SHELL`
 ///
 /// # Errors
 /// When `out` cannot be written.
-pub fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> Outcome {
+pub fn completions(shell: Shell, out: &mut dyn Write) -> Outcome {
     // Into memory first: the generator panics if it cannot write, and a closed pipe is no bug.
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "opensoul", &mut script);
+    let name = "opensoul";
+    let command = &mut Cli::command();
+    match shell {
+        Shell::Bash => clap_complete::generate(shells::Bash, command, name, &mut script),
+        Shell::Elvish => clap_complete::generate(shells::Elvish, command, name, &mut script),
+        Shell::Fish => clap_complete::generate(shells::Fish, command, name, &mut script),
+        Shell::Nu => clap_complete::generate(Nushell, command, name, &mut script),
+        Shell::PowerShell => clap_complete::generate(shells::PowerShell, command, name, &mut script),
+        Shell::Zsh => clap_complete::generate(shells::Zsh, command, name, &mut script),
+    }
     match out.write_all(&script).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Failure::new(FailureKind::Io, format!("cannot write the completion script: {error}")))
@@ -67,11 +78,11 @@ mod tests {
     #[test]
     fn every_shell_gets_a_script_that_names_the_commands() {
         use clap::ValueEnum;
-        for shell in clap_complete::Shell::value_variants() {
+        for shell in Shell::value_variants() {
             let mut out = Vec::new();
             assert_eq!(completions(*shell, &mut out), Ok(0));
             let text = String::from_utf8(out).expect("UTF-8");
-            assert!(text.contains("doctor") && text.contains("severity-min"), "{shell}");
+            assert!(text.contains("doctor") && text.contains("severity-min"), "{shell:?}");
         }
     }
 

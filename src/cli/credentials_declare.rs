@@ -119,7 +119,7 @@ fn summary(judged: &Assessed, zone: crate::domain::Zone) -> String {
 }
 
 /// The file itself, where the path is a link to one.
-fn target(path: &Path) -> Result<PathBuf, Failure> {
+pub(super) fn target(path: &Path) -> Result<PathBuf, Failure> {
     match path.canonicalize() {
         Ok(real) => Ok(real),
         Err(error) if error.kind() == ErrorKind::NotFound && path.symlink_metadata().is_err() => Ok(path.to_owned()),
@@ -127,7 +127,7 @@ fn target(path: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, Failure> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -136,7 +136,7 @@ fn read(path: &Path) -> Result<Option<String>, Failure> {
 }
 
 /// Replaces the file in one step and keeps its mode; a new one is private.
-fn write(path: &Path, before: Option<&str>, after: &str) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, before: Option<&str>, after: &str) -> Result<(), Failure> {
     let failed = |error: std::io::Error| failed(path, &error);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(failed)?;

@@ -20,9 +20,6 @@ pub const MARKER: &str = "OPENSOUL_HANDED_OVER";
 /// Programs may start each other in turn; a chain this long is a circle.
 const DEEPEST: u32 = 16;
 
-/// Words that later versions have; until then the gateway's own program may know them.
-const LATER: [&str; 3] = ["chat", "onboard", "alerts"];
-
 /// Whose command it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
@@ -165,7 +162,7 @@ fn next_program(name: &str, path: &str, not: &[(u64, u64)]) -> Option<PathBuf> {
 /// What to say when nobody takes the command.
 fn missing(name: &str, words: &str, path: &str, not: &[(u64, u64)]) -> String {
     let first = words.split(' ').next().unwrap_or(words);
-    let mut message = if first == "models" || LATER.contains(&first) {
+    let mut message = if first == "models" {
         format!("this version has no `{words}`, and there is no gateway program `{name}` in PATH that may have it.")
     } else {
         format!(
@@ -207,7 +204,6 @@ mod tests {
             ("opensoul models scan", "models scan"),
             ("opensoul models --agent main auth paste-token", "models auth"),
             ("opensoul --profile x models list --json", "models list"),
-            ("opensoul onboard", "onboard"),
             ("opensoul help gateway", "help gateway"),
             ("opensoul -- gateway", "gateway"),
             ("opensoul -", "-"),
@@ -217,6 +213,7 @@ mod tests {
         }
         let ours = [
             "opensoul",
+            "opensoul onboard",
             "opensoul --help",
             "opensoul -V gateway",
             "opensoul --help gateway",
@@ -270,7 +267,7 @@ mod tests {
     fn messages_say_what_to_do() {
         assert!(missing("opensoul", "gateway", "", &[]).contains("Install the gateway (opensoul)"));
         assert!(missing("opensoul", "models auth", "", &[]).starts_with("this version has no `models auth`"));
-        assert!(missing("opensoul", "chat", "", &[]).starts_with("this version has no `chat`"));
+        assert!(missing("opensoul", "onboard", "", &[]).starts_with("this version has no `onboard`"));
         assert!(missing("opensoul", "statsu", "", &[]).contains("`opensoul status`"));
     }
 }

@@ -4,12 +4,15 @@ mod alerts;
 mod alerts_act;
 mod alerts_test;
 pub mod args;
+mod ask;
 mod asking;
+mod chat;
 mod check_config;
 pub mod completions;
 mod credentials;
 mod credentials_declare;
 pub mod doctor;
+mod doctor_fix;
 pub mod exit;
 pub mod handover;
 mod models_status;
@@ -17,6 +20,7 @@ mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
+mod onboard;
 mod plugin;
 mod print;
 pub mod reading;
@@ -29,6 +33,7 @@ use clap::Parser;
 
 use crate::doctor::Program;
 use crate::domain::Environment;
+use crate::monitor::logs;
 use args::{Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
@@ -57,13 +62,13 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     {
         env.set("HOME", home.to_string_lossy());
     }
-    match run(&argv, env) {
+    match run(&argv, env.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if plugin::asked(&argv) => ExitCode::from(plugin::unknown(&failure.message, &argv)),
         // Clap has said it already.
         Err(failure) if failure.message.is_empty() => failure.into(),
         Err(failure) => {
-            anstream::eprintln!("opensoul: {failure}");
+            anstream::eprintln!("{}", logs::last_words(&env, &format!("opensoul: {failure}")));
             failure.into()
         }
     }
@@ -147,7 +152,9 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Credentials(args) => credentials::run(&args.command, context),
         Command::Doctor(args) => doctor::command(&args, context),
+        Command::Onboard(args) => onboard::run(&args, context),
         Command::Alerts(args) => alerts::run(args, context),
+        Command::Chat(args) => chat::run(&args, context),
         Command::Models(models) => models_status::run(models, context),
         Command::Status(args) => status::run(&args, context),
     }

@@ -66,6 +66,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         litellm: &[],
         declared: &[],
         receivers: &[],
+        chat: None,
         now,
         key,
     };
@@ -390,7 +391,7 @@ fn judge(
         }
         credential
     };
-    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let mut credentials: Vec<Box<Credential>> = found.into_iter().map(part).collect();
     let allowances = observe::allowances(&credentials, &memory.remembered);
     for credential in &mut credentials {
         observe::ends_by_the_providers_word(credential, &allowances);

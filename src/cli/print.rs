@@ -1,6 +1,8 @@
 //! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough.
 
+use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
@@ -16,11 +18,26 @@ use crate::domain::Environment;
 pub fn text(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let plain = match AutoStream::choice(&out) {
-        ColorChoice::Never if text.contains('\u{1b}') => Some(anstream::adapter::strip_str(text).to_string()),
+        ColorChoice::Never if text.contains('\u{1b}') => Some(plain(text)),
         _ => None,
     };
     let text = plain.as_deref().unwrap_or(text);
     done(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// Without styles. What stands between them is copied as it is: a walk over every character costs more than all the rest of
+/// printing ten thousand lines.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut pieces = text.split('\u{1b}');
+    plain.push_str(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        // Every one that is written here is a style (`ESC [ … m`); any other stays away as well.
+        let style = |c: char| c.is_ascii_digit() || "[;:".contains(c);
+        let rest = piece.trim_start_matches(style);
+        plain.push_str(rest.strip_prefix('m').unwrap_or(rest));
+    }
+    plain
 }
 
 /// Columns for people: those of the terminal, else what `COLUMNS` says, else 80.
@@ -37,7 +54,9 @@ pub fn width(env: &Environment) -> usize {
 pub fn json(document: &impl Serialize) -> Result<(), Failure> {
     let stdout = io::stdout().lock();
     let person = stdout.is_terminal();
-    let mut out = BufWriter::with_capacity(1 << 16, stdout);
+    // Not through the lines of `Stdout`: it would look for the last one in each piece.
+    let file = stdout.as_fd().try_clone_to_owned().map(File::from);
+    let mut out = BufWriter::with_capacity(1 << 16, file.map_err(unwritable)?);
     let written = if person {
         serde_json::to_writer_pretty(&mut out, document)
     } else {
@@ -49,9 +68,29 @@ pub fn json(document: &impl Serialize) -> Result<(), Failure> {
 
 fn done(written: io::Result<()>) -> Result<(), Failure> {
     match written {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind())))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(unwritable(error)),
         _ => Ok(()),
+    }
+}
+
+fn unwritable(error: io::Error) -> Failure {
+    Failure::new(FailureKind::Io, format!("cannot write the answer: {}", error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn styles_are_taken_out_as_their_maker_does() {
+        let style = anstyle::Style::new().bold().fg_color(Some(anstyle::AnsiColor::Red.into()));
+        let rgb = anstyle::Style::new().bg_color(Some(anstyle::RgbColor(1, 2, 3).into()));
+        for text in [
+            format!("{style}CRITICAL{style:#}  box\n  {rgb}mañana [1;2m] 3m{rgb:#}\n"),
+            format!("{style}{style:#}"),
+            "no style\n".to_owned(),
+        ] {
+            assert_eq!(plain(&text), anstream::adapter::strip_str(&text).to_string());
+        }
     }
 }

@@ -9,6 +9,7 @@ use super::{Context, print};
 use crate::config;
 use crate::domain::{IncidentStatus, Pseudonyms};
 use crate::engine::check::{self, CheckScope};
+use crate::engine::due::overdue_at;
 use crate::engine::overlays::Overlays;
 use crate::export::metrics::{Standing, snapshot_text, standing_text};
 use crate::monitor::observe::Observed;
@@ -78,6 +79,7 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
             let standing = Standing {
                 incidents: open.collect(),
                 last_cycle: reading.remembered.last_time,
+                overdue: reading.remembered.last_time.and_then(|last| overdue_at(&reading.config.status, last)),
                 silences: silences.into_iter().filter(|silence| silence.ends_at > reading.now).collect(),
                 ..Standing::default()
             };

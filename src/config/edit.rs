@@ -91,6 +91,66 @@ pub fn declare(text: &str, declaration: &Declaration) -> Result<String, String> 
     Ok(out)
 }
 
+/// A receiver to write: its name, its type, and the keys of that type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewReceiver {
+    /// Its name.
+    pub name: String,
+    /// `type`
+    pub kind: String,
+    /// Key and text of each.
+    pub texts: Vec<(&'static str, String)>,
+    /// Key and path of the secrets that are in files.
+    pub files: Vec<(&'static str, String)>,
+}
+
+/// The text with a receiver in it; one of the same name stays as it is.
+///
+/// # Errors
+/// The text is no TOML, or its receivers are written in one line; the message quotes nothing.
+pub fn receiver(text: &str, new: &NewReceiver) -> Result<String, String> {
+    let document: DocumentMut = text.parse().map_err(|_| "is not TOML".to_owned())?;
+    match document.get("receivers") {
+        None => {}
+        Some(Item::ArrayOfTables(tables)) => {
+            let named =
+                |table: &Table| table.get("name").and_then(Item::as_str).map(str::trim) == Some(new.name.as_str());
+            if tables.iter().any(named) {
+                return Ok(text.to_owned());
+            }
+        }
+        Some(_) => return Err("has its receivers in one line; write them as [[receivers]]".to_owned()),
+    }
+    let mut out = text.to_owned();
+    if !out.is_empty() {
+        out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
+    }
+    out.push_str("[[receivers]]\n");
+    let own = [("name", new.name.clone()), ("type", new.kind.clone())];
+    for (key, value) in own.iter().chain(&new.texts) {
+        out.push_str(&format!("{key} = {}\n", Value::from(value.as_str())));
+    }
+    for (key, path) in &new.files {
+        out.push_str(&format!("{key} = {{ file = {} }}\n", Value::from(path.as_str())));
+    }
+    Ok(out)
+}
+
+/// The text with `[probe] undocumented` set.
+///
+/// # Errors
+/// The text is no TOML, or its `probe` is no table; the message quotes nothing.
+pub fn undocumented(text: &str, allowed: bool) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|_| "is not TOML".to_owned())?;
+    let item = document.entry("probe").or_insert_with(toml_edit::table);
+    let table = item.as_table_mut().ok_or("has its `probe` in one line; write it as [probe]")?;
+    if table.get("undocumented").and_then(Item::as_bool) == Some(allowed) {
+        return Ok(text.to_owned());
+    }
+    set(table, "undocumented", Value::from(allowed));
+    Ok(document.to_string())
+}
+
 /// Keeps the comment behind the old value.
 fn set(table: &mut Table, key: &str, mut value: Value) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
@@ -156,6 +216,30 @@ mod tests {
         let bound = declare(&once, &bound).unwrap();
         assert!(bound.contains("generation = \"00aa-bb\""), "{bound}");
         assert_eq!(declare(&bound, &about("env:T")).unwrap(), once, "what is said anew is not about the old secret");
+    }
+
+    #[test]
+    fn receivers_and_what_may_be_asked() {
+        let new = NewReceiver {
+            name: "push".into(),
+            kind: "ntfy".into(),
+            texts: vec![("topic", "a \"b\"".into())],
+            files: vec![("token", "~/.secrets/ntfy".into())],
+        };
+        let text = "# mine\n[web]\nenabled = false\n";
+        let with = receiver(text, &new).unwrap();
+        assert!(with.starts_with(text) && with.ends_with("token = { file = \"~/.secrets/ntfy\" }\n"), "{with}");
+        assert!(with.parse::<DocumentMut>().is_ok(), "{with}");
+        assert_eq!(receiver(&with, &new).unwrap(), with, "again: nothing");
+        let other = NewReceiver { name: "push2".into(), ..new.clone() };
+        assert_eq!(receiver(&with, &other).unwrap().matches("[[receivers]]").count(), 2);
+        assert!(receiver("receivers = [{ name = \"hunter2\" }]", &new).is_err_and(|why| !why.contains("hunter2")));
+        let text = "[probe] # asking\nconcurrency = 2 # few\n\n[web]\n";
+        let with = undocumented(text, true).unwrap();
+        assert_eq!(with, "[probe] # asking\nconcurrency = 2 # few\nundocumented = true\n\n[web]\n");
+        assert_eq!(undocumented(&with, true).unwrap(), with);
+        assert!(undocumented(&with, false).unwrap().contains("undocumented = false"));
+        assert!(undocumented("", true).unwrap().contains("[probe]\nundocumented = true"));
     }
 
     #[test]

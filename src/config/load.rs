@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::problem::Problem;
 use super::secret_ref::plain;
-use super::{Config, SecretRef, local_zone, locate};
+use super::{Config, Listen, SecretRef, Web, local_zone, locate};
 use crate::domain::{Environment, Place};
 use crate::files;
 
@@ -44,7 +44,8 @@ pub fn load(path: Option<&Path>, env: &Environment) -> Result<Config, Vec<Proble
     };
     let (parsed, mut found) = super::read(&text, Some(&asked.config), env, zone);
     problems.append(&mut found);
-    if let Some((config, secrets)) = parsed {
+    if let Some((mut config, secrets)) = parsed {
+        problems.extend(web_file(&mut config.web));
         problems.extend(secrets.iter().filter_map(|(place, reference)| check_secret(place, reference)));
         if problems.is_empty() {
             return Ok(config);
@@ -86,6 +87,32 @@ fn read(path: &Path, problems: &mut Vec<Problem>) -> std::io::Result<String> {
         return Err(std::io::Error::other("is larger than 1 MiB"));
     }
     Ok(text)
+}
+
+/// Looks at the file of `[web] config`.
+fn web_file(web: &mut Web) -> Option<Problem> {
+    let path = web.file.as_deref()?;
+    let read = || -> Result<super::web_file::WebFile, String> {
+        let mut text = String::new();
+        let file = files::open(path).map_err(|error| plain(&error))?;
+        file.take(LIMIT).read_to_string(&mut text).map_err(|error| plain(&error))?;
+        super::web_file::parse(&text, path.parent().unwrap_or(Path::new("/")))
+    };
+    let problem = |what: String, fix: &str| Some(Problem::new(Place::file(path), what, fix));
+    match read() {
+        Err(why) => problem(why, "correct it; docs/page.md says what may be in it"),
+        Ok(found) => {
+            web.tls = found.tls.is_some();
+            let beyond = matches!(&web.listen, Listen::Tcp(address) if !address.ip().is_loopback());
+            let open = beyond && !web.tls && !web.insecure;
+            open.then_some(()).and_then(|()| {
+                problem(
+                    "has no tls_server_config, and [web] listens beyond loopback".to_owned(),
+                    "add tls_server_config with cert_file and key_file",
+                )
+            })
+        }
+    }
 }
 
 fn check_secret(place: &Place, reference: &SecretRef) -> Option<Problem> {

@@ -6,6 +6,7 @@
 pub mod address;
 mod alerting;
 pub mod channels;
+mod chat;
 pub mod edit;
 mod exports;
 mod load;
@@ -17,6 +18,7 @@ mod secret_ref;
 mod sections;
 mod tree;
 pub mod values;
+pub mod web_file;
 
 #[cfg(test)]
 mod tests;
@@ -27,9 +29,10 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::Zone;
 
-use crate::domain::{Environment, Lang, Place};
+use crate::domain::{Environment, Lang, Place, Severity};
 use crate::engine::policy::{AlertPolicy, ReceiverPolicy, Schedule, Thresholds};
 
+pub use chat::{Chat, NOBODY};
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
@@ -115,6 +118,8 @@ fn validate<'a>(
         export_emails,
         alertmanagers,
         heartbeats: exports::heartbeats(root, context),
+        chat: chat::chat(root, context),
+        doctor: sections::doctor(root),
         history: sections::history(root),
         identity: sections::identity(root, context),
         runbook: sections::runbook(root),
@@ -124,7 +129,6 @@ fn validate<'a>(
         receivers,
         alerts,
     };
-    sections::not_yet(root);
     root.finish();
     config
 }
@@ -183,6 +187,10 @@ pub struct Config {
     pub alertmanagers: Vec<Alertmanager>,
     /// `[heartbeat]`: who is told that we live.
     pub heartbeats: Vec<Heartbeat>,
+    /// `[chat]`: who may ask and act over Telegram; `None`: nobody.
+    pub chat: Option<Chat>,
+    /// `[doctor]`
+    pub doctor: Doctor,
     /// `[history]`
     pub history: History,
     /// `[identity]`
@@ -406,10 +414,25 @@ pub enum Body {
 pub struct Web {
     /// Off on Termux by default (any app on a phone can reach loopback).
     pub enabled: bool,
-    /// Loopback address and port, or the path of a unix socket.
+    /// Address and port, or the path of a unix socket.
     pub listen: Listen,
     /// Additional values of the `Host` header that are answered.
     pub allowed_hosts: Vec<String>,
+    /// Users and TLS ([`web_file`]).
+    pub file: Option<PathBuf>,
+    /// Beyond loopback without TLS all the same.
+    pub insecure: bool,
+    /// The file has TLS in it; known once it was loaded.
+    pub tls: bool,
+}
+
+impl Web {
+    /// Where a browser of this machine finds the page; nothing for a socket.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let Listen::Tcp(address) = &self.listen else { return None };
+        Some(format!("{}://{address}/", if self.tls { "https" } else { "http" }))
+    }
 }
 
 /// `[remote]`: under which address people far away reach our web server, to follow links (CONTRACTS §6).
@@ -424,10 +447,19 @@ pub struct Remote {
 /// Where the web server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Listen {
-    /// Address and port; only loopback for now.
+    /// Address and port.
     Tcp(std::net::SocketAddr),
     /// A unix socket.
     Unix(PathBuf),
+}
+
+/// `[doctor]`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Doctor {
+    /// Checks that are not made: ids, or the beginnings of them.
+    pub skip: Vec<String>,
+    /// Findings of these checks have this severity.
+    pub severity: BTreeMap<String, Severity>,
 }
 
 /// `[history]`

@@ -55,7 +55,7 @@ pub(super) fn receivers(root: &mut Table<'_>, context: &Context<'_>) -> (Vec<Rec
     (all, names)
 }
 
-fn lang(table: &mut Table<'_>) -> Lang {
+pub(super) fn lang(table: &mut Table<'_>) -> Lang {
     let Some(text) = table.text("lang") else { return Lang::default() };
     Lang::parse(text.value).unwrap_or_else(|| {
         let what = format!("{} is not a language of ours", shown(text.value));

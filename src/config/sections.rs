@@ -2,27 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::domain::Zone;
 use toml::de::DeValue;
 
 use super::tree::{At, Table, Value, shown};
-use super::{Context, Declared, History, Identity, Listen, Remote, Sources, Web, values};
-use crate::domain::{CredentialId, Place, Span, Time};
+use super::{Context, Declared, Doctor, History, Identity, Listen, Remote, Sources, Web, values};
+use crate::domain::{CredentialId, Environment, Place, Severity, Span, Time, checks};
 use crate::engine::due;
 use crate::engine::policy::{AlertPolicy, Rhythm, Schedule, Thresholds};
-
-/// Sections that the design names and this version does not act on. Ignoring them would be a silent loss.
-const NOT_YET: [&str; 2] = ["chat", "doctor"];
-
-/// Refuses the sections that are not acted on yet.
-pub(super) fn not_yet(root: &mut Table<'_>) {
-    for name in NOT_YET {
-        if let Some(value) = root.future(name) {
-            value.problem("is not supported by this version", "remove it, or install a version that supports it");
-        }
-    }
-}
 
 /// `[schedule]`: when files are read, when providers are asked, in which zone; when silent receivers are tested.
 pub(super) fn schedule(root: &mut Table<'_>, local: Zone, alerts: &mut AlertPolicy) -> (Schedule, Option<Schedule>) {
@@ -228,15 +217,29 @@ pub(super) fn max_age(table: &mut Table<'_>) -> Option<Span> {
 pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
     let mut out = Web {
         enabled: !super::locate::is_termux(context.env),
-        listen: Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 10177))),
+        listen: usual_door(context.env),
         allowed_hosts: Vec::new(),
+        file: None,
+        insecure: false,
+        tls: false,
     };
     let Some(mut table) = root.table("web") else { return out };
     if let Some(enabled) = table.flag("enabled") {
         out.enabled = enabled;
     }
+    out.file = table.text("config").map(|text| context.path(text.value));
+    out.insecure = table.flag("insecure").unwrap_or(false);
     if let Some(text) = table.text("listen") {
         match listen(text.value, context) {
+            Ok(Listen::Tcp(address)) if !address.ip().is_loopback() && out.file.is_none() && !out.insecure => {
+                let what = format!(
+                    "{} is beyond loopback, where nothing listens without TLS and authentication",
+                    shown(text.value)
+                );
+                let fix = "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it, or name a file with \
+                           tls_server_config in `config` (docs/page.md)";
+                table.problem(text.place, what, fix);
+            }
             Ok(listen) => out.listen = listen,
             Err((what, fix)) => table.problem(text.place, what, fix),
         }
@@ -253,6 +256,15 @@ pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
     out
 }
 
+/// Where we listen if nobody says where. A unit that makes a directory for its run time (`RuntimeDirectory=` of systemd) gets a
+/// socket in it: several of them share one machine, and one port would be taken by the first.
+fn usual_door(env: &Environment) -> Listen {
+    match env.get("RUNTIME_DIRECTORY").and_then(|list| list.split(':').next()).filter(|dir| dir.starts_with('/')) {
+        Some(dir) => Listen::Unix(PathBuf::from(dir).join("http.sock")),
+        None => Listen::Tcp(SocketAddr::from(([127, 0, 0, 1], 10177))),
+    }
+}
+
 fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)> {
     let text = text.trim();
     let path = text.strip_prefix("unix:").or_else(|| (text.starts_with('/') || text.starts_with('~')).then_some(text));
@@ -265,12 +277,6 @@ fn listen(text: &str, context: &Context<'_>) -> Result<Listen, (String, String)>
             "write \"127.0.0.1:10177\", or \"unix:\" and a path".to_owned(),
         )
     })?;
-    if !address.ip().is_loopback() {
-        return Err((
-            format!("{} is beyond loopback, where nothing listens without TLS and authentication", shown(text)),
-            "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it".to_owned(),
-        ));
-    }
     Ok(Listen::Tcp(address))
 }
 
@@ -300,6 +306,62 @@ pub(super) fn remote(root: &mut Table<'_>, web: &Web) -> Option<Remote> {
     }
     let host = url.host_str().unwrap_or_default().to_owned();
     Some(Remote { url: url.into(), host })
+}
+
+/// `[doctor]`: which checks are not made, and which findings are worse or less bad than we say.
+pub(super) fn doctor(root: &mut Table<'_>) -> Doctor {
+    let mut out = Doctor::default();
+    let Some(mut table) = root.table("doctor") else { return out };
+    for word in table.texts("skip").unwrap_or_default() {
+        if known_check(&table, word.value, &word.place) {
+            out.skip.push(word.value.trim().to_owned());
+        }
+    }
+    if let Some(value) = table.value("severity")
+        && let Some(severities) = value.table()
+    {
+        // `gateway.no-linger` without quotes is a table in a table.
+        for entry in severities.entries() {
+            match entry.inner {
+                DeValue::Table(_) => {
+                    let inner = entry.table().map(|table| table.entries()).unwrap_or_default();
+                    for each in inner {
+                        severity(&table, &format!("{}.{}", entry.name, each.name), &each, &mut out);
+                    }
+                }
+                _ => severity(&table, entry.name, &entry, &mut out),
+            }
+        }
+    }
+    table.finish();
+    out
+}
+
+fn severity(table: &Table<'_>, name: &str, value: &Value<'_>, out: &mut Doctor) {
+    let Some(text) = value.text() else { return };
+    let all = [Severity::Info, Severity::Warning, Severity::Critical];
+    match all.into_iter().find(|severity| severity.word() == text.value.trim()) {
+        Some(severity) if known_check(table, name, &value.place) => {
+            out.severity.insert(name.trim().to_owned(), severity);
+        }
+        Some(_) => {}
+        None => {
+            value.problem("is not a severity", "write \"info\", \"warning\" or \"critical\"; `skip` leaves a check out")
+        }
+    }
+}
+
+fn known_check(table: &Table<'_>, word: &str, place: &Place) -> bool {
+    let word = word.trim();
+    let known = checks::is_known(word);
+    if !known {
+        let fix = checks::suggestion(word).map_or_else(
+            || "docs/doctor.md has the ids of all checks".to_owned(),
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        table.problem(place.clone(), format!("{} is no check of the doctor", shown(word)), fix);
+    }
+    known
 }
 
 /// `[history]`

@@ -19,6 +19,16 @@ fn bad(text: &str) -> Vec<String> {
     problems.iter().map(ToString::to_string).collect()
 }
 
+#[test]
+fn a_unit_that_has_a_directory_for_its_run_time_listens_there() {
+    let mut env = env();
+    env.set("RUNTIME_DIRECTORY", "/run/opensoul-ann:/run/other");
+    let door = |text: &str| parse(text, None, &env, Zone::UTC).unwrap_or_else(|p| panic!("{}", report(&p))).web.listen;
+    assert_eq!(door(""), Listen::Unix("/run/opensoul-ann/http.sock".into()));
+    assert_eq!(door("[web]\nlisten = '127.0.0.1:9'"), Listen::Tcp("127.0.0.1:9".parse().unwrap()));
+    assert_eq!(good("").web.listen, Listen::Tcp("127.0.0.1:10177".parse().unwrap()));
+}
+
 const FULL: &str = r#"
 [schedule]
 status = "5m"
@@ -221,7 +231,6 @@ fn each_problem_has_its_place_and_remedy() {
             "[providers.x]\nbase_url = 'https://x.org'\nprobe = {path='/a',expect=['/d'],auth='x y'}",
             "is not the name of a header",
         ),
-        ("", "[chat]\n", "chat: is not supported by this version"),
         ("", "[remote]\n", "`url` is missing"),
         ("", "[remote]\nurl='http://monitor.example.org'\n", "remote.url"),
         ("", "[remote]\nurl='https://ann:pw@monitor.example.org'\n", "contains a login"),
@@ -351,6 +360,11 @@ fn each_problem_has_its_place_and_remedy() {
         ("[actions]\n", "runbook_url='https://x.org/{alert}'", "other holes"),
         ("[actions]\n", "runbook_url='wiki'", "is not a URL"),
         ("[actions]\n", "runbook='https://x.org'", "unknown key"),
+        ("[doctor]\n", "skip=['gateway.no-lingr']", "did you mean \"gateway.no-linger\"?"),
+        ("[doctor]\n", "skip=['zzz']", "is no check of the doctor"),
+        ("[doctor]\n", "severity={ 'gateway.no-linger' = 'none' }", "is not a severity"),
+        ("[doctor]\n", "severity={ gateway.no-lingr = 'info' }", "did you mean \"gateway.no-linger\"?"),
+        ("[doctor]\n", "severty={}", "did you mean `severity`?"),
         (HOOK, "url='https://x.org'\nheaders={ x = \"a\\nb\" }", "has characters that a header cannot carry"),
         ("", "[[routes]]\nreceivers=['x']", "add [[receivers]] first"),
         (HOOK, "url='https://x.org'\n[[routes]]\nreceivers=['x']", "there is no receiver `x` — there are: h"),
@@ -627,4 +641,13 @@ fn providers_and_probing() {
     assert!(probe.control && probe.documented && probe.dead.len() == 1 && probe.statuses.len() == 1);
     assert_eq!(probe.kinds, [crate::domain::Kind::Oauth]);
     assert_eq!(good("").probing, Probing::default());
+}
+
+#[test]
+fn wishes_about_checks() {
+    let doctor = good("[doctor]\nskip=['path', 'gateway.no-linger']\n[doctor.severity]\nstate='critical'\ngateway.down='info'\n'own.state-permissions'='warning'").doctor;
+    assert_eq!(doctor.skip, ["path", "gateway.no-linger"]);
+    let severities: Vec<(&str, &str)> =
+        doctor.severity.iter().map(|(id, severity)| (id.as_str(), severity.word())).collect();
+    assert_eq!(severities, [("gateway.down", "info"), ("own.state-permissions", "warning"), ("state", "critical")]);
 }

@@ -31,6 +31,11 @@ pub(super) const CHECKS: &[Check] = &[
         about: "accounts that are logged in several times",
         by: By::Doctor(same_account),
     },
+    Check {
+        id: "login.stale-mirror",
+        about: "a gateway's copies of a tool's login that were left behind",
+        by: By::Doctor(stale_mirrors),
+    },
     // Made by `went_backwards`, which needs what earlier cycles know.
     Check { id: "login.went-backwards", about: "refresh tokens that were replaced and came back", by: By::Source },
 ];
@@ -54,26 +59,38 @@ fn credentials<'a>(context: &'a Context<'_>) -> impl Iterator<Item = &'a Assesse
 /// The same profile in several agents of one gateway, where some work and some have ended with another secret: the login was
 /// renewed in the ones and not in the others.
 fn stale_copies(context: &Context<'_>) -> Vec<Finding> {
-    let mut profiles: BTreeMap<(&str, &str, &str), Vec<&Assessed>> = BTreeMap::new();
-    for assessed in credentials(context).filter(|one| one.credential.owner == Owner::GatewayStore) {
-        let credential = &assessed.credential;
-        if credential.agent.is_some() {
-            let key = (credential.origin.source.as_str(), credential.provider.as_str(), credential.profile.as_str());
-            profiles.entry(key).or_default().push(assessed);
+    let of_agents = || {
+        credentials(context).filter(|one| one.credential.owner == Owner::GatewayStore && one.credential.agent.is_some())
+    };
+    // Mostly nothing has ended, and then nothing has to be compared.
+    let mut profiles: BTreeMap<_, Vec<&Assessed>> =
+        of_agents().filter(|one| ended(one)).map(|one| (profile(&one.credential), Vec::new())).collect();
+    if profiles.is_empty() {
+        return Vec::new();
+    }
+    for one in of_agents() {
+        if let Some(places) = profiles.get_mut(&profile(&one.credential)) {
+            places.push(one);
         }
     }
     profiles.into_values().filter_map(|places| stale(&places)).collect()
 }
 
+/// What is the same profile, whichever agent has it.
+fn profile(credential: &Credential) -> (&str, &str, &str) {
+    (credential.origin.source, &credential.provider, &credential.profile)
+}
+
+fn ended(one: &Assessed) -> bool {
+    matches!(
+        one.judgement.state,
+        State::Expired | State::Rejected | State::Missing | State::RefreshOverdue | State::Expiring
+    )
+}
+
 fn stale(places: &[&Assessed]) -> Option<Finding> {
     let works = |one: &&&Assessed| {
         matches!(one.judgement.state, State::Ok | State::Static) && one.credential.condition == Condition::Present
-    };
-    let ended = |one: &&&Assessed| {
-        matches!(
-            one.judgement.state,
-            State::Expired | State::Rejected | State::Missing | State::RefreshOverdue | State::Expiring
-        )
     };
     let fresh: Vec<&Assessed> = places.iter().filter(works).copied().collect();
     let other_account = |one: &Assessed, other: &Assessed| {
@@ -82,7 +99,7 @@ fn stale(places: &[&Assessed]) -> Option<Finding> {
     };
     let left: Vec<&Assessed> = places
         .iter()
-        .filter(ended)
+        .filter(|one| ended(one))
         .copied()
         .filter(|one| {
             fresh.iter().any(|fresh| !same_secret(&one.credential, &fresh.credential) && !other_account(one, fresh))
@@ -133,7 +150,7 @@ fn single_use(provider: &str) -> bool {
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.
 fn renewer(credential: &Credential) -> &str {
-    &credential.origin.source
+    credential.origin.source
 }
 
 fn is_mirror(credential: &Credential) -> bool {
@@ -174,6 +191,45 @@ fn shared(places: &[&Assessed]) -> Option<Finding> {
         false => format!("Log in once more in one of them, so that each has its own: {}", keep.credential.fix),
     };
     Some(Finding::new("login.shared-refresh", severity, message, fix).at(place(&first.credential)))
+}
+
+/// The tool whose login a mirror shows, by the name of its source.
+fn mirrored(profile: &str) -> Option<&'static str> {
+    match profile {
+        "anthropic:claude-cli" => Some("claude-code"),
+        "openai-codex:codex-cli" | "openai-codex:default" => Some("codex"),
+        "qwen-portal:qwen-cli" => Some("qwen-code"),
+        _ => None,
+    }
+}
+
+/// A mirror that no longer works while the login that it shows does, with another token: the copy was not renewed with it.
+fn stale_mirrors(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for one in credentials(context).filter(|one| is_mirror(&one.credential) && !one.judgement.state.is_usable()) {
+        let Some(source) = mirrored(&one.credential.profile) else { continue };
+        let login = credentials(context).find(|other| {
+            other.credential.origin.source == source
+                && other.credential.owner == Owner::Tool
+                && other.judgement.state.is_usable()
+                && !same_secret(&other.credential, &one.credential)
+        });
+        let Some(login) = login else { continue };
+        let message = format!(
+            "{} is {}, and {}, which it was copied from, works: the copy was not renewed with it.",
+            one.credential.id, one.judgement.state, login.credential.id
+        );
+        let fix = match source {
+            // Read again at each start and with each command of a gateway that mirrors it.
+            "qwen-code" => {
+                format!("{} models status (the gateway's own, which copies it again)", one.credential.origin.source)
+            }
+            _ => format!("Log the gateway in by itself: {}", one.credential.fix),
+        };
+        let severity = one.judgement.severity.max(Severity::Info);
+        findings.push(Finding::new("login.stale-mirror", severity, message, fix).at(place(&one.credential)));
+    }
+    findings
 }
 
 /// A tool, and the variables that go before its login, most powerful first.
@@ -315,7 +371,11 @@ fn backwards(credential: &Credential, held: &[HeldToken]) -> Option<Finding> {
 }
 
 fn place(credential: &Credential) -> Place {
-    Place { path: credential.origin.path.clone(), key: Some(credential.profile.clone()), ..Place::default() }
+    Place {
+        path: credential.origin.path.as_deref().map(Into::into),
+        key: Some(credential.profile.clone()),
+        ..Place::default()
+    }
 }
 
 fn path(credential: &Credential) -> Option<String> {
@@ -323,17 +383,17 @@ fn path(credential: &Credential) -> Option<String> {
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b and 7 more`; each once.
-fn names(mut all: Vec<String>) -> String {
+fn names(all: Vec<String>) -> String {
     const MANY: usize = 8;
     let mut seen = BTreeSet::new();
-    all.retain(|name| seen.insert(name.clone()));
+    let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
     if all.len() > MANY {
         let more = all.len() - MANY;
         return format!("{} and {more} more", all[..MANY].join(", "));
     }
     match all.as_slice() {
         [] => String::new(),
-        [one] => one.clone(),
+        [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

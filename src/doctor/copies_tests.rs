@@ -37,8 +37,8 @@ fn add(scene: &mut Scene, login: &Login<'_>) {
     let credential = &mut assessed.credential;
     credential.kind = Kind::Oauth;
     credential.renewal = Renewal::Auto;
-    credential.origin.source = source.to_owned();
-    credential.origin.path = Some(format!("/home/u/{}", login.id.replace(':', "/")).into());
+    credential.origin.source = source.to_owned().leak();
+    credential.origin.path = Some(std::path::PathBuf::from(format!("/home/u/{}", login.id.replace(':', "/"))).into());
     (credential.fingerprint, credential.refresh_fingerprint) = (secret, refresh);
     credential.account = login.account.map(str::to_owned);
     credential.fix = format!("renew {}", login.id);
@@ -150,7 +150,7 @@ fn a_variable_goes_before_a_login() {
     let mut scene = with(&[Login { id: "claude-code:default", ..Login::default() }]);
     scene.env.set("ANTHROPIC_API_KEY", "canary");
     let key = scene.add_credential("env:ANTHROPIC_API_KEY", "anthropic", Owner::Environment, State::Rejected);
-    key.credential.origin.source = "env".to_owned();
+    key.credential.origin.source = "env";
     assert_eq!(scene.of(id)[0].severity, Severity::Warning, "a dead key hides a good login");
     scene.snapshot.credentials[1].credential.fingerprint = scene.snapshot.credentials[0].credential.fingerprint;
     assert!(scene.of(id).is_empty(), "the same secret");
@@ -161,7 +161,7 @@ fn a_variable_goes_before_a_login() {
     let mut editor = with(&[Login { id: "copilot:github.com", ..Login::default() }]);
     editor.env.set("GH_TOKEN", "canary");
     assert!(editor.of(id).is_empty(), "editors do not look at it");
-    editor.snapshot.credentials[0].credential.origin.path = Some("/home/u/.copilot/config.json".into());
+    editor.snapshot.credentials[0].credential.origin.path = Some(Path::new("/home/u/.copilot/config.json").into());
     assert_eq!(editor.of(id).len(), 1);
 }
 

@@ -44,7 +44,11 @@ fn finding(assessed: &Assessed, id: &str) -> Finding {
 
 fn place(assessed: &Assessed) -> Place {
     let origin = &assessed.credential.origin;
-    Place { path: origin.path.clone(), key: Some(assessed.credential.profile.clone()), ..Place::default() }
+    Place {
+        path: origin.path.as_deref().map(Into::into),
+        key: Some(assessed.credential.profile.clone()),
+        ..Place::default()
+    }
 }
 
 fn nothing_usable(context: &Context<'_>) -> Vec<Finding> {

@@ -2,12 +2,15 @@
 //!
 //! All three checks need the environment of the running process: without it, the absence of a name proves nothing.
 
+use std::collections::BTreeSet;
+
 use super::{By, Check, Context};
 use crate::domain::{Finding, Owner, Place, Secret, Severity};
 use crate::formats::dotenv;
 use crate::formats::gateway_view::{SeenIn, Sight};
 use crate::formats::installation::Installation;
 use crate::formats::provider_env::{self, ProviderEnv};
+use crate::output::doctor::{self, Key, KeyFrom, Keys};
 
 pub(super) const CHECKS: &[Check] = &[
     Check {
@@ -37,6 +40,39 @@ fn rows() -> impl Iterator<Item = &'static ProviderEnv> {
     provider_env::TABLE
         .iter()
         .filter(|row| row.gateway.iter().any(|name| provider_env::provider_of(name) == Some(row.provider)))
+}
+
+/// Where the gateway has each key from that it or this shell has.
+#[must_use]
+pub fn keys(context: &Context<'_>) -> Keys {
+    let sight = match context.gateway.sight {
+        Sight::Running => doctor::Sight::Running,
+        Sight::Planned => doctor::Sight::Planned,
+        Sight::Blind => doctor::Sight::Blind,
+    };
+    let installed = !context.gateway.units.is_empty() || context.installations.iter().any(|i| i.state_dir.is_dir());
+    let in_shell = |name: &str| context.interactive && context.env.get(name).is_some();
+    let of_shell = provider_env::TABLE.iter().flat_map(|row| row.gateway).filter(|name| in_shell(name));
+    let names: BTreeSet<&str> = context.gateway.visible.keys().map(String::as_str).chain(of_shell.copied()).collect();
+    let key = |name: &str| {
+        let seen = context.gateway.visible.get(name);
+        let from = seen.map(|seen| match &seen.from {
+            SeenIn::Process => KeyFrom::Process,
+            SeenIn::Unit(unit) => KeyFrom::Unit(unit.clone()),
+            SeenIn::StateDotenv(path) => KeyFrom::Dotenv(path.display().to_string()),
+            SeenIn::Config(path) => KeyFrom::Config(path.display().to_string()),
+            SeenIn::LoginShell => KeyFrom::LoginShell,
+        });
+        Some(Key {
+            name: name.to_owned(),
+            provider: provider_env::provider_of(name)?.to_owned(),
+            from,
+            blank: seen.is_some_and(|seen| seen.blank),
+            in_shell: in_shell(name),
+        })
+    };
+    // Where there is no gateway, nobody asks where it has its keys from.
+    Keys { sight, keys: if installed { names.into_iter().filter_map(key).collect() } else { Vec::new() } }
 }
 
 fn not_inherited(context: &Context<'_>) -> Vec<Finding> {

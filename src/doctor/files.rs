@@ -1,13 +1,13 @@
 //! Files with secrets that others can read or change, and files that belong to somebody else.
 
-use std::fs::{self, DirEntry};
+use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context};
-use crate::domain::{Assessed, Finding, Owner, Place, Severity};
+use crate::domain::{Assessed, Finding, Owner, Place, Repair, Severity};
 use crate::files;
-use crate::formats::installation::Installation;
+use crate::formats::installation::{AgentStore, Installation};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "state.permissions", about: "access to the gateway's state directory", by: By::Doctor(state_dir) },
@@ -68,7 +68,8 @@ fn secret_with_mode(id: &str, what: &str, path: &Path, mode: u32) -> Option<Find
         }
     };
     let message = format!("{what} has mode {mode:04o}: {who}.");
-    Some(Finding::new(id, severity, message, chmod("600", path)).at(Place::file(path)))
+    let finding = Finding::new(id, severity, message, chmod("600", path)).at(Place::file(path));
+    Some(finding.mended_by(Repair::Close { path: path.to_owned(), keep: 0o600 }))
 }
 
 /// The same for what is private and opens no account: one step less.
@@ -123,15 +124,44 @@ fn existing(installations: &[Installation]) -> Vec<&Installation> {
     chosen_first
 }
 
-/// Every installation that is there, with its files that hold credentials.
-#[must_use]
-pub fn survey(installations: &[Installation]) -> Vec<(&Installation, Vec<Stored>)> {
-    existing(installations).into_iter().map(|i| (i, store_files(i))).collect()
+/// What lies in the directories of one installation and its agents, looked at once, whatever the number of checks.
+pub struct Surveyed<'a> {
+    pub(super) installation: &'a Installation,
+    /// Its files that hold credentials.
+    pub(super) files: Vec<Stored>,
+    /// The directories of its agents.
+    pub(super) dirs: Vec<AgentDir<'a>>,
+    /// Directories of sessions with files that others can read, and how many those are.
+    open_sessions: Vec<(PathBuf, usize)>,
 }
 
-/// The same, looked for once, whatever the number of checks.
-pub(super) fn stored<'c, 'a>(context: &'c Context<'a>) -> &'c [(&'a Installation, Vec<Stored>)] {
-    context.stored.get_or_init(|| survey(context.installations))
+/// The directory of an agent.
+pub(super) struct AgentDir<'a> {
+    pub path: &'a Path,
+    /// Whose it is; `None` if it is not there.
+    uid: Option<u32>,
+    /// It is there, and we cannot write to it.
+    pub closed: bool,
+}
+
+/// Looks at every installation that is there.
+#[must_use]
+pub fn survey(installations: &[Installation]) -> Vec<Surveyed<'_>> {
+    let one = |installation| {
+        let (files, dirs) = of_agents(installation);
+        Surveyed {
+            installation,
+            files: store_files(installation, files),
+            dirs,
+            open_sessions: open_sessions(installation),
+        }
+    };
+    existing(installations).into_iter().map(one).collect()
+}
+
+/// The same, if nobody has looked yet.
+pub(super) fn surveyed<'c, 'a>(context: &'c Context<'a>) -> &'c [Surveyed<'a>] {
+    context.surveyed.get_or_init(|| survey(context.installations))
 }
 
 /// A file of a gateway that holds credentials.
@@ -144,21 +174,39 @@ pub struct Stored {
     uid: Option<u32>,
 }
 
-fn store_files(installation: &Installation) -> Vec<Stored> {
-    let stored = |path: PathBuf| {
+impl From<PathBuf> for Stored {
+    fn from(path: PathBuf) -> Self {
         let meta = fs::metadata(&path).ok();
-        Stored { path, mode: meta.as_ref().map(|meta| meta.mode() & 0o7777), uid: meta.map(|meta| meta.uid()) }
+        Self { path, mode: meta.as_ref().map(|meta| meta.mode() & 0o7777), uid: meta.map(|meta| meta.uid()) }
+    }
+}
+
+/// Of each agent its files that hold credentials, and its directory.
+fn of_agents(installation: &Installation) -> (Vec<Vec<Stored>>, Vec<AgentDir<'_>>) {
+    let wanted = |name: &str| {
+        name.starts_with("auth-profiles.json") || name.starts_with("openclaw-agent.sqlite") || name == "auth.json"
     };
-    let of_agents = files::for_each(&installation.agents, |agent| {
-        let wanted = |name: &str| {
-            name.starts_with("auth-profiles.json") || name.starts_with("openclaw-agent.sqlite") || name == "auth.json"
-        };
-        named(&agent.agent_dir, wanted).into_iter().map(stored).collect::<Vec<_>>()
-    });
+    let one = |agent: &AgentStore| {
+        let files = named(&agent.agent_dir, wanted).into_iter().map(Stored::from).collect();
+        let meta = fs::metadata(&agent.agent_dir).ok();
+        let closed = is_closed(&agent.agent_dir, meta.as_ref());
+        (files, (meta.map(|meta| meta.uid()), closed))
+    };
+    let (files, dirs): (_, Vec<_>) = files::for_each(&installation.agents, one).into_iter().unzip();
+    let paths = installation.agents.iter().map(|agent| agent.agent_dir.as_path());
+    (files, paths.zip(dirs).map(|(path, (uid, closed))| AgentDir { path, uid, closed }).collect())
+}
+
+/// A directory that is there and that we cannot write to.
+pub(super) fn is_closed(dir: &Path, meta: Option<&Metadata>) -> bool {
+    meta.is_some_and(Metadata::is_dir) && rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_err()
+}
+
+fn store_files(installation: &Installation, of_agents: Vec<Vec<Stored>>) -> Vec<Stored> {
     let mut files: Vec<PathBuf> = Vec::new();
     files.extend(named(&installation.state_dir.join("state"), |name| name.starts_with("openclaw.sqlite")));
     files.extend(named(&installation.state_dir.join("credentials"), |name| name.ends_with(".json")));
-    let mut files: Vec<Stored> = of_agents.into_iter().flatten().chain(files.into_iter().map(stored)).collect();
+    let mut files: Vec<Stored> = of_agents.into_iter().flatten().chain(files.into_iter().map(Stored::from)).collect();
     files.retain(|file| file.path.extension().is_none_or(|e| e != "lock"));
     files.sort_by(|one, other| one.path.cmp(&other.path));
     files.dedup_by(|one, other| one.path == other.path);
@@ -185,24 +233,24 @@ fn state_dir(context: &Context<'_>) -> Vec<Finding> {
             _ => continue,
         };
         let message = format!("The state directory has mode {mode:04o}: {who}.");
-        findings.push(Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir)));
+        let finding = Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir));
+        findings.push(finding.mended_by(Repair::Close { path: dir.clone(), keep: 0o700 }));
     }
     findings
 }
 
 fn owner(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (installation, stored) in stored(context) {
+    for Surveyed { installation, files, dirs, .. } in surveyed(context) {
         let dir = &installation.state_dir;
         let Ok(expected) = fs::metadata(dir).map(|meta| meta.uid()) else { continue };
         let of = |path: &Path| Some((path.to_owned(), fs::metadata(path).ok()?.uid()));
-        let known = stored.iter().filter_map(|file| Some((file.path.clone(), file.uid?)));
-        let dirs = files::for_each(&installation.agents, |agent| of(&agent.agent_dir));
+        let known = files.iter().filter_map(|file| Some((file.path.as_path(), file.uid?)));
+        let dirs = dirs.iter().filter_map(|dir| Some((dir.path, dir.uid?)));
         let foreign: Vec<(PathBuf, u32)> = [of(&installation.config_path), of(&dir.join(".env"))]
             .into_iter()
             .flatten()
-            .chain(known.filter(|(_, uid)| *uid != expected))
-            .chain(dirs.into_iter().flatten())
+            .chain(known.chain(dirs).filter(|(_, uid)| *uid != expected).map(|(path, uid)| (path.to_owned(), uid)))
             .filter(|(_, uid)| *uid != expected)
             .collect();
         let fix = |path: &Path| format!("sudo chown -R --reference={} {}", quoted(dir), quoted(path));
@@ -235,7 +283,7 @@ fn config(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn stores(context: &Context<'_>) -> Vec<Finding> {
-    let files = stored(context).iter().flat_map(|(_, files)| files);
+    let files = surveyed(context).iter().flat_map(|one| &one.files);
     let open = |file: &Stored| secret_with_mode("store.permissions", "A file with credentials", &file.path, file.mode?);
     files.filter_map(open).collect()
 }
@@ -243,40 +291,42 @@ fn stores(context: &Context<'_>) -> Vec<Finding> {
 fn dotenv(context: &Context<'_>) -> Vec<Finding> {
     let mut files: Vec<PathBuf> = present(context).into_iter().map(|i| i.state_dir.join(".env")).collect();
     let origins = context.snapshot.credentials.iter().map(|a| &a.credential.origin);
-    files.extend(origins.filter(|o| o.source == "dotenv").filter_map(|o| o.path.clone()));
+    files.extend(origins.filter(|o| o.source == "dotenv").filter_map(|o| o.path.as_deref().map(Path::to_owned)));
     files.sort();
     files.dedup();
     files.iter().filter_map(|path| secret_file("dotenv.permissions", "A .env file", path)).collect()
 }
 
+fn open_sessions(installation: &Installation) -> Vec<(PathBuf, usize)> {
+    let agents = listed(&installation.state_dir.join("agents"), |_| true);
+    let open = files::for_each(&agents, |agent| {
+        let dir = agent.join("sessions");
+        let is_open = |path: &&PathBuf| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded);
+        let open = named(&dir, |_| true).iter().filter(is_open).count();
+        (open > 0).then_some((dir, open))
+    });
+    open.into_iter().flatten().collect()
+}
+
 fn sessions(context: &Context<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for installation in present(context) {
-        let agents = listed(&installation.state_dir.join("agents"), |_| true);
-        let found = files::for_each(&agents, |agent| {
-            // One finding a directory: a hundred open transcripts are one problem.
-            let dir = agent.join("sessions");
-            let is_open = |path: &&PathBuf| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded);
-            let open = named(&dir, |_| true).iter().filter(is_open).count();
-            let message = format!("Other users can read {open} files of sessions (conversations).");
-            let finding = Finding::new(
-                "sessions.permissions",
-                Severity::Warning,
-                message,
-                format!("chmod -R go= {}", quoted(&dir)),
-            );
-            (open > 0).then(|| finding.at(Place::file(&dir)))
-        });
-        findings.extend(found.into_iter().flatten());
-    }
-    findings
+    // One finding a directory: a hundred open transcripts are one problem.
+    let one = |(dir, open): &(PathBuf, usize)| {
+        let message = format!("Other users can read {open} files of sessions (conversations).");
+        let fix = format!("chmod -R go= {}", quoted(dir));
+        let repair = Repair::CloseFilesIn { path: dir.clone(), keep: 0o600 };
+        Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(dir)).mended_by(repair)
+    };
+    surveyed(context).iter().flat_map(|seen| &seen.open_sessions).map(one).collect()
 }
 
 fn logins(context: &Context<'_>) -> Vec<Finding> {
     let of_tools = |a: &&Assessed| matches!(a.credential.owner, Owner::Tool | Owner::Secondhand);
     let tools = context.snapshot.credentials.iter().filter(of_tools);
-    let mut files: Vec<PathBuf> = tools.filter_map(|a| a.credential.origin.path.clone()).collect();
+    let mut files: Vec<PathBuf> =
+        tools.filter_map(|a| a.credential.origin.path.as_deref().map(Path::to_owned)).collect();
     files.sort();
     files.dedup();
-    files.iter().filter_map(|path| secret_file("login.permissions", "A login file", path)).collect()
+    // The files of other tools are theirs: no hand of ours touches them.
+    let of_a_tool = |path: &PathBuf| secret_file("login.permissions", "A login file", path);
+    files.iter().filter_map(of_a_tool).map(|finding| Finding { repair: None, ..finding }).collect()
 }

@@ -1,16 +1,24 @@
 //! Which checks a run takes.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
-use super::checks;
+use crate::config;
+use crate::domain::checks::{covers, is_known, suggestion};
+use crate::domain::{Finding, Severity};
+use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
 
 /// `--only` and `--skip`: ids, or their first words (`credential` takes `credential.expired`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     only: Vec<String>,
     skip: Vec<String>,
+    severity: BTreeMap<String, Severity>,
     monitor: bool,
 }
+
+/// What `--check` rests on: no wish makes it forget that a store could not be read.
+const NEEDED: [&str; 2] = [STORE_UNREADABLE, STORE_UNPARSABLE];
 
 /// A word that is no check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,13 +60,13 @@ impl Filter {
         let clean = |words: &[String]| -> Vec<String> {
             words.iter().map(|w| w.trim().to_lowercase()).filter(|w| !w.is_empty()).collect()
         };
-        let filter = Self { only: clean(only), skip: clean(skip), monitor: false };
+        let filter = Self { only: clean(only), skip: clean(skip), ..Self::default() };
         let unknown: Vec<UnknownCheck> = filter
             .only
             .iter()
             .chain(&filter.skip)
-            .filter(|word| !known().any(|id| covers(word, id)))
-            .map(|word| UnknownCheck { word: word.clone(), suggestion: suggest(word) })
+            .filter(|word| !is_known(word))
+            .map(|word| UnknownCheck { word: word.clone(), suggestion: suggestion(word) })
             .collect();
         if unknown.is_empty() { Ok(filter) } else { Err(unknown) }
     }
@@ -74,23 +82,31 @@ impl Filter {
     pub(super) fn retells(&self) -> bool {
         !self.monitor
     }
-}
 
-/// Every id that a finding may have.
-fn known() -> impl Iterator<Item = &'static str> {
-    checks().map(|check| check.id).chain(["doctor.check-failed"])
-}
+    /// With what `[doctor]` of monitor.toml says. A check that was named on the command line is made all the same.
+    #[must_use]
+    pub fn preferring(mut self, wishes: &config::Doctor) -> Self {
+        let named = |word: &&String| !self.only.iter().any(|only| covers(word, only));
+        let skip: Vec<String> = wishes.skip.iter().filter(named).cloned().collect();
+        self.skip.extend(skip);
+        self.severity = wishes.severity.clone();
+        self
+    }
 
-fn covers(word: &str, id: &str) -> bool {
-    id.strip_prefix(word).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
+    /// Gives findings the severity that was wished for.
+    pub(super) fn weigh(&self, findings: &mut [Finding]) {
+        for finding in findings {
+            // The longest word is the most exact one.
+            let wishes = self.severity.iter().filter(|(word, _)| covers(word, &finding.id));
+            if let Some((_, severity)) = wishes.max_by_key(|(word, _)| word.len()) {
+                finding.severity = *severity;
+            }
+        }
+    }
 
-fn suggest(word: &str) -> Option<&'static str> {
-    let areas = known().filter_map(|id| id.split_once('.').map(|(area, _)| area));
-    known()
-        .chain(areas)
-        .map(|id| (strsim::jaro_winkler(word, id), id))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, id)| id)
+    /// The same for what sources found, for everybody who looks: what was to be skipped is left out too.
+    pub fn apply(&self, findings: &mut Vec<Finding>) {
+        findings.retain(|finding| self.takes(&finding.id) || NEEDED.contains(&finding.id.as_str()));
+        self.weigh(findings);
+    }
 }

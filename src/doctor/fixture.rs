@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::domain::*;
-use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, SeenIn, Sight, Sighting, UnitScope};
+use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, Listening, SeenIn, Sight, Sighting, UnitScope};
 use crate::formats::installation::{AgentStore, Family, LayeredEnv};
 
 pub(super) struct Scene {
@@ -21,6 +21,11 @@ pub(super) struct Scene {
     pub uid: u32,
     pub key: FingerprintKey,
     pub now: Time,
+    pub config: Config,
+    pub configured: bool,
+    pub last_cycle: Option<Time>,
+    pub receivers: Vec<ReceiverState>,
+    pub reached: Vec<Reached>,
 }
 
 impl Scene {
@@ -62,6 +67,9 @@ impl Scene {
                     files: vec![("/u/opensoul-gateway.service".into(), Some(now - Span::days(9)))],
                     environment: [("OPENAI_API_KEY".to_owned(), key.fingerprint(&Secret::new("sk-one".into())))].into(),
                     credentials: std::collections::BTreeMap::new(),
+                    program: vec!["/bin/sh".into()],
+                    port: None,
+                    guarded: false,
                 }],
                 visible: [(
                     "OPENAI_API_KEY".to_owned(),
@@ -70,6 +78,7 @@ impl Scene {
                 .into(),
                 sight: Sight::Running,
                 lingers: Some(true),
+                listening: Listening::default(),
             },
             env,
             interactive: true,
@@ -77,6 +86,11 @@ impl Scene {
             uid: rustix::process::getuid().as_raw(),
             key,
             now,
+            config: config(""),
+            configured: true,
+            last_cycle: Some(now - Span::minutes(3)),
+            receivers: Vec::new(),
+            reached: Vec::new(),
             dir,
         };
         scene.env.set("OPENAI_API_KEY", "sk-one");
@@ -129,7 +143,7 @@ impl Scene {
                 profile: id.rsplit('/').next().unwrap_or(id).into(),
                 kind: Kind::ApiKey,
                 agent: None,
-                origin: Origin { source: "opensoul".into(), path: None, modified: None },
+                origin: Origin { source: "opensoul", path: None, modified: None },
                 owner,
                 renewal: Renewal::None,
                 condition: Condition::Present,
@@ -181,8 +195,16 @@ impl Scene {
         fs::set_permissions(self.path(path), fs::Permissions::from_mode(mode)).expect("mode");
     }
 
-    pub fn context(&self) -> Context<'_> {
-        Context {
+    /// What is seen of this scene, given to a look at it.
+    pub fn seen<T>(&self, look: impl FnOnce(&Context<'_>) -> T) -> T {
+        let monitor = MonitorSeen {
+            config: &self.config,
+            configured: self.configured,
+            running: false,
+            last_cycle: self.last_cycle,
+            receivers: &self.receivers,
+        };
+        look(&Context {
             snapshot: &self.snapshot,
             installations: &self.installations,
             gateway: &self.view,
@@ -196,15 +218,22 @@ impl Scene {
             key: &self.key,
             uid: self.uid,
             now: self.now,
-            stored: OnceCell::new(),
-        }
+            monitor: Some(&monitor),
+            reached: Some(&self.reached),
+            surveyed: OnceCell::new(),
+        })
     }
 
     pub fn findings(&self) -> Vec<Finding> {
-        run(&self.context(), &Filter::everything())
+        self.seen(|context| run(context, &Filter::everything()))
     }
 
     pub fn of(&self, id: &str) -> Vec<Finding> {
         self.findings().into_iter().filter(|f| f.id == id).collect()
     }
+}
+
+/// A configuration of the monitor.
+pub(super) fn config(text: &str) -> Config {
+    crate::config::parse(text, None, &Environment::default(), Zone::UTC).expect("a good configuration")
 }

@@ -6,13 +6,18 @@
 mod clock;
 pub mod copies;
 mod credentials;
-mod environment;
+mod disk;
+pub mod environment;
 mod files;
 mod filter;
 mod gateway;
+mod locks;
+mod monitor;
+mod network;
 mod own;
 mod profiles;
 mod program;
+mod service;
 mod sources;
 mod state;
 
@@ -20,11 +25,14 @@ use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 
+use crate::config::Config;
 use crate::domain::{Environment, Finding, FingerprintKey, Severity, Snapshot, Time};
 use crate::formats::gateway_view::GatewayView;
 use crate::formats::installation::Installation;
+use crate::net::reach::Reached;
+use crate::store::ReceiverState;
 
-pub use files::{Stored, survey};
+pub use files::{Surveyed, survey};
 pub use filter::{Filter, UnknownCheck};
 
 /// Everything a check may look at, beside the files that these name.
@@ -49,8 +57,26 @@ pub struct Context<'a> {
     pub uid: u32,
     /// The instant of the run.
     pub now: Time,
+    /// The monitor as others see it; `None` in the monitor itself.
+    pub monitor: Option<&'a MonitorSeen<'a>>,
+    /// What became of a look at the providers' servers (`--deep`).
+    pub reached: Option<&'a [Reached]>,
     /// What [`survey`] found, if somebody looked already; else the first check that needs it does.
-    pub stored: OnceCell<Vec<(&'a Installation, Vec<Stored>)>>,
+    pub surveyed: OnceCell<Vec<Surveyed<'a>>>,
+}
+
+/// What is known of the monitor of this user.
+pub struct MonitorSeen<'a> {
+    /// Its configuration.
+    pub config: &'a Config,
+    /// There is a `monitor.toml`.
+    pub configured: bool,
+    /// The daemon runs, or a cycle is under way.
+    pub running: bool,
+    /// When a cycle was last committed.
+    pub last_cycle: Option<Time>,
+    /// How deliveries went.
+    pub receivers: &'a [ReceiverState],
 }
 
 /// Where our own files are, whether or not they exist.
@@ -90,6 +116,8 @@ pub enum By {
     /// A function here that retells what the snapshot says by itself. Only for people who ask the doctor: the monitor
     /// already alerts on the credential, the gateway or the clock.
     Retelling(fn(&Context<'_>) -> Vec<Finding>),
+    /// A function here that judges what was seen of the network; only with `--deep`.
+    Deep(fn(&Context<'_>, &[Reached]) -> Vec<Finding>),
     /// A source, while it reads; the finding is in the snapshot.
     Source,
 }
@@ -102,11 +130,16 @@ pub fn checks() -> impl Iterator<Item = &'static Check> {
         profiles::CHECKS,
         environment::CHECKS,
         gateway::CHECKS,
+        service::CHECKS,
         state::CHECKS,
+        locks::CHECKS,
         files::CHECKS,
         own::CHECKS,
+        monitor::CHECKS,
         program::CHECKS,
+        disk::CHECKS,
         clock::CHECKS,
+        network::CHECKS,
         sources::CHECKS,
     ]
     .into_iter()
@@ -123,9 +156,12 @@ pub fn run(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
 #[must_use]
 pub fn report(context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
     let mut findings = run(context, filter);
-    for finding in context.snapshot.findings.iter().filter(|f| filter.takes(&f.id)) {
-        if !findings.contains(finding) {
-            findings.push(finding.clone());
+    let mut others: Vec<Finding> =
+        context.snapshot.findings.iter().filter(|finding| filter.takes(&finding.id)).cloned().collect();
+    filter.weigh(&mut others);
+    for finding in others {
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     }
     each_trouble_once(findings)
@@ -161,12 +197,13 @@ fn each_trouble_once(mut findings: Vec<Finding>) -> Vec<Finding> {
 fn run_checks<'c>(checks: impl Iterator<Item = &'c Check>, context: &Context<'_>, filter: &Filter) -> Vec<Finding> {
     let mut findings = Vec::new();
     for check in checks.filter(|check| filter.takes(check.id)) {
-        let run = match check.by {
-            By::Doctor(run) => run,
-            By::Retelling(run) if filter.retells() => run,
-            By::Retelling(_) | By::Source => continue,
+        let run: &dyn Fn() -> Vec<Finding> = match (check.by, context.reached) {
+            (By::Doctor(run), _) => &move || run(context),
+            (By::Retelling(run), _) if filter.retells() => &move || run(context),
+            (By::Deep(run), Some(reached)) => &move || run(context, reached),
+            (By::Retelling(_) | By::Deep(_) | By::Source, _) => continue,
         };
-        match catch_unwind(AssertUnwindSafe(|| run(context))) {
+        match catch_unwind(AssertUnwindSafe(run)) {
             Ok(found) => findings.extend(found),
             Err(_) => findings.push(Finding::new(
                 "doctor.check-failed",
@@ -176,6 +213,7 @@ fn run_checks<'c>(checks: impl Iterator<Item = &'c Check>, context: &Context<'_>
             )),
         }
     }
+    filter.weigh(&mut findings);
     sort(&mut findings);
     findings
 }

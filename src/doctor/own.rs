@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::files::{chmod, exposure, quoted, secret_file};
 use super::{By, Check, Context};
-use crate::domain::{Finding, Place, Severity};
+use crate::domain::{Finding, Place, Repair, Severity};
 
 pub(super) const CHECKS: &[Check] = &[
     Check { id: "own.config-permissions", about: "access to monitor.toml", by: By::Doctor(config) },
@@ -18,7 +18,9 @@ fn config(context: &Context<'_>) -> Vec<Finding> {
     let Ok(meta) = fs::metadata(path) else { return Vec::new() };
     let mode = meta.mode() & 0o7777;
     let finding = |severity, message: String, fix: String| {
-        vec![Finding::new("own.config-permissions", severity, message, fix).at(Place::file(path))]
+        let finding = Finding::new("own.config-permissions", severity, message, fix).at(Place::file(path));
+        let ours = meta.uid() == context.uid;
+        vec![if ours { finding.mended_by(Repair::Close { path: path.clone(), keep: 0o600 }) } else { finding }]
     };
     if meta.uid() != context.uid && meta.uid() != 0 && context.uid != 0 {
         let message = format!(
@@ -50,7 +52,8 @@ fn state(context: &Context<'_>) -> Vec<Finding> {
         let severity = if mode & 0o022 != 0 { Severity::Critical } else { Severity::Warning };
         let message =
             format!("The monitor's state directory has mode {mode:04o}; it should be open to its owner only.");
-        findings.push(Finding::new("own.state-permissions", severity, message, chmod("700", dir)).at(Place::file(dir)));
+        let finding = Finding::new("own.state-permissions", severity, message, chmod("700", dir)).at(Place::file(dir));
+        findings.push(finding.mended_by(Repair::Close { path: dir.clone(), keep: 0o700 }));
     }
     if context.uid != 0 && meta.uid() != context.uid {
         let message = format!(

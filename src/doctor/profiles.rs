@@ -2,7 +2,7 @@
 
 use super::files::present;
 use super::{By, Check, Context};
-use crate::domain::{Finding, Place, Selection, Severity};
+use crate::domain::{Finding, Place, Repair, Selection, Severity};
 use crate::engine::order::{Basis, Exclusion};
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
@@ -26,6 +26,18 @@ pub(super) const CHECKS: &[Check] = &[
         by: By::Doctor(mismatch),
     },
     Check { id: "profile.unused", about: "stored profiles that the config leaves out", by: By::Doctor(unused) },
+    Check {
+        id: "profile.deprecated",
+        about: "profiles that were copied from a tool and that nobody renews",
+        by: By::Doctor(deprecated),
+    },
+];
+
+/// Copies of a tool's login that earlier gateways kept up to date. Today's read neither `~/.claude` nor `~/.codex`, and their
+/// own doctor takes these out.
+const DEPRECATED: [(&str, &str); 2] = [
+    ("anthropic:claude-cli", "claude setup-token, then opensoul models auth setup-token --provider anthropic"),
+    ("openai-codex:codex-cli", "opensoul models auth login --provider openai-codex"),
 ];
 
 /// Installations whose config and stores could all be read: of others, what is missing may be in what we cannot see.
@@ -50,23 +62,37 @@ fn unknown(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (installation, config) in readable(context) {
         for (provider, ids) in &config.auth_order {
-            let missing = ids.iter().filter(|id| !anywhere(installation, id));
-            let place = Place::file(&installation.config_path).key(format!("auth.order.{provider}"));
-            findings.extend(missing.map(|id| unknown_one(installation, provider, id, ids, place.clone())));
+            let missing: Vec<String> = ids.iter().filter(|id| !anywhere(installation, id)).cloned().collect();
+            let path = installation.config_path.clone();
+            let place = Place::file(&path).key(format!("auth.order.{provider}"));
+            let repair = Repair::PruneConfigOrder { path, provider: provider.clone(), ids: missing.clone() };
+            let one = |id: &String| unknown_one(installation, provider, id, ids, place.clone(), &repair);
+            findings.extend(missing.iter().map(one));
         }
         for agent in &installation.agents {
             let main = installation.main();
             for (provider, ids) in &agent.store.order {
-                let missing = ids.iter().filter(|id| !holds(agent, id) && !main.is_some_and(|main| holds(main, id)));
-                let place = Place::file(&agent.store_path).key(format!("order.{provider}"));
-                findings.extend(missing.map(|id| unknown_one(installation, provider, id, ids, place.clone())));
+                let dead = |id: &&String| !holds(agent, id) && !main.is_some_and(|main| holds(main, id));
+                let missing: Vec<String> = ids.iter().filter(dead).cloned().collect();
+                let path = agent.store_path.clone();
+                let place = Place::file(&path).key(format!("order.{provider}"));
+                let repair = Repair::PruneStoreOrder { path, provider: provider.clone(), ids: missing.clone() };
+                let one = |id: &String| unknown_one(installation, provider, id, ids, place.clone(), &repair);
+                findings.extend(missing.iter().map(one));
             }
         }
     }
     findings
 }
 
-fn unknown_one(installation: &Installation, provider: &str, id: &str, ids: &[String], place: Place) -> Finding {
+fn unknown_one(
+    installation: &Installation,
+    provider: &str,
+    id: &str,
+    ids: &[String],
+    place: Place,
+    repair: &Repair,
+) -> Finding {
     let stored = installation.agents.iter().flat_map(|a| &a.store.profiles).map(|p| p.id.as_str());
     let near = stored
         .filter(|stored| !ids.iter().any(|listed| listed == stored))
@@ -83,7 +109,10 @@ fn unknown_one(installation: &Installation, provider: &str, id: &str, ids: &[Str
     let message = format!("The order for {provider} names {id}, which no store holds{meant}: {effect}.");
     let fix =
         format!("Correct the order: {} models auth order set --provider {provider} …", installation.family.word());
-    Finding::new("order.unknown-profile", severity, message, fix).at(place)
+    let finding = Finding::new("order.unknown-profile", severity, message, fix).at(place);
+    // A misspelt name is to be corrected, not forgotten, and an order that would be empty means something else.
+    let safe = near.is_none() && !nothing_left && !installation.sqlite;
+    if safe { finding.mended_by(repair.clone()) } else { finding }
 }
 
 fn not_in_store(context: &Context<'_>) -> Vec<Finding> {
@@ -167,4 +196,21 @@ fn unused(context: &Context<'_>) -> Vec<Finding> {
             Finding::new("profile.unused", Severity::Info, message, fix).at(place)
         })
         .collect()
+}
+
+fn deprecated(context: &Context<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for installation in present(context).into_iter().filter(|i| !i.sqlite) {
+        for agent in &installation.agents {
+            for (id, instead) in DEPRECATED.iter().filter(|(id, _)| agent.store.profile(id).is_some()) {
+                let message = format!(
+                    "{id} is a copy of a tool's login that no gateway keeps up to date any more: it ends with its token."
+                );
+                let fix = format!("Log the gateway in by itself: {instead}; then remove {id} from the store.");
+                let place = Place::file(&agent.store_path).key(format!("profiles.{id}"));
+                findings.push(Finding::new("profile.deprecated", Severity::Info, message, fix).at(place));
+            }
+        }
+    }
+    findings
 }

@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::files::{Stored, present, quoted, stored};
+use super::files::{Stored, is_closed, present, quoted, surveyed};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Severity};
-use crate::files;
 use crate::formats::installation::Installation;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -53,23 +52,17 @@ fn with_suffix(path: &std::path::Path, suffix: &str) -> PathBuf {
 fn not_writable(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     // Only of the one in use, and not under systemd, where a read-only home is our own hardening.
-    for installation in present(context).into_iter().filter(|i| i.chosen && context.interactive) {
-        let dirs = std::iter::once(&installation.state_dir).chain(installation.agents.iter().map(|a| &a.agent_dir));
-        let dirs: Vec<&PathBuf> = dirs.collect();
-        let closed = files::for_each(&dirs, |dir| {
-            rustix::fs::access(dir.as_path(), rustix::fs::Access::WRITE_OK).is_err() && dir.is_dir()
-        });
-        for (dir, closed) in dirs.into_iter().zip(closed) {
-            if closed {
-                let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
-                let fix = format!(
-                    "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
-                    context.uid,
-                    dir = quoted(dir)
-                );
-                findings
-                    .push(Finding::new("state.not-writable", Severity::Critical, message, fix).at(Place::file(dir)));
-            }
+    for seen in surveyed(context).iter().filter(|seen| seen.installation.chosen && context.interactive) {
+        let state_dir = seen.installation.state_dir.as_path();
+        let own = is_closed(state_dir, state_dir.metadata().ok().as_ref()).then_some(state_dir);
+        for dir in own.into_iter().chain(seen.dirs.iter().filter(|dir| dir.closed).map(|dir| dir.path)) {
+            let message = "The gateway's directory cannot be written: renewed tokens cannot be stored there.";
+            let fix = format!(
+                "chmod u+rwx {dir}; if it belongs to somebody else: sudo chown -R {} {dir}",
+                context.uid,
+                dir = quoted(dir)
+            );
+            findings.push(Finding::new("state.not-writable", Severity::Critical, message, fix).at(Place::file(dir)));
         }
     }
     findings
@@ -77,8 +70,8 @@ fn not_writable(context: &Context<'_>) -> Vec<Finding> {
 
 fn archived_secrets(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (_, files) in stored(context) {
-        for Stored { path, .. } in files {
+    for seen in surveyed(context) {
+        for Stored { path, .. } in &seen.files {
             let archive = path.file_name().and_then(|n| n.to_str()).is_some_and(|n| n.contains(".json.migrated-"));
             if archive {
                 let message =

@@ -1,12 +1,13 @@
 use std::collections::BTreeSet;
 
-use super::fixture::Scene;
+use super::fixture::{self, Scene};
 use super::*;
 use crate::domain::*;
 use crate::formats::auth_store;
 use crate::formats::gateway_config::{DeclaredProfile, GatewayConfig};
-use crate::formats::gateway_view::{SeenIn, Sight, Sighting};
-use crate::formats::installation::{Family, Trouble};
+use crate::formats::gateway_view::{SeenIn, Sight, Sighting, Stranger};
+use crate::formats::installation::{Family, Layer, LayeredEnv, Trouble};
+use crate::store::{Quarantine, ReceiverState};
 
 /// What breaks a healthy machine, and the one check that must say so, with its severity.
 type Breakage = (&'static str, Severity, fn(&mut Scene));
@@ -34,14 +35,14 @@ const BREAKAGES: &[Breakage] = &[
         let token = s.key.fingerprint(&Secret::new("r".into()));
         for source in ["codex", "opencode"] {
             let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
-            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
+            (one.credential.origin.source, one.credential.renewal) = (source, Renewal::Auto);
             one.credential.refresh_fingerprint = token;
         }
     }),
     ("login.overridden", Severity::Info, |s| {
         s.env.set("GH_TOKEN", "canary");
         let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
-        one.credential.origin.source = "gh".into();
+        one.credential.origin.source = "gh";
     }),
     ("login.same-account", Severity::Info, |s| {
         for source in ["codex", "opencode"] {
@@ -99,7 +100,7 @@ XAI_API_KEY=xai-canary
     ("login.permissions", Severity::Critical, |s| {
         let path = s.file(".claude/.credentials.json", 0o644);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.path =
-            Some(path);
+            Some(path.into());
     }),
     ("own.config-permissions", Severity::Critical, |s| s.mode(".config/opensoul/monitor.toml", 0o622)),
     ("own.state-permissions", Severity::Warning, |s| s.mode(".local/state/opensoul", 0o755)),
@@ -108,8 +109,89 @@ XAI_API_KEY=xai-canary
         let path = format!("{}:{}", s.path("first").display(), s.path("bin").display());
         s.env.set("PATH", path);
     }),
+    ("gateway.port-conflict", Severity::Warning, |s| {
+        s.view.listening.stranger = Some(Stranger { pid: 7, name: "python3".into() });
+    }),
+    ("gateway.open-bind", Severity::Critical, |s| config(s).gateway_bind = Some("lan".into())),
+    ("gateway.no-service", Severity::Info, |s| s.view.units.clear()),
+    ("gateway.not-enabled", Severity::Info, |s| s.view.units[0].enabled = false),
+    ("gateway.several-services", Severity::Warning, |s| {
+        let mut other = s.view.units[0].clone();
+        (other.name, other.family) = ("clawdbot-gateway.service".into(), Family::Clawdbot);
+        s.view.units.push(other);
+    }),
+    ("gateway.program-missing", Severity::Critical, |s| s.view.units[0].program = vec!["/nonexistent/node".into()]),
+    ("gateway.version-manager-node", Severity::Info, |s| {
+        s.view.units[0].program = vec![s.file(".nvm/versions/node/v22/bin/node", 0o755)];
+    }),
+    ("store.stale-lock", Severity::Info, |s| {
+        std::fs::create_dir(s.path(".opensoul/agents/main/agent/auth-profiles.json.lock")).expect("directory");
+    }),
+    ("state.missing-directory", Severity::Warning, |s| {
+        std::fs::remove_dir_all(s.path(".opensoul/agents/main/sessions")).expect("remove");
+    }),
+    ("profile.deprecated", Severity::Info, |s| {
+        let text = r#"{"version":1,"profiles":{"anthropic:claude-cli":{"type":"oauth","provider":"anthropic","access":"canary","refresh":"canary"}}}"#;
+        s.installations[0].agents[0].store = auth_store::parse(text).expect("a store").store;
+    }),
+    ("login.stale-mirror", Severity::Warning, |s| {
+        let id = "opensoul:main/anthropic:claude-cli";
+        s.add_credential(id, "anthropic", Owner::GatewayStore, State::Expired);
+        s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.source =
+            "claude-code";
+    }),
+    ("monitor.not-running", Severity::Warning, |s| s.last_cycle = Some(s.now - Span::days(2))),
+    ("monitor.timer-not-firing", Severity::Warning, |s| {
+        enable_timer(s);
+        s.last_cycle = Some(s.now - Span::hours(2));
+    }),
+    ("monitor.no-linger", Severity::Info, |s| {
+        enable_timer(s);
+        s.view.lingers = Some(false);
+    }),
+    ("receiver.quarantined", Severity::Critical, |s| {
+        receiver(s, "").quarantine = Some(Quarantine {
+            since: "2036-11-19T12:00:00Z".parse().expect("a date"),
+            next_try: "2036-11-20T12:30:00Z".parse().expect("a date"),
+            reason: FailureReason::Refused,
+            detail: "no such topic".into(),
+        });
+    }),
+    ("receiver.waiting", Severity::Warning, |s| {
+        let now = s.now;
+        let state = receiver(s, "");
+        (state.queued, state.oldest) = (2, Some(now - Span::hours(2)));
+    }),
+    ("receiver.public-topic", Severity::Warning, |s| {
+        receiver(s, "url = 'https://ntfy.sh'");
+    }),
+    ("network.dns", Severity::Critical, |s| reach(s, Err(FailureReason::Dns))),
+    ("network.tls", Severity::Critical, |s| reach(s, Err(FailureReason::Tls))),
+    ("network.connection", Severity::Critical, |s| reach(s, Err(FailureReason::Timeout))),
+    ("network.proxy", Severity::Critical, |s| {
+        s.env.set("HTTPS_PROXY", "http://me:canary@proxy.example.org:3128");
+        reach(s, Err(FailureReason::Offline));
+    }),
+    ("clock.skew", Severity::Critical, |s| reach(s, Ok(Some(Span::minutes(-5))))),
     ("clock.wrong", Severity::Critical, |s| s.snapshot.clock_problem = Some("it is before the build".into())),
 ];
+
+fn enable_timer(scene: &Scene) {
+    scene.file(".config/systemd/user/timers.target.wants/opensoul-check.timer", 0o644);
+}
+
+/// An ntfy receiver with a short topic, and what is known of it.
+fn receiver<'a>(scene: &'a mut Scene, more: &str) -> &'a mut ReceiverState {
+    let text = format!("[[receivers]]\nname = 'push'\ntype = 'ntfy'\ntopic = 'short'\n{more}\n");
+    scene.config = fixture::config(&text);
+    scene.receivers.push(ReceiverState { name: "push".into(), ..ReceiverState::default() });
+    scene.receivers.last_mut().expect("just added")
+}
+
+fn reach(scene: &mut Scene, answer: Result<Option<Span>, FailureReason>) {
+    let answer = answer.map_err(|reason| (reason, "it said no".to_owned()));
+    scene.reached.push(Reached { provider: "anthropic".into(), host: "api.anthropic.com".into(), answer });
+}
 
 fn credential(scene: &mut Scene, state: State) {
     scene.add_credential("claude-code:default", "anthropic", Owner::Tool, state);
@@ -167,11 +249,15 @@ fn each_check_fires_with_a_fix_and_without_a_secret() {
 #[test]
 fn every_check_is_tested_and_documented_once() {
     let ids: Vec<&str> = checks().map(|check| check.id).collect();
+    let known: BTreeSet<&str> = checks::IDS.iter().copied().filter(|id| *id != "doctor.check-failed").collect();
+    assert_eq!(known, ids.iter().copied().collect(), "domain/checks.rs names every id");
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "an id is there twice");
     let broken: BTreeSet<&str> = BREAKAGES.iter().map(|(id, ..)| *id).collect();
     let documented = include_str!("../../docs/doctor.md");
     for check in checks() {
-        let tested = matches!(check.by, By::Source) || check.id == "state.not-writable" || broken.contains(check.id);
+        // Root may write everywhere; a full disk is judged in a test of its own.
+        let elsewhere = ["state.not-writable", "disk.full"].contains(&check.id);
+        let tested = matches!(check.by, By::Source) || elsewhere || broken.contains(check.id);
         assert!(tested, "no test breaks {}", check.id);
         assert!(documented.contains(&format!("`{}`", check.id)), "{} is not in docs/doctor.md", check.id);
         assert!(check.id.split('.').count() == 2 && !check.about.is_empty(), "{}", check.id);
@@ -184,7 +270,8 @@ fn the_monitor_does_not_retell_its_own_alerts() {
     credential(&mut scene, State::Expired);
     scene.view.gateway.state = GatewayState::Down;
     scene.mode(".local/state/opensoul", 0o755);
-    let ids: Vec<String> = run(&scene.context(), &Filter::for_monitor()).into_iter().map(|f| f.id).collect();
+    let ids: Vec<String> =
+        scene.seen(|context| run(context, &Filter::for_monitor())).into_iter().map(|f| f.id).collect();
     assert_eq!(ids, ["own.state-permissions"]);
 }
 
@@ -200,7 +287,7 @@ fn copies_and_what_is_not_severe_are_quiet() {
 fn a_check_that_panics_is_a_finding() {
     const BROKEN: Check = Check { id: "test.broken", about: "nothing", by: By::Doctor(|_| panic!("on purpose")) };
     let scene = Scene::healthy();
-    let found = run_checks([&BROKEN].into_iter(), &scene.context(), &Filter::everything());
+    let found = scene.seen(|context| run_checks([&BROKEN].into_iter(), context, &Filter::everything()));
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].id, "doctor.check-failed");
     assert!(found[0].message.contains("test.broken"));
@@ -212,7 +299,7 @@ fn sources_findings_come_in_once_and_worst_first() {
     scene.mode(".local/state/opensoul", 0o755);
     let theirs = Finding::new("store.damaged", Severity::Critical, "m", "f");
     scene.snapshot.findings = vec![theirs.clone(), theirs.clone()];
-    let found = report(&scene.context(), &Filter::everything());
+    let found = scene.seen(|context| report(context, &Filter::everything()));
     assert_eq!(found.iter().map(|f| f.id.as_str()).collect::<Vec<_>>(), ["store.damaged", "own.state-permissions"]);
 }
 
@@ -222,24 +309,27 @@ fn a_broken_login_file_is_said_once() {
     let path = scene.file(".codex/auth.json", 0o600);
     for (severity, kept) in [(Severity::Critical, "credential.unreadable"), (Severity::Warning, "store.unparsable")] {
         let one = scene.add_credential("codex:default", "openai-codex", Owner::Tool, State::Unreadable);
-        (one.credential.origin.path, one.judgement.severity) = (Some(path.clone()), severity);
+        (one.credential.origin.path, one.judgement.severity) = (Some(path.as_path().into()), severity);
         let said = Finding::new("store.unparsable", Severity::Warning, "the file is not JSON", "codex login");
         scene.snapshot.findings = vec![said.at(Place::file(&path).at(2, 5))];
-        let ids: Vec<String> =
-            report(&scene.context(), &Filter::everything()).into_iter().map(|finding| finding.id).collect();
+        let ids: Vec<String> = scene
+            .seen(|context| report(context, &Filter::everything()))
+            .into_iter()
+            .map(|finding| finding.id)
+            .collect();
         assert_eq!(ids, [kept]);
         scene.snapshot.credentials.pop();
     }
     // One entry of several: what is said of another entry is another trouble.
     let one = scene.add_credential("opencode:x", "x", Owner::Tool, State::Unknown);
-    one.credential.origin.path = Some(path.clone());
+    one.credential.origin.path = Some(path.as_path().into());
     one.judgement.because = vec!["x.key is not a text".into()];
     let damaged = |what: &str| {
         Finding::new("store.damaged-profile", Severity::Warning, format!("{}: {what}", path.display()), "f")
             .at(Place::file(&path))
     };
     scene.snapshot.findings = vec![damaged("x.key is not a text"), damaged("y.key is not a text")];
-    let found = report(&scene.context(), &Filter::everything());
+    let found = scene.seen(|context| report(context, &Filter::everything()));
     assert_eq!(found.iter().map(|finding| finding.id.as_str()).collect::<Vec<_>>(), ["store.damaged-profile"; 2]);
 }
 
@@ -399,4 +489,155 @@ fn a_directory_that_cannot_be_written() {
     scene.mode(".opensoul/agents/main/agent", 0o500);
     let expected = usize::from(scene.uid != 0);
     assert_eq!(scene.of("state.not-writable").len(), expected, "root may write everywhere");
+}
+
+#[test]
+fn a_gateway_that_asks_for_a_secret_may_be_anywhere() {
+    let mut scene = Scene::healthy();
+    config(&mut scene).gateway_bind = Some("lan".into());
+    assert_eq!(scene.of("gateway.open-bind").len(), 1);
+    // By its config, its process, its unit, or its .env.
+    config(&mut scene).gateway_guarded = true;
+    assert_eq!(scene.findings(), []);
+    config(&mut scene).gateway_guarded = false;
+    scene.view.listening.guarded = true;
+    assert_eq!(scene.findings(), []);
+    scene.view.listening.guarded = false;
+    scene.view.units[0].guarded = true;
+    assert_eq!(scene.findings(), []);
+    scene.view.units[0].guarded = false;
+    scene.installations[0].env.set_absent("OPENSOUL_GATEWAY_TOKEN", "t", &Layer::Process);
+    assert_eq!(scene.findings(), []);
+    // What it listens on counts more than what is written; and without a readable config nothing can be said.
+    scene.installations[0].env = LayeredEnv::default();
+    config(&mut scene).gateway_bind = None;
+    assert_eq!(scene.findings(), []);
+    scene.view.listening.outer = Some("0.0.0.0:18789".into());
+    assert!(scene.of("gateway.open-bind")[0].message.contains("listens on 0.0.0.0:18789"));
+    scene.installations[0].config = None;
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn services_of_profiles_do_not_compete() {
+    let mut scene = Scene::healthy();
+    let mut other = scene.view.units[0].clone();
+    other.name = "opensoul-gateway-work.service".into();
+    scene.view.units.push(other);
+    assert_eq!(scene.of("gateway.several-services"), []);
+    let mut other = scene.view.units[0].clone();
+    (other.name, other.family, other.port) = ("openclaw-gateway.service".into(), Family::OpenClaw, Some(1));
+    scene.view.units.push(other);
+    assert_eq!(scene.of("gateway.several-services"), [], "another port");
+}
+
+#[test]
+fn only_what_is_set_up_must_run() {
+    let mut scene = Scene::healthy();
+    (scene.configured, scene.last_cycle) = (false, None);
+    assert_eq!(scene.findings(), [], "nobody asked for a monitor");
+    scene.configured = true;
+    assert!(scene.of("monitor.not-running")[0].message.contains("it has never looked"));
+    // A phone that slept, a timer that has some play.
+    scene.last_cycle = Some(scene.now - Span::minutes(50));
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn what_waits_for_receivers_that_are_gone_is_no_trouble() {
+    let mut scene = Scene::healthy();
+    let now = scene.now;
+    let state = receiver(&mut scene, "url = 'https://ntfy.example.org'");
+    (state.queued, state.oldest) = (1, Some(now - Span::minutes(5)));
+    assert_eq!(scene.findings(), [], "it waits for minutes only, and the server is one's own");
+    scene.receivers[0].oldest = Some(now - Span::days(1));
+    assert_eq!(scene.of("receiver.waiting").len(), 1);
+    scene.config = fixture::config("");
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn one_provider_of_two_that_cannot_be_reached_is_a_warning() {
+    let mut scene = Scene::healthy();
+    reach(&mut scene, Err(FailureReason::Dns));
+    reach(&mut scene, Ok(Some(Span::minutes(-5))));
+    scene.env.set("HTTPS_PROXY", "proxy.example.org:3128");
+    assert_eq!(scene.of("network.dns")[0].severity, Severity::Warning);
+    assert_eq!(scene.of("network.proxy"), [], "the other one answered through it");
+    // One clock that agrees with ours is enough.
+    assert!(scene.of("clock.skew")[0].message.contains("300 s ahead of"));
+    reach(&mut scene, Ok(Some(Span::seconds(2))));
+    assert_eq!(scene.of("clock.skew"), []);
+    scene.env.set("HTTPS_PROXY", "://");
+    assert_eq!(scene.of("network.proxy")[0].severity, Severity::Warning);
+}
+
+#[test]
+fn repairs_are_offered_only_where_they_are_safe() {
+    let mut scene = Scene::healthy();
+    profiles(&mut scene, &["openai:work", "openai:home"]);
+    let mut repair_of = |order: &[&str]| {
+        let ids = order.iter().map(|id| (*id).to_owned()).collect();
+        config(&mut scene).auth_order = vec![("openai".into(), ids)];
+        scene.of("order.unknown-profile").into_iter().map(|finding| finding.repair).collect::<Vec<_>>()
+    };
+    let repairs = repair_of(&["openai:work", "anthropic:gone", "zzz"]);
+    let Some(Repair::PruneConfigOrder { ids, provider, .. }) = &repairs[0] else { panic!("{repairs:?}") };
+    assert_eq!((provider.as_str(), ids.join(" ").as_str()), ("openai", "anthropic:gone zzz"));
+    assert_eq!(repairs[0], repairs[1], "one change for all of one list");
+    assert_eq!(repair_of(&["openai:work", "openai:hmoe"]), [None], "a slip of the finger is corrected, not forgotten");
+    assert_eq!(repair_of(&["zzz"]), [None], "an empty list means something else");
+    // Other tools' files are theirs.
+    let scene = Scene::healthy();
+    let text = scene.file(".codex/auth.json", 0o644);
+    let mut scene = scene;
+    scene.add_credential("codex:default", "openai", Owner::Tool, State::Ok).credential.origin.path = Some(text.into());
+    assert_eq!(scene.of("login.permissions")[0].repair, None);
+}
+
+#[test]
+fn a_lock_that_is_in_use_is_left_alone() {
+    let mut scene = Scene::healthy();
+    let lock = scene.file(".opensoul/agents/main/agent/auth-profiles.json.lock", 0o600);
+    let found = scene.of("store.stale-lock");
+    assert_eq!(found[0].severity, Severity::Warning, "a file where a directory belongs is never taken over");
+    assert!(matches!(&found[0].repair, Some(Repair::RemoveLock { path, .. }) if *path == lock));
+    scene.now = Time::from(std::fs::metadata(&lock).expect("a lock").modified().expect("a time")) + Span::seconds(60);
+    assert_eq!(scene.of("store.stale-lock"), []);
+}
+
+#[test]
+fn a_gateway_that_was_never_started_needs_no_directories() {
+    let mut scene = Scene::healthy();
+    std::fs::remove_dir_all(scene.path(".opensoul/agents/main/sessions")).expect("remove");
+    assert_eq!(scene.of("state.missing-directory").len(), 1);
+    (scene.view.process, scene.view.units) = (None, Vec::new());
+    assert_eq!(scene.findings(), []);
+}
+
+#[test]
+fn wishes_of_the_configuration() {
+    let wishes = fixture::config("[doctor]\nskip = ['own', 'store.unreadable']\nseverity = { 'config' = 'info', 'config.permissions' = 'critical' }").doctor;
+    let mut scene = Scene::healthy();
+    scene.mode(".local/state/opensoul", 0o755);
+    open(&scene, ".opensoul/opensoul.json", 0o644);
+    let id = |findings: &[Finding]| findings.iter().map(|f| (f.id.clone(), f.severity)).collect::<Vec<_>>();
+    let filter = Filter::everything().preferring(&wishes);
+    let found = scene.seen(|context| run(context, &filter));
+    assert!(id(&found).contains(&("config.permissions".into(), Severity::Critical)), "{found:?}");
+    assert!(!found.iter().any(|finding| finding.id.starts_with("own.")));
+    // Named on the command line, it is made.
+    let named = Filter::new(&["own.state-permissions".to_owned()], &[]).expect("known").preferring(&wishes);
+    assert_eq!(scene.seen(|context| run(context, &named)).len(), 1);
+    // Of what sources found `--check` needs this one, whatever is wished for; the doctor does not show it.
+    scene.snapshot.findings = vec![
+        Finding::new("store.unreadable", Severity::Warning, "m", "f"),
+        Finding::new("config.invalid", Severity::Critical, "m", "f"),
+    ];
+    filter.apply(&mut scene.snapshot.findings);
+    assert_eq!(
+        id(&scene.snapshot.findings),
+        [("store.unreadable".into(), Severity::Warning), ("config.invalid".into(), Severity::Info)]
+    );
+    assert!(!scene.seen(|context| report(context, &filter)).iter().any(|finding| finding.id == "store.unreadable"));
 }

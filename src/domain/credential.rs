@@ -2,7 +2,8 @@
 //! [`super::state::Judgement`], made by `engine::assess`), and never the secret itself.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +91,7 @@ impl Basis {
 }
 
 /// The three clocks of a credential (DESIGN §2). A date that is not known is `None`, never zero.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clocks {
     /// When the access token ends.
     pub access_expires: Option<Time>,
@@ -107,8 +108,7 @@ pub struct Clocks {
 }
 
 /// What the place shows of the secret itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// There is one.
     Present,
@@ -127,19 +127,18 @@ pub enum Condition {
 }
 
 /// Where a credential was read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The source's word: `claude-code`, `opensoul`, `env`, `dotenv`, `declared`, …
-    pub source: String,
-    /// The file, if it is a file.
-    pub path: Option<PathBuf>,
+    pub source: &'static str,
+    /// The file, if it is a file; one file often holds many.
+    pub path: Option<Arc<Path>>,
     /// When that file was last changed.
     pub modified: Option<Time>,
 }
 
 /// Who keeps the place; decides which of several copies is canonical: the lowest is (DESIGN §2, *copy*).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Owner {
     /// A tool's own login file.
     Tool,
@@ -155,8 +154,7 @@ pub enum Owner {
 }
 
 /// Whether the gateway that keeps a credential would use it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
     /// No gateway chooses about it (a tool's own login, a declaration).
     NotApplicable,
@@ -167,8 +165,7 @@ pub enum Selection {
 }
 
 /// Why the gateway itself has set a profile aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BenchKind {
     /// Short: 1 to 60 minutes.
     Cooldown,
@@ -177,7 +174,7 @@ pub enum BenchKind {
 }
 
 /// A profile that the gateway does not use until `until`. Says nothing about the key itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bench {
     /// Cooldown or disabled.
     pub kind: BenchKind,
@@ -188,7 +185,7 @@ pub struct Bench {
 }
 
 /// Evidence that somebody uses the credential.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Activity {
     /// The owner's own `lastUsed`.
     pub last_used: Option<Time>,
@@ -199,7 +196,7 @@ pub struct Activity {
 }
 
 /// One key, token or login in one place. The secret is held apart (`sources::Found`).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
     /// Identity (CONTRACTS §3).
     pub id: CredentialId,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Severity;
+use super::{Repair, Severity};
 
 /// Where something is: as much as is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,19 +71,35 @@ pub struct Finding {
     pub place: Place,
     /// What to do; never empty.
     pub fix: String,
+    /// What `doctor --fix` would do about it, if there is a safe thing to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repair: Option<Repair>,
 }
 
 impl Finding {
     /// A finding about no particular place.
     #[must_use]
     pub fn new(id: &str, severity: Severity, message: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { id: id.to_owned(), severity, message: message.into(), place: Place::default(), fix: fix.into() }
+        Self {
+            id: id.to_owned(),
+            severity,
+            message: message.into(),
+            place: Place::default(),
+            fix: fix.into(),
+            repair: None,
+        }
     }
 
     /// The same finding, at a place.
     #[must_use]
     pub fn at(mut self, place: Place) -> Self {
         self.place = place;
+        self
+    }
+    /// The same finding, with what would mend it.
+    #[must_use]
+    pub fn mended_by(mut self, repair: Repair) -> Self {
+        self.repair = Some(repair);
         self
     }
 }

@@ -43,22 +43,26 @@ impl std::fmt::Debug for Fingerprint {
 }
 
 /// The key of all fingerprints on one machine (or in one fleet, `[identity] key`).
-pub struct FingerprintKey(hmac::Key);
+pub struct FingerprintKey {
+    key: hmac::Key,
+    id: i64,
+}
 
 impl FingerprintKey {
     /// A key from 32 random bytes; who makes and keeps them is decided elsewhere (`store::key`).
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+        let key = hmac::Key::new(hmac::HMAC_SHA256, bytes);
+        let tag = hmac::sign(&key, b"opensoul: which key is this?");
+        let mut cut = [0; 8];
+        cut.copy_from_slice(&tag.as_ref()[..8]);
+        Self { key, id: i64::from_be_bytes(cut) }
     }
 
     /// A number that tells keys apart and says nothing about them: kept beside fingerprints, so that a lost key is noticed.
     #[must_use]
     pub fn id(&self) -> i64 {
-        let tag = hmac::sign(&self.0, b"opensoul: which key is this?");
-        let mut cut = [0; 8];
-        cut.copy_from_slice(&tag.as_ref()[..8]);
-        i64::from_be_bytes(cut)
+        self.id
     }
 
     /// A fingerprint together with which key it was made with, for places beyond our database: whoever has another key sees
@@ -82,7 +86,7 @@ impl FingerprintKey {
         if text.is_empty() {
             return None;
         }
-        let tag = hmac::sign(&self.0, text.as_bytes());
+        let tag = hmac::sign(&self.key, text.as_bytes());
         let mut cut = [0; 16];
         cut.copy_from_slice(&tag.as_ref()[..16]);
         Some(Fingerprint(cut))

@@ -5,6 +5,7 @@
 //! notification, receiver.
 
 pub mod allowance;
+pub mod checks;
 pub mod credential;
 pub mod delivery;
 pub mod environment;
@@ -15,6 +16,7 @@ pub mod incident;
 pub mod lang;
 pub mod link;
 pub mod privacy;
+pub mod repair;
 pub mod secret;
 pub mod silence;
 pub mod snapshot;
@@ -35,6 +37,7 @@ pub use incident::{Ended, Incident, IncidentStatus, Item, ItemStatus, Notificati
 pub use lang::Lang;
 pub use link::{Link, LinkId, LinkKey, Linked, LinkedIncident, NoLink};
 pub use privacy::Pseudonyms;
+pub use repair::Repair;
 pub use secret::Secret;
 pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Reach, Refused, Silence, Withheld};
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};

@@ -7,7 +7,7 @@ use super::{Allowance, Credential, CredentialId, Finding, Judgement, State, Time
 /// A credential with what we make of it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assessed {
-    /// The facts; apart, because those who sort and hand on ten thousand of these do not read them.
+    /// The facts.
     pub credential: Box<Credential>,
     /// The judgement.
     pub judgement: Judgement,
@@ -18,7 +18,7 @@ pub struct Assessed {
     /// The last conclusive answer of the provider for this generation, else the last answer at all.
     pub verdict: Option<Verdict>,
     /// What the provider said besides yes or no about this generation.
-    pub allowance: Option<Allowance>,
+    pub allowance: Option<Box<Allowance>>,
 }
 
 /// One provider, over all its credentials.

@@ -42,8 +42,7 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         sources,
         clock_problem,
     } = observation;
-    // By keys of their own, because a credential is large: this way each is moved once or twice, not at every comparison.
-    credentials.sort_by_cached_key(|one| one.id.clone());
+    credentials.sort_by(|one, other| one.id.cmp(&other.id));
     let secrets = Secrets::number(&credentials);
     let canonical = copies::canonical(&credentials, &secrets, &previous);
     let shared = Shared::collect(&credentials, &secrets, &verdicts);
@@ -77,10 +76,10 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             copies.entry(group).or_default().push(credentials[index].id.clone());
         }
     }
-    let own_verdicts: Vec<Option<Verdict>> = credentials
+    let mut known: BTreeMap<usize, Verdict> = credentials
         .iter()
         .enumerate()
-        .map(|(index, credential)| shared.verdict(index, credential, &verdicts).map(|(verdict, _)| verdict.clone()))
+        .filter_map(|(index, one)| Some((index, shared.verdict(index, one, &verdicts)?.0.clone())))
         .collect();
     let copied = canonical.iter().enumerate().filter(|(index, group)| index != *group);
     let ids: BTreeMap<usize, CredentialId> = copied.map(|(_, &group)| (group, credentials[group].id.clone())).collect();
@@ -88,20 +87,19 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     let mut assessed: Vec<Assessed> = credentials
         .into_iter()
         .zip(readings)
-        .zip(own_verdicts)
         .enumerate()
-        .map(|(index, ((credential, reading), verdict))| {
+        .map(|(index, (credential, reading))| {
             let group = canonical[index];
             let copy_of = (group != index).then(|| ids[&group].clone());
             let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
             let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
-            let mut allowance = allowances.remove(&credential.id);
+            let mut allowance = allowances.remove(&credential.id).map(Box::new);
             if let Some(allowance) = &mut allowance {
                 let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
                 allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
             }
             let copies = copies.remove(&index).unwrap_or_default();
-            Assessed { credential: Box::new(credential), judgement, copies, copy_of, verdict, allowance }
+            Assessed { credential, judgement, copies, copy_of, verdict: known.remove(&index), allowance }
         })
         .collect();
     let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
@@ -164,7 +162,7 @@ struct Shared<'a> {
 
 impl<'a> Shared<'a> {
     fn collect(
-        credentials: &'a [Credential],
+        credentials: &'a [Box<Credential>],
         secrets: &'a Secrets,
         verdicts: &'a BTreeMap<CredentialId, Verdict>,
     ) -> Self {

@@ -44,7 +44,7 @@ fn the_table() {
     let elsewhere = |id: &str| {
         let mut other = stored(id);
         other.id = CredentialId(format!("clawdbot:main/{id}"));
-        other.origin.source = "clawdbot".to_owned();
+        other.origin.source = "clawdbot";
         other
     };
     let env_key = || {
@@ -57,7 +57,7 @@ fn the_table() {
     let parked = |one: Credential| Credential {
         owner: Owner::Secondhand,
         selection: Selection::NotApplicable,
-        origin: Origin { source: "caam".to_owned(), ..one.origin.clone() },
+        origin: Origin { source: "caam", ..one.origin.clone() },
         ..unused(one)
     };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![
@@ -145,7 +145,7 @@ fn an_abandoned_dead_login_alone_is_not_fine() {
     let mut observation = observe(vec![abandoned]);
     observation.demand.models_configured = false;
     assert_eq!(code(observation.clone()), 1);
-    observation.credentials.push(of("openai", stored("b")));
+    observation.credentials.push(Box::new(of("openai", stored("b"))));
     assert_eq!(code(observation), 0);
 }
 

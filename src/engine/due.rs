@@ -53,6 +53,17 @@ pub fn next_after(schedule: &Schedule, from: Time) -> Option<Time> {
     later(schedule, from, Span::zero(), "")
 }
 
+/// Even the shortest rhythm may fall behind so far: a slow network, a machine that is busy.
+const LATE: Span = Span::minutes(30);
+
+/// From when something keeps the runs of `schedule` away, if nothing has run since `last`: after three rounds, and half an
+/// hour at the least. `None` for a pattern that never comes.
+#[must_use]
+pub fn overdue_at(schedule: &Schedule, last: Time) -> Option<Time> {
+    let third = (0..3).try_fold(last, |from, _| next_after(schedule, from))?;
+    Some(third.max(last.checked_add_signed(LATE)?))
+}
+
 /// The first run after an instant that itself may have been a run put off by less than `spread`.
 fn later(schedule: &Schedule, from: Time, spread: Span, seed: &str) -> Option<Time> {
     match &schedule.rhythm {

@@ -6,6 +6,19 @@ fn at(text: &str) -> Time {
     text.parse().unwrap()
 }
 
+#[test]
+fn overdue_is_three_rounds_and_half_an_hour_at_the_least() {
+    let last = at("2026-03-01T10:02:00Z");
+    for (rhythm, overdue) in [
+        ("*/5 * * * *", "2026-03-01T10:32:00Z"),
+        ("0 * * * *", "2026-03-01T13:00:00Z"),
+        ("0 9 * * MON-FRI", "2026-03-04T09:00:00Z"),
+        ("2h", "2026-03-01T16:02:00Z"),
+    ] {
+        assert_eq!(overdue_at(&every(rhythm, "UTC"), last), Some(at(overdue)), "{rhythm}");
+    }
+}
+
 fn every(text: &str, zone: &str) -> Schedule {
     Schedule { rhythm: parse(text).unwrap(), zone: zone.parse().unwrap() }
 }

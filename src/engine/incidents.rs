@@ -38,6 +38,7 @@ use crate::engine::silences::Labels;
 use crate::engine::{grouping, routing};
 
 use changes::Change;
+pub use conditions::BALANCE;
 use conditions::Condition;
 use life::News;
 use sight::Sight;

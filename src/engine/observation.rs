@@ -18,8 +18,8 @@ pub struct Demand {
 pub struct Observation {
     /// This machine's name.
     pub host: String,
-    /// Every credential found.
-    pub credentials: Vec<Credential>,
+    /// Every credential found; each apart, because those who sort and hand on ten thousand of these do not read them.
+    pub credentials: Vec<Box<Credential>>,
     /// The verdict that counts for each: the last conclusive one of the same generation if it is at most 24 h old, else
     /// the last inconclusive one.
     pub verdicts: BTreeMap<CredentialId, Verdict>,

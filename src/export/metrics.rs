@@ -11,8 +11,8 @@ use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::domain::{
-    Assessed, GatewayState, Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Silence, Snapshot, State, Time,
-    VerdictKind, Withheld,
+    Assessed, Basis, GatewayState, Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Silence, Snapshot,
+    State, Time, VerdictKind, Withheld,
 };
 
 /// The `Content-Type` of a scrape; Prometheus 3 refuses one without it.
@@ -63,6 +63,8 @@ pub struct Standing {
     pub pushes: Vec<PushHealth>,
     /// When the last cycle was committed.
     pub last_cycle: Option<Time>,
+    /// From when the next one is overdue ([`crate::engine::due::overdue_at`]).
+    pub overdue: Option<Time>,
     /// Silences that are not over.
     pub silences: Vec<Silence>,
     /// The dates of `[digest]`, if it is configured.
@@ -99,15 +101,18 @@ pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withhe
     encode(&mut out, [alerts(&standing.incidents, withheld), silences(&standing.silences, standing.last_cycle)]);
     encode(&mut out, queues(&standing.receivers));
     encode(&mut out, pushes(&standing.pushes));
-    let mut last = family(
-        "opensoul_cycle_last_completed_timestamp_seconds",
-        "When the last observation was judged and committed.",
-        MetricType::GAUGE,
-    );
-    last.set_metric(standing.last_cycle.map(|at| gauge(Vec::new(), seconds(at))).into_iter().collect());
-    encode(&mut out, [last]);
     let report = standing.report.unwrap_or_default();
     let dates = [
+        (
+            "opensoul_cycle_last_completed_timestamp_seconds",
+            "When the last observation was judged and committed.",
+            standing.last_cycle,
+        ),
+        (
+            "opensoul_cycle_overdue_timestamp_seconds",
+            "From when something keeps the next cycle away: three rounds of [schedule] after the last, at least half an hour.",
+            standing.overdue,
+        ),
         ("opensoul_digest_last_timestamp_seconds", "When the report of [digest] was last due.", report.last),
         ("opensoul_digest_next_timestamp_seconds", "When the report of [digest] is due next.", report.next),
     ];
@@ -173,6 +178,15 @@ fn credential_families<'a>(all: &'a [Labelled<'a>], snapshot: &'a Snapshot) -> V
             states.set_metric(canonical(all).flat_map(state_series).collect());
             encode(out, [states]);
         }),
+        Box::new(move |out| {
+            let mut severities = family(
+                "opensoul_credential_severity",
+                "1 for how bad its state is for those who depend on it, 0 for the others; all 0 where nothing is wrong.",
+                MetricType::GAUGE,
+            );
+            severities.set_metric(canonical(all).flat_map(severity_series).collect());
+            encode(out, [severities]);
+        }),
     ];
     families.push(Box::new(move |out| {
         let mut left = family(
@@ -221,9 +235,14 @@ const VALUES: [(&str, &str, Value); 11] = [
     ("opensoul_credential_warn_at_timestamp_seconds", "From when the coming end is a warning.", |a| {
         a.judgement.warn_at.map(seconds)
     }),
-    ("opensoul_credential_critical_at_timestamp_seconds", "From when the coming end is critical.", |a| {
-        a.judgement.critical_at.map(seconds)
-    }),
+    (
+        "opensoul_credential_critical_at_timestamp_seconds",
+        "From when the coming end is critical if nothing else is left; an end that is only assumed never is.",
+        |a| {
+            let assumed = a.credential.clocks.grant_basis == Some(Basis::Assumed);
+            a.judgement.critical_at.filter(|_| !assumed).map(seconds)
+        },
+    ),
     (
         "opensoul_credential_access_expiration_timestamp_seconds",
         "When the access token ends; normal to pass for what its owner renews.",
@@ -259,7 +278,7 @@ const VALUES: [(&str, &str, Value); 11] = [
 
 fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>], snapshot: &Snapshot) -> Metric {
     let mut labels = one.labels.clone();
-    labels.push(label("source", one.assessed.credential.origin.source.clone()));
+    labels.push(label("source", one.assessed.credential.origin.source.to_owned()));
     labels.push(label("renewal", one.assessed.credential.renewal.word()));
     if let Some(original) = &one.assessed.copy_of
         && let Ok(at) = all.binary_search_by(|other| other.assessed.credential.id.cmp(original))
@@ -292,6 +311,14 @@ fn state_series<'a>(one: &'a Labelled<'a>) -> impl Iterator<Item = Metric> + 'a 
         let mut labels = one.labels.clone();
         labels.push(label("state", state.word()));
         gauge(labels, f64::from(u8::from(one.assessed.judgement.state == *state)))
+    })
+}
+
+fn severity_series<'a>(one: &'a Labelled<'a>) -> impl Iterator<Item = Metric> + 'a {
+    SEVERITIES.iter().map(|severity| {
+        let mut labels = one.labels.clone();
+        labels.push(label("severity", severity.word()));
+        gauge(labels, f64::from(u8::from(one.assessed.judgement.severity == *severity)))
     })
 }
 

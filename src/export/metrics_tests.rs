@@ -18,7 +18,7 @@ fn credential(id: &str, state: State) -> Assessed {
             profile: "default".into(),
             kind: Kind::Oauth,
             agent: None,
-            origin: Origin { source: "claude-code".into(), path: None, modified: None },
+            origin: Origin { source: "claude-code", path: None, modified: None },
             owner: Owner::Tool,
             renewal: Renewal::Manual,
             condition: Condition::Present,
@@ -200,6 +200,19 @@ fn addresses_stay_here_and_series_stay_unique() {
 }
 
 #[test]
+fn an_end_that_is_only_assumed_is_never_critical() {
+    let mut one = credential("opensoul:main/anthropic:setup", State::Expiring);
+    one.judgement.critical_at = Some(at("2026-11-22T00:00:00Z"));
+    let text = |one: &Assessed| snapshot_text(&snapshot(vec![one.clone()]), &Pseudonyms::default());
+    let critical = "opensoul_credential_critical_at_timestamp_seconds{";
+    assert!(text(&one).contains(critical));
+    one.credential.clocks.grant_expires = one.judgement.expires;
+    one.credential.clocks.grant_basis = Some(Basis::Assumed);
+    let text = text(&one);
+    assert!(!text.contains(critical) && text.contains("opensoul_credential_warn_at_timestamp_seconds{"), "{text}");
+}
+
+#[test]
 fn a_copy_is_listed_and_not_counted() {
     let mut copy = credential("opensoul:main/anthropic:claude-cli", State::Expiring);
     copy.copy_of = Some(CredentialId::from("claude-code:default"));
@@ -242,11 +255,12 @@ fn alerts_and_queues() {
             })
             .into(),
         last_cycle: Some(at("2026-11-22T12:00:00Z")),
+        overdue: Some(at("2026-11-22T12:30:00Z")),
         ..Standing::default()
     };
     insta::assert_snapshot!(standing_text(&standing, &BTreeMap::new()));
     let text = standing_text(&Standing::default(), &BTreeMap::new());
-    assert!(!text.contains("cycle_last_completed") && !text.contains("digest"), "what has no date is left out");
+    assert!(!text.contains("opensoul_cycle_") && !text.contains("digest"), "what has no date is left out");
 }
 
 #[test]

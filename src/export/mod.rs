@@ -4,6 +4,8 @@
 //! means for people is decided in [`crate::monitor::pushes`].
 
 pub mod alertmanager;
+pub mod badge;
+pub mod calendar;
 mod exchange;
 pub mod heartbeat;
 pub mod metrics;

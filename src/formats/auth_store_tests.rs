@@ -180,6 +180,28 @@ fn references() {
 
 proptest! {
     #[test]
+    fn a_plain_store_is_what_its_tree_says(
+        entries in proptest::collection::vec(("[ab]|1|20|__proto__", "key|token|api_key|oauth"), 0..5),
+        rest in prop_oneof![Just(""), Just(r#","profiles":{}"#), Just(r#","order":{"p":["b","a"]},"usageStats":{"a":{"lastUsed":7}}"#)],
+    ) {
+        let entry = |(id, kind): &(String, String)| format!(r#""{id}":{{"type":"{kind}","provider":"p","key":1,"expires":"x"}}"#);
+        let body: Vec<String> = entries.iter().map(entry).collect();
+        let text = format!(r#"{{"profiles":{{{}}}{rest}}}"#, body.join(","));
+        let told = |parsed: Parsed| {
+            let ids: Vec<String> = parsed.store.profiles.iter().map(|p| p.id.clone()).collect();
+            (ids, parsed.store.dropped, parsed.store.order, parsed.store.usage, parsed.damage)
+        };
+        let distinct: std::collections::BTreeSet<&str> = entries.iter().map(|(id, _)| id.as_str()).collect();
+        let usual = distinct.iter().all(|id| ["a", "b"].contains(id)) && distinct.len() == entries.len();
+        let usual = usual && entries.iter().all(|(_, kind)| kind != "key") && !rest.contains("profiles");
+        let plain = plain(&text);
+        prop_assert_eq!(plain.is_some(), usual, "{}", text);
+        if let Some(plain) = plain {
+            prop_assert_eq!(told(plain), told(tree(&text).unwrap()));
+        }
+    }
+
+    #[test]
     fn never_panics(text in "(?s)\\{\"profiles\":.{0,60}\\}") {
         let _ = parse(&text);
     }

@@ -93,12 +93,42 @@ const AGENT: &[&str] = &[
 ];
 const PROVIDER: &[&str] = &["baseUrl", "apiKey", "auth", "api", "headers", "authHeader", "models"];
 
+/// Keys of earlier versions and where their content belongs now. A gateway that finds one refuses its config until its own
+/// `doctor` has moved it (the list of its version of February 2026).
+const MOVED: &[(&[&str], &str)] = &[
+    (&["whatsapp"], "channels.whatsapp"),
+    (&["telegram"], "channels.telegram"),
+    (&["discord"], "channels.discord"),
+    (&["slack"], "channels.slack"),
+    (&["signal"], "channels.signal"),
+    (&["imessage"], "channels.imessage"),
+    (&["msteams"], "channels.msteams"),
+    (&["routing", "allowFrom"], "channels.whatsapp.allowFrom"),
+    (&["routing", "bindings"], "bindings"),
+    (&["routing", "agents"], "agents.list"),
+    (&["routing", "defaultAgentId"], "agents.list[].default"),
+    (&["routing", "agentToAgent"], "tools.agentToAgent"),
+    (&["routing", "groupChat", "requireMention"], "channels.<channel>.groups"),
+    (&["routing", "groupChat", "mentionPatterns"], "messages.groupChat.mentionPatterns"),
+    (&["routing", "queue"], "messages.queue"),
+    (&["routing", "transcribeAudio"], "tools.media.audio.models"),
+    (&["gateway", "token"], "gateway.auth.token"),
+    (&["identity"], "agents.list[].identity"),
+    (&["memorySearch"], "agents.defaults.memorySearch"),
+    (&["tools", "bash"], "tools.exec"),
+    (&["agent"], "agents.defaults"),
+];
+
+/// Finding id of a key of an earlier version.
+pub const LEGACY: &str = "config.legacy-key";
+
 /// All that is wrong in the parts we know.
 #[must_use]
 pub fn check(document: &Document, strict: bool) -> Vec<Finding> {
     let mut check = Check { document, strict, problems: Vec::new() };
     let root = &document.root;
-    check.known(root, "", ROOT);
+    let moved = check.moved(root);
+    check.known(root, "", &[ROOT, &moved].concat());
     check.each(
         root,
         &[("env", Check::env), ("auth", Check::auth), ("models", Check::models), ("agents", Check::agents)],
@@ -121,6 +151,30 @@ impl<'a> Check<'a> {
 
     fn wrong(&mut self, node: &Node, path: &str, wanted: &str) {
         self.report(node, path, format!("`{path}` is {} instead of {wanted}", node.kind()), format!("write {wanted}"));
+    }
+
+    /// Reports keys of earlier versions; gives those of them that stand at the root.
+    fn moved(&mut self, root: &'a Node) -> Vec<&'static str> {
+        if !self.strict {
+            return Vec::new();
+        }
+        let found = |path: &[&str]| path.iter().try_fold(root, |node, key| node.get(key));
+        let there = MOVED.iter().filter_map(|(path, now)| Some((path, now, found(path)?)));
+        let mut roots = Vec::new();
+        for (path, now, node) in there {
+            let key = path.join(".");
+            let message =
+                format!("`{key}` is a key of an earlier version, which the gateway refuses: it is {now} today");
+            let fix = format!(
+                "run the gateway's own doctor with --fix, which moves it; or move its content to {now} by hand"
+            );
+            self.report(node, &key, message, fix);
+            if let Some(problem) = self.problems.last_mut() {
+                problem.id = LEGACY.to_owned();
+            }
+            roots.extend(path.first().filter(|first| !ROOT.contains(first)));
+        }
+        roots
     }
 
     /// Reports keys that the gateway does not know.

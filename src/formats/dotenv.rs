@@ -52,6 +52,26 @@ pub fn scan(text: &str) -> (Vec<Assignment>, Vec<usize>) {
     (found, skipped)
 }
 
+/// Where the value of the last assignment of a name begins and ends; the text has `\n` only.
+pub(super) fn last_of(text: &str, name: &str) -> Option<(usize, usize)> {
+    let mut found = None;
+    let mut line_start = 0;
+    while line_start <= text.len() {
+        let mut next = line_start;
+        if let Some(hit) = match_at(text, line_start) {
+            next = hit.end;
+            if hit.name == name {
+                found = Some((hit.end - hit.value.len(), hit.end));
+            }
+        }
+        match text[next..].find('\n') {
+            Some(at) => line_start = next + at + 1,
+            None => break,
+        }
+    }
+    found
+}
+
 struct Hit<'a> {
     name: &'a str,
     name_at: usize,

@@ -86,12 +86,13 @@ impl<'a> View<'a> {
     }
 
     fn merge(&mut self) {
-        let own = &self.agent.store;
-        let inherited = self.main.map(|m| m.profiles.as_slice()).unwrap_or_default();
+        let (own, main) = (&self.agent.store, self.main);
+        let inherited = main.map(|m| m.profiles.as_slice()).unwrap_or_default();
         let from_main =
             inherited.iter().map(|profile| own.profile(&profile.id).map_or((profile, false), |p| (p, true)));
-        let added = own.profiles.iter().filter(|p| self.main.is_none_or(|m| m.profile(&p.id).is_none()));
-        let merged: Vec<(&Profile, bool)> = from_main.chain(added.map(|p| (p, true))).collect();
+        let added = own.profiles.iter().filter(|p| main.is_none_or(|m| m.profile(&p.id).is_none()));
+        let merged = from_main.chain(added.map(|p| (p, true)));
+        self.profiles.reserve_exact(inherited.len() + own.profiles.len());
         let mut providers: BTreeMap<String, usize> = BTreeMap::new();
         let mut spelled: HashMap<&str, usize> = HashMap::new();
         for (profile, own) in merged {

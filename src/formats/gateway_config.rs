@@ -96,8 +96,14 @@ pub struct GatewayConfig {
     pub gateway_port: Option<u16>,
     /// `gateway.bind`
     pub gateway_bind: Option<String>,
+    /// `gateway.auth` asks something of those who connect: a token, a password, or a proxy that does.
+    pub gateway_guarded: bool,
     /// `meta.lastTouchedVersion`
     pub last_touched_version: Option<String>,
+    /// `session.store`: where sessions are kept, if not in the usual place; `{agentId}` stands for the agent.
+    pub session_store: Option<String>,
+    /// `session.mainKey`: what the main session of an agent is called.
+    pub main_session: Option<String>,
 }
 
 /// Makes a config of a document whose variables are replaced. Problems are what the gateway refuses; all of them.
@@ -120,7 +126,22 @@ pub fn interpret(document: &Document, strict: bool) -> (GatewayConfig, Vec<Findi
     config.gateway_port =
         at(&["gateway", "port"]).and_then(Node::as_f64).and_then(whole).and_then(|n| u16::try_from(n).ok());
     config.gateway_bind = text(&["gateway", "bind"]);
+    let mode = text(&["gateway", "auth", "mode"]);
+    // A secret may be written as a reference, which is an object.
+    let has = |name: &str| {
+        at(&["gateway", "auth", name])
+            .is_some_and(|node| node.as_str().map_or(node.kind() == "an object", |t| !trim(t).is_empty()))
+    };
+    config.gateway_guarded = match mode.as_deref() {
+        Some("none") => false,
+        Some("trusted-proxy") => true,
+        Some("token") => has("token"),
+        Some("password") => has("password"),
+        _ => has("token") || has("password"),
+    };
     config.last_touched_version = text(&["meta", "lastTouchedVersion"]);
+    config.session_store = text(&["session", "store"]);
+    config.main_session = text(&["session", "mainKey"]);
     for (name, entry) in at(&["secrets", "providers"]).map(Node::entries).unwrap_or_default() {
         if let (Some("file"), Some(path)) =
             (entry.get("source").and_then(Node::as_str), entry.get("path").and_then(Node::as_str))

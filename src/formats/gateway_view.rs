@@ -27,6 +27,28 @@ pub struct GatewayView {
     pub sight: Sight,
     /// Whether services of this user go on when the user logs out; `None`: not known, or not a question here.
     pub lingers: Option<bool>,
+    /// Who waits for connections to its port.
+    pub listening: Listening,
+}
+
+/// Who waits for connections to the gateway's port, as far as the machine shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listening {
+    /// An address beyond loopback on which somebody waits.
+    pub outer: Option<String>,
+    /// A process that has the port and does not look like a gateway, nor like a tunnel to one.
+    pub stranger: Option<Stranger>,
+    /// The process was started with a token or a password for those who connect.
+    pub guarded: bool,
+}
+
+/// A process that is not the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stranger {
+    /// Process id.
+    pub pid: u32,
+    /// The name of its program.
+    pub name: String,
 }
 
 /// How far [`GatewayView::visible`] can be trusted.
@@ -81,6 +103,12 @@ pub struct GatewayUnit {
     pub environment: BTreeMap<String, Option<Fingerprint>>,
     /// What it is given as files (`LoadCredential=`), by the names of the files that are those of known variables.
     pub credentials: BTreeMap<String, GivenFile>,
+    /// The files that its command line names in full: the program, and mostly the script that it runs.
+    pub program: Vec<PathBuf>,
+    /// The port on its command line or in its environment.
+    pub port: Option<u16>,
+    /// Its files give it a token or a password for those who connect.
+    pub guarded: bool,
 }
 
 /// A secret that a service is given as a file.

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use super::javascript::array_index;
 
@@ -62,6 +62,15 @@ pub fn parse(text: &str) -> Result<Json<'_>, Broken> {
         };
         Broken { line: error.line().max(1), column: error.column().max(1), message: message.to_owned() }
     })
+}
+
+/// Parses a whole text and hands on the entries of the one object under `key` as written, each as soon as it has been read, so
+/// that there is never more than one of them; the rest comes back. `None`: the text is not of that shape.
+pub fn parse_each<'a>(text: &'a str, key: &str, each: &mut dyn FnMut(&str, Json<'a>)) -> Option<Json<'a>> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let root = reader.deserialize_map(Apart { key, each }).ok()?;
+    reader.end().ok()?;
+    Some(root)
 }
 
 impl<'a> Json<'a> {
@@ -120,6 +129,12 @@ impl<'a> Json<'a> {
             _ => Vec::new(),
         }
     }
+}
+
+/// True for a key that JavaScript does not leave where it is written.
+#[must_use]
+pub fn moves(key: &str) -> bool {
+    key == "__proto__" || array_index(key).is_some()
 }
 
 fn object_entries<'s, 'a>(entries: &'s [(Cow<'a, str>, Json<'a>)]) -> Vec<(Cow<'s, str>, &'s Json<'a>)> {
@@ -194,6 +209,61 @@ impl<'de> Visitor<'de> for JsonVisitor {
 impl<'de> Deserialize<'de> for Json<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+/// An object whose entries under one key are handed on.
+struct Apart<'k, 'de> {
+    key: &'k str,
+    each: &'k mut dyn FnMut(&str, Json<'de>),
+}
+
+impl<'de> Visitor<'de> for Apart<'_, 'de> {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self { key, each } = self;
+        let mut each = Some(each);
+        let mut entries = Vec::new();
+        while let Some(Key(found)) = map.next_key()? {
+            if found == key {
+                map.next_value_seed(Each(each.take().ok_or_else(|| A::Error::duplicate_field("key"))?))?;
+            } else {
+                entries.push((found, map.next_value()?));
+            }
+        }
+        if each.is_some() {
+            return Err(A::Error::missing_field("key"));
+        }
+        Ok(Json::Object(entries))
+    }
+}
+
+/// The entries themselves.
+struct Each<'k, 'de>(&'k mut dyn FnMut(&str, Json<'de>));
+
+impl<'de> DeserializeSeed<'de> for Each<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Each<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while let Some(Key(key)) = map.next_key()? {
+            (self.0)(&key, map.next_value()?);
+        }
+        Ok(())
     }
 }
 

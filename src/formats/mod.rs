@@ -1,4 +1,4 @@
-//! PURE parsing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
+//! PURE parsing and editing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
 pub mod bearer;
@@ -6,6 +6,7 @@ pub mod config_document;
 pub mod config_schema;
 pub mod dates;
 pub mod dotenv;
+pub mod dotenv_edit;
 pub mod eligibility;
 pub mod gateway_config;
 pub mod gateway_view;
@@ -17,10 +18,13 @@ pub mod json5;
 pub mod jwt;
 pub mod model_ref;
 pub mod netrc;
+pub mod order_prune;
 pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;
+pub mod sessions;
+pub mod shell;
 pub mod shell_startup;
 pub mod systemd_unit;
 pub mod yaml;

@@ -13,7 +13,7 @@ mod units;
 use std::path::Path;
 
 use crate::domain::{Environment, FingerprintKey, Gateway, GatewayState, Span, Time};
-use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, UnitScope};
+use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, Listening, UnitScope};
 use crate::formats::installation::{Family, Installation};
 use port::Answer;
 pub use process::variables;
@@ -79,8 +79,22 @@ impl Machine<'_> {
         let installed = installations.iter().any(|i| i.state_dir.is_dir());
         let (visible, sight) = environment::merge(own, process.is_some(), unit, installations, key);
         let units: Vec<GatewayUnit> = units.into_iter().map(|u| u.unit).collect();
+        let listening = Listening {
+            outer: outer(&table, port),
+            stranger: if found.is_none() { process::stranger(&proc, self.uid, &inodes) } else { None },
+            guarded: found.as_ref().is_some_and(|found| process::is_guarded(&proc, self.uid, found.pid)),
+        };
         let seen = Seen { port, answer, process: process.as_ref(), units: &units, installed, proc: proc.is_dir(), now };
-        GatewayView { gateway: seen.judge(), port, process, units, visible, sight, lingers: self.lingers(env) }
+        GatewayView {
+            gateway: seen.judge(),
+            port,
+            process,
+            units,
+            visible,
+            sight,
+            lingers: self.lingers(env),
+            listening,
+        }
     }
 
     /// systemd keeps one file for each user whose services outlive a logout. Root's always do.
@@ -89,6 +103,12 @@ impl Machine<'_> {
         let user = env.get("USER").or(env.get("LOGNAME")).filter(|user| !user.contains('/'))?;
         (self.uid != 0 && systemd.is_dir()).then(|| systemd.join("linger").join(user).exists())
     }
+}
+
+/// The first address beyond loopback on which somebody listens to the port.
+fn outer(table: &[process::Listener], port: u16) -> Option<String> {
+    let outer = table.iter().find(|l| l.address.port() == port && !l.address.ip().is_loopback())?;
+    Some(outer.address.to_string())
 }
 
 /// What the judgement rests on.

@@ -13,6 +13,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use crate::domain::{Secret, Span, Time};
+use crate::formats::gateway_view::Stranger;
 use crate::formats::provider_env;
 
 /// A socket that waits for connections.
@@ -35,6 +36,16 @@ pub type Variables = BTreeMap<String, Secret>;
 
 /// Names that hold no secret and say which installation a process uses.
 const PLACES: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
+
+/// Secrets that a gateway asks of those who connect.
+pub(super) const GUARDS: [&str; 6] = [
+    "OPENSOUL_GATEWAY_TOKEN",
+    "OPENSOUL_GATEWAY_PASSWORD",
+    "OPENCLAW_GATEWAY_TOKEN",
+    "OPENCLAW_GATEWAY_PASSWORD",
+    "CLAWDBOT_GATEWAY_TOKEN",
+    "CLAWDBOT_GATEWAY_PASSWORD",
+];
 
 /// Programs that forward a port: what they hold is a gateway somewhere else, and their environment is not the gateway's.
 const FORWARDERS: [&str; 9] =
@@ -93,6 +104,26 @@ pub(super) fn find(proc: &Path, uid: u32, inodes: &[u64], units: &[&str]) -> Opt
         .min_by_key(|found| (start_ticks(proc, found.pid), found.pid))
 }
 
+/// Who of ours has one of these sockets, and neither looks like a gateway nor forwards to one.
+pub(super) fn stranger(proc: &Path, uid: u32, inodes: &[u64]) -> Option<Stranger> {
+    if inodes.is_empty() {
+        return None;
+    }
+    let pid = pids_of(proc, uid).into_iter().find(|pid| owns_socket(proc, *pid, inodes))?;
+    let name = program(proc, pid).filter(|name| !name.is_empty() && !FORWARDERS.contains(&name.as_str()))?;
+    (!is_gateway(proc, pid)).then_some(Stranger { pid, name })
+}
+
+/// Whether a process of ours was started with a secret that those who connect must show.
+pub(super) fn is_guarded(proc: &Path, uid: u32, pid: u32) -> bool {
+    let Ok(bytes) = fs::read(proc.join(pid.to_string()).join("environ")).map(Zeroizing::new) else { return false };
+    let set = |entry: &[u8]| {
+        let (name, value) = std::str::from_utf8(entry).ok()?.split_once('=')?;
+        (GUARDS.contains(&name) && !value.trim().is_empty()).then_some(())
+    };
+    real_uid(proc, pid) == Some(uid) && bytes.split(|byte| *byte == 0).any(|entry| set(entry).is_some())
+}
+
 /// Processes whose real uid is `uid`, in order.
 fn pids_of(proc: &Path, uid: u32) -> Vec<u32> {
     let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
@@ -133,9 +164,16 @@ fn unit_of(proc: &Path, pid: u32, units: &[&str]) -> Option<String> {
 fn is_gateway(proc: &Path, pid: u32) -> bool {
     let Ok(bytes) = fs::read(proc.join(pid.to_string()).join("cmdline")) else { return false };
     let line = String::from_utf8_lossy(&bytes).to_lowercase();
-    let program = line.split(['\0', ' ']).next().unwrap_or("").rsplit('/').next().unwrap_or("");
-    !FORWARDERS.contains(&program.trim_end_matches(':'))
+    !program(proc, pid).is_some_and(|name| FORWARDERS.contains(&name.as_str()))
         && ["gateway", "opensoul", "openclaw", "clawdbot", "moltbot"].iter().any(|word| line.contains(word))
+}
+
+/// The name of a process's program, as it was called.
+fn program(proc: &Path, pid: u32) -> Option<String> {
+    let bytes = fs::read(proc.join(pid.to_string()).join("cmdline")).ok()?;
+    let line = String::from_utf8_lossy(&bytes).to_lowercase();
+    let name = line.split(['\0', ' ']).next()?.rsplit('/').next()?;
+    Some(name.trim_end_matches(':').to_owned())
 }
 
 /// Field 22 of `stat`; the name in parentheses before it may hold anything.

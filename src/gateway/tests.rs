@@ -433,3 +433,38 @@ fn this_machine_can_be_looked_at() {
     let view = look(&[], &Environment::default(), &key(), now());
     assert!(!view.gateway.detail.is_empty());
 }
+
+#[test]
+fn another_program_on_the_port_is_seen() {
+    let mut tree = Tree::new();
+    tree.listens();
+    tree.process(42, "/usr/bin/python3 -m http.server", "/user.slice/x", "A=1", 50_050);
+    tree.holds_socket(42, 777);
+    let listening = tree.look().listening;
+    let stranger = listening.stranger.expect("a stranger");
+    assert_eq!((stranger.pid, stranger.name.as_str()), (42, "python3"));
+    assert_eq!(listening.outer, None);
+    // A tunnel leads to a gateway elsewhere.
+    tree.process(42, "ssh -L 18789:localhost:18789 host", "/user.slice/x", "A=1", 50_050);
+    assert_eq!(tree.look().listening.stranger, None);
+}
+
+#[test]
+fn who_asks_for_a_secret_and_where_it_listens() {
+    let mut tree = Tree::new();
+    let port = tree.listens_on(Ipv4Addr::UNSPECIFIED);
+    tree.process(42, "node /x/openclaw gateway", "/user.slice/x", "OPENCLAW_GATEWAY_TOKEN=canary", 50_050);
+    tree.holds_socket(42, 777);
+    let view = tree.look();
+    assert_eq!(view.listening.outer, Some(format!("0.0.0.0:{port}")));
+    assert!(view.listening.guarded && view.listening.stranger.is_none());
+    assert!(!format!("{view:?}").contains("canary"));
+    tree.process(42, "node /x/openclaw gateway", "/user.slice/x", "OPENCLAW_GATEWAY_TOKEN= A=1", 50_050);
+    assert!(!tree.look().listening.guarded);
+    // A unit names its program, and says whether it asks; the secret itself is not kept.
+    let text = "[Service]\nExecStart=/opt/node /opt/x.js gateway --port 18790 --token canary\n";
+    tree.unit("opensoul-gateway.service", text, true);
+    let view = tree.look();
+    assert_eq!(view.units[0].program, ["/opt/node", "/opt/x.js"].map(PathBuf::from));
+    assert!(view.units[0].guarded && view.units[0].port == Some(18790) && !format!("{view:?}").contains("canary"));
+}

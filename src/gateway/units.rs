@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::process::GUARDS;
 use crate::domain::{Environment, FingerprintKey, Secret, Time};
 use crate::formats::bearer::{self, Bearer};
 use crate::formats::gateway_view::{GatewayUnit, GivenFile, UnitScope};
@@ -126,6 +127,9 @@ impl Reader<'_> {
         let port = flag(&settings.exec_start, "--port")
             .or_else(|| number(&["OPENSOUL_GATEWAY_PORT", "OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"]));
         let state_dir = STATE_DIRS.iter().find_map(|n| variables.get(*n)).map(|dir| self.env.expand(dir));
+        let guarded = GUARDS.iter().any(|name| variables.get(*name).is_some_and(|value| !value.trim().is_empty()))
+            || names_a_guard(&settings.exec_start);
+        let program = files_of(&settings.exec_start);
         let (mut environment, mut bearers) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in variables.into_iter().filter(|(name, _)| provider_env::provider_of(name).is_some()) {
             let value = Secret::new(value);
@@ -135,7 +139,9 @@ impl Reader<'_> {
         let enabled = self.enabled(&name);
         let files = sources.into_iter().map(|path| (path.clone(), modified(&path))).collect();
         let credentials = self.credentials(&name, &settings);
-        let unit = GatewayUnit { name, family, scope: self.scope, path, enabled, files, environment, credentials };
+        let scope = self.scope;
+        let unit =
+            GatewayUnit { name, family, scope, path, enabled, files, environment, credentials, program, port, guarded };
         Found { unit, port, state_dir, complete, bearers }
     }
 
@@ -254,6 +260,21 @@ impl Reader<'_> {
     }
 }
 
+/// The files of a command line that are named in full. What else stands there may be a secret.
+fn files_of(words: &[String]) -> Vec<PathBuf> {
+    words
+        .iter()
+        .map(|word| word.trim_start_matches(['-', '@', ':', '+', '!']))
+        .filter(|word| word.starts_with('/'))
+        .map(PathBuf::from)
+        .collect()
+}
+
+/// A token or password for those who connect, on the command line.
+fn names_a_guard(words: &[String]) -> bool {
+    words.iter().any(|word| ["--token", "--password"].iter().any(|flag| word.split('=').next() == Some(flag)))
+}
+
 fn flag(words: &[String], name: &str) -> Option<u16> {
     words.iter().enumerate().find_map(|(at, word)| {
         if word == name {
@@ -298,11 +319,33 @@ fn launchd_job(name: String, family: Family, path: PathBuf, key: &FingerprintKey
         }
     }
     let arguments = plist.as_ref().and_then(|plist| plist.get("ProgramArguments")).map(plist::Value::texts);
-    let port = flag(&arguments.unwrap_or_default(), "--port");
+    let arguments = arguments.unwrap_or_default();
+    let port = flag(&arguments, "--port");
+    let program = files_of(&arguments);
+    let guarded = names_a_guard(&arguments)
+        || GUARDS.iter().any(|name| {
+            let variables = plist.as_ref().and_then(|plist| plist.get("EnvironmentVariables"));
+            variables
+                .and_then(|all| all.get(name))
+                .and_then(plist::Value::text)
+                .is_some_and(|text| !text.trim().is_empty())
+        });
     let files = vec![(path.clone(), modified(&path))];
     let credentials = BTreeMap::new();
     let scope = UnitScope::Launchd;
-    let unit = GatewayUnit { name, family, scope, path, enabled: true, files, environment, credentials };
+    let unit = GatewayUnit {
+        name,
+        family,
+        scope,
+        path,
+        enabled: true,
+        files,
+        environment,
+        credentials,
+        program,
+        port,
+        guarded,
+    };
     // launchd may be told of more variables (`launchctl setenv`): what the file does not set may be there all the same.
     Found { unit, port, state_dir, complete: false, bearers }
 }

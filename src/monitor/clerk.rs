@@ -9,10 +9,10 @@ use tokio::sync::mpsc;
 use super::desk::{Desk, Gone};
 use super::watch::Changed;
 use crate::clock::Clock;
-use crate::domain::{Acted, Action, Incident, Link, LinkId, Linked, Silence};
+use crate::domain::{Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Silence, Time};
 use crate::output::alerts::Message;
 use crate::store::{ActionError, StoreError};
-use crate::web::Clerk;
+use crate::web::{Clerk, Past, Pasts};
 
 /// The daemon's clerk.
 pub struct DeskClerk {
@@ -84,6 +84,18 @@ impl Clerk for DeskClerk {
     async fn outbox(&self) -> Result<Vec<Message>, ActionError> {
         let rows = self.desk.with(|store| store.outbox()).await??;
         Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    async fn pasts(&self, of: Vec<CredentialId>, since: Time) -> Result<Pasts, ActionError> {
+        let read = move |store: &mut crate::store::Store| -> Result<Pasts, StoreError> {
+            of.into_iter()
+                .map(|id| {
+                    let past = Past { changes: store.history(&id)?, balances: store.balances(&id, since)? };
+                    Ok((id, past))
+                })
+                .collect()
+        };
+        Ok(self.desk.with(read).await??)
     }
 }
 

@@ -16,13 +16,14 @@ use crate::domain::{
     Assessed, CredentialId, Finding, Incident, IncidentStatus, Pseudonyms, Renewal, Snapshot, Span, Time, VerdictKind,
 };
 use crate::engine::assess::worst_first;
-use crate::engine::due::next_after;
+use crate::engine::due::{next_after, overdue_at};
 use crate::engine::incidents::{Decision, decide};
 use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
 use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError, StoredVerdict};
 use crate::web::{Site, View};
 
+use super::chat;
 use super::desk::{Desk, Gone};
 use super::observe::Observed;
 use super::probing::{Answers, proof_at};
@@ -127,7 +128,7 @@ pub async fn cycle(
 ) -> Result<Committed, CycleError> {
     let now = monitor.clock.now();
     let known = Arc::clone(config);
-    let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known)).await??;
+    let (mut remembered, about_us) = monitor.desk.with(move |store| remember(store, &known, now)).await??;
     answers.teach(&mut remembered);
     let refused = |(_, stored): &(&CredentialId, &StoredVerdict)| {
         stored.conclusive.as_ref().is_some_and(|(_, verdict)| verdict.kind != VerdictKind::Accepted)
@@ -154,10 +155,11 @@ pub async fn cycle(
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
 /// us, an Alertmanager that takes nothing. Another receiver then hears of it.
-fn remember(store: &mut Store, config: &Config) -> Result<(Remembered, Vec<Finding>), StoreError> {
+fn remember(store: &mut Store, config: &Config, now: Time) -> Result<(Remembered, Vec<Finding>), StoreError> {
     let refused = store.receiver_states()?.into_iter().filter_map(|receiver| receiver.finding());
+    let unheard = chat::finding(store, config, now)?;
     let untaken = pushes::findings(store, config)?;
-    Ok((store.remembered()?, refused.chain(store.trouble()).chain(untaken).collect()))
+    Ok((store.remembered()?, refused.chain(store.trouble()).chain(untaken).chain(unheard).collect()))
 }
 
 /// One look at the machine, on a thread of its own.
@@ -222,14 +224,15 @@ async fn publish(
 ) -> Result<(), CycleError> {
     let Some(site) = &monitor.site else { return Ok(()) };
     let standing = standing(monitor, config).await?;
-    let (rendered, names) = (Arc::clone(snapshot), names.clone());
+    let names = Arc::new(names.clone());
+    let (rendered, public) = (Arc::clone(snapshot), Arc::clone(&names));
     // 10,000 credentials are 20 MB of text: not on the thread that serves pages.
-    let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &names));
+    let metrics = tokio::task::spawn_blocking(move || snapshot_text(&rendered, &public));
     let metrics = metrics.await.map_err(|_| CycleError::Panicked)?.into();
     let snapshot = Arc::clone(snapshot);
     let (zone, home, notes) = (config.status.zone, monitor.home.clone(), notes.to_vec());
     let policy = Arc::new(config.alerts.clone());
-    site.publish(View { snapshot, standing, metrics, policy, zone, home, notes });
+    site.publish(View { snapshot, standing, metrics, policy, zone, names, home, notes });
     Ok(())
 }
 
@@ -272,7 +275,8 @@ pub async fn standing(monitor: &Monitor, config: &Config) -> Result<Standing, Cy
         last: last_report,
         next: last_report.and_then(|last| next_after(&report.schedule, last)),
     });
-    Ok(Standing { incidents, receivers, pushes, last_cycle, silences, report })
+    let overdue = last_cycle.and_then(|last| overdue_at(&config.status, last));
+    Ok(Standing { incidents, receivers, pushes, last_cycle, overdue, silences, report })
 }
 
 fn health(

@@ -21,8 +21,9 @@ use crate::export::own::Own;
 use crate::net::Clients;
 use crate::notify::Signer;
 use crate::store::{links, token};
-use crate::web::{self, Door, Reload, Site};
+use crate::web::{self, Door, Passes, Reload, Site};
 
+use super::chat::{Listener, rivals};
 use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
@@ -77,6 +78,12 @@ pub async fn run<E: Eyes + 'static>(
     let token = token::load_or_create(&location.state);
     let token = token.inspect_err(|error| tracing::warn!(%error, "reload over HTTP is not possible")).ok();
     let site = Arc::new(Site::new(Arc::clone(&clock), Arc::clone(&own), token, reload_sender));
+    site.keep_at(&location.state);
+    let pass = |file| token::named(&location.state, file);
+    match (pass(token::CALENDAR), pass(token::BADGE)) {
+        (Ok(calendar), Ok(badge)) => site.hand_out(Passes { calendar, badge }),
+        (Err(error), _) | (_, Err(error)) => tracing::warn!(%error, "no calendar and no badges"),
+    }
     let progress = systemd::Progress::new(&clock);
     let monitor = Monitor::new(&clock, desk, own, Some(Arc::clone(&site)), eyes, progress.clone(), start.env.home());
 
@@ -90,8 +97,8 @@ pub async fn run<E: Eyes + 'static>(
 
     let (change_sender, changes) = mpsc::channel(1);
     site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
-    let watch = Watch::start(change_sender);
-    let mut daemon = Daemon::new(start, location, config, monitor, site, watch);
+    let watch = Watch::start(change_sender.clone());
+    let mut daemon = Daemon::new(start, location, config, monitor, site, watch, change_sender);
     daemon.open_door().await;
     systemd::ready();
     daemon.work(Events { ticks, changes, hangups, reloads }).await;
@@ -169,6 +176,10 @@ struct Daemon {
     door: Option<OpenDoor>,
     /// Reports changed files between the ticks.
     watch: Watch,
+    /// Begins a cycle.
+    wake: mpsc::Sender<Changed>,
+    /// Listens to the chat.
+    listener: Option<Listener>,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
     /// Providers are being asked.
@@ -193,6 +204,7 @@ impl Daemon {
         monitor: Monitor,
         site: Arc<Site>,
         watch: Watch,
+        wake: mpsc::Sender<Changed>,
     ) -> Self {
         let clients = Clients::new(&start.env);
         let signer = new_signer(&config, &location, &site);
@@ -210,6 +222,8 @@ impl Daemon {
             site,
             door: None,
             watch,
+            wake,
+            listener: None,
             delivering: None,
             asking: None,
             pushing: JoinSet::new(),
@@ -223,6 +237,7 @@ impl Daemon {
     async fn work(&mut self, mut events: Events) {
         let stop = self.start.stop.clone();
         self.cycle(&Answers::default()).await;
+        self.listen().await;
         while !stop.is_cancelled() {
             let next_message = self.next_message().await;
             if next_message.is_zero() && !self.idle {
@@ -391,7 +406,7 @@ impl Daemon {
     /// Reads the configuration again. A bad one changes nothing and says so.
     async fn reload(&mut self) -> Result<String, String> {
         systemd::reloading();
-        let result = match config::load(self.start.config.as_deref(), &self.start.env) {
+        let result = match rivals::load(self.start.config.as_deref(), &self.start.env) {
             Ok(config) => {
                 self.adopt(config).await;
                 self.monitor.own.reloaded(Ok(self.monitor.clock.now()));
@@ -435,12 +450,24 @@ impl Daemon {
             }
         }
         self.site.allow_hosts(self.config.web.allowed_hosts.clone());
-        if self.door.as_ref().is_some_and(|door| !self.config.web.enabled || door.listen != self.config.web.listen) {
+        let web = &self.config.web;
+        let other = (&old.web.file, old.web.insecure) != (&web.file, web.insecure);
+        if self.door.as_ref().is_some_and(|door| !web.enabled || door.listen != web.listen || other) {
             self.close_door().await;
         }
         if self.door.is_none() {
             self.open_door().await;
         }
+        self.listen().await;
+    }
+
+    /// Listens to the chat of the configuration in use, and to no other any more.
+    async fn listen(&mut self) {
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
+        let (config, env) = (&self.config, &self.start.env);
+        self.listener = Listener::start(config, env, &self.clients, &self.monitor, self.wake.clone());
     }
 
     /// A taken port is a warning; each tick tries again.
@@ -449,16 +476,24 @@ impl Daemon {
             return;
         }
         let listen = self.config.web.listen.clone();
+        let access = match web::Access::open(&self.config.web) {
+            Ok(access) => Arc::new(access),
+            Err(why) => {
+                tracing::warn!(why, "no page and no metrics; monitoring goes on, and this is tried again each minute");
+                return;
+            }
+        };
         match Door::open(&listen).await {
             Ok(door) => {
-                let url = door.url();
+                let url = if self.config.web.tls { door.url().replacen("http:", "https:", 1) } else { door.url() };
                 tracing::info!("page and metrics: {url}");
                 if let Some(opened) = &self.start.opened {
                     let _ = opened.send(url);
                 }
                 let stop = self.start.stop.child_token();
                 let router = web::router(Arc::clone(&self.site));
-                let serving = tokio::spawn(web::serve(door, router, stop.clone()));
+                self.site.guarded_by(Arc::clone(&access));
+                let serving = tokio::spawn(web::serve_guarded(door, router, Some(access), stop.clone()));
                 self.door = Some(OpenDoor { listen, stop, serving });
             }
             Err(error) => {
@@ -481,6 +516,9 @@ impl Daemon {
     /// Lets go of everything within the time that is left.
     async fn end(mut self) {
         self.watch.stop();
+        if let Some(listener) = self.listener.take() {
+            listener.end().await;
+        }
         if let Some(asking) = self.asking.take() {
             asking.abort();
         }

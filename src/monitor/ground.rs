@@ -5,6 +5,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::chat::rivals;
 use crate::config::{self, Config, Location, Problem};
 use crate::domain::{Environment, Time};
 use crate::store::lock::{Attempt, Holder, Lock};
@@ -54,7 +55,7 @@ impl Ground {
     /// See [`StartError`].
     pub fn open(env: &Environment, named: Option<&Path>, daemon: bool, now: Time) -> Result<Self, StartError> {
         let location = config::locate(env, named);
-        let config = Arc::new(config::load(named, env).map_err(StartError::Config)?);
+        let config = Arc::new(rivals::load(named, env).map_err(StartError::Config)?);
         make_private(&location.state);
         let lock = take_lock(&location.state, daemon)?;
         let opened = Store::open(&location.state, now)?;

@@ -15,6 +15,29 @@ const SETUP_TOKEN_LIFE: Span = Span::days(365);
 /// A declaration is made about what was there then; the next cycle after it may be the first to see that.
 const SLACK: Span = Span::days(1);
 
+/// A token of a Claude subscription where an API key belongs, or with another provider: Anthropic answers "only authorized
+/// for use with Claude Code". As a token of the gateway it may work, and its own errors say if it does not.
+#[must_use]
+pub fn misplaced(credential: &Credential, secret: &Secret) -> Option<Finding> {
+    let elsewhere = credential.provider != "anthropic" || credential.kind == Kind::ApiKey;
+    if !secret.expose().trim().starts_with(SETUP_TOKEN) || !elsewhere || credential.condition != Condition::Present {
+        return None;
+    }
+    let message = format!(
+        "{} is a token of a Claude subscription (setup-token), used where a key of {} belongs: it is only authorized for use \
+         with Claude Code.",
+        credential.id, credential.provider
+    );
+    let fix = "Put an API key there (console.anthropic.com, API keys), or the token where it belongs: \
+               CLAUDE_CODE_OAUTH_TOKEN, or opensoul models auth setup-token --provider anthropic.";
+    let place = Place {
+        path: credential.origin.path.as_deref().map(Into::into),
+        key: Some(credential.profile.clone()),
+        ..Place::default()
+    };
+    Some(Finding::new("credential.subscription-only", Severity::Warning, message, fix).at(place))
+}
+
 /// What it is judged with.
 pub struct Beyond<'a> {
     /// Policies and declarations.
@@ -60,7 +83,7 @@ impl Beyond<'_> {
 
     /// What a person said about credentials that were found. A declared date counts before an assumed one, and elsewhere only
     /// if it is sooner: what a file or a provider says is not overruled by a later wish.
-    pub fn correct(&self, credentials: &mut [Credential]) -> Vec<Finding> {
+    pub fn correct(&self, credentials: &mut [Box<Credential>]) -> Vec<Finding> {
         let mut unmatched = Vec::new();
         for said in &self.config.declared {
             let Some(id) = &said.about else { continue };

@@ -36,10 +36,10 @@ impl Case {
         let secret = Secret::new(secret.to_owned());
         credential.fingerprint = self.key.fingerprint(&secret);
         self.beyond().assume(&mut credential, &secret);
-        let mut all = [credential];
+        let mut all = [Box::new(credential)];
         self.beyond().correct(&mut all);
         let [credential] = all;
-        credential
+        *credential
     }
 }
 
@@ -135,7 +135,7 @@ fn a_person_knows_better_than_an_assumption_and_not_better_than_a_file() {
     assert_eq!((end(&keyed), keyed.renewal), (day("2026-06-01", Basis::Declared), Renewal::Manual));
 
     let case = Case::new(&declared);
-    let findings = case.beyond().correct(&mut [stored("env:OTHER")]);
+    let findings = case.beyond().correct(&mut [Box::new(stored("env:OTHER"))]);
     assert_eq!((findings.len(), findings[0].id.as_str()), (1, "own.declared-unknown"));
 }
 

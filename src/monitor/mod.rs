@@ -6,11 +6,12 @@
 //! * [`probing`]: which credentials are asked about, and hearing a failure twice.
 //! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
 //! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
-//! * [`clerk`]: what people do about alerts meanwhile.
+//! * [`clerk`]: what people do about alerts meanwhile. [`chat`]: what they ask and order over Telegram.
 //! * [`watch`]: changed files wake a cycle. [`known`]: what is known of a credential beyond its file.
-//! * [`logs`]: what goes to stderr.
+//! * [`logs`]: what goes to stderr. [`sessions`]: a session of a gateway, as a chat reaches it.
 //! * [`demo`]: everything on sample credentials in a throw-away home.
 
+pub mod chat;
 pub mod clerk;
 pub mod cycle;
 pub mod daemon;
@@ -26,6 +27,7 @@ pub mod once;
 pub mod probing;
 pub mod pushes;
 pub mod remedy;
+pub mod sessions;
 pub mod systemd;
 pub mod ticker;
 pub mod variables;

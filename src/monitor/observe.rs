@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::known::Beyond;
+use super::known::{self, Beyond};
 use super::remedy;
 use super::variables;
 use crate::config::{Config, Location};
@@ -17,7 +17,7 @@ use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
 use crate::engine::observation::Observation;
 use crate::files;
-use crate::formats::gateway_view::{GatewayView, Sight};
+use crate::formats::gateway_view::{GatewayView, Listening, Sight};
 use crate::formats::installation::{Family, Installation};
 use crate::gateway;
 use crate::sources::{self, Found, Harvest, Scene};
@@ -76,6 +76,7 @@ pub fn observe_home_only(look: &Look<'_>) -> Observed {
         visible: BTreeMap::new(),
         sight: Sight::Blind,
         lingers: None,
+        listening: Listening::default(),
     })
 }
 
@@ -96,6 +97,7 @@ fn observe_with(
         litellm: &look.config.sources.litellm,
         declared: &look.config.declared,
         receivers: &look.config.receivers,
+        chat: look.config.chat.as_ref(),
         now: look.now,
         key: look.key,
     };
@@ -104,8 +106,10 @@ fn observe_with(
 
     let beyond = Beyond { config: look.config, remembered: look.remembered, key: look.key };
     let mut secrets = BTreeMap::new();
+    let mut misplaced = Vec::new();
     let part = |Found { mut credential, secret }| {
         if let Some(secret) = secret {
+            misplaced.extend(known::misplaced(&credential, &secret));
             beyond.assume(&mut credential, &secret);
             if look.keep_secrets {
                 secrets.insert(credential.id.clone(), secret);
@@ -113,7 +117,8 @@ fn observe_with(
         }
         credential
     };
-    let mut credentials: Vec<Credential> = found.into_iter().map(part).collect();
+    let mut credentials: Vec<Box<Credential>> = found.into_iter().map(part).collect();
+    findings.extend(misplaced);
     credentials.extend(variables::of_the_gateway(&view));
     variables::as_the_gateway_reads_them(&mut credentials, &demand);
     // Before generations are compared: those of earlier cycles knew of it too.
@@ -145,7 +150,7 @@ fn observe_with(
     };
     // The checks will want to know what lies beside the stores; with many agents that takes as long as the judgement.
     let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
-    let (stored, mut snapshot) =
+    let (surveyed, mut snapshot) =
         files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
     snapshot.fleet = look.config.identity.key.is_some();
     remedy::addresses(&mut snapshot);
@@ -161,9 +166,12 @@ fn observe_with(
         key: look.key,
         uid: rustix::process::getuid().as_raw(),
         now: look.now,
-        stored: stored.into(),
+        monitor: None,
+        reached: None,
+        surveyed: surveyed.into(),
     };
-    let checked = doctor::run(&context, &Filter::for_monitor());
+    let filter = Filter::for_monitor().preferring(&look.config.doctor);
+    let checked = doctor::run(&context, &filter);
     let remembered = look.remembered;
     let backwards = if remembered.key == Some(look.key.id()) {
         doctor::copies::went_backwards(&snapshot, &remembered.refresh_tokens)
@@ -178,13 +186,14 @@ fn observe_with(
             snapshot.findings.push(finding);
         }
     }
+    filter.apply(&mut snapshot.findings);
     worst_first(&mut snapshot.findings);
     Observed { snapshot, secrets, installations, gateway: view, key: look.key.id() }
 }
 
 /// The verdicts that count, each for the generation that is there now.
 #[must_use]
-pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
+pub fn verdicts(credentials: &[Box<Credential>], known: &Remembered, now: Time) -> BTreeMap<CredentialId, Verdict> {
     let one = |credential: &Credential| {
         let stored = known.verdicts.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
@@ -192,12 +201,12 @@ pub fn verdicts(credentials: &[Credential], known: &Remembered, now: Time) -> BT
         let counting = stored.counting(&word, now).or_else(|| stored.counting(&generation::of_copy(&word), now));
         Some((credential.id.clone(), counting?.clone()))
     };
-    credentials.iter().filter_map(one).collect()
+    credentials.iter().filter_map(|credential| one(credential)).collect()
 }
 
 /// What providers said besides yes or no, each for the generation that is there now.
 #[must_use]
-pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
+pub fn allowances(credentials: &[Box<Credential>], known: &Remembered) -> BTreeMap<CredentialId, Allowance> {
     let one = |credential: &Credential| {
         let (about, allowance) = known.allowances.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
@@ -205,7 +214,7 @@ pub fn allowances(credentials: &[Credential], known: &Remembered) -> BTreeMap<Cr
         let same = *about == word || *about == generation::of_copy(&word);
         same.then(|| (credential.id.clone(), allowance.clone()))
     };
-    credentials.iter().filter_map(one).collect()
+    credentials.iter().filter_map(|credential| one(credential)).collect()
 }
 
 /// The provider's own date for a key goes before what somebody declared or assumed; what is written in a token itself holds

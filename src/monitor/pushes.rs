@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Listen};
+use crate::config::Config;
 use crate::domain::{
     Environment, FailureReason, Finding, Incident, IncidentStatus, Place, Pseudonyms, Severity, Snapshot, Span, Time,
 };
@@ -89,10 +89,7 @@ impl Pushes {
         Arc::new(Self {
             peers: peers(&config.alertmanagers, &env, clients),
             heartbeats: config.heartbeats.iter().map(heartbeat).collect(),
-            link: match &config.web.listen {
-                Listen::Tcp(address) if config.web.enabled => format!("http://{address}/"),
-                _ => String::new(),
-            },
+            link: config.web.url().filter(|_| config.web.enabled).unwrap_or_default(),
             board: tokio::sync::Mutex::default(),
             begun: AtomicBool::new(false),
             latest: AtomicU64::new(0),

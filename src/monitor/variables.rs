@@ -10,25 +10,25 @@ use crate::formats::provider_env;
 
 /// Credentials that were seen in the environment of the running gateway or in its unit. Their secrets stay there: only their
 /// fingerprints are known.
-pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
+pub fn of_the_gateway(view: &GatewayView) -> Vec<Box<Credential>> {
     let one = |(name, sighting): (&String, &crate::formats::gateway_view::Sighting)| {
         let provider = provider_env::provider_of(name)?;
         let fingerprint = Some(sighting.fingerprint?);
         let (id, source, path) = match &sighting.from {
             SeenIn::Unit(unit) => (format!("unit:{unit}#{name}"), "unit", None),
             SeenIn::Process | SeenIn::LoginShell => (format!("gateway-env:{name}"), "gateway-env", None),
-            SeenIn::Config(path) => (format!("gateway-env:{name}"), "gateway-env", Some(path.clone())),
+            SeenIn::Config(path) => (format!("gateway-env:{name}"), "gateway-env", Some(path.as_path().into())),
             // The source of `.env` files reads that one itself.
             SeenIn::StateDotenv(_) => return None,
         };
         let kind = provider_env::kind_of(name);
-        let mut credential = Credential {
+        let mut credential = Box::new(Credential {
             id: CredentialId(id),
             provider: provider.to_owned(),
             profile: name.clone(),
             kind,
             agent: None,
-            origin: Origin { source: source.to_owned(), path, modified: None },
+            origin: Origin { source, path, modified: None },
             owner: Owner::Environment,
             renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
             condition: Condition::Present,
@@ -43,13 +43,13 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
             declared_in_use: None,
             fix: format!("Set {name} anew where the gateway has it from, then run `{}`.", view.restart_command()),
             notes: Vec::new(),
-        };
+        });
         if let Some(bearer) = sighting.bearer.clone() {
             bearer.apply(&mut credential);
         }
         Some(credential)
     };
-    let mut all: Vec<Credential> = view.visible.iter().filter_map(one).collect();
+    let mut all: Vec<Box<Credential>> = view.visible.iter().filter_map(one).collect();
     let restart = view.restart_command();
     all.extend(view.units.first().into_iter().flat_map(|unit| given(unit, &restart)));
     all
@@ -57,7 +57,7 @@ pub fn of_the_gateway(view: &GatewayView) -> Vec<Credential> {
 
 /// What systemd gives to the gateway's unit as files. No variable, so nothing that the gateway looks up by itself; its config
 /// may refer to the file.
-fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Credential> + 'a {
+fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Box<Credential>> + 'a {
     unit.credentials.iter().filter_map(move |(name, file)| {
         let provider = provider_env::provider_of(&file.variable)?;
         let kind = provider_env::kind_of(&file.variable);
@@ -70,13 +70,13 @@ fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Cr
         let unseen = file.content.is_err();
         let place = file.path.as_ref().filter(|_| !unseen);
         let at = place.map_or_else(|| format!("{name} of {}", unit.name), |path| path.display().to_string());
-        let mut credential = Credential {
+        let mut credential = Box::new(Credential {
             id: CredentialId(format!("unit:{}#credentials/{name}", unit.name)),
             provider: provider.to_owned(),
             profile: format!("credentials/{name}"),
             kind,
             agent: None,
-            origin: Origin { source: "unit".to_owned(), path: place.cloned(), modified: None },
+            origin: Origin { source: "unit", path: place.map(|path| path.as_path().into()), modified: None },
             owner: Owner::Environment,
             renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
             condition,
@@ -91,7 +91,7 @@ fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Cr
             declared_in_use: unseen.then_some(false),
             fix: format!("Make a new key at {provider}, then write it to {at} and run `{restart}`."),
             notes: Vec::new(),
-        };
+        });
         if let Some(bearer) = file.bearer.clone() {
             bearer.apply(&mut credential);
         }
@@ -101,7 +101,7 @@ fn given<'a>(unit: &'a GatewayUnit, restart: &'a str) -> impl Iterator<Item = Cr
 
 /// For providers that the gateway's models ask for: a name that it does not read, or that comes after another, is not used.
 /// A name that stands for several providers (`MINIMAX_API_KEY`) goes to the one that is asked for.
-pub fn as_the_gateway_reads_them(credentials: &mut [Credential], demand: &Demand) {
+pub fn as_the_gateway_reads_them(credentials: &mut [Box<Credential>], demand: &Demand) {
     if !demand.models_configured {
         return;
     }
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
     use crate::domain::{FingerprintKey, Gateway, GatewayState, Secret};
     use crate::formats::bearer::Bearer;
-    use crate::formats::gateway_view::{Sight, Sighting};
+    use crate::formats::gateway_view::{Listening, Sight, Sighting};
 
     #[test]
     fn a_variable_of_the_gateway_keeps_what_its_value_says_about_its_end() {
@@ -163,6 +163,7 @@ mod tests {
             visible: visible.into(),
             sight: Sight::Running,
             lingers: None,
+            listening: Listening::default(),
         };
         let found = of_the_gateway(&view);
         let ids: Vec<&str> = found.iter().map(|credential| credential.id.as_str()).collect();

@@ -50,9 +50,10 @@ impl Watch {
         if self.task.is_none() {
             return;
         }
-        let looked = snapshot.sources.iter().flat_map(|source| &source.looked);
-        let origins = snapshot.credentials.iter().filter_map(|one| one.credential.origin.path.as_ref());
-        let paths: BTreeSet<PathBuf> = looked.chain(origins).filter(|path| path.is_absolute()).cloned().collect();
+        let looked = snapshot.sources.iter().flat_map(|source| &source.looked).map(PathBuf::as_path);
+        let origins = snapshot.credentials.iter().filter_map(|one| one.credential.origin.path.as_deref());
+        let paths: BTreeSet<PathBuf> =
+            looked.chain(origins).filter(|path| path.is_absolute()).map(Into::into).collect();
         self.wanted.send_if_modified(|wanted| {
             let new = wanted.paths != paths;
             *wanted = Wanted { paths, read_at: snapshot.taken_at };

@@ -5,6 +5,7 @@ pub mod address;
 pub mod client;
 pub mod failure;
 pub mod http;
+pub mod reach;
 pub mod redact;
 
 pub use client::{Clients, Roots, body, bytes};

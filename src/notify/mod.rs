@@ -48,7 +48,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::config::channels::Settings;
-use crate::config::{Config, Listen, ReceiverKind};
+use crate::config::{Config, ReceiverKind};
 use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Progress};
 use crate::net::Clients;
 
@@ -79,10 +79,7 @@ pub fn build(
     signer: Option<&Signer>,
 ) -> Vec<Arc<dyn Receiver>> {
     let env = Arc::new(env.clone());
-    let page = match &config.web.listen {
-        Listen::Tcp(address) if config.web.enabled => format!("http://{address}/"),
-        _ => String::new(),
-    };
+    let page = config.web.url().filter(|_| config.web.enabled).unwrap_or_default();
     let links = Links { page, runbook: config.runbook.clone() };
     let make = |receiver: &crate::config::Receiver| -> Arc<dyn Receiver> {
         let signer = signer.map(|signer| signer.of(receiver.is_public()));

@@ -33,7 +33,17 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
+/// Where our files are. A button starts with none of these, and would look elsewhere.
+const PLACES: [&str; 5] =
+    ["HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "OPENSOUL_MONITOR_CONFIG", "OPENSOUL_MONITOR_STATE"];
+
 impl Termux {
+    fn places(&self) -> Option<String> {
+        let set = PLACES.iter().filter_map(|name| Some(format!("{name}={}", quoted(self.env.get(name)?))));
+        let set: Vec<String> = set.collect();
+        (!set.is_empty()).then(|| format!("export {}", set.join(" ")))
+    }
+
     fn argv(&self, notification: &Notification, attempt: &Attempt) -> (Vec<String>, String) {
         let message = self.voice.render(notification, attempt.now);
         let (priority, sound) = match message.mood {
@@ -61,8 +71,10 @@ impl Termux {
         let ids: Vec<String> = firing.map(|item| quoted(item.incident.as_str())).collect();
         if !ids.is_empty() {
             let program = quoted(&self.program.to_string_lossy());
+            let places = self.places();
             for (number, (label, span)) in [("1", ("Ack 24 h", "24h")), ("2", ("Ack 7 d", "7d"))] {
                 let acts = ids.iter().map(|id| format!("{program} alerts ack {id} --for {span}"));
+                let acts = places.iter().cloned().chain(acts);
                 argv.extend([format!("--button{number}"), spoken(message.lang, label.to_owned())]);
                 argv.extend([format!("--button{number}-action"), acts.collect::<Vec<_>>().join("; ")]);
             }
@@ -100,7 +112,7 @@ mod tests {
     use crate::notify::samples::{attempt, expiring, notification, now};
 
     fn termux() -> Termux {
-        let env = Environment::default();
+        let env: Environment = [("HOME".to_owned(), "/data/ho'me".to_owned())].into_iter().collect();
         let program = PathBuf::from("/data/data/com.termux/files/usr/bin/open soul's");
         Termux { name: "phone".into(), voice: Voice::default(), env: Arc::new(env), program }
     }
@@ -110,8 +122,10 @@ mod tests {
         let item = Item { incident: IncidentId::of("A", "x", "y"), ..expiring() };
         let (argv, text) = termux().argv(&notification(vec![item.clone()]), &attempt());
         let at = argv.iter().position(|word| word == "--button1-action").unwrap();
-        let expected =
-            format!(r"'/data/data/com.termux/files/usr/bin/open soul'\''s' alerts ack '{}' --for 24h", item.incident);
+        let expected = format!(
+            r"export HOME='/data/ho'\''me'; '/data/data/com.termux/files/usr/bin/open soul'\''s' alerts ack '{}' --for 24h",
+            item.incident
+        );
         assert_eq!(argv[at + 1], expected);
         assert!(text.contains("opensoul models auth setup-token"), "{text}");
         assert_eq!(quoted("a'; rm -rf ~ #"), r"'a'\''; rm -rf ~ #'");

@@ -14,7 +14,8 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What each room says.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 10] = [
+    ("chat", include_str!("chinese/chat.txt")),
     ("engine", include_str!("chinese/engine.txt")),
     ("doctor", include_str!("chinese/doctor.txt")),
     ("formats", include_str!("chinese/formats.txt")),
@@ -23,6 +24,7 @@ const TABLES: [(&str, &str); 8] = [
     ("notify", include_str!("chinese/notify.txt")),
     ("providers", include_str!("chinese/providers.txt")),
     ("sources", include_str!("chinese/sources.txt")),
+    ("web", include_str!("chinese/web.txt")),
 ];
 
 /// Holes within holes go no deeper.

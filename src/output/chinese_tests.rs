@@ -7,7 +7,11 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 19] = [
+const SPEAKERS: [&str; 23] = [
+    "chat/answer.rs",
+    "chat/command.rs",
+    "chat/conversation.rs",
+    "chat/telegram/talk.rs",
     "doctor",
     "engine/assess",
     "engine/assess.rs",
@@ -30,7 +34,7 @@ const SPEAKERS: [&str; 19] = [
 ];
 
 /// Words that no person gets to read in a message: names in other people's data, and what is only compared or shown to programmers.
-const NOT_SAID: [&str; 11] = [
+const NOT_SAID: [&str; 13] = [
     // What providers and keyrings write, read by us.
     "providers/classify.rs",
     "providers/status_page/formats.rs",
@@ -38,6 +42,9 @@ const NOT_SAID: [&str; 11] = [
     "formats/installation.rs",
     // Problems of rows in `monitor.toml` and in the catalog: shown by `check-config`.
     "formats/provider_row.rs",
+    // Why a file cannot be edited: said to the person at the terminal who wanted it.
+    "formats/dotenv_edit.rs",
+    "formats/order_prune.rs",
     // What only tests of a room use.
     "doctor/fixture.rs",
     "doctor/filter.rs",
@@ -133,7 +140,9 @@ fn is_said(line: &str, literal: &str) -> bool {
     let programmers = ["expect(", "reason =", "about:", "assert", "unreachable!", "panic!"];
     let query = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA "].iter().any(|verb| literal.starts_with(verb));
     let named = NAMES.iter().any(|name| literal.contains(name)) || literal.contains("%M");
-    !query && !named && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
+    // What is typed in a chat.
+    let typed = literal.starts_with('/');
+    !query && !named && !typed && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
 }
 
 /// Whether there is a row for it, whatever will be in its holes.

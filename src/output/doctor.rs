@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::status::lines::clean;
 use super::wording::{is_command, localised};
-use crate::domain::{Finding, Severity, Time};
+use crate::domain::{Finding, Repair, Severity, Time};
 
 /// Everything that either view needs.
 #[derive(Clone, Debug)]
@@ -23,7 +23,115 @@ pub struct Report<'a> {
     pub checks: Vec<&'a str>,
     /// Findings below this are not shown.
     pub severity_min: Severity,
+    /// Where the gateway has each of its keys from.
+    pub keys: Keys,
+    /// What `--fix` did before this look; `None` without it.
+    pub repairs: Option<&'a [Repaired]>,
 }
+
+/// Where the gateway has each of its keys from, or would have if it were started now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// How sure that is.
+    pub sight: Sight,
+    /// By name.
+    pub keys: Vec<Key>,
+}
+
+/// How sure it is where keys come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// The running gateway was looked at: what is not listed, it has not.
+    Running,
+    /// By the files of a gateway that does not run; who starts it may add more.
+    Planned,
+    /// Nothing but files could be seen: the gateway may have more.
+    #[default]
+    Blind,
+}
+
+impl Sight {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Planned => "planned",
+            Self::Blind => "blind",
+        }
+    }
+}
+
+/// One variable that holds a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its name.
+    pub name: String,
+    /// Whose key it holds.
+    pub provider: String,
+    /// Where the gateway has it from; `None`: it has not.
+    pub from: Option<KeyFrom>,
+    /// Set, and to nothing.
+    pub blank: bool,
+    /// It is set in the shell of the person who asks.
+    pub in_shell: bool,
+}
+
+/// Where a gateway has a variable from, strongest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyFrom {
+    /// The environment that it was started with.
+    Process,
+    /// A file of its service.
+    Unit(String),
+    /// `.env` in its state directory.
+    Dotenv(String),
+    /// `env` in its config.
+    Config(String),
+    /// The login shell (`env.shellEnv`).
+    LoginShell,
+}
+
+impl KeyFrom {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Unit(_) => "unit",
+            Self::Dotenv(_) => "dotenv",
+            Self::Config(_) => "config",
+            Self::LoginShell => "login-shell",
+        }
+    }
+
+    fn place(&self) -> Option<&str> {
+        match self {
+            Self::Unit(place) | Self::Dotenv(place) | Self::Config(place) => Some(place),
+            Self::Process | Self::LoginShell => None,
+        }
+    }
+
+    fn text(&self, home: Option<&Path>) -> String {
+        match self {
+            Self::Process => "the environment that it was started with".to_owned(),
+            Self::Unit(unit) => format!("its service {unit}"),
+            Self::Dotenv(path) => shortened(path, home),
+            Self::Config(path) => format!("env in {}", shortened(path, home)),
+            Self::LoginShell => "the login shell (env.shellEnv)".to_owned(),
+        }
+    }
+}
+
+/// One repair and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The check that proposed it.
+    pub id: String,
+    /// What it was to do.
+    pub repair: Repair,
+    /// `Ok`: done, with the backup if there is one, or `None`: there was nothing to do any more. `Err`: why it was not done.
+    pub outcome: Result<Option<Backup>, String>,
+}
+
+/// Where the old content is kept, if there was one to keep.
+pub type Backup = Option<std::path::PathBuf>;
 
 impl<'a> Report<'a> {
     /// The findings that count.
@@ -41,6 +149,50 @@ struct Document<'a> {
     host: &'a str,
     findings: Vec<Entry<'a>>,
     checks: &'a [&'a str],
+    environment: EnvironmentEntry<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repairs: Option<Vec<RepairEntry<'a>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EnvironmentEntry<'a> {
+    sight: &'static str,
+    keys: Vec<KeyEntry<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeyEntry<'a> {
+    name: &'a str,
+    provider: &'a str,
+    from: Option<&'static str>,
+    place: Option<&'a str>,
+    blank: bool,
+    in_shell: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RepairEntry<'a> {
+    id: &'a str,
+    path: String,
+    what: String,
+    outcome: &'static str,
+    backup: Option<String>,
+    why: Option<&'a str>,
+}
+
+impl<'a> RepairEntry<'a> {
+    fn of(repaired: &'a Repaired) -> Self {
+        let (outcome, backup, why) = match &repaired.outcome {
+            Ok(Some(backup)) => ("done", backup.as_ref().map(|path| path.display().to_string()), None),
+            Ok(None) => ("unneeded", None, None),
+            Err(why) => ("failed", None, Some(why.as_str())),
+        };
+        let path = repaired.repair.path().display().to_string();
+        Self { id: &repaired.id, path, what: repaired.repair.to_string(), outcome, backup, why }
+    }
 }
 
 #[derive(Serialize)]
@@ -54,6 +206,7 @@ struct Entry<'a> {
     key: Option<&'a str>,
     fix: &'a str,
     fixable: bool,
+    repair: Option<String>,
 }
 
 impl<'a> Entry<'a> {
@@ -67,8 +220,8 @@ impl<'a> Entry<'a> {
             column: finding.place.column,
             key: finding.place.key.as_deref(),
             fix: &finding.fix,
-            // Nothing repairs by itself yet.
-            fixable: false,
+            fixable: finding.repair.is_some(),
+            repair: finding.repair.as_ref().map(ToString::to_string),
         }
     }
 }
@@ -84,18 +237,61 @@ pub fn json(report: &Report<'_>) -> serde_json::Result<String> {
         host: report.host,
         findings: report.shown().map(Entry::of).collect(),
         checks: &report.checks,
+        environment: EnvironmentEntry {
+            sight: report.keys.sight.word(),
+            keys: report.keys.keys.iter().map(key_entry).collect(),
+        },
+        repairs: report.repairs.map(|repairs| repairs.iter().map(RepairEntry::of).collect()),
     };
     Ok(serde_json::to_string_pretty(&document)? + "\n")
 }
 
-/// For people: grouped by area, the worst area first. With styles; who writes it to something else than a terminal strips
+fn key_entry(key: &Key) -> KeyEntry<'_> {
+    KeyEntry {
+        name: &key.name,
+        provider: &key.provider,
+        from: key.from.as_ref().map(KeyFrom::word),
+        place: key.from.as_ref().and_then(KeyFrom::place),
+        blank: key.blank,
+        in_shell: key.in_shell,
+    }
+}
+
+/// The heading that a finding stands under, as people know them from the original's report. The ids decide.
+fn section(id: &str) -> &'static str {
+    match id.split_once('.').unwrap_or((id, "")) {
+        (_, "open-bind" | "public-topic" | "archived-secrets" | "subscription-only") => "Security",
+        (_, "permissions" | "config-permissions" | "state-permissions" | "owner") => "State integrity",
+        ("credential" | "provider", _) => "Model auth",
+        ("profile", "cooldown" | "disabled") => "Auth profile cooldowns",
+        ("profile" | "order" | "login", _) => "Auth profiles",
+        ("auth" | "env" | "dotenv", _) | ("gateway", "env-stale") => "Environment",
+        ("state" | "store" | "sessions", _) => "State integrity",
+        ("config", _) => "Config",
+        (
+            "gateway",
+            "no-service"
+            | "not-enabled"
+            | "several-services"
+            | "program-missing"
+            | "no-linger"
+            | "version-manager-node",
+        ) => "Gateway service",
+        ("gateway", _) => "Gateway",
+        ("own" | "monitor" | "receiver" | "export" | "heartbeat", _) => "Monitor",
+        ("network", _) => "Network",
+        _ => "This machine",
+    }
+}
+
+/// For people: grouped by headings, the one with the worst finding first. With styles; who writes it to something else than a terminal strips
 /// them. `home` is shortened to `~`.
 #[must_use]
 pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) -> String {
     let width = width.clamp(24, 120);
     let mut areas: Vec<(&str, Vec<&Finding>)> = Vec::new();
     for finding in report.shown() {
-        let area = finding.id.split('.').next().unwrap_or(&finding.id);
+        let area = section(&finding.id);
         match areas.iter_mut().find(|(name, _)| *name == area) {
             Some((_, findings)) => findings.push(finding),
             None => areas.push((area, vec![finding])),
@@ -110,8 +306,38 @@ pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>, local: &dyn 
         }
         out.push('\n');
     }
+    keys(&mut out, &report.keys, width, home);
     out.push_str(&wrapped(&summary(report), width, 0));
     out
+}
+
+/// Each key, and where the gateway has it from.
+fn keys(out: &mut String, all: &Keys, width: usize, home: Option<&Path>) {
+    if all.keys.is_empty() {
+        return;
+    }
+    let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
+    out.push_str(&format!("{bold}Keys of the gateway{bold:#}\n"));
+    let column = all.keys.iter().map(|key| key.name.len()).max().unwrap_or(0).min(40);
+    for key in &all.keys {
+        let from = match &key.from {
+            Some(from) if key.blank => format!("set to nothing by {}", from.text(home)),
+            Some(from) => from.text(home),
+            None if all.sight == Sight::Running => "it does not have it".to_owned(),
+            None => "none of its files has it".to_owned(),
+        };
+        let shell = if key.from.is_none() && key.in_shell { "; this shell has" } else { "" };
+        out.push_str(&format!("  {:<column$}  {}\n", clean(&key.name), clean(&format!("{from}{shell}"))));
+    }
+    let how = match all.sight {
+        Sight::Running => return out.push('\n'),
+        Sight::Planned => "It does not run: this is what its files would give it.",
+        Sight::Blind => "Only its files could be looked at: it may have more.",
+    };
+    for line in wrapped(how, width, 2).lines() {
+        out.push_str(&format!("{dim}{line}{dim:#}\n"));
+    }
+    out.push('\n');
 }
 
 fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) {
@@ -163,8 +389,13 @@ fn summary(report: &Report<'_>) -> String {
     if shown == 0 {
         return format!("Nothing wrong found on {}.{below} {checked}", report.host);
     }
+    let mendable = report.shown().filter(|finding| finding.repair.is_some()).count();
+    let mends = match mendable {
+        0 => String::new(),
+        n => format!(" {n} of them can be mended by: opensoul doctor --fix."),
+    };
     let counts: Vec<String> = counts.iter().rev().map(|(severity, n)| format!("{n} {severity}")).collect();
-    format!("{} on {}: {}.{below} {checked}", plural(shown, "finding"), report.host, counts.join(", "))
+    format!("{} on {}: {}.{mends}{below} {checked}", plural(shown, "finding"), report.host, counts.join(", "))
 }
 
 fn plural(n: usize, word: &str) -> String {
@@ -236,6 +467,8 @@ mod tests {
             findings,
             checks: vec!["gateway.down", "gateway.no-linger", "store.damaged"],
             severity_min: Severity::Info,
+            keys: Keys::default(),
+            repairs: None,
         }
     }
 
@@ -260,6 +493,41 @@ mod tests {
     fn as_json() {
         let findings = findings();
         insta::assert_snapshot!("doctor_json", json(&report(&findings)).expect("JSON"));
+    }
+
+    #[test]
+    fn keys_and_repairs_are_shown() {
+        let key =
+            |name: &str, from, blank, in_shell| Key { name: name.into(), provider: "p".into(), from, blank, in_shell };
+        let mut findings = findings();
+        findings[1].repair = Some(Repair::Close { path: "/home/ann/.opensoul/x.json".into(), keep: 0o600 });
+        let repairs = [
+            Repaired {
+                id: "a.b".into(),
+                repair: Repair::MakeDirectory { path: "/d".into() },
+                outcome: Ok(Some(Some("/d.bak".into()))),
+            },
+            Repaired {
+                id: "a.b".into(),
+                repair: Repair::MakeDirectory { path: "/e".into() },
+                outcome: Err("no".into()),
+            },
+        ];
+        let mut report = report(&findings);
+        report.repairs = Some(&repairs);
+        report.keys = Keys {
+            sight: Sight::Planned,
+            keys: vec![
+                key("ANTHROPIC_API_KEY", Some(KeyFrom::Dotenv("/home/ann/.opensoul/.env".into())), false, true),
+                key("GROQ_API_KEY", None, false, true),
+                key("XAI_API_KEY", Some(KeyFrom::Unit("opensoul-gateway.service".into())), true, false),
+            ],
+        };
+        insta::assert_snapshot!(
+            "doctor_keys",
+            anstream::adapter::strip_str(&text(&report, 80, Some(Path::new("/home/ann")), &utc)).to_string()
+        );
+        insta::assert_snapshot!("doctor_keys_json", json(&report).expect("JSON"));
     }
 
     #[test]

@@ -27,8 +27,8 @@ fn claude() -> Credential {
     Credential {
         id: "claude-code:default".into(),
         origin: Origin {
-            source: "claude-code".to_owned(),
-            path: Some("/home/u/.claude/.credentials.json".into()),
+            source: "claude-code",
+            path: Some(Path::new("/home/u/.claude/.credentials.json").into()),
             modified: Some(now() - Span::hours(2)),
         },
         clocks: Clocks {

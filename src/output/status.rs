@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::domain::{Assessed, Incident, IncidentId, Severity, Snapshot, State, Withheld};
-use crate::engine::check::{self, CheckScope};
+use crate::engine::check::{self, CheckResult};
 use crate::engine::runway;
 
 pub use text::{Options, text};
@@ -46,9 +46,9 @@ impl Overall {
     }
 }
 
-/// Judges the machine as a whole.
+/// Judges the machine as a whole; `check` is the answer of `--check` for [`CheckScope::InUse`](check::CheckScope::InUse).
 #[must_use]
-pub fn overall(snapshot: &Snapshot) -> Overall {
+pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
     let of = |severity: Severity| match severity {
         Severity::Critical => Overall::Critical,
         Severity::Warning => Overall::Warning,
@@ -65,7 +65,7 @@ pub fn overall(snapshot: &Snapshot) -> Overall {
             .iter()
             .any(|f| [check::STORE_UNREADABLE, check::STORE_UNPARSABLE].contains(&f.id.as_str()))
         || snapshot.credentials.iter().any(|a| a.judgement.in_use && a.judgement.state == State::Unknown);
-    let dead = match check::exit_code(snapshot, CheckScope::InUse).code {
+    let dead = match check.code {
         // Nothing found is no outage, and a wrong clock proves none.
         1 if !snapshot.providers.is_empty() && snapshot.clock_problem.is_none() => Overall::Critical,
         2 if snapshot.clock_problem.is_none() => Overall::Warning,

@@ -146,7 +146,7 @@ mod tests {
     fn read(home: &Home) -> (Vec<Credential>, Harvest) {
         let harvest = home.read(&Azure);
         assert!(harvest.found.iter().all(|found| found.secret.is_none()));
-        (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+        (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
     }
 
     #[test]

@@ -19,7 +19,7 @@ fn ms(time: Time) -> i64 {
 fn only(home: &Home) -> (Credential, Harvest) {
     let harvest = home.read(&ClaudeCode);
     assert_eq!(harvest.found.len(), 1, "{:?}", harvest.findings);
-    (harvest.found[0].credential.clone(), harvest)
+    (*harvest.found[0].credential.clone(), harvest)
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn on_a_mac_the_keychain_goes_before_the_file() {
     assert!(harvest.findings.is_empty() && harvest.reports[0].up);
     assert!(harvest.reports[0].looked.contains(&"keyring item Claude Code-credentials".into()));
     // Elsewhere the keychain does not exist.
-    assert_eq!(only(&home).0.origin.path, Some(home.path(PLACE)));
+    assert_eq!(only(&home).0.origin.path, Some(home.path(PLACE).into()));
 }
 
 #[test]
@@ -273,7 +273,7 @@ fn on_a_mac_without_an_item_the_file_counts() {
     mac(&mut home, &[]);
     assert!(on_mac(&home).found.is_empty());
     home.write(PLACE, login(""));
-    assert_eq!(on_mac(&home).found[0].credential.origin.path, Some(home.path(PLACE)));
+    assert_eq!(on_mac(&home).found[0].credential.origin.path, Some(home.path(PLACE).into()));
     mac(&mut home, &[("Claude Code-credentials", "exit 36")]);
     let credential = on_mac(&home).found.remove(0).credential;
     assert!(credential.notes.iter().any(|note| note.contains("over ssh")), "{:?}", credential.notes);

@@ -19,7 +19,7 @@ fn access(at: Time) -> String {
 
 fn read(home: &Home) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(&Codex);
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 #[test]
@@ -44,10 +44,10 @@ fn homes() {
     let mut home = Home::new();
     home.write(".config/codex/auth.json", file(&access(now()), "rt_legacy", ""));
     let (legacy, _) = read(&home);
-    assert_eq!(legacy[0].origin.path, Some(home.path(".config/codex/auth.json")));
+    assert_eq!(legacy[0].origin.path, Some(home.path(".config/codex/auth.json").into()));
     home.write(PLACE, file(&access(now()), "rt_new", ""));
     let (new, _) = read(&home);
-    assert_eq!((new.len(), new[0].origin.path.clone()), (1, Some(home.path(PLACE))));
+    assert_eq!((new.len(), new[0].origin.path.clone()), (1, Some(home.path(PLACE).into())));
     home.env.set("CODEX_HOME", home.path("elsewhere").to_str().unwrap().to_owned());
     let (none, harvest) = read(&home);
     assert!(none.is_empty());
@@ -173,7 +173,7 @@ fn kept(store: &str, answer: &str) -> Home {
 
 fn on_linux(home: &Home) -> (Vec<Credential>, Harvest) {
     let harvest = home.with_scene(|scene, harvest| read_on(Platform::Linux, scene, harvest));
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn item(text: &str) -> String {

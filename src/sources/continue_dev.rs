@@ -260,7 +260,11 @@ models:
         ];
         assert_eq!(facts, expected.map(|(id, key)| (id.to_owned(), key)));
         let of = &harvest.found[0].credential;
-        assert_eq!(of.origin.path, Some(home.path("repo/.continue/.env")), "there it must be kept from others");
+        assert_eq!(
+            of.origin.path.as_deref(),
+            Some(home.path("repo/.continue/.env").as_path()),
+            "there it must be kept from others"
+        );
         assert_eq!(
             home.relative(&of.fix),
             "Make a new key at mistral, then set MISTRAL_API_KEY in ~/repo/.continue/.env."

@@ -10,7 +10,7 @@ const CONFIG: &str = ".config/crush/crush.json";
 fn only(home: &Home) -> crate::domain::Credential {
     let harvest = home.read(&Crush);
     assert_eq!(harvest.found.len(), 1, "{:?}", harvest.findings);
-    harvest.found[0].credential.clone()
+    *harvest.found[0].credential.clone()
 }
 
 #[test]

@@ -40,12 +40,12 @@ fn its_own_directory_comes_first() {
     let mut home = Home::new();
     home.env.set("CURSOR_CONFIG_DIR", "~/own");
     home.write(AUTH, login());
-    assert_eq!(home.read(&CursorCli).found[0].credential.origin.path, Some(home.path(AUTH)));
+    assert_eq!(home.read(&CursorCli).found[0].credential.origin.path, Some(home.path(AUTH).into()));
     home.write("own/auth.json", login());
     let harvest = home.read(&CursorCli);
     assert_eq!(
         (harvest.found.len(), harvest.found[0].credential.origin.path.clone()),
-        (1, Some(home.path("own/auth.json")))
+        (1, Some(home.path("own/auth.json").into()))
     );
 }
 

@@ -121,7 +121,7 @@ mod tests {
 
     fn read(home: &Home) -> (Vec<Credential>, Harvest) {
         let harvest = home.read(&Databricks);
-        (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+        (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
     }
 
     #[test]

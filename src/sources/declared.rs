@@ -38,13 +38,13 @@ fn found(declared: &Declaration) -> Found {
             declared.provider
         )
     });
-    let credential = Credential {
+    let credential = Box::new(Credential {
         id: CredentialId(format!("{NAME}:{}", declared.name)),
         provider: declared.provider.clone(),
         profile: declared.name.clone(),
         kind: Kind::Token,
         agent: None,
-        origin: Origin { source: NAME.to_owned(), path: None, modified: None },
+        origin: Origin { source: NAME, path: None, modified: None },
         owner: Owner::Declared,
         renewal: if declared.expires.is_some() { Renewal::Manual } else { Renewal::None },
         condition: Condition::Present,
@@ -64,7 +64,7 @@ fn found(declared: &Declaration) -> Found {
         declared_in_use: Some(declared.in_use.unwrap_or(true)),
         fix,
         notes: declared.note.iter().cloned().collect(),
-    };
+    });
     Found { credential, secret: None }
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::variables::{self, Place};
-use super::{Harvest, Scene, Source};
+use super::{Harvest, Scene, Source, aws};
 use crate::domain::{self, Finding, Severity, SourceReport};
 use crate::files::{self, LIMIT};
 use crate::formats::shell_startup::{self, Shell};
@@ -81,6 +81,8 @@ fn passed_over(lines: &[usize], path: &Path) -> Option<Finding> {
 }
 
 fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Scene<'_>) -> Vec<super::Found> {
+    let beside: BTreeMap<String, String> =
+        assignments.iter().map(|one| (one.name.clone(), one.value.clone())).collect();
     let mut last: BTreeMap<String, Vec<dotenv::Assignment>> = BTreeMap::new();
     for assignment in assignments {
         // A replaced byte is not part of the value that was meant, so nothing is known of it.
@@ -91,7 +93,8 @@ fn variables(assignments: Vec<dotenv::Assignment>, place: &Place<'_>, scene: &Sc
     let one = |assignments: Vec<dotenv::Assignment>| {
         let lines: Vec<String> = assignments.iter().map(|assignment| assignment.line.to_string()).collect();
         let last = assignments.last()?;
-        let mut found = variables::found(&last.name, &last.value, place, scene)?;
+        let found = variables::found(&last.name, &last.value, place, scene)?;
+        let mut found = aws::among_variables(found, |name| beside.get(name).map(String::as_str), scene);
         if lines.len() > 1 {
             found.credential.notes.push(format!("set on lines {}; the last one counts", lines.join(", ")));
         }

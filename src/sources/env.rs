@@ -2,7 +2,7 @@
 //! commands, or in the monitor with `[sources] env = true`.
 
 use super::variables::{self, Place};
-use super::{Harvest, Scene, Source};
+use super::{Harvest, Scene, Source, aws};
 use crate::domain::SourceReport;
 
 /// See the module.
@@ -20,7 +20,9 @@ impl Source for Env {
         let before = harvest.found.len();
         let place = Place { source: self.name(), prefix: "env:".to_owned(), path: None, modified: None };
         let of = |(name, value)| {
-            variables::found(name, value, &place, scene).or_else(|| variables::unknown(name, value, &place, scene))
+            let known = variables::found(name, value, &place, scene);
+            let known = known.map(|found| aws::among_variables(found, |name| scene.env.get(name), scene));
+            known.or_else(|| variables::unknown(name, value, &place, scene))
         };
         harvest.found.extend(scene.env.iter().filter_map(of));
         let credentials = harvest.found.len() - before;

@@ -11,7 +11,7 @@ const SERVICE: &str = r#"{"type":"service_account","project_id":"p","private_key
 fn read(home: &Home) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(&Gcloud);
     assert!(harvest.found.iter().all(|found| found.secret.is_none()), "nobody asks Google with these");
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn database(home: &Home, name: &str, sql: &str) {

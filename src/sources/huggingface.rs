@@ -128,7 +128,7 @@ mod tests {
             }
             home.write(place, "hf_x");
             let found = home.read(&HuggingFace).found;
-            assert_eq!(found[0].credential.origin.path, Some(home.path(place)));
+            assert_eq!(found[0].credential.origin.path, Some(home.path(place).into()));
         }
         let home = Home::new();
         home.write(TOKEN, " \n");

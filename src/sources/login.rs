@@ -378,7 +378,7 @@ impl LoginFile {
 
     /// A credential of this file, without secret and dates.
     pub fn found(&self, profile: &str, provider: &str, kind: Kind, condition: Condition) -> Found {
-        let path = (!self.keyring).then(|| self.path.clone());
+        let path = (!self.keyring).then(|| self.path.as_path().into());
         let profile = match (self.within.as_str(), profile) {
             ("", profile) => profile.to_owned(),
             (within, "default") => within.to_owned(),
@@ -386,13 +386,13 @@ impl LoginFile {
             (within, profile) => format!("{within}/{profile}"),
         };
         let alive = *self.alive.get_or_init(|| self.signs.iter().filter_map(|sign| files::modified(sign)).max());
-        let credential = Credential {
+        let credential = Box::new(Credential {
             id: CredentialId(format!("{}:{profile}", self.source)),
             provider: provider.to_owned(),
             profile,
             kind,
             agent: None,
-            origin: Origin { source: self.source.to_owned(), path, modified: self.modified },
+            origin: Origin { source: self.source, path, modified: self.modified },
             owner: Owner::Tool,
             renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
             condition,
@@ -407,7 +407,7 @@ impl LoginFile {
             declared_in_use: None,
             fix: self.fix.clone(),
             notes: Vec::new(),
-        };
+        });
         Found { credential, secret: None }
     }
 }

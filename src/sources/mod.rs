@@ -64,15 +64,15 @@ mod variables;
 pub mod vscode;
 pub mod zed;
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use crate::config::{Declared, Receiver};
+use crate::config::{Chat, Declared, Receiver};
 use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
+use crate::formats::shell::word as shell_word;
 
 /// What a source may look at.
 pub struct Scene<'a> {
@@ -96,6 +96,8 @@ pub struct Scene<'a> {
     pub declared: &'a [Declared],
     /// `[[receivers]]` of `monitor.toml`.
     pub receivers: &'a [Receiver],
+    /// `[chat]` of `monitor.toml`.
+    pub chat: Option<&'a Chat>,
     /// The instant of this observation.
     pub now: Time,
     /// Key of the fingerprints.
@@ -105,7 +107,7 @@ pub struct Scene<'a> {
 /// A credential with its secret held apart.
 pub struct Found {
     /// The facts.
-    pub credential: Credential,
+    pub credential: Box<Credential>,
     /// The secret, for a probe of this very cycle; `None` when there is none or nobody may use it.
     pub secret: Option<Secret>,
 }
@@ -264,16 +266,6 @@ fn distinct(found: &mut [Found]) {
 fn decode(credential: &mut Credential, secret: &Secret) {
     if let Some(bearer) = bearer::read(secret) {
         bearer.apply(credential);
-    }
-}
-
-/// A word for a command line that people copy.
-fn shell_word(text: &str) -> Cow<'_, str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-~@+=:,".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(format!("'{}'", text.replace('\'', r"'\''")))
     }
 }
 

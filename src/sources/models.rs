@@ -100,7 +100,7 @@ fn shown(file: &LoginFile, name: &str, provider: &str, key: Key, scene: &Scene<'
         Key::InFile(name, path, key) => {
             let mut found = of(key, make(format!("{name} in {}", path.display())));
             // That is where it must be kept from others.
-            found.credential.origin.path = Some(path);
+            found.credential.origin.path = Some(path.into());
             found
         }
         Key::Variable(name, key) => {

@@ -1,10 +1,10 @@
-//! The tokens by which our own receivers are spoken to (`[[receivers]]` of `monitor.toml`): one that ends or is revoked makes the
+//! The tokens by which our own receivers are spoken to (`[[receivers]]` of `monitor.toml`), and that of the bot of `[chat]`: one that ends or is revoked makes the
 //! monitor dumb, and nobody would be told. They are watched like any other; those whose makers answer for free are proved.
 //!
 //! A reference that leads nowhere is told only by the monitor: in somebody's shell its variables need not be set.
 
 use super::{Found, Harvest, Scene, Source};
-use crate::config::{MaybeSecret, Receiver, ReceiverKind, SecretRef, resolve};
+use crate::config::{Chat, MaybeSecret, Receiver, ReceiverKind, SecretRef, resolve};
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection, SourceReport,
 };
@@ -20,7 +20,8 @@ impl Source for Receivers {
     }
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let found: Vec<Found> = scene.receivers.iter().filter_map(|receiver| found(receiver, scene)).collect();
+        let found: Vec<Found> = scene.receivers.iter().filter_map(|receiver| of_receiver(receiver, scene)).collect();
+        let found: Vec<Found> = found.into_iter().chain(scene.chat.and_then(|chat| of_chat(chat, scene))).collect();
         if found.is_empty() {
             return;
         }
@@ -48,21 +49,59 @@ fn login(receiver: &Receiver) -> Option<(&SecretRef, &'static str, bool)> {
     Some((reference, channel, asked))
 }
 
-fn found(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
+fn of_receiver(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
     let (reference, provider, asked) = login(receiver)?;
-    let path = if let SecretRef::File(path) = reference { Some(path.clone()) } else { None };
+    let token = Token {
+        reference,
+        provider,
+        asked,
+        id: format!("{NAME}:{}", receiver.name),
+        profile: receiver.name.clone(),
+        then: format!("opensoul alerts test {}", super::shell_word(&receiver.name)),
+        note: format!("lets the monitor speak to its receiver {}", receiver.name),
+    };
+    found(token, scene)
+}
+
+fn of_chat(chat: &Chat, scene: &Scene<'_>) -> Option<Found> {
+    let token = Token {
+        reference: &chat.token,
+        provider: "telegram",
+        asked: chat.url.is_none(),
+        id: "chat:telegram".to_owned(),
+        profile: "chat".to_owned(),
+        then: "opensoul monitor check-config".to_owned(),
+        note: "lets the monitor listen to its chat".to_owned(),
+    };
+    found(token, scene)
+}
+
+struct Token<'a> {
+    reference: &'a SecretRef,
+    provider: &'static str,
+    asked: bool,
+    id: String,
+    profile: String,
+    /// What shows that a new one is good.
+    then: String,
+    note: String,
+}
+
+fn found(token: Token<'_>, scene: &Scene<'_>) -> Option<Found> {
+    let Token { reference, provider, asked, id, profile, then, note } = token;
+    let path = if let SecretRef::File(path) = reference { Some(path.as_path().into()) } else { None };
     let secret = resolve(reference, scene.env);
     let interactive = scene.cwd.is_some();
     if interactive && secret.is_err() && path.is_none() {
         return None;
     }
-    let mut credential = Credential {
-        id: CredentialId(format!("{NAME}:{}", receiver.name)),
+    let mut credential = Box::new(Credential {
+        id: CredentialId(id),
         provider: provider.to_owned(),
-        profile: receiver.name.clone(),
+        profile,
         kind: Kind::Token,
         agent: None,
-        origin: Origin { source: NAME.to_owned(), path, modified: None },
+        origin: Origin { source: NAME, path, modified: None },
         owner: Owner::Environment,
         renewal: Renewal::None,
         condition: Condition::Present,
@@ -75,12 +114,9 @@ fn found(receiver: &Receiver, scene: &Scene<'_>) -> Option<Found> {
         bench: None,
         activity: Activity::default(),
         declared_in_use: Some(true),
-        fix: format!(
-            "Put a new one into the {reference}, then: opensoul alerts test {}",
-            super::shell_word(&receiver.name)
-        ),
-        notes: vec![format!("lets the monitor speak to its receiver {}", receiver.name)],
-    };
+        fix: format!("Put a new one into the {reference}, then: {then}"),
+        notes: vec![note],
+    });
     let secret = match secret {
         Ok(secret) => secret,
         Err(why) => {
@@ -128,12 +164,18 @@ to = [\"b@example.org\"]
 name = \"open\"
 type = \"webhook\"
 url = \"http://127.0.0.1:1/\"
+[chat]
+token = { env = \"CHAT\" }
+chats = [1]
+users = [1]
 ";
 
     fn read(interactive: bool) -> Vec<Found> {
         let mut home = Home::new();
         home.env.set("TG", "123456:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw0");
-        home.receivers = parse(CONFIG, None, &home.env, Zone::UTC).unwrap().receivers;
+        home.env.set("CHAT", "654321:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw1");
+        let config = parse(CONFIG, None, &home.env, Zone::UTC).unwrap();
+        (home.receivers, home.chat) = (config.receivers, config.chat);
         if interactive {
             home.cwd = Some(home.path("."));
         }
@@ -154,6 +196,7 @@ url = \"http://127.0.0.1:1/\"
                 ("receiver:own-server", "telegram", false),
                 ("receiver:hook", "discord", false),
                 ("receiver:mail", "smtp", false),
+                ("chat:telegram", "telegram", true),
             ]
         );
         assert!(found[0].credential.fingerprint.is_some());
@@ -169,6 +212,6 @@ url = \"http://127.0.0.1:1/\"
     #[test]
     fn a_shell_need_not_have_the_monitors_variables() {
         let ids: Vec<String> = read(true).iter().map(|one| one.credential.id.to_string()).collect();
-        assert_eq!(ids, ["receiver:phone", "receiver:own-server", "receiver:mail"]);
+        assert_eq!(ids, ["receiver:phone", "receiver:own-server", "receiver:mail", "chat:telegram"]);
     }
 }

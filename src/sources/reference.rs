@@ -73,12 +73,12 @@ pub(super) fn follow(
     // The secret is not in this file: no permission on it would help, or protect anything.
     let without = |condition, at: Option<PathBuf>| {
         let mut found = file.found(profile, provider, kind, condition);
-        found.credential.origin.path = at;
+        found.credential.origin.path = at.map(Into::into);
         found
     };
     let with = |secret: String, note: String, at: Option<PathBuf>| {
         let mut found = file.key(profile, provider, kind, Secret::new(secret), scene);
-        found.credential.origin.path = at;
+        found.credential.origin.path = at.map(Into::into);
         found.credential.notes.push(note);
         found
     };

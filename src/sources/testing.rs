@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{Harvest, Scene, Source};
-use crate::config::{Declared, Receiver};
+use crate::config::{Chat, Declared, Receiver};
 use crate::domain::{Condition, Credential, Environment, FingerprintKey, Time};
 
 pub(super) struct Home {
@@ -20,6 +20,7 @@ pub(super) struct Home {
     pub litellm: Vec<PathBuf>,
     pub declared: Vec<Declared>,
     pub receivers: Vec<Receiver>,
+    pub chat: Option<Chat>,
 }
 
 pub(super) fn now() -> Time {
@@ -37,7 +38,8 @@ impl Home {
         let mut env = Environment::default();
         env.set("HOME", dir.path().to_str().unwrap());
         let (dotenv, litellm, secrets, declared, receivers) = Default::default();
-        Self { dir, env, env_is_source: true, cwd: None, machine: None, dotenv, litellm, secrets, declared, receivers }
+        let (cwd, machine, chat) = (None, None, None);
+        Self { dir, env, env_is_source: true, cwd, machine, dotenv, litellm, secrets, declared, receivers, chat }
     }
 
     pub fn path(&self, place: &str) -> PathBuf {
@@ -101,6 +103,7 @@ impl Home {
             litellm: &self.litellm,
             declared: &self.declared,
             receivers: &self.receivers,
+            chat: self.chat.as_ref(),
             now: now(),
             key: &FingerprintKey::new(&[3; 32]),
         })
@@ -118,7 +121,7 @@ pub(super) fn breaks(source: &dyn Source, place: &str, shown: bool) {
 
 /// The facts alone, in the order in which they were found.
 pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
-    harvest.found.iter().map(|found| found.credential.clone()).collect()
+    harvest.found.iter().map(|found| *found.credential.clone()).collect()
 }
 
 /// The only credential of `home` in the eyes of `source`.
@@ -126,7 +129,7 @@ pub(super) fn credentials(harvest: &Harvest) -> Vec<Credential> {
 pub(super) fn only(home: &Home, source: &dyn Source) -> (Credential, Harvest) {
     let harvest = home.read(source);
     assert_eq!(harvest.found.len(), 1, "{:?} {:?}", credentials(&harvest), harvest.findings);
-    (harvest.found[0].credential.clone(), harvest)
+    (*harvest.found[0].credential.clone(), harvest)
 }
 
 /// Makes a database with one table of two columns, and its rows. With `wal` it keeps a log, which is there as long as what

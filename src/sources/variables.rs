@@ -73,17 +73,13 @@ pub(super) fn unknown(name: &str, value: &str, place: &Place<'_>, scene: &Scene<
 }
 
 fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Place<'_>, scene: &Scene<'_>) -> Found {
-    let mut credential = Credential {
+    let mut credential = Box::new(Credential {
         id: CredentialId(format!("{}{name}", place.prefix)),
         provider: provider.to_owned(),
         profile: name.to_owned(),
         kind,
         agent: None,
-        origin: Origin {
-            source: place.source.to_owned(),
-            path: place.path.map(Path::to_owned),
-            modified: place.modified,
-        },
+        origin: Origin { source: place.source, path: place.path.map(Into::into), modified: place.modified },
         owner: Owner::Environment,
         renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
         condition: Condition::Present,
@@ -98,7 +94,7 @@ fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Pl
         declared_in_use: None,
         fix: fix(name, provider, place),
         notes: Vec::new(),
-    };
+    });
     super::decode(&mut credential, &secret);
     Found { credential, secret: Some(secret) }
 }

@@ -104,8 +104,12 @@ pub(super) fn all(db: &Connection) -> Result<Allowances, StoreError> {
 }
 
 fn history(db: &Connection, id: &CredentialId, at: Time) -> Result<Vec<Point>, StoreError> {
+    balances(db, id, at - LOOK_BACK)
+}
+
+/// What was left since then, oldest first.
+pub(super) fn balances(db: &Connection, id: &CredentialId, since: Time) -> Result<Vec<Point>, StoreError> {
     let mut read = db.prepare("SELECT at, amount FROM balance WHERE credential = ?1 AND at >= ?2 ORDER BY at")?;
-    let rows =
-        read.query_map(params![id.as_str(), millis(at - LOOK_BACK)], |row| Ok((instant(row.get(0)?), row.get(1)?)))?;
+    let rows = read.query_map(params![id.as_str(), millis(since)], |row| Ok((instant(row.get(0)?), row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

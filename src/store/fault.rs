@@ -3,7 +3,8 @@
 
 /// Dies here (`abort`, as `kill -9` would) if `OPENSOUL_FAULT` is `name` or `name:n`, at the n-th passing. The names:
 /// `before-commit`, `after-commit` (a cycle), `before-send`, `after-send` (the courier), `before-mark`, `after-mark`
-/// (recording an outcome).
+/// (recording an outcome), `before-chat-commit`, `after-chat-commit` (an update of a chat), `write-locked`, `write-made`,
+/// `write-synced`, `write-renaming`, `write-renamed` (a gateway's file).
 #[cfg(debug_assertions)]
 pub fn point(name: &str) {
     use std::sync::OnceLock;

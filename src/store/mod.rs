@@ -9,6 +9,7 @@
 
 mod actions;
 mod allowance;
+mod chat;
 mod disk;
 pub mod fault;
 mod history;
@@ -37,6 +38,7 @@ use crate::engine::clock_trust::ProviderDate;
 use crate::engine::incidents::{Decision, Standing};
 
 pub use actions::ActionError;
+pub use chat::{Saying, Turn};
 pub use history::Change;
 pub use ledger::{HeldToken, StoredVerdict};
 pub use outbox::{DueNotification, OutboxEntry, OutboxState, Quarantine, ReceiverState, Recorded};
@@ -249,6 +251,51 @@ impl Store {
         Ok(acted?)
     }
 
+    /// Deals with an update of a chat: what `work` does in there and the note that the update is dealt with are one commit.
+    /// `None`: it was dealt with before.
+    ///
+    /// # Errors
+    /// If SQLite fails; then nothing of it was done.
+    pub fn converse<T>(
+        &mut self,
+        bot: i64,
+        update: i64,
+        now: Time,
+        work: impl Fn(&Turn<'_>) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let done = self.write(|tx| {
+            let done = chat::turn(tx, bot, update, now, &work)?;
+            fault::point("before-chat-commit");
+            Ok(done)
+        })?;
+        fault::point("after-chat-commit");
+        Ok(done)
+    }
+
+    /// From which update on those of a bot are new; `None`: from whatever there is.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn next_update(&self, bot: i64, now: Time) -> Result<Option<i64>, StoreError> {
+        chat::next(&self.db, bot, now)
+    }
+
+    /// What is still to be said in chats, oldest first.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn sayings(&self, now: Time) -> Result<Vec<Saying>, StoreError> {
+        if chat::has_sayings(&self.db)? { chat::sayings(&self.db, now) } else { Ok(Vec::new()) }
+    }
+
+    /// It was said, with everything before it, or never will be.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn said(&mut self, id: i64) -> Result<(), StoreError> {
+        self.write(|tx| chat::said(tx, id))
+    }
+
     /// What stands about a link.
     ///
     /// # Errors
@@ -439,6 +486,14 @@ impl Store {
     /// If SQLite fails.
     pub fn history(&self, credential: &CredentialId) -> Result<Vec<Change>, StoreError> {
         history::of(&self.db, credential)
+    }
+
+    /// What was left behind a credential, oldest first; a change of currency begins anew.
+    ///
+    /// # Errors
+    /// If SQLite fails.
+    pub fn balances(&self, credential: &CredentialId, since: Time) -> Result<Vec<(Time, f64)>, StoreError> {
+        allowance::balances(&self.db, credential, since)
     }
 
     /// Drops what is older than `keep` says, and more if the file would still be too big. Once a day is enough.

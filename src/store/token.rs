@@ -11,23 +11,35 @@ use crate::domain::Secret;
 
 /// The file's name.
 pub const FILE: &str = "token";
+/// Lets somebody read the calendar, and nothing else.
+pub const CALENDAR: &str = "calendar-token";
+/// Lets somebody see badges, and nothing else.
+pub const BADGE: &str = "badge-token";
 
 /// The token; made if there is none.
 ///
 /// # Errors
 /// If the file can be neither read nor made.
 pub fn load_or_create(dir: &Path) -> Result<Secret, StoreError> {
-    if let Some(token) = load(dir)? {
+    named(dir, FILE)
+}
+
+/// The token of that name; made if there is none.
+///
+/// # Errors
+/// If the file can be neither read nor made.
+pub fn named(dir: &Path, file: &str) -> Result<Secret, StoreError> {
+    if let Some(token) = read(dir, file)? {
         return Ok(token);
     }
     let text = key::random()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    match write_new(&dir.join(FILE), text.as_bytes()) {
+    match write_new(&dir.join(file), text.as_bytes()) {
         Ok(()) => Ok(Secret::new(text)),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match load(dir)? {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match read(dir, file)? {
             Some(token) => Ok(token),
-            None => Err(StoreError::Io { path: dir.join(FILE), source: error }),
+            None => Err(StoreError::Io { path: dir.join(file), source: error }),
         },
-        Err(source) => Err(StoreError::Io { path: dir.join(FILE), source }),
+        Err(source) => Err(StoreError::Io { path: dir.join(file), source }),
     }
 }
 
@@ -36,7 +48,11 @@ pub fn load_or_create(dir: &Path) -> Result<Secret, StoreError> {
 /// # Errors
 /// If it is there and cannot be read, or is too short to be one.
 pub fn load(dir: &Path) -> Result<Option<Secret>, StoreError> {
-    let path = dir.join(FILE);
+    read(dir, FILE)
+}
+
+fn read(dir: &Path, file: &str) -> Result<Option<Secret>, StoreError> {
+    let path = dir.join(file);
     match std::fs::read_to_string(&path) {
         Ok(text) => {
             let token = Secret::new(text.trim().to_owned());

@@ -1,6 +1,7 @@
 //! The API about alerts: what stands, and what people do about it. Reading is free on this machine; writing needs what every
 //! write needs ([`guard::may_write`]). The command line goes this way while a monitor runs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,11 +18,13 @@ use serde_json::Value;
 use super::guard;
 use super::site::{Site, View};
 use crate::config::values;
-use crate::domain::{Acted, Action, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time};
+use crate::domain::{
+    Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time,
+};
 use crate::engine::overlays::Overlays;
 use crate::engine::silences;
 use crate::output::alerts::{self, Alerts, Message};
-use crate::store::ActionError;
+use crate::store::{ActionError, Change};
 
 /// Whoever has the store.
 #[async_trait]
@@ -38,7 +41,21 @@ pub trait Clerk: Send + Sync {
     async fn alerts(&self) -> Result<(Vec<Incident>, Vec<Silence>), ActionError>;
     /// The outbox.
     async fn outbox(&self) -> Result<Vec<Message>, ActionError>;
+    /// What these credentials were; balances since then.
+    async fn pasts(&self, of: Vec<CredentialId>, since: Time) -> Result<Pasts, ActionError>;
 }
+
+/// What one credential was.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// Changes of its state and its date, oldest first.
+    pub changes: Vec<Change>,
+    /// What was left behind it.
+    pub balances: Vec<(Time, f64)>,
+}
+
+/// What some credentials were.
+pub type Pasts = BTreeMap<CredentialId, Past>;
 
 /// The body of a request fits in this.
 const BODY: usize = 64 * 1024;
@@ -229,13 +246,16 @@ async fn write<B: DeserializeOwned>(
 }
 
 fn failed(error: &ActionError) -> Response {
-    let status = match error {
+    (status_of(error), format!("{error}\n")).into_response()
+}
+
+pub(super) fn status_of(error: &ActionError) -> StatusCode {
+    match error {
         ActionError::Refused(Refused::Unknown { .. }) => StatusCode::NOT_FOUND,
         ActionError::Refused(Refused::Ambiguous { .. }) => StatusCode::CONFLICT,
         ActionError::Refused(Refused::Senseless(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         ActionError::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    (status, format!("{error}\n")).into_response()
+    }
 }
 
 fn json(status: StatusCode, value: &Value) -> Response {

@@ -4,17 +4,23 @@
 //! * [`site`]: what the handlers share, and the routes.
 //! * [`api`]: alerts, and what people do about them.
 //! * [`links`]: the pages of signed links, and what following one does.
-//! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes.
-//! * [`page`]: the page as a pure function of a view.
+//! * [`guard`]: who may ask (Host allow-list), what every answer carries, the token for writes; [`access`]: who may look, TLS.
+//! * [`pages`]: what browsers ask for, and their forms; [`session`]: who is logged in; [`page`]: pages as pure functions of a view.
+//! * [`outside`]: the calendar and the badges, for those who have their tokens.
 //! * [`serve`]: connections, their limits, shutdown.
 
+pub mod access;
 pub mod api;
 pub mod guard;
 pub mod links;
-pub mod page;
+mod outside;
+mod page;
+mod pages;
 pub mod serve;
+mod session;
 pub mod site;
 
-pub use api::Clerk;
-pub use serve::{Door, serve};
-pub use site::{Reload, Site, View, router};
+pub use access::Access;
+pub use api::{Clerk, Past, Pasts};
+pub use serve::{Door, serve, serve_guarded};
+pub use site::{Passes, Reload, Site, View, router};

@@ -1,33 +1,62 @@
-//! The page: what is wrong now and what fixes it, then everything known. A pure function of a view and of now; no script,
-//! nothing from elsewhere, readable on a phone.
+//! The page: what is wrong now and what fixes it, what comes next, then everything known. Pure functions of a view, of what was
+//! before, of the reader and of now; nothing from elsewhere, readable on a phone, without a script, and in print.
+//!
+//! * [`words`]: language, zone, dates as spans.
+//! * [`charts`]: small drawings as numbers.
+//! * [`rows`]: incidents, silences, receivers, pushes.
+//! * [`one`]: the page of one credential.
+//! * [`templates`]: the layout that all pages share, and the only door to HTML.
 
-use std::sync::OnceLock;
+mod charts;
+mod one;
+mod rows;
+pub(super) mod templates;
+pub(super) mod words;
 
-use crate::domain::Zone;
-use chrono::SecondsFormat;
-use minijinja::Environment;
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use super::api::{Past, Pasts};
 use super::site::View;
-use crate::domain::{Assessed, Finding, GatewayState, Incident, Severity, Silence, Snapshot, Span, Time, Withheld};
+use crate::domain::{
+    Assessed, CredentialId, Finding, GatewayState, Incident, IncidentStatus, Quota, Severity, Snapshot, Span, Subject,
+    Time,
+};
+use crate::engine::incidents::BALANCE;
 use crate::engine::runway;
-use crate::export::metrics::{PushHealth, ReceiverHealth};
-use crate::output::alerts;
+use charts::{Curve, Stretch};
+use rows::{IncidentRow, PushRow, ReceiverRow, SilenceRow};
+use templates::Shell;
+use words::{Fix, Reader, When};
 
-/// The style sheet.
-pub const STYLE: &str = include_str!("assets/style.css");
+pub(super) use one::one;
+
+/// As many credentials are shown; who has more reads the JSON.
+const ROWS: usize = 500;
+/// As many have drawings of their past.
+pub(super) const DRAWN: usize = 100;
+/// As many expiries are on the line.
+const COMING: usize = 12;
+/// What is drawn of the past.
+pub(super) const LOOK_BACK: Span = Span::days(30);
 
 /// What the page shows.
 #[derive(Serialize)]
-pub struct Page {
-    version: &'static str,
-    host: String,
+pub(super) struct Page {
+    shell: Shell,
     taken: When,
-    /// The worst severity: `ok`, `info`, `warning`, `critical`.
+    /// The worst severity: `ok`, `warning`, `critical`.
     overall: &'static str,
+    critical: usize,
+    warning: usize,
     notes: Vec<String>,
     problems: Vec<Problem>,
+    coming: Vec<Coming>,
+    coming_more: usize,
+    ticks: Vec<Tick>,
     credentials: Vec<Row>,
+    more: usize,
     incidents: Vec<IncidentRow>,
     silences: Vec<SilenceRow>,
     receivers: Vec<ReceiverRow>,
@@ -37,82 +66,97 @@ pub struct Page {
     gateway: GatewayRow,
 }
 
-/// An instant, both ways.
-#[derive(Serialize)]
-struct When {
-    relative: String,
-    absolute: String,
-    machine: String,
-}
-
 /// Something wrong, and what to do.
 #[derive(Serialize)]
 struct Problem {
     severity: &'static str,
+    word: String,
+    /// What it is about; what is wrong with it.
+    subject: Option<Named>,
     what: String,
+    ends: Option<When>,
     place: String,
     because: Vec<String>,
-    fix: String,
+    fix: Option<Fix>,
+    incident: Option<IncidentRow>,
+}
+
+/// A credential by name, and where its page is.
+#[derive(Clone, Serialize)]
+struct Named {
+    id: String,
+    href: String,
+}
+
+/// An end that comes.
+#[derive(Serialize)]
+struct Coming {
+    name: Named,
+    /// The money ends, not the credential.
+    money: bool,
+    ends: When,
+    severity: &'static str,
+    /// Where it stands on the line, and where the warning begins, in per cent.
+    x: f64,
+    warn: f64,
+}
+
+#[derive(Serialize)]
+struct Tick {
+    x: f64,
+    label: String,
+    /// How the label hangs on it.
+    anchor: &'static str,
 }
 
 #[derive(Serialize)]
 struct Row {
-    id: String,
+    name: Named,
     provider: String,
-    kind: &'static str,
-    state: &'static str,
+    kind: String,
+    state: String,
+    word: &'static str,
     severity: &'static str,
     in_use: bool,
-    expires: Option<When>,
-    /// What is left behind it.
+    clocks: Vec<Clock>,
+    verdict: Option<Answer>,
+    quota: Vec<Meter>,
     balance: Option<String>,
-    /// When that is used up, at the pace of its history; and between which days for all one knows.
     spent: Option<When>,
     spent_between: Option<String>,
+    curve: Option<Curve>,
+    strip: Vec<Stretch>,
     because: Vec<String>,
-    copies: Vec<String>,
+    copies: Vec<Named>,
 }
 
+/// One of the clocks of a credential.
 #[derive(Serialize)]
-struct IncidentRow {
+struct Clock {
     name: String,
-    subject: String,
+    at: When,
+    /// The date that counts.
+    counts: bool,
+}
+
+/// What its provider said last.
+#[derive(Serialize)]
+struct Answer {
+    word: String,
+    good: bool,
+    at: When,
+    detail: String,
+}
+
+/// A quota.
+#[derive(Serialize)]
+struct Meter {
+    window: String,
+    percent: f64,
+    /// Of the bar: not more than there is.
+    width: f64,
     severity: &'static str,
-    status: &'static str,
-    /// Why nothing is said about it.
-    why: Option<String>,
-    since: When,
-    told: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct SilenceRow {
-    matchers: String,
-    state: &'static str,
-    starts: When,
-    ends: When,
-    author: String,
-    comment: String,
-}
-
-#[derive(Serialize)]
-struct ReceiverRow {
-    name: String,
-    channel: &'static str,
-    queued: usize,
-    oldest: Option<When>,
-    last_success: Option<When>,
-    last_error: Option<String>,
-    next_try: Option<When>,
-}
-
-#[derive(Serialize)]
-struct PushRow {
-    name: String,
-    kind: &'static str,
-    failing: Option<When>,
-    last_success: Option<When>,
-    last_error: Option<String>,
+    resets: Option<When>,
 }
 
 #[derive(Serialize)]
@@ -125,213 +169,307 @@ struct SourceRow {
 #[derive(Serialize)]
 struct GatewayRow {
     state: &'static str,
+    word: String,
     detail: String,
 }
 
-/// What the page shows of a view.
-#[must_use]
-pub fn model(view: &View, now: Time) -> Page {
+/// The credentials whose past is drawn on the page: the first that are shown.
+pub(super) fn drawn(view: &View) -> Vec<CredentialId> {
+    shown(&view.snapshot).into_iter().take(DRAWN).map(|one| one.credential.id.clone()).collect()
+}
+
+/// Worst first; within a severity as the snapshot has them, soonest end first.
+fn shown(snapshot: &Snapshot) -> Vec<&Assessed> {
+    let mut all: Vec<&Assessed> = snapshot.credentials.iter().filter(|one| one.copy_of.is_none()).collect();
+    all.sort_by_key(|one| (std::cmp::Reverse(one.judgement.severity), !one.judgement.in_use));
+    all
+}
+
+/// The page of everything.
+pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>) -> Page {
     let snapshot = &view.snapshot;
-    let when = |at: Time| When::new(at, now, view.zone);
-    let canonical = || snapshot.credentials.iter().filter(|one| one.copy_of.is_none());
-    let mut problems: Vec<(Severity, Problem)> = canonical()
-        .filter(|one| one.judgement.severity >= Severity::Warning)
-        .map(|one| (one.judgement.severity, credential_problem(one, now, view.zone)))
-        .collect();
-    problems.extend(canonical().filter_map(|one| running_out(one, snapshot, now)));
-    problems.extend(
-        snapshot.findings.iter().filter(|f| f.severity >= Severity::Warning).map(|f| (f.severity, finding_problem(f))),
-    );
-    // Stable: credentials before findings, soonest first, within a severity.
-    problems.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
-    let withheld = view.withheld(now);
+    let withheld = view.withheld(reader.now);
+    let row = |one: &Incident| rows::incident(one, withheld.get(&one.id), reader);
+    let open: Vec<&Incident> =
+        view.standing.incidents.iter().filter(|one| one.status != IncidentStatus::Resolved).collect();
+    let mut incidents: Vec<&Incident> = open.clone();
+    incidents.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)));
+    let problems = problems(snapshot, &open, &row, reader);
+    let count = |severity: Severity| problems.iter().filter(|one| one.severity == severity.word()).count();
+    let (critical, warning) = (count(Severity::Critical), count(Severity::Warning));
     let gateway_down = snapshot.gateway.state == GatewayState::Down;
-    let worst = problems.first().map_or(Severity::None, |(severity, _)| *severity);
+    let overall = match (critical, warning) {
+        (0, 0) if gateway_down => "warning",
+        (0, 0) => "ok",
+        (0, _) => "warning",
+        _ => "critical",
+    };
+    let all = shown(snapshot);
+    let nothing = Past::default();
+    let credential = |one: &&Assessed| credential(one, pasts.get(&one.credential.id).unwrap_or(&nothing), reader);
+    let (coming, coming_more) = coming(snapshot, reader);
+    let mut notes = reader.all(&view.notes);
+    notes.extend(snapshot.clock_problem.as_deref().map(|problem| reader.say(problem)));
+    let little = |finding: &&Finding| finding.severity < Severity::Warning;
     Page {
-        version: env!("CARGO_PKG_VERSION"),
-        host: snapshot.host.clone(),
-        taken: when(snapshot.taken_at),
-        overall: match worst {
-            Severity::Critical => "critical",
-            Severity::Warning => "warning",
-            _ if gateway_down => "warning",
-            _ => "ok",
-        },
-        notes: view.notes.iter().cloned().chain(snapshot.clock_problem.clone()).collect(),
-        problems: problems.into_iter().map(|(_, problem)| problem).collect(),
-        credentials: canonical().map(|one| row(one, &when)).collect(),
-        incidents: view
-            .standing
-            .incidents
-            .iter()
-            .map(|one| incident_row(one, withheld.get(&one.id), view.zone, now))
-            .collect(),
-        silences: view.standing.silences.iter().map(|one| silence_row(one, &when, now)).collect(),
-        receivers: view.standing.receivers.iter().map(|one| receiver_row(one, &when)).collect(),
-        pushes: view.standing.pushes.iter().map(|one| push_row(one, &when)).collect(),
-        findings: snapshot.findings.iter().filter(|f| f.severity < Severity::Warning).map(finding_problem).collect(),
+        shell: shell.titled(&format!("{} · {}", reader.say(headline(overall)), snapshot.host), overall),
+        taken: reader.when(snapshot.taken_at),
+        overall,
+        critical,
+        warning,
+        notes,
+        coming,
+        coming_more,
+        ticks: ticks(reader),
+        credentials: all.iter().take(ROWS).map(credential).collect(),
+        more: all.len().saturating_sub(ROWS),
+        incidents: incidents.into_iter().map(row).collect(),
+        silences: view.standing.silences.iter().map(|one| rows::silence(one, reader)).collect(),
+        receivers: view.standing.receivers.iter().map(|one| rows::receiver(one, reader)).collect(),
+        pushes: view.standing.pushes.iter().map(|one| rows::push(one, reader)).collect(),
+        findings: snapshot.findings.iter().filter(little).map(|one| finding(one, reader)).collect(),
         sources: snapshot
             .sources
             .iter()
             .map(|s| SourceRow { name: s.source.clone(), up: s.up, credentials: s.credentials })
             .collect(),
-        gateway: GatewayRow { state: snapshot.gateway.state.word(), detail: snapshot.gateway.detail.clone() },
+        gateway: GatewayRow {
+            state: snapshot.gateway.state.word(),
+            word: reader.say(match snapshot.gateway.state {
+                GatewayState::Up => "up",
+                GatewayState::Down => "down",
+                GatewayState::Absent => "absent",
+                GatewayState::Unknown => "unknown",
+            }),
+            detail: reader.say(&snapshot.gateway.detail),
+        },
+        problems,
     }
 }
 
-fn credential_problem(one: &Assessed, now: Time, zone: Zone) -> Problem {
+fn headline(overall: &str) -> &'static str {
+    match overall {
+        "critical" => "Something needs you now",
+        "warning" => "Something needs you soon",
+        _ => "Everything works",
+    }
+}
+
+fn named(id: &CredentialId) -> Named {
+    Named { id: id.to_string(), href: href(id.as_str()) }
+}
+
+/// Ids have slashes and hashes in them: they travel as a value.
+pub(super) fn href(id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/@".contains(&byte);
+    let escaped: String =
+        id.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+    format!("/credential?id={escaped}")
+}
+
+/// Stable: credentials before findings, soonest first, within a severity.
+fn problems(
+    snapshot: &Snapshot,
+    open: &[&Incident],
+    row: &impl Fn(&Incident) -> IncidentRow,
+    reader: &Reader<'_>,
+) -> Vec<Problem> {
+    let canonical = || snapshot.credentials.iter().filter(|one| one.copy_of.is_none());
+    let mut taken = BTreeSet::new();
+    let mut take = |fits: &dyn Fn(&Incident) -> bool| {
+        let found = open.iter().find(|one| !taken.contains(&one.id) && fits(one))?;
+        taken.insert(found.id.clone());
+        Some(row(found))
+    };
+    let mut found: Vec<(Severity, Problem)> = Vec::new();
+    for one in canonical().filter(|one| one.judgement.severity >= Severity::Warning) {
+        let about = Subject::Credential(one.credential.id.clone());
+        let incident = take(&|incident| incident.subject == about && incident.name != BALANCE);
+        found.push((one.judgement.severity, Problem { incident, ..broken(one, reader) }));
+    }
+    for one in canonical() {
+        let Some((severity, what)) = runway::alarm(one, snapshot, reader.now) else { continue };
+        let about = Subject::Credential(one.credential.id.clone());
+        let incident = take(&|incident| incident.subject == about && incident.name == BALANCE);
+        found.push((severity, running_out(one, severity, &what, incident, reader)));
+    }
+    let worth = snapshot.findings.iter().filter(|one| one.severity >= Severity::Warning);
+    found.extend(worth.map(|one| (one.severity, finding(one, reader))));
+    found.sort_by_key(|(severity, _)| std::cmp::Reverse(*severity));
+    found.into_iter().map(|(_, problem)| problem).collect()
+}
+
+fn broken(one: &Assessed, reader: &Reader<'_>) -> Problem {
     let judgement = &one.judgement;
-    let date = judgement.expires.map(|at| {
-        let when = When::new(at, now, zone);
-        format!(" — {} ({})", when.relative, when.absolute)
-    });
     Problem {
         severity: judgement.severity.word(),
-        what: format!(
-            "{} is {}{}",
-            one.credential.id,
-            judgement.state.word().replace('_', " "),
-            date.unwrap_or_default()
-        ),
-        place: one.credential.origin.path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
-        because: judgement.because.clone(),
-        fix: judgement.fix.clone().unwrap_or_default(),
+        word: reader.severity(judgement.severity),
+        subject: Some(named(&one.credential.id)),
+        what: reader.state(judgement.state),
+        ends: judgement.expires.map(|at| reader.when(at)),
+        place: one.credential.origin.path.as_ref().map(|path| reader.path(path)).unwrap_or_default(),
+        because: reader.all(&judgement.because),
+        fix: judgement.fix.as_deref().and_then(|fix| reader.fix(fix)),
+        incident: None,
     }
 }
 
 /// The balance behind a credential that works runs out before long.
-fn running_out(one: &Assessed, snapshot: &Snapshot, now: Time) -> Option<(Severity, Problem)> {
-    let (severity, what) = runway::alarm(one, snapshot, now)?;
-    let problem = Problem {
+fn running_out(
+    one: &Assessed,
+    severity: Severity,
+    what: &str,
+    incident: Option<IncidentRow>,
+    reader: &Reader<'_>,
+) -> Problem {
+    let runway = one.allowance.as_ref().and_then(|allowance| allowance.runway);
+    Problem {
         severity: severity.word(),
-        what,
+        word: reader.severity(severity),
+        subject: Some(named(&one.credential.id)),
+        what: reader.say(what),
+        ends: runway.map(|runway| reader.when(runway.ends)),
         place: String::new(),
-        because: vec!["its balance, since the last top-up".to_owned()],
-        fix: format!("Add credit to the {} account.", one.credential.provider),
-    };
-    Some((severity, problem))
+        because: vec![reader.say("its balance, since the last top-up")],
+        fix: reader.fix(&format!("Add credit to the {} account.", one.credential.provider)),
+        incident,
+    }
 }
 
-fn finding_problem(finding: &Finding) -> Problem {
+fn finding(finding: &Finding, reader: &Reader<'_>) -> Problem {
     Problem {
         severity: finding.severity.word(),
-        what: finding.message.clone(),
-        place: finding.place.to_string(),
+        word: reader.severity(finding.severity),
+        subject: None,
+        what: reader.say(&finding.message),
+        ends: None,
+        place: reader.say(&finding.place.to_string()),
         because: vec![finding.id.clone()],
-        fix: finding.fix.clone(),
+        fix: reader.fix(&finding.fix),
+        incident: None,
     }
 }
 
-fn row(one: &Assessed, when: &impl Fn(Time) -> When) -> Row {
-    let balance = one.allowance.as_ref().and_then(|allowance| allowance.balance.as_ref());
-    let runway = one.allowance.as_ref().and_then(|allowance| allowance.runway);
-    let day = |at: Time| when(at).absolute;
+/// What ends next, and how many more there are.
+fn coming(snapshot: &Snapshot, reader: &Reader<'_>) -> (Vec<Coming>, usize) {
+    let mut all: Vec<(Time, bool, &Assessed)> = Vec::new();
+    for one in snapshot.credentials.iter().filter(|one| one.copy_of.is_none()) {
+        let money = one.allowance.as_ref().and_then(|allowance| allowance.runway).map(|runway| runway.ends);
+        all.extend(one.judgement.expires.map(|at| (at, false, one)));
+        all.extend(money.map(|at| (at, true, one)));
+    }
+    all.retain(|(at, ..)| *at > reader.now);
+    all.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.2.credential.id.cmp(&b.2.credential.id)));
+    let more = all.len().saturating_sub(COMING);
+    let shown = all.into_iter().take(COMING).map(|(at, money, one)| {
+        let bands = if money {
+            one.allowance.as_ref().and_then(|allowance| allowance.bands)
+        } else {
+            one.judgement.warn_at.map(|warn| (warn, one.judgement.critical_at.unwrap_or(at)))
+        };
+        let severity = match bands {
+            Some((_, critical)) if critical <= reader.now => Severity::Critical,
+            Some((warn, _)) if warn <= reader.now => Severity::Warning,
+            _ => Severity::None,
+        };
+        // What nothing uses is in nobody's way.
+        let severity = if money { severity } else { severity.min(one.judgement.severity) };
+        Coming {
+            name: named(&one.credential.id),
+            money,
+            ends: reader.when(at),
+            severity: severity.word(),
+            x: charts::ahead(at - reader.now),
+            warn: bands.map_or(100.0, |(warn, _)| charts::ahead(warn - reader.now)),
+        }
+    });
+    (shown.collect(), more)
+}
+
+fn ticks(reader: &Reader<'_>) -> Vec<Tick> {
+    let tick =
+        |days: i64, label: &str, anchor| Tick { x: charts::ahead(Span::days(days)), label: reader.say(label), anchor };
+    vec![
+        tick(0, "now", "start"),
+        tick(1, "1 day", "middle"),
+        tick(7, "1 week", "middle"),
+        tick(30, "1 month", "middle"),
+        tick(365, "1 year", "end"),
+    ]
+}
+
+fn credential(one: &Assessed, past: &Past, reader: &Reader<'_>) -> Row {
+    let allowance = one.allowance.as_ref();
+    let balance = allowance.and_then(|allowance| allowance.balance.as_ref());
+    let runway = allowance.and_then(|allowance| allowance.runway);
+    let changes: Vec<_> = past.changes.iter().map(|change| (change.at, change.state, change.severity)).collect();
     Row {
-        id: one.credential.id.to_string(),
+        name: named(&one.credential.id),
         provider: one.credential.provider.clone(),
-        kind: one.credential.kind.word(),
-        state: one.judgement.state.word(),
+        kind: reader.say(one.credential.kind.word()),
+        state: reader.state(one.judgement.state),
+        word: one.judgement.state.word(),
         severity: one.judgement.severity.word(),
         in_use: one.judgement.in_use,
-        expires: one.judgement.expires.map(when),
-        balance: balance.map(ToString::to_string),
-        spent: runway.map(|runway| when(runway.ends)),
-        spent_between: runway.map(|runway| {
-            let latest =
-                runway.latest.map_or_else(|| "perhaps never".to_owned(), |at| format!("at the latest {}", day(at)));
-            format!("at the earliest {}, {latest}", day(runway.earliest))
+        clocks: clocks(one, reader),
+        verdict: one.verdict.as_ref().map(|verdict| Answer {
+            word: reader.say(verdict.kind.word()),
+            good: verdict.kind == crate::domain::VerdictKind::Accepted,
+            at: reader.when(verdict.at),
+            detail: reader.say(&verdict.detail),
         }),
-        because: one.judgement.because.clone(),
-        copies: one.copies.iter().map(ToString::to_string).collect(),
+        quota: allowance
+            .map(|allowance| allowance.quota.iter().map(|one| meter(one, reader)).collect())
+            .unwrap_or_default(),
+        balance: balance.map(ToString::to_string),
+        spent: runway.map(|runway| reader.when(runway.ends)),
+        spent_between: runway.map(|runway| {
+            let day = |at: Time| reader.when(at).absolute;
+            reader.say(&match runway.latest {
+                Some(latest) => format!("at the earliest {}, at the latest {}", day(runway.earliest), day(latest)),
+                None => format!("at the earliest {}, perhaps never", day(runway.earliest)),
+            })
+        }),
+        curve: charts::curve(&past.balances, runway.map(|runway| runway.ends)),
+        strip: charts::strip(&changes, reader.now - LOOK_BACK, reader.now),
+        because: reader.all(&one.judgement.because),
+        copies: one.copies.iter().map(named).collect(),
     }
 }
 
-fn incident_row(one: &Incident, withheld: Option<&Withheld>, zone: Zone, now: Time) -> IncidentRow {
-    IncidentRow {
-        name: one.name.clone(),
-        subject: one.subject.as_str().to_owned(),
-        severity: one.severity.word(),
-        status: alerts::status(one, withheld),
-        why: withheld.map(|why| alerts::why(why, now, zone)),
-        since: When::new(one.since, now, zone),
-        told: one.told.keys().cloned().collect(),
+/// The clocks that are known; the date that counts first, whichever it is.
+fn clocks(one: &Assessed, reader: &Reader<'_>) -> Vec<Clock> {
+    let clocks = &one.credential.clocks;
+    let counts = one.judgement.expires;
+    let mut shown = Vec::new();
+    if let Some(at) = counts {
+        shown.push(Clock { name: reader.say("ends"), at: reader.when(at), counts: true });
     }
-}
-
-fn silence_row(one: &Silence, when: &impl Fn(Time) -> When, now: Time) -> SilenceRow {
-    SilenceRow {
-        matchers: one.matchers_text(),
-        state: alerts::silence_state(one, now),
-        starts: when(one.starts_at),
-        ends: when(one.ends_at),
-        author: one.author.clone(),
-        comment: one.comment.clone(),
-    }
-}
-
-fn receiver_row(one: &ReceiverHealth, when: &impl Fn(Time) -> When) -> ReceiverRow {
-    ReceiverRow {
-        name: one.name.clone(),
-        channel: one.channel,
-        queued: one.queued,
-        oldest: one.oldest_queued.map(when),
-        last_success: one.last_success.map(when),
-        last_error: one.last_error.clone(),
-        next_try: one.quarantined.map(when),
-    }
-}
-
-fn push_row(one: &PushHealth, when: &impl Fn(Time) -> When) -> PushRow {
-    PushRow {
-        name: one.name.clone(),
-        kind: one.kind,
-        failing: one.failing_since.map(when),
-        last_success: one.last_success.map(when),
-        last_error: one.last_error.clone(),
-    }
-}
-
-impl When {
-    fn new(at: Time, now: Time, zone: Zone) -> Self {
-        Self {
-            relative: relative(at - now),
-            absolute: at.with_timezone(&zone).format("%Y-%m-%d %H:%M %Z").to_string(),
-            machine: at.to_rfc3339_opts(SecondsFormat::Secs, true),
+    for (name, at) in [
+        ("access token ends", clocks.access_expires),
+        ("renewal due", clocks.refresh_due),
+        ("login ends", clocks.grant_expires),
+    ] {
+        if let Some(at) = at.filter(|at| Some(*at) != counts) {
+            shown.push(Clock { name: reader.say(name), at: reader.when(at), counts: false });
         }
     }
+    shown
 }
 
-/// `in 3 d 4 h`, `2 min ago`: the two largest units, rounded down.
-fn relative(span: Span) -> String {
-    let seconds = span.num_seconds().unsigned_abs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    let text = match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} s"),
-        (0, 0, minutes) => format!("{minutes} min"),
-        (0, hours, 0) => format!("{hours} h"),
-        (0, hours, minutes) => format!("{hours} h {minutes} min"),
-        (days, 0, _) => format!("{days} d"),
-        (days, hours, _) => format!("{days} d {hours} h"),
-    };
-    if span < Span::zero() { format!("{text} ago") } else { format!("in {text}") }
-}
-
-/// The page as HTML.
-#[must_use]
-pub fn render(page: &Page) -> String {
-    static TEMPLATES: OnceLock<Environment<'static>> = OnceLock::new();
-    let templates = TEMPLATES.get_or_init(|| {
-        let mut templates = Environment::new();
-        // The name decides: minijinja escapes in templates whose name ends in .html, and in no other.
-        templates
-            .add_template("page.html", include_str!("templates/page.html"))
-            .expect("the embedded template is valid");
-        templates
-    });
-    let template = templates.get_template("page.html").expect("added above");
-    template
-        .render(minijinja::Value::from(minijinja::value::Serde(page)))
-        .expect("the template uses only what the page has")
+fn meter(quota: &Quota, reader: &Reader<'_>) -> Meter {
+    let percent = quota.used_ratio * 100.0;
+    Meter {
+        window: quota.window.clone(),
+        percent: percent.round(),
+        width: percent.clamp(0.0, 100.0),
+        severity: match percent {
+            p if p >= 100.0 => "critical",
+            p if p >= 80.0 => "warning",
+            _ => "none",
+        },
+        resets: quota.resets_at.map(|at| reader.when(at)),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Connections: where they come from, their limits, and how they end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::access::Access;
 use crate::config::Listen;
 
 /// Connections at a time; more wait in the kernel's queue.
@@ -25,6 +28,10 @@ const HEAD: Duration = Duration::from_secs(30);
 const HEAD_BYTES: usize = 64 * 1024;
 /// How long answers under way may take after the shutdown began.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// In every request: told when the server ends, for answers that have no end of their own.
+#[derive(Clone, Default)]
+pub(super) struct Closing(pub CancellationToken);
 
 /// An open door.
 pub enum Door {
@@ -73,8 +80,18 @@ impl Door {
     }
 }
 
+/// In the requests of a connection whose client has shown a certificate that we asked for.
+#[derive(Clone)]
+pub(super) struct Certified;
+
 /// Serves until `stop`; then lets answers under way finish for a moment.
 pub async fn serve(door: Door, router: Router, stop: CancellationToken) {
+    serve_guarded(door, router, None, stop).await;
+}
+
+/// The same behind TLS, if the guard has it.
+pub async fn serve_guarded(door: Door, router: Router, access: Option<Arc<Access>>, stop: CancellationToken) {
+    let router = router.layer(axum::Extension(Closing(stop.clone())));
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let connections = TaskTracker::new();
     loop {
@@ -87,10 +104,18 @@ pub async fn serve(door: Door, router: Router, stop: CancellationToken) {
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok(io) => {
-                let serving = connection(io, router.clone(), stop.clone());
+            Ok(incoming) => {
+                let (router, stop, access) = (router.clone(), stop.clone(), access.clone());
                 connections.spawn(async move {
-                    serving.await;
+                    let begun = tokio::select! {
+                        begun = begin(incoming, access.as_deref()) => begun,
+                        () = stop.cancelled() => None,
+                    };
+                    match begun {
+                        Some((io, true)) => connection(io, router.layer(axum::Extension(Certified)), stop).await,
+                        Some((io, false)) => connection(io, router, stop).await,
+                        None => {}
+                    }
                     drop(slot);
                 });
             }
@@ -111,11 +136,53 @@ pub async fn serve(door: Door, router: Router, stop: CancellationToken) {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn accept(door: &Door) -> io::Result<Box<dyn Stream>> {
+enum Incoming {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+async fn accept(door: &Door) -> io::Result<Incoming> {
     Ok(match door {
-        Door::Tcp(listener) => Box::new(listener.accept().await?.0),
-        Door::Unix(listener, _) => Box::new(listener.accept().await?.0),
+        Door::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            Incoming::Tcp(stream, peer)
+        }
+        Door::Unix(listener, _) => Incoming::Unix(listener.accept().await?.0),
     })
+}
+
+/// The first byte of a TLS handshake.
+const HANDSHAKE: u8 = 0x16;
+
+/// A connection ready for HTTP, and whether its client has proved who it is. Where there is TLS, only this machine may do without:
+/// the command line, which has the token, knows no name that the certificate is for.
+async fn begin(incoming: Incoming, access: Option<&Access>) -> Option<(Box<dyn Stream>, bool)> {
+    let (stream, peer) = match incoming {
+        Incoming::Unix(stream) => return Some((Box::new(stream), false)),
+        Incoming::Tcp(stream, peer) => (stream, peer),
+    };
+    let Some((tls, certified)) = access.and_then(Access::tls) else { return Some((Box::new(stream), false)) };
+    let greeting = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await.ok()? == 0 {
+            return None;
+        }
+        if first[0] == HANDSHAKE {
+            let accepted = TlsAcceptor::from(tls).accept(stream).await;
+            let secured = accepted.inspect_err(|error| tracing::debug!(%error, "a TLS handshake failed")).ok()?;
+            return Some((Box::new(secured) as Box<dyn Stream>, certified));
+        }
+        if peer.ip().to_canonical().is_loopback() {
+            return Some((Box::new(stream) as Box<dyn Stream>, false));
+        }
+        let mut stream = stream;
+        let answer =
+            b"HTTP/1.1 400 Bad Request\r\nContent-Length: 24\r\nConnection: close\r\n\r\nThis is an HTTPS server.";
+        let _ = stream.write_all(answer).await;
+        let _ = stream.shutdown().await;
+        None
+    };
+    tokio::time::timeout(HEAD, greeting).await.ok().flatten()
 }
 
 async fn connection(io: Box<dyn Stream>, router: Router, stop: CancellationToken) {

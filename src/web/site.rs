@@ -1,7 +1,7 @@
 //! What the handlers share, and the routes.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -11,12 +11,14 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
+use super::access::Access;
 use super::api::{self, Clerk};
-use super::{guard, links, page};
+use super::session::Sessions;
+use super::{guard, links, outside, pages};
 use crate::clock::Clock;
-use crate::domain::{IncidentId, LinkKey, Secret, Snapshot, Time, Withheld};
+use crate::domain::{Acted, IncidentId, LinkKey, Pseudonyms, Secret, Snapshot, Time, Withheld};
 use crate::engine::overlays::Overlays;
 use crate::engine::policy::AlertPolicy;
 use crate::export::metrics::{CONTENT_TYPE, Standing, standing_text};
@@ -24,6 +26,7 @@ use crate::export::own::Own;
 use crate::output;
 
 /// What the monitor last published.
+#[derive(Clone)]
 pub struct View {
     /// What was observed.
     pub snapshot: Arc<Snapshot>,
@@ -35,6 +38,8 @@ pub struct View {
     pub policy: Arc<AlertPolicy>,
     /// Zone of the absolute times on the page.
     pub zone: crate::domain::Zone,
+    /// Names for what leaves this machine.
+    pub names: Arc<Pseudonyms>,
     /// The home directory, shown as `~` in the JSON.
     pub home: PathBuf,
     /// What is wrong with the monitor itself, to be read by people (a configuration that was not taken, a full disk).
@@ -53,6 +58,14 @@ impl View {
 /// A request to read the configuration again; the answer is what came of it.
 pub type Reload = oneshot::Sender<Result<String, String>>;
 
+/// Read-only tokens, each for one thing.
+pub struct Passes {
+    /// For `/calendar.ics`.
+    pub calendar: Secret,
+    /// For `/badge/…`.
+    pub badge: Secret,
+}
+
 /// What the handlers share.
 pub struct Site {
     view: RwLock<Option<Arc<View>>>,
@@ -65,6 +78,13 @@ pub struct Site {
     /// The key of signed links, and the host that they lead to.
     links: RwLock<Option<(Arc<LinkKey>, String)>>,
     pace: Mutex<links::Pace>,
+    state: OnceLock<PathBuf>,
+    passes: OnceLock<Passes>,
+    access: RwLock<Option<Arc<Access>>>,
+    sessions: Option<Sessions>,
+    /// Counts what was published.
+    published: watch::Sender<u64>,
+    seats: Arc<Semaphore>,
 }
 
 impl Site {
@@ -81,6 +101,12 @@ impl Site {
             clerk: OnceLock::new(),
             links: RwLock::default(),
             pace: Mutex::new(links::Pace::new()),
+            state: OnceLock::new(),
+            passes: OnceLock::new(),
+            access: RwLock::default(),
+            sessions: Sessions::new(),
+            published: watch::Sender::default(),
+            seats: Arc::new(Semaphore::new(pages::LISTENERS)),
         }
     }
 
@@ -101,6 +127,52 @@ impl Site {
     /// Whether one more link may be looked at now.
     pub(super) fn link_pace(&self, now: Time) -> bool {
         self.pace.lock().unwrap_or_else(PoisonError::into_inner).may(now)
+    }
+
+    /// Lets those see the calendar and badges who have these, from now on.
+    pub fn hand_out(&self, passes: Passes) {
+        let _ = self.passes.set(passes);
+    }
+
+    pub(super) fn passes(&self) -> Option<&Passes> {
+        self.passes.get()
+    }
+
+    /// Says where our state directory is: people are told where the token lies.
+    pub fn keep_at(&self, state: &Path) {
+        let _ = self.state.set(state.to_path_buf());
+    }
+
+    pub(super) fn state(&self) -> &Path {
+        self.state.get().map_or(Path::new(""), PathBuf::as_path)
+    }
+
+    pub(super) fn sessions(&self) -> Option<&Sessions> {
+        self.sessions.as_ref()
+    }
+
+    /// Who guards it from now on.
+    pub fn guarded_by(&self, access: Arc<Access>) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Some(access);
+    }
+
+    pub(super) fn access(&self) -> Option<Arc<Access>> {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether browsers come through TLS.
+    pub(super) fn secure(&self) -> bool {
+        self.access().is_some_and(|access| access.secure())
+    }
+
+    /// Told of everything that is published.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
+    }
+
+    /// For those who want to be told.
+    pub(super) fn seats(&self) -> &Arc<Semaphore> {
+        &self.seats
     }
 
     /// Lets people do something about alerts, from now on.
@@ -124,14 +196,23 @@ impl Site {
     /// Shows this from now on.
     pub fn publish(&self, view: View) {
         *self.view.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(view));
+        self.published.send_modify(|count| *count += 1);
     }
 
     /// Shows the same snapshot with what the store knows now.
     pub fn update(&self, standing: Standing) {
         if let Some(old) = self.view() {
-            let (snapshot, metrics) = (Arc::clone(&old.snapshot), old.metrics.clone());
-            let (home, notes, policy) = (old.home.clone(), old.notes.clone(), Arc::clone(&old.policy));
-            self.publish(View { snapshot, standing, metrics, policy, zone: old.zone, home, notes });
+            self.publish(View { standing, ..(*old).clone() });
+        }
+    }
+
+    /// Shows what somebody just did, before the next cycle does.
+    pub(super) fn heard(&self, acted: &Acted) {
+        let (Acted::Incident(incident), Some(view)) = (acted, self.view()) else { return };
+        let mut standing = view.standing.clone();
+        if let Some(known) = standing.incidents.iter_mut().find(|one| one.id == incident.id) {
+            known.clone_from(incident);
+            self.update(standing);
         }
     }
 
@@ -159,20 +240,21 @@ const LIMIT: Duration = Duration::from_secs(15);
 /// The routes. `HEAD` follows from `GET`; a wrong method is 405 with `Allow`, an unknown path 404.
 pub fn router(site: Arc<Site>) -> Router {
     Router::new()
-        .route("/", get(index))
-        .route("/style.css", get(style))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status))
+        .route("/api/v1/openapi.json", get(openapi))
         .route("/-/healthy", get(async || "ok\n"))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload))
         .merge(api::routes())
         .merge(links::routes())
+        .merge(pages::routes())
+        .merge(outside::routes())
         .fallback(async || {
             (
                 StatusCode::NOT_FOUND,
                 "Not found. There is /, /metrics, /api/v1/status, /api/v1/incidents, /api/v1/silences, /api/v1/outbox, \
-                 /-/healthy, /-/ready.\n",
+                 /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
             )
         })
         .method_not_allowed_fallback(async || {
@@ -193,16 +275,6 @@ async fn limit(request: Request, next: axum::middleware::Next) -> Response {
 pub(super) fn nothing_yet() -> Response {
     let retry = [(header::RETRY_AFTER, "5")];
     (StatusCode::SERVICE_UNAVAILABLE, retry, "The first cycle is still running.\n").into_response()
-}
-
-async fn index(State(site): State<Arc<Site>>) -> Response {
-    let Some(view) = site.view() else { return nothing_yet() };
-    let html = page::render(&page::model(&view, site.clock.now()));
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response()
-}
-
-async fn style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], page::STYLE).into_response()
 }
 
 /// Before the first cycle there is no credential to show, and the process has counters already.
@@ -229,6 +301,11 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
     }
+}
+
+/// What the API is, for programs.
+async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../../docs/openapi.json")).into_response()
 }
 
 async fn ready(State(site): State<Arc<Site>>) -> Response {

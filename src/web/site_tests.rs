@@ -66,9 +66,13 @@ async fn after_it_everything_does() {
     assert!(web.get("/-/ready").await.starts_with("HTTP/1.1 200"));
     let page = web.get("/").await;
     assert!(page.contains("content-type: text/html; charset=utf-8"), "{page}");
-    assert!(page.contains("content-security-policy: default-src 'none'; style-src 'self'"), "{page}");
+    assert!(
+        page.contains("content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'"),
+        "{page}"
+    );
+    assert!(!page.contains("unsafe-"), "{page}");
     assert!(page.contains("x-content-type-options: nosniff"), "{page}");
-    assert!(page.contains("claude-code:default is expiring"), "{page}");
+    assert!(page.contains("Something needs you soon") && page.contains("claude-code:default"), "{page}");
     let metrics = web.get("/metrics").await;
     assert!(metrics.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{metrics}");
     assert!(metrics.contains("opensoul_x 1\n") && metrics.contains("opensoul_alerts{"), "{metrics}");
@@ -182,12 +186,8 @@ struct FakeClerk {
 
 #[async_trait::async_trait]
 impl Clerk for FakeClerk {
-    async fn act(
-        &self,
-        action: crate::domain::Action,
-        by: String,
-    ) -> Result<crate::domain::Acted, crate::store::ActionError> {
-        use crate::domain::{Acted, Action, Refused};
+    async fn act(&self, action: crate::domain::Action, by: String) -> Result<Acted, crate::store::ActionError> {
+        use crate::domain::{Action, Refused};
         let answer = match &action {
             Action::Ack { incident, .. } if incident == "none" => {
                 Err(Refused::Unknown { what: "open incident", id: incident.clone() }.into())
@@ -238,6 +238,14 @@ impl Clerk for FakeClerk {
 
     async fn outbox(&self) -> Result<Vec<output::alerts::Message>, crate::store::ActionError> {
         Ok(vec![])
+    }
+
+    async fn pasts(
+        &self,
+        _: Vec<crate::domain::CredentialId>,
+        _: Time,
+    ) -> Result<crate::web::Pasts, crate::store::ActionError> {
+        Ok(crate::web::Pasts::new())
     }
 }
 
@@ -411,4 +419,162 @@ async fn a_link_of_yesterday_is_of_no_use() {
     };
     let answer = web.get(&format!("/link/{}", key.sign(&old).unwrap())).await;
     assert!(answer.starts_with("HTTP/1.1 410") && answer.contains("This link has expired"), "{answer}");
+}
+
+fn cookie(answer: &str) -> String {
+    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
+    assert!(line.contains("HttpOnly") && line.contains("SameSite=Strict"), "{line}");
+    line.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn forms_need_session_origin_and_their_own_code() {
+    let web = start().await;
+    let clerk = Arc::new(FakeClerk::default());
+    web.publish();
+    web.site.staff(Arc::clone(&clerk) as Arc<dyn Clerk>);
+    let own = format!("Origin: http://{}\r\n", web.address);
+    let send = |path: &str, headers: &str, body: &str| {
+        let (length, kind) = (body.len(), "Content-Type: application/x-www-form-urlencoded");
+        format!(
+            "POST {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n{kind}\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+        )
+    };
+    // Logging in: with the token, from a page of ours.
+    for (headers, body, code) in [
+        (own.as_str(), "token=wrong", 401),
+        (own.as_str(), "token=", 401),
+        (own.as_str(), "nothing=x", 422),
+        ("", "token=the-token", 403),
+        ("Origin: null\r\n", "token=the-token", 403),
+        ("Origin: http://127.0.0.1:1\r\n", "token=the-token", 403),
+    ] {
+        let answer = web.ask(&send("/login", headers, body)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{headers:?} {body}: {answer}");
+        assert!(!answer.contains("opensoul_session") && !answer.contains("the-token"), "{answer}");
+    }
+    let answer = web.ask(&send("/login", &own, "token=the-token&name=ann")).await;
+    assert!(answer.starts_with("HTTP/1.1 303") && answer.contains("location: /?done=in"), "{answer}");
+    let mine = format!("{own}Cookie: {}\r\n", cookie(&answer));
+    let page = web.ask(&format!("GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n{mine}\r\n")).await;
+    assert!(page.contains(">ann<") && page.contains("action=\"/logout\""), "{page}");
+    let code = page.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+
+    // A form: with the cookie, the code, and from here.
+    let body = format!("csrf={code}&action=ack&for=2h&comment=on+it");
+    let foreign = mine.replace(&own, "Origin: http://evil.example\r\n");
+    let originless = mine.replace(&own, "");
+    for (headers, body, code) in [
+        (&own, &body, 403),
+        (&foreign, &body, 403),
+        (&originless, &body, 403),
+        (&mine, &"csrf=00&action=ack".to_owned(), 403),
+        (&mine, &"action=ack".to_owned(), 422),
+        (&mine, &format!("csrf={code}&action=ack&for=soon"), 422),
+        (&mine, &format!("csrf={code}&action=explode"), 422),
+    ] {
+        let answer = web.ask(&send("/incidents/ab", headers, body)).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{headers:?} {body}: {answer}");
+    }
+    assert!(clerk.wanted.lock().unwrap().is_empty(), "nothing may have happened");
+    let done = web.ask(&send("/incidents/ab", &mine, &body)).await;
+    assert!(done.starts_with("HTTP/1.1 303") && done.contains("location: /?done=ack#i-ab"), "{done}");
+    let unknown = web.ask(&send("/incidents/none", &mine, &body)).await;
+    assert!(unknown.starts_with("HTTP/1.1 404") && unknown.contains("there is no open incident"), "{unknown}");
+    {
+        use crate::domain::Action;
+        let until = Some("2026-11-22T14:00:00Z".parse().unwrap());
+        let wanted = clerk.wanted.lock().unwrap();
+        let comment = Some("on it".to_owned());
+        let ack = Action::Ack { incident: "ab".into(), until, snooze: false, comment };
+        assert_eq!(wanted[0], (ack, "ann".to_owned()));
+    }
+
+    // The end of the session is the end of its forms.
+    let out = web.ask(&send("/logout", &mine, &format!("csrf={code}"))).await;
+    assert!(out.starts_with("HTTP/1.1 303") && cookie(&out).ends_with('='), "{out}");
+    assert!(web.ask(&send("/incidents/ab", &mine, &body)).await.starts_with("HTTP/1.1 403"));
+    assert_eq!(clerk.wanted.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_page_is_told_when_there_is_something_new() {
+    let web = start().await;
+    web.publish();
+    let mut stream = TcpStream::connect(&web.address).await.unwrap();
+    let ask = format!("GET /events HTTP/1.1\r\nHost: {}\r\n\r\n", web.address);
+    stream.write_all(ask.as_bytes()).await.unwrap();
+    let mut seen = String::new();
+    let mut read = async |until: &str| {
+        while !seen.contains(until) {
+            let mut bytes = [0; 1024];
+            let count = stream.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "{seen}");
+            seen.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+    };
+    read("text/event-stream").await;
+    read("\r\n\r\n").await;
+    web.publish();
+    read("event: change\ndata: 2\n\n").await;
+    // An endless answer does not hold the end up.
+    web.stop.cancel();
+    tokio::time::timeout(Duration::from_secs(1), web.task).await.expect("in time").unwrap();
+}
+
+#[tokio::test]
+async fn calendar_and_badges_have_tokens_of_their_own() {
+    let web = start().await;
+    web.publish();
+    let first = web.get("/calendar.ics?token=cal").await;
+    assert!(first.starts_with("HTTP/1.1 401"), "nobody has one yet: {first}");
+    let secret = |text: &str| Secret::new(text.to_owned());
+    web.site.hand_out(Passes { calendar: secret("cal"), badge: secret("bad") });
+    let badge = "/badge/claude-code:default.svg";
+    for (path, code) in [
+        ("/calendar.ics", 401),
+        ("/calendar.ics?token=", 401),
+        ("/calendar.ics?token=bad", 401),
+        ("/calendar.ics?token=the-token", 401),
+        ("/calendar.ics?token=cal", 200),
+        (badge, 401),
+        ("/badge/claude-code:default.svg?token=cal", 401),
+        ("/badge/claude-code:default.svg?token=bad", 200),
+        ("/badge/no/such%23one.svg?token=bad", 404),
+        ("/badge/claude-code:default?token=bad", 404),
+    ] {
+        let answer = web.get(path).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{path}: {answer}");
+    }
+    let calendar = web.get("/calendar.ics?token=cal").await;
+    assert!(calendar.contains("content-type: text/calendar; charset=utf-8"), "{calendar}");
+    assert!(calendar.contains("DTSTART:20261124T150000Z\r\n") && calendar.contains("TRIGGER:-P"), "{calendar}");
+    assert!(calendar.contains("SUMMARY:claude-code:default ends\r\n") && !calendar.contains("/home/me"), "{calendar}");
+    assert!(web.get("/calendar.ics?token=cal&lang=zh").await.contains("SUMMARY:claude-code:default 到期"));
+    let svg = web.get("/badge/claude-code:default.svg?token=bad").await;
+    assert!(svg.contains("claude-code:default: expiring") && svg.contains("resource-policy: cross-origin"), "{svg}");
+    let by_header =
+        "GET /calendar.ics HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nAuthorization: Bearer cal\r\n\r\n";
+    assert!(web.ask(by_header).await.starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn languages_and_one_credential() {
+    let web = start().await;
+    web.publish();
+    let get = async |path: &str, more: &str| {
+        web.ask(&format!("GET {path} HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n{more}\r\n")).await
+    };
+    assert!(get("/", "Accept-Language: zh-CN,zh;q=0.9\r\n").await.contains("<html lang=\"zh-CN\">"));
+    let chosen = get("/?lang=zh", "Accept-Language: en\r\n").await;
+    assert!(chosen.contains("近期需要处理") && cookie(&chosen) == "opensoul_lang=zh-CN", "{chosen}");
+    assert!(get("/", "Cookie: opensoul_lang=zh-CN\r\n").await.contains("近期需要处理"));
+    let one = get("/credential?id=claude-code:default", "").await;
+    assert!(one.starts_with("HTTP/1.1 200") && one.contains("<h1>claude-code:default</h1>"), "{one}");
+    assert!(get("/credential?id=no", "").await.starts_with("HTTP/1.1 404"));
+    assert!(get("/credential", "").await.starts_with("HTTP/1.1 404"));
+    for (path, kind) in [("/script.js", "text/javascript"), ("/icon.svg", "image/svg+xml"), ("/login", "text/html")] {
+        let answer = get(path, "").await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("content-type: {kind}")), "{answer}");
+    }
 }

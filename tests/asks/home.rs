@@ -12,8 +12,8 @@ use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
 use opensoul::domain::{
-    Assessed, Attempt, Environment, Finding, Incident, Item, ItemStatus, Lang, Notification, Outcome, Pseudonyms,
-    Severity, Snapshot, Span, State, Time, Zone,
+    Assessed, Attempt, Environment, Finding, Incident, Item, ItemStatus, Lang, Notification, Outcome, Progress,
+    Pseudonyms, Severity, Snapshot, Span, State, Time, Zone,
 };
 use opensoul::engine::check::{CheckScope, exit_code};
 use opensoul::export::metrics::snapshot_text;
@@ -27,7 +27,7 @@ use opensoul::monitor::observe::{Look, Observed, observe_home_only};
 use opensoul::monitor::probing::{Answers, prove_renewed, round};
 use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
-use opensoul::notify::{Receiver, render};
+use opensoul::notify::{self, Receiver, render};
 use opensoul::output::chinese::translate;
 use opensoul::output::status::{Incidents, Options, json, text};
 use opensoul::output::wording::is_command;
@@ -320,6 +320,15 @@ impl Home {
     /// What was sent since the last question.
     pub fn sent(&self) -> Vec<Notification> {
         std::mem::take(&mut self.pile.lock().unwrap())
+    }
+
+    /// Brings a message to its receiver as it is configured, over the network.
+    pub async fn hand_over(&self, message: &Notification) -> Outcome {
+        let clients = Arc::new(Clients::new(&self.env));
+        let receivers = notify::build(&self.config, &self.env, &clients, None);
+        let receiver = receivers.iter().find(|one| one.name() == message.receiver).expect("it is configured");
+        let attempt = Attempt { progress: Progress::default(), keep: None, now: self.now() };
+        receiver.deliver(message, &attempt).await
     }
 
     /// The same as single problems.

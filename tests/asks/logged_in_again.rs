@@ -1,18 +1,28 @@
 //! 46 to 54: logging in again without a screen, for several agents, with several accounts.
 
-use opensoul::domain::{Severity, State};
-use serde_json::json;
+use opensoul::domain::{Outcome, Severity, State};
+use serde_json::{Value, json};
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::files::*;
 use super::home::*;
 
 #[tokio::test]
 async fn ask_46_the_alarm_carries_the_way_back_to_whoever_can_take_it() {
-    let hook = |name: &str| {
-        format!("[[receivers]]\nname = \"{name}\"\ntype = \"webhook\"\nurl = \"http://127.0.0.1:9/never-asked\"\n")
+    let telegram = MockServer::start().await;
+    let delivered = json!({ "ok": true, "result": { "message_id": 1, "chat": { "id": 100 } } });
+    Mock::given(method("POST"))
+        .and(path("/bot7:the-bots-token/sendMessage"))
+        .respond_with(ResponseTemplate::new(200).set_body_json(delivered))
+        .mount(&telegram)
+        .await;
+    let chat = |name: &str, id: u32| {
+        let at = format!("url = \"{}\"\ntoken = {{ env = \"BOT\" }}\nchat = \"{id}\"\n", telegram.uri());
+        format!("[[receivers]]\nname = \"{name}\"\ntype = \"telegram\"\n{at}")
     };
     let route = "[[routes]]\nsubjects = [\"opensoul:*\"]\nreceivers = [\"owner\"]\n";
-    let home = Home::with(&(hook("owner") + &hook("other") + route), &[]).await;
+    let home = Home::with(&(chat("owner", 100) + &chat("other", 200) + route), &[("BOT", "7:the-bots-token")]).await;
     home.file(
         STORE,
         &store([(
@@ -23,11 +33,14 @@ async fn ask_46_the_alarm_carries_the_way_back_to_whoever_can_take_it() {
     home.cycle().await;
     let sent = home.sent();
     let [message] = &sent[..] else { panic!("{sent:#?}") };
-    assert_eq!(message.receiver, "owner");
-    let letter =
-        opensoul::notify::render(message, opensoul::domain::Lang::default(), opensoul::domain::Zone::UTC, home.now())
-            .text;
-    assert!(letter.lines().any(|line| line.trim() == "opensoul models auth login --provider openai-codex"), "{letter}");
+    let outcome = home.hand_over(message).await;
+    assert!(matches!(outcome, Outcome::Delivered { .. }), "{outcome:?}");
+    let asked = telegram.received_requests().await.unwrap();
+    let [asked] = &asked[..] else { panic!("{asked:#?}") };
+    let body: Value = asked.body_json().unwrap();
+    assert_eq!(body["chat_id"], 100, "the chat of whoever is responsible, and no other");
+    let text = body["text"].as_str().unwrap();
+    assert!(text.contains("opensoul models auth login --provider openai-codex"), "{text}");
 }
 
 #[tokio::test]

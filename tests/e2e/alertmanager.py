@@ -31,14 +31,15 @@ def command():
 
 
 class Alertmanager:
-    """Sends pages to `hook` a second after something changed. `peers` are those it forms a cluster with."""
+    """Sends pages to `hook` a second after something changed. `peers` are those it forms a cluster with; `config` stands in place
+    of its own. It waits for the others at most `settle` before it tells anybody."""
 
-    def __init__(self, folder, hook, peers=()):
-        self.folder, self.peers = pathlib.Path(folder), peers
+    def __init__(self, folder, hook, peers=(), config=None, settle="1s"):
+        self.folder, self.peers, self.settle = pathlib.Path(folder), peers, settle
         self.port, self.gossip = free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "alertmanager.yml").write_text(
-            "route: {receiver: hook, group_by: [alertname, host, credential, check],"
+            config or "route: {receiver: hook, group_by: [alertname, host, credential, check],"
             " group_wait: 1s, group_interval: 1s, repeat_interval: 12h}\n"
             f"receivers: [{{name: hook, webhook_configs: [{{url: '{hook.url}', send_resolved: true}}]}}]\n"
         )
@@ -52,7 +53,7 @@ class Alertmanager:
             [*command(), f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/data",
              f"--web.listen-address=127.0.0.1:{self.port}", f"--cluster.listen-address=127.0.0.1:{self.gossip}",
              f"--cluster.advertise-address=127.0.0.1:{self.gossip}", "--cluster.peer-timeout=2s",
-             "--cluster.settle-timeout=1s", "--cluster.pushpull-interval=1s", "--cluster.reconnect-interval=1s",
+             f"--cluster.settle-timeout={self.settle}", "--cluster.pushpull-interval=1s", "--cluster.reconnect-interval=1s",
              "--cluster.gossip-interval=50ms", "--log.level=debug",
              *(f"--cluster.peer=127.0.0.1:{peer.gossip}" for peer in self.peers)],
             stdout=self._log, stderr=self._log, start_new_session=True, cwd=self.folder,
@@ -108,9 +109,9 @@ class Alertmanager:
         self._log.close()
 
 
-def cluster(folder, hook):
+def cluster(folder, hook, **more):
     """Two that know each other."""
-    one = Alertmanager(pathlib.Path(folder) / "am1", hook)
-    two = Alertmanager(pathlib.Path(folder) / "am2", hook, peers=[one])
+    one = Alertmanager(pathlib.Path(folder) / "am1", hook, **more)
+    two = Alertmanager(pathlib.Path(folder) / "am2", hook, peers=[one], **more)
     until(lambda: one.members() == two.members() == 2, 30, "they form a cluster")
     return one, two

@@ -22,36 +22,56 @@ def promtool():
 
 
 class Prometheus:
-    """Started with the rules given (a YAML text of groups)."""
+    """Started with the rules given (a YAML text of groups). `jobs`, of `scrape_configs`, stand in place of the one target;
+    `rule_files` and `managers`, addresses of Alertmanagers, are added. It scrapes `every` so often."""
 
-    def __init__(self, folder, target, rules):
-        self.port = free_port()
+    def __init__(self, folder, target=None, rules="groups: []", jobs=None, rule_files=(), managers=(), every="1s"):
+        self.folder, self.port = folder, free_port()
         (folder / "rules.yml").write_text(rules)
-        (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
-            f"rule_files: [{folder}/rules.yml]\n"
-            f"scrape_configs: [{{job_name: opensoul, static_configs: [{{targets: ['{target}']}}]}}]\n"
-        )
-        self._log = open(folder / "prometheus.log", "wb")
+        jobs = jobs or [{"job_name": "opensoul", "static_configs": [{"targets": [target]}]}]
+        config = {
+            "global": {"scrape_interval": every, "evaluation_interval": "1s"},
+            "rule_files": [f"{folder}/rules.yml", *map(str, rule_files)],
+            "scrape_configs": jobs,
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(managers)}]}]},
+        }
+        # JSON is YAML.
+        (folder / "prometheus.yml").write_text(json.dumps(config, indent=1))
+        self.start()
+
+    def start(self):
+        """Also anew, with what it had stored."""
+        self._log = open(self.folder / "prometheus.log", "ab")
         self._process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/tsdb",
+            ["prometheus", f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/tsdb",
              f"--web.listen-address=127.0.0.1:{self.port}"],
-            stdout=self._log, stderr=self._log, start_new_session=True, cwd=folder,
+            stdout=self._log, stderr=self._log, start_new_session=True, cwd=self.folder,
         )
-        until(lambda: self._get("/-/ready") is not None, 30, "Prometheus is ready")
+        until(lambda: self._get("/-/ready") is not None, 30, lambda: f"Prometheus is ready:\n{self.log}")
+
+    @property
+    def log(self):
+        return (self.folder / "prometheus.log").read_text("utf-8", "replace")
 
     def _get(self, path):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
             return answer.read()
 
-    def query(self, expression):
-        found = json.loads(self._get("/api/v1/query?query=" + urllib.request.quote(expression)))
+    def query(self, expression, at=None):
+        time = "" if at is None else f"&time={at}"
+        found = json.loads(self._get("/api/v1/query?query=" + urllib.request.quote(expression, safe="") + time))
         return found["data"]["result"]
 
     def alerts(self):
         return json.loads(self._get("/api/v1/alerts"))["data"]["alerts"]
 
+    def rules(self):
+        """Every rule with its health and, for alerts, what it found."""
+        return [rule for group in json.loads(self._get("/api/v1/rules"))["data"]["groups"] for rule in group["rules"]]
+
     def close(self):
+        if self._process.poll() is not None:
+            return
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
         self._log.close()

@@ -132,6 +132,7 @@ fn the_documented_table_is_that_of_the_sources() {
         litellm: &config.sources.litellm,
         declared: &config.declared,
         receivers: &config.receivers,
+        chat: config.chat.as_ref(),
         now: fixture_home::now(),
         key: &FingerprintKey::new(&[7; 32]),
     };
@@ -157,7 +158,7 @@ fn row(title: &str, source: &dyn Source, scene: &Scene<'_>) -> String {
     let mut harvest = Harvest::default();
     source.read(scene, &mut harvest);
     sources::retire(&mut harvest.found, scene.now);
-    let found: Vec<&Credential> = harvest.found.iter().map(|found| &found.credential).collect();
+    let found: Vec<&Credential> = harvest.found.iter().map(|found| &*found.credential).collect();
     assert!(!found.is_empty(), "{}: the home has nothing for it", source.name());
     let mut places: Vec<String> = Vec::new();
     for place in harvest.reports.iter().flat_map(|report| &report.looked) {

@@ -1,15 +1,17 @@
 //! Single rules of the original, recorded as tables: `../shared/corpus/functions/*.jsonl`. Where the tables are not there,
 //! the tests say so and pass; `OPENSOUL_CORPUS` names another place.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use opensoul::chat::model::{self, Directive, extract};
 use opensoul::domain::Secret;
 use opensoul::engine::order::{Besides, Effective};
 use opensoul::formats::auth_store::{self, ProfileType};
 use opensoul::formats::eligibility::View;
 use opensoul::formats::gateway_config::{DeclaredProfile, GatewayConfig, ModelProvider};
 use opensoul::formats::installation::{AgentStore, Layer, LayeredEnv};
-use opensoul::formats::provider_id;
+use opensoul::formats::sessions::{self, Entry};
+use opensoul::formats::{config_document, gateway_config, provider_id};
 use opensoul::output::remaining::remaining;
 use serde_json::Value;
 
@@ -162,6 +164,84 @@ fn effective_credential() {
         assert!(want["error"].is_null(), "{line}: found {source}");
         assert_eq!((want["source"].as_str(), want["mode"].as_str()), (Some(source.as_str()), Some(mode)), "{line}");
         assert_eq!(want["apiKey"].as_str(), secret.as_deref(), "{line}");
+    }
+}
+
+/// A config as the gateway's own file would be read.
+fn whole_config(value: &Value) -> GatewayConfig {
+    let mut none = |_: &Path| Err("no includes".to_owned());
+    let document = config_document::read(Path::new("opensoul.json"), value.to_string(), &mut none);
+    let document = document.unwrap_or_else(|problems| panic!("{problems:?}"));
+    let (config, problems) = gateway_config::interpret(&document, false);
+    assert!(problems.is_empty(), "{problems:?}");
+    config
+}
+
+fn entry(value: &Value) -> Entry {
+    value.as_object().unwrap().clone()
+}
+
+#[test]
+fn extract_model_directive() {
+    for row in table("extract_model_directive") {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let aliases: Vec<String> = row["input"]["aliases"].as_array().into_iter().flatten().filter_map(text).collect();
+        let want = &row["output"];
+        let want = Directive {
+            cleaned: text(&want["cleaned"]).unwrap(),
+            model: text(&want["rawModel"]),
+            profile: text(&want["rawProfile"]),
+            found: want["hasDirective"].as_bool().unwrap(),
+        };
+        assert_eq!(extract(row["input"]["body"].as_str().unwrap(), &aliases), want, "{row}");
+    }
+}
+
+#[test]
+fn session_override() {
+    for (row, line) in table("session_override").iter().zip(lines("session_override")) {
+        let input = &row["input"];
+        let ids = ids(&line, &input["store"]);
+        let agent = store(&input["store"], &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let config = config(&input["cfg"]);
+        let view = View::of(&agent, None, &config, NOW as f64);
+        let mut entry = entry(&input["entry"]);
+        let provider = input["provider"].as_str().unwrap();
+        let is_new = input["isNewSession"].as_bool().unwrap();
+        let taken = sessions::begin_turn(&mut entry, &view, provider, is_new, NOW);
+        assert_eq!(taken.as_deref(), row["output"]["profile"].as_str(), "{line}");
+        assert_eq!(Value::Object(entry), row["output"]["entry"], "{line}");
+    }
+}
+
+#[test]
+fn model_command() {
+    for (row, line) in table("model_command").iter().zip(lines("model_command")) {
+        let input = &row["input"];
+        let ids = ids(&line, &input["store"]);
+        let mut agent = store(&input["store"], &ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let home = Path::new("/home/me");
+        agent.store_path = home.join(".opensoul/agents/main/agent/auth-profiles.json");
+        let config = whole_config(&input["cfg"]);
+        let view = View::of(&agent, None, &config, NOW as f64);
+        let before = entry(&input["entry"]);
+        let env = LayeredEnv::default();
+        let scene =
+            model::Scene { config: &config, agent: "main", view: &view, env: &env, entry: &before, home, now_ms: NOW };
+        let directive = extract(input["body"].as_str().unwrap(), &model::reply::aliases(&config));
+        let answer = model::answer(&scene, &directive);
+        let want = row["output"]["text"].as_str().unwrap();
+        // Ours says more; what the original says is in it, line by line.
+        let mut said = answer.text.lines();
+        for part in want.lines() {
+            assert!(
+                said.any(|line| line.starts_with(part)),
+                "{line}\n{part:?} is not in its place in\n{}",
+                answer.text
+            );
+        }
+        let after = answer.entry.unwrap_or(before);
+        assert_eq!(Value::Object(after), row["output"]["entry"], "{line}");
     }
 }
 

@@ -5,6 +5,7 @@ mod asking;
 #[path = "../asks/mod.rs"]
 mod asks;
 mod documented_channels;
+mod documented_metrics;
 mod documented_sources;
 mod fake_provider;
 mod fixture_home;

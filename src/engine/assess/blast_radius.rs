@@ -9,7 +9,7 @@ use crate::domain::{Credential, Severity, State, Time};
 
 /// For each credential how bad it is. `canonical` and `used` as [`super::copies`] and [`super::in_use`] decided.
 pub(super) fn severities(
-    credentials: &[Credential],
+    credentials: &[Box<Credential>],
     readings: &[Reading],
     canonical: &[usize],
     used: &[bool],

@@ -16,7 +16,7 @@ pub(super) struct Secrets {
 
 impl Secrets {
     /// Numbers them.
-    pub fn number(credentials: &[Credential]) -> Self {
+    pub fn number(credentials: &[Box<Credential>]) -> Self {
         let mut known: HashMap<(Fingerprint, &str), usize, BuildHasherDefault<Uniform>> = HashMap::default();
         known.reserve(credentials.len());
         let mut number = |fingerprint: Option<Fingerprint>, provider| {
@@ -66,7 +66,7 @@ impl Hasher for Uniform {
 ///
 /// Only places of one provider are put together: the same key used for two providers is two things to know about.
 pub(super) fn canonical(
-    credentials: &[Credential],
+    credentials: &[Box<Credential>],
     secrets: &Secrets,
     previous: &BTreeMap<CredentialId, String>,
 ) -> Vec<usize> {
@@ -107,10 +107,11 @@ const MIRRORS: [(&str, &str, bool); 4] = [
 ];
 
 /// Each profile that is a copy by its name, with the login that it is a copy of.
-pub(super) fn mirrors(credentials: &[Credential]) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub(super) fn mirrors(credentials: &[Box<Credential>]) -> impl Iterator<Item = (usize, usize)> + '_ {
     let tools = |(_, login): &(usize, &Credential)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
-    let logins: Vec<(usize, &Credential)> = credentials.iter().enumerate().filter(tools).collect();
-    credentials.iter().enumerate().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
+    let all = || credentials.iter().map(AsRef::as_ref).enumerate();
+    let logins: Vec<(usize, &Credential)> = all().filter(tools).collect();
+    all().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
 }
 
 /// The login that a profile is a copy of by its name, although its tokens are older ones by now.

@@ -31,8 +31,8 @@ pub(in crate::engine) struct Pool<'a> {
 impl<'a> Pool<'a> {
     pub fn of(credential: &'a Credential) -> Self {
         let user = match credential.owner {
-            Owner::Tool | Owner::Secondhand => User::Tool(&credential.origin.source),
-            Owner::GatewayStore => User::Gateway(&credential.origin.source),
+            Owner::Tool | Owner::Secondhand => User::Tool(credential.origin.source),
+            Owner::GatewayStore => User::Gateway(credential.origin.source),
             Owner::Environment | Owner::Declared => User::Anyone,
         };
         Self { provider: &credential.provider, user }
@@ -52,9 +52,10 @@ pub(super) fn demanded(demand: &Demand, provider: &str) -> bool {
 }
 
 /// For each credential whether it is in use by itself (its copies are looked at elsewhere).
-pub(super) fn in_use(credentials: &[Credential], demand: &Demand, now: Time) -> Vec<bool> {
+pub(super) fn in_use(credentials: &[Box<Credential>], demand: &Demand, now: Time) -> Vec<bool> {
     // Where the gateway would take nothing at all, every entry is what its user is missing.
-    let offering: BTreeSet<Pool<'_>> = credentials.iter().filter(|one| !excluded(one)).map(Pool::of).collect();
+    let offering: BTreeSet<Pool<'_>> =
+        credentials.iter().filter(|one| !excluded(one)).map(|one| Pool::of(one)).collect();
     let nothing_eligible = |credential: &Credential| {
         let pool = Pool::of(credential);
         !offering.contains(&pool) && !offering.iter().any(|other| pool.reaches(other))
@@ -70,7 +71,7 @@ pub(super) fn in_use(credentials: &[Credential], demand: &Demand, now: Time) -> 
                 && (!excluded(credential) || itself(credential) || nothing_eligible(credential))
         }
     };
-    credentials.iter().map(used).collect()
+    credentials.iter().map(|one| used(one)).collect()
 }
 
 fn excluded(credential: &Credential) -> bool {

@@ -28,11 +28,10 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         works(a) && !(a.credential.owner == Owner::Secondhand && a.credential.declared_in_use == Some(false))
     };
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
-    let usable: HashSet<&CredentialId> = all
-        .iter()
-        .filter(|assessed| counts(assessed))
-        .map(|assessed| assessed.copy_of.as_ref().unwrap_or(&assessed.credential.id))
-        .collect();
+    // One that counts and its copies are one.
+    let lent: HashSet<&CredentialId> =
+        all.iter().filter(|assessed| counts(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()).collect();
+    let alone = originals().filter(|assessed| counts(assessed) && !lent.contains(&assessed.credential.id)).count();
     // Where the gateway asks, a tool's own login does not answer.
     let candidates: Vec<&Assessed> = all
         .iter()
@@ -49,7 +48,7 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         provider: provider.to_owned(),
         state: met.min_by_key(|state| goodness(*state)).unwrap_or(State::Missing),
         in_use,
-        usable: usable.len(),
+        usable: lent.len() + alone,
         total: originals().count(),
         effective: effective(&candidates, counts),
     }

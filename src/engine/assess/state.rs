@@ -283,7 +283,7 @@ fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, end: Option<En
 /// Nothing speaks against it: says why we believe that.
 fn works(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: &mut Reading) {
     let clocks = &credential.clocks;
-    let mut because = Vec::with_capacity(4);
+    let mut because = Vec::with_capacity(1 + reading.because.len());
     if let Some((verdict, of)) = facts.verdict.filter(|(verdict, _)| verdict.kind == VerdictKind::Accepted) {
         because.push(answer(&credential.provider, "accepted it", verdict, of));
     }

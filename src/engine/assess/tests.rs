@@ -34,7 +34,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         profile: "default".to_owned(),
         kind: Kind::Token,
         agent: Some("main".to_owned()),
-        origin: Origin { source: "opensoul".to_owned(), path: Some("/store".into()), modified: None },
+        origin: Origin { source: "opensoul", path: Some(std::path::Path::new("/store").into()), modified: None },
         owner: Owner::GatewayStore,
         renewal: Renewal::Manual,
         condition: Condition::Present,
@@ -57,7 +57,7 @@ pub(crate) fn login(id: &str) -> Credential {
     Credential {
         kind: Kind::Oauth,
         agent: None,
-        origin: Origin { source: "claude-code".to_owned(), ..stored(id).origin },
+        origin: Origin { source: "claude-code", ..stored(id).origin },
         owner: Owner::Tool,
         renewal: Renewal::Auto,
         refresh_fingerprint: fingerprint(&format!("refresh of {id}")),
@@ -70,7 +70,7 @@ pub(crate) fn login(id: &str) -> Credential {
 pub(crate) fn observe(credentials: Vec<Credential>) -> Observation {
     Observation {
         host: "box".to_owned(),
-        credentials,
+        credentials: credentials.into_iter().map(Box::new).collect(),
         verdicts: BTreeMap::new(),
         allowances: BTreeMap::new(),
         previous: BTreeMap::new(),
@@ -231,9 +231,9 @@ fn a_renewal_is_overdue_only_with_evidence() {
     is(&judge(running.clone()).credentials[0], State::RefreshOverdue, Severity::Critical);
     running.credentials[0].selection = Selection::Eligible(1);
     is(&judge(running.clone()).credentials[0], State::Ok, Severity::None);
-    running.credentials = vec![ends(login("a"), hours(-1))];
+    running.credentials = vec![Box::new(ends(login("a"), hours(-1)))];
     is(&judge(running.clone()).credentials[0], State::Ok, Severity::None);
-    running.credentials = vec![gateways(Some(now() - Span::minutes(9)))];
+    running.credentials = vec![Box::new(gateways(Some(now() - Span::minutes(9))))];
     is(&judge(running).credentials[0], State::Ok, Severity::None);
 
     let daemon =
@@ -462,7 +462,7 @@ fn copies_have_one_voice() {
 fn a_mirror_is_judged_at_its_owner() {
     let mirror = |family: &str, profile: &str| Credential {
         profile: profile.to_owned(),
-        origin: Origin { source: family.to_owned(), ..stored("m").origin },
+        origin: Origin { source: family.to_owned().leak(), ..stored("m").origin },
         account: Some("Me@x.org".to_owned()),
         ..ends(stored("mirror"), days(-1))
     };

@@ -51,7 +51,8 @@ pub(super) const FORBIDDEN: &str = "CredentialForbidden";
 pub(super) const MISSING: &str = "CredentialMissing";
 pub(super) const UNREADABLE: &str = "CredentialUnreadable";
 pub(super) const RETIRED: &str = "CredentialRetired";
-pub(super) const BALANCE: &str = "CredentialBalanceEnding";
+/// The balance behind a credential that works runs out before long.
+pub const BALANCE: &str = "CredentialBalanceEnding";
 pub(super) const GONE: &str = "CredentialGone";
 pub(super) const GATEWAY: &str = "GatewayDown";
 const SOURCE: &str = "SourceUnreadable";

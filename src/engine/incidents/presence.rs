@@ -46,7 +46,7 @@ pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presenc
         let entry = Known {
             id: credential.id.clone(),
             provider: credential.provider.clone(),
-            source: credential.origin.source.clone(),
+            source: credential.origin.source.to_owned(),
             in_use: assessed.copy_of.is_none() && assessed.judgement.in_use,
             absent_since: None,
             absent_cycles: 0,

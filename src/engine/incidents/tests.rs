@@ -631,13 +631,13 @@ fn another_host_name_ends_the_old_incidents() {
 fn running_out(left: Span, now: Time) -> Snapshot {
     let ends = now + left;
     let mut one = answered(ok(LOGIN), VerdictKind::Accepted, now);
-    one.allowance = Some(Allowance {
+    one.allowance = Some(Box::new(Allowance {
         balance: Some(Balance { amount: 4.5, currency: Some("USD".into()) }),
         runway: Some(Runway { ends, earliest: ends - Span::hours(5), latest: None }),
         bands: Some((ends - Span::days(14), ends - Span::days(3))),
         at: Some(now),
         ..Default::default()
-    });
+    }));
     snapshot(vec![one])
 }
 

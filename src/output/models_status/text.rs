@@ -257,6 +257,15 @@ fn entry(out: &mut String, mark: &str, name: &str, text: &str, page: &Page<'_>) 
     }
 }
 
+/// True for words of plain characters with single blanks between them: almost every text.
+fn is_one_line(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.iter().all(|byte| (b' '..=b'~').contains(byte))
+        && bytes.first().is_some_and(|first| *first != b' ')
+        && bytes.last() != Some(&b' ')
+        && bytes.windows(2).all(|pair| pair != b"  ")
+}
+
 /// Text after a lead, broken at blanks, later lines indented under the first; a word longer than the line is left whole so
 /// that it can be copied.
 fn wrapped(out: &mut String, lead: &str, text: &str, width: usize) {
@@ -265,6 +274,11 @@ fn wrapped(out: &mut String, lead: &str, text: &str, width: usize) {
     let mut column = lead.chars().count();
     let mut fresh = true;
     out.push_str(lead);
+    if column + text.len() <= room && is_one_line(text) {
+        out.push_str(text);
+        out.push('\n');
+        return;
+    }
     for word in text.split_whitespace() {
         let length = word.chars().count();
         if !fresh && column + 1 + length > room {

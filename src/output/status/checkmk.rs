@@ -34,13 +34,14 @@ pub fn checkmk(snapshot: &Snapshot) -> String {
         let metrics = left.map_or_else(|| "-".to_owned(), |left| format!("seconds_left={left}"));
         out.push_str(&format!("{state} \"OpenSoul {}\" {metrics} {}\n", quoted(&provider.provider), plain(&text)));
     }
-    let (state, fallback) = match overall(snapshot) {
+    let check = check::exit_code(snapshot, CheckScope::InUse);
+    let (state, fallback) = match overall(snapshot, &check) {
         Overall::Ok => (0, "everything in use works"),
         Overall::Warning => (1, "somebody should act"),
         Overall::Critical => (2, "something does not work"),
         Overall::Unknown => (3, "something hides the answer"),
     };
-    let reasons = check::exit_code(snapshot, CheckScope::InUse).reasons.join("; ");
+    let reasons = check.reasons.join("; ");
     let text = if reasons.is_empty() { fallback } else { &reasons };
     let count = originals(snapshot).count();
     out.push_str(&format!("{state} \"OpenSoul credentials\" credentials={count} {}\n", plain(text)));

@@ -20,7 +20,9 @@ pub(in crate::output) fn columns(text: &str) -> usize {
 
 /// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
 pub(in crate::output) fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
+    // Bytes are looked through much faster than characters; 0xc2 begins the controls beyond ASCII.
+    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xc2;
+    if !text.bytes().any(suspect) || !text.contains(char::is_control) {
         return text.into();
     }
     text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
@@ -50,7 +52,7 @@ pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent
 }
 
 /// Wherever the home directory begins a path in the text, `~`.
-pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
+pub fn shortened(text: &str, home: Option<&Path>) -> String {
     let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else {
         return text.to_owned();
     };
@@ -67,7 +69,7 @@ pub(in crate::output) fn shortened(text: &str, home: Option<&Path>) -> String {
 }
 
 /// `in 3 d`, `5 h ago`, `just now`: minutes below an hour, hours and minutes below ten hours, hours below two days.
-pub(in crate::output) fn relative(time: Time, now: Time) -> String {
+pub fn relative(time: Time, now: Time) -> String {
     let span = time - now;
     let size = span.abs();
     if span <= Span::zero() && size < Span::minutes(1) {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use chrono::SecondsFormat;
+use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::lines::shortened;
 use super::{Incidents, overall};
 use crate::domain::{
-    Allowance, Assessed, Finding, Incident, IncidentStatus, ProviderSummary, Snapshot, Time, Withheld,
+    Allowance, Assessed, Finding, Incident, IncidentStatus, Origin, ProviderSummary, Snapshot, Time, Withheld,
 };
 use crate::engine::check::{self, CheckScope};
 
@@ -52,9 +53,32 @@ struct Credentials<'a> {
 
 impl Serialize for Credentials<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let path = |path: &Path| shortened(&path.to_string_lossy(), self.home);
-        let one = |assessed| credential(assessed, self.snapshot, self.now, path);
-        serializer.collect_seq(self.snapshot.credentials.iter().map(one))
+        let mut all = serializer.serialize_seq(Some(self.snapshot.credentials.len()))?;
+        let mut place = Place::default();
+        for assessed in &self.snapshot.credentials {
+            let origin = &assessed.credential.origin;
+            // One store holds many, and they mostly follow each other.
+            if place.origin.is_none_or(|last| last.path != origin.path || last.modified != origin.modified) {
+                place = Place::of(origin, self.home);
+            }
+            all.serialize_element(&credential(assessed, self.snapshot, self.now, &place))?;
+        }
+        all.end()
+    }
+}
+
+/// Where a credential is, as people read it.
+#[derive(Default)]
+struct Place<'a> {
+    origin: Option<&'a Origin>,
+    path: Option<String>,
+    modified_at: Option<String>,
+}
+
+impl<'a> Place<'a> {
+    fn of(origin: &'a Origin, home: Option<&Path>) -> Self {
+        let path = origin.path.as_deref().map(|path| shortened(&path.to_string_lossy(), home));
+        Self { origin: Some(origin), path, modified_at: origin.modified.map(rfc3339) }
     }
 }
 
@@ -92,8 +116,8 @@ struct Credential<'a> {
 #[serde(rename_all = "camelCase")]
 struct Source<'a> {
     r#type: &'a str,
-    path: Option<String>,
-    modified_at: Option<String>,
+    path: Option<&'a str>,
+    modified_at: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -182,7 +206,7 @@ impl<'a> Document<'a> {
             taken_at: rfc3339(snapshot.taken_at),
             host: &snapshot.host,
             summary: Summary {
-                state: overall(snapshot).word(),
+                state: overall(snapshot, &check).word(),
                 exit_code: check.code,
                 reasons: check.reasons,
                 next_expiry: next_expiry(snapshot),
@@ -239,12 +263,7 @@ fn balance(allowance: &Allowance, now: Time) -> Option<Balance<'_>> {
     })
 }
 
-fn credential<'a>(
-    assessed: &'a Assessed,
-    snapshot: &Snapshot,
-    now: Time,
-    path: impl Fn(&Path) -> String,
-) -> Credential<'a> {
+fn credential<'a>(assessed: &'a Assessed, snapshot: &Snapshot, now: Time, place: &'a Place<'_>) -> Credential<'a> {
     let Assessed { credential, judgement, copies, copy_of, verdict, allowance } = assessed;
     let clocks = &credential.clocks;
     Credential {
@@ -255,9 +274,9 @@ fn credential<'a>(
         agent: credential.agent.as_deref(),
         account: credential.account.as_deref(),
         source: Source {
-            r#type: &credential.origin.source,
-            path: credential.origin.path.as_deref().map(path),
-            modified_at: credential.origin.modified.map(rfc3339),
+            r#type: credential.origin.source,
+            path: place.path.as_deref(),
+            modified_at: place.modified_at.as_deref(),
         },
         state: judgement.state.word(),
         severity: judgement.severity.word(),

@@ -8,7 +8,8 @@ use crate::engine::runway;
 /// The line (with more lines below it) and the exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 #[must_use]
 pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
-    let (word, code) = match overall(snapshot) {
+    let check = check::exit_code(snapshot, CheckScope::InUse);
+    let (word, code) = match overall(snapshot, &check) {
         Overall::Ok => ("OK", 0),
         Overall::Warning => ("WARNING", 1),
         Overall::Critical => ("CRITICAL", 2),
@@ -29,7 +30,7 @@ pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
     let empty = snapshot.providers.iter().filter(|provider| provider.in_use && provider.total == 0);
     lines.extend(empty.map(|provider| format!("{}: in use, and there is no credential", provider.provider)));
     if lines.is_empty() {
-        lines = check::exit_code(snapshot, CheckScope::InUse).reasons;
+        lines = check.reasons;
         lines.extend(snapshot.clock_problem.clone());
     }
     let used = originals(snapshot).filter(|a| a.judgement.in_use).count();

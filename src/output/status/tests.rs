@@ -4,6 +4,7 @@ use super::*;
 
 use crate::domain::*;
 use crate::engine::assess::assess;
+use crate::engine::check::CheckScope;
 use crate::engine::observation::{Demand, Observation};
 use crate::engine::policy::Thresholds;
 
@@ -19,8 +20,8 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
         kind: Kind::Token,
         agent: None,
         origin: Origin {
-            source: id.split(':').next().unwrap().to_owned(),
-            path: Some("/home/ann/.place".into()),
+            source: id.split(':').next().unwrap().to_owned().leak(),
+            path: Some(Path::new("/home/ann/.place").into()),
             modified: Some(now()),
         },
         owner,
@@ -47,7 +48,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
 fn observation(credentials: Vec<Credential>) -> Observation {
     Observation {
         host: "box".to_owned(),
-        credentials,
+        credentials: credentials.into_iter().map(Box::new).collect(),
         verdicts: [(
             "codex:default".into(),
             Verdict { kind: VerdictKind::Rejected, at: now() - Span::hours(1), detail: "token|revoked\nx".into() },
@@ -198,7 +199,7 @@ fn a_balance_that_runs_out_is_no_ok() {
         let allowance = Allowance { balance: balance.clone(), runway: runway(days), ..Allowance::default() };
         let observation = Observation { allowances: [("env:KEY".into(), allowance)].into(), ..seen.clone() };
         let snapshot = assess(observation, &Thresholds::default(), now());
-        assert_eq!(overall(&snapshot), expected, "{days}");
+        assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, CheckScope::InUse)), expected, "{days}");
         let bad = expected != Overall::Ok;
         let options = Options { width: 80, zone: Zone::UTC, home: None };
         let text = text(&snapshot, Incidents::heard(&[]), &options);

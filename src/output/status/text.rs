@@ -65,7 +65,8 @@ impl Page<'_> {
     }
 
     fn head(&self, out: &mut String) {
-        let (word, style) = match overall(self.snapshot) {
+        let check = check::exit_code(self.snapshot, CheckScope::InUse);
+        let (word, style) = match overall(self.snapshot, &check) {
             Overall::Ok => ("OK", colour(AnsiColor::Green)),
             Overall::Unknown => ("UNKNOWN", colour(AnsiColor::Magenta)),
             Overall::Warning => ("WARNING", colour(AnsiColor::Yellow)),
@@ -74,7 +75,7 @@ impl Page<'_> {
         let now = self.snapshot.taken_at.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M %Z");
         out.push_str(&format!("{style}{word}{style:#}  {}  {now}\n", clean(&self.snapshot.host)));
         let found = !self.snapshot.providers.is_empty();
-        for reason in check::exit_code(self.snapshot, CheckScope::InUse).reasons.iter().filter(|_| found) {
+        for reason in check.reasons.iter().filter(|_| found) {
             wrap(out, &self.read(reason), self.options.width, 2);
         }
         if let Some(problem) = &self.snapshot.clock_problem {

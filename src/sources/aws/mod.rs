@@ -15,13 +15,15 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use super::cloud::AWS;
-use super::{Harvest, Scene, Source};
-use crate::domain::Secret;
+use super::{Found, Harvest, Scene, Source};
+use crate::domain::{Renewal, Secret};
 use crate::files;
 use crate::formats::ini;
 
 /// The gateways' name for models behind AWS.
 const BEDROCK: &str = "amazon-bedrock";
+/// Where a region is named in an environment.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 /// A directory with more files than this is no cache of sessions.
 const MANY: usize = 256;
 
@@ -110,10 +112,21 @@ impl Config {
 /// What signs a question, as `ID:SECRET` or `ID:SECRET:SESSION`. Only where every region that this machine names is one of
 /// AWS's general part: China and the government have identities of their own, and there a key is not known anywhere else.
 fn signing(id: &str, secret: &Secret, session: Option<&Secret>, scene: &Scene<'_>) -> Option<Secret> {
+    signing_in(&[], id, secret, session, scene)
+}
+
+/// The same where these regions are named besides.
+fn signing_in(
+    regions: &[&str],
+    id: &str,
+    secret: &Secret,
+    session: Option<&Secret>,
+    scene: &Scene<'_>,
+) -> Option<Secret> {
     let config = Config::read(scene);
-    let own = ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().filter_map(|name| scene.env.get(name));
-    let regions: Vec<&str> =
-        own.chain(config.named("profile").filter_map(|(_, section)| config.field(section, "region"))).collect();
+    let own = REGIONS.into_iter().filter_map(|name| scene.env.get(name));
+    let configured = config.named("profile").filter_map(|(_, section)| config.field(section, "region"));
+    let regions: Vec<&str> = own.chain(configured).chain(regions.iter().copied()).collect();
     let general = |region: &&str| {
         let apart = ["cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-"];
         !apart.iter().any(|prefix| region.trim().starts_with(prefix))
@@ -123,6 +136,27 @@ fn signing(id: &str, secret: &Secret, session: Option<&Secret>, scene: &Scene<'_
     let parts: Vec<&str> = parts.into_iter().flatten().collect();
     let plain = parts.iter().all(|part| !part.is_empty() && !part.contains(':'));
     (known && plain).then(|| Secret::new(parts.join(":")))
+}
+
+/// A secret key in a variable signs with what is set beside it: its id, the token of its session, the region. Without an id
+/// nobody can be asked. <https://docs.aws.amazon.com/sdkref/latest/guide/feature-static-credentials.html>
+pub(super) fn among_variables<'v>(mut found: Found, get: impl Fn(&str) -> Option<&'v str>, scene: &Scene<'_>) -> Found {
+    if found.credential.profile != "AWS_SECRET_ACCESS_KEY" {
+        return found;
+    }
+    let Some(secret) = found.secret.take() else { return found };
+    let Some(id) = get("AWS_ACCESS_KEY_ID").map(str::trim).filter(|id| !id.is_empty()) else {
+        found.credential.notes.push("a secret key, but no AWS_ACCESS_KEY_ID beside it".to_owned());
+        return found;
+    };
+    let session = get("AWS_SESSION_TOKEN").map(|token| Secret::new(token.to_owned())).filter(|token| !token.is_blank());
+    if session.is_some() || id.starts_with("ASIA") {
+        found.credential.renewal = Renewal::Manual;
+        found.credential.notes.push("a temporary key whose end nobody wrote down".to_owned());
+    }
+    let regions: Vec<&str> = REGIONS.into_iter().filter_map(get).collect();
+    found.secret = signing_in(&regions, id, &secret, session.as_ref(), scene);
+    found
 }
 
 /// ` --profile NAME`, or nothing for the default one.

@@ -1,7 +1,9 @@
 //! The documented shapes, and every way in which they break.
 
 use super::*;
-use crate::domain::{Condition, Credential, Kind, Renewal, Span, Time};
+use crate::domain::{Condition, Credential, Kind, Span, Time};
+use crate::sources::dotenv::Dotenv;
+use crate::sources::env::Env;
 use crate::sources::testing::{Home, now};
 
 const START: &str = "https://my-org.awsapps.com/start";
@@ -12,7 +14,7 @@ fn sign_on(expires: &str, more: &str) -> String {
 
 fn read(home: &Home, source: &dyn Source) -> (Vec<Credential>, Harvest) {
     let harvest = home.read(source);
-    (harvest.found.iter().map(|found| found.credential.clone()).collect(), harvest)
+    (harvest.found.iter().map(|found| *found.credential.clone()).collect(), harvest)
 }
 
 fn at(text: &str) -> Option<Time> {
@@ -275,7 +277,7 @@ fn a_key_signs_only_where_its_region_is_one_of_the_general_part() {
             home.env.set("AWS_REGION", region);
         }
         let harvest = home.read(&Aws);
-        let text = |found: &crate::sources::Found| found.secret.as_ref().map(|secret| secret.expose().to_owned());
+        let text = |found: &Found| found.secret.as_ref().map(|secret| secret.expose().to_owned());
         harvest.found.iter().map(text).collect::<Vec<_>>()
     };
     let both = [Some("AKIAEXAMPLE:s3cret/x".to_owned()), Some("ASIAEXAMPLE:other:tok==".to_owned())];
@@ -289,4 +291,33 @@ fn a_key_signs_only_where_its_region_is_one_of_the_general_part() {
     ] {
         assert_eq!(handed(config, region), [None, None], "{config} {region:?}");
     }
+}
+
+#[test]
+fn a_secret_key_among_variables_signs_with_what_is_beside_it() {
+    let handed = |vars: &[(&str, &str)], file: &str| {
+        let mut home = Home::new();
+        for (name, value) in vars {
+            home.env.set(*name, *value);
+        }
+        home.write(".opensoul/.env", file);
+        let found = if file.is_empty() { home.read(&Env) } else { home.read(&Dotenv) }.found;
+        let [one] = &found[..] else { panic!("{}", found.len()) };
+        let notes = one.credential.notes.join("; ");
+        (one.secret.as_ref().map(|secret| secret.expose().to_owned()), one.credential.renewal, notes)
+    };
+    let (id, secret) = (("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "s3cret/x"));
+    let region = ("AWS_REGION", "eu-west-1");
+    let signs = (Some("AKIAEXAMPLE:s3cret/x".to_owned()), Renewal::None, String::new());
+    assert_eq!(handed(&[id, secret, region], ""), signs);
+    let file = "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=s3cret/x\nAWS_DEFAULT_REGION=eu-west-1\n";
+    assert_eq!(handed(&[], file), signs);
+    let (handed_over, renewal, notes) = handed(&[id, secret, region, ("AWS_SESSION_TOKEN", "tok==")], "");
+    assert_eq!((handed_over.as_deref(), renewal), (Some("AKIAEXAMPLE:s3cret/x:tok=="), Renewal::Manual));
+    assert!(notes.contains("temporary"), "{notes}");
+    // Which part of AWS it is for is not said, or it is China: nobody is asked.
+    assert_eq!(handed(&[id, secret], "").0, None);
+    assert_eq!(handed(&[id, secret, ("AWS_REGION", "cn-north-1")], "").0, None);
+    let (handed_over, _, notes) = handed(&[secret, region], "");
+    assert!(handed_over.is_none() && notes.contains("no AWS_ACCESS_KEY_ID"), "{notes}");
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::locate::AGENT_OF_VARIABLE;
 use crate::domain::{
-    Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, CredentialId, FingerprintKey, Kind, Origin,
-    Owner, Renewal, Secret, Selection, Time,
+    Activity, Basis, Bench, BenchKind, Clocks, Condition, Credential, CredentialId, Fingerprint, FingerprintKey, Kind,
+    Origin, Owner, Renewal, Secret, Selection, Time,
 };
 use crate::formats::auth_store::{Expires, FENCE, Profile, ProfileType, Usage};
 use crate::formats::eligibility::{Shown, can_refresh};
@@ -67,10 +68,10 @@ fn end(profile: &Profile, sqlite: bool, notes: &mut Vec<String>) -> End {
 
 fn condition(profile: &Profile) -> Condition {
     if let Some(why) = &profile.damage {
-        return Condition::Damaged(why.clone());
+        return Condition::Damaged(why.to_string());
     }
     if let Some(why) = &profile.unresolved {
-        return Condition::Unresolved(why.clone());
+        return Condition::Unresolved(why.to_string());
     }
     let blank = |secret: Option<&Secret>| secret.map(Secret::is_blank);
     let fence = [&profile.secret, &profile.refresh].into_iter().flatten().find(|s| s.expose().starts_with(FENCE));
@@ -93,13 +94,33 @@ fn condition(profile: &Profile) -> Condition {
     }
 }
 
-/// A stored profile. `owner`: the store it is in, which need not be the one through which it is seen.
+/// The store that a profile is in, which need not be the one through which it is seen.
+pub struct Owning<'a> {
+    agent: &'a AgentStore,
+    path: Arc<Path>,
+}
+
+impl<'a> From<&'a AgentStore> for Owning<'a> {
+    fn from(agent: &'a AgentStore) -> Self {
+        Self { agent, path: agent.store_path.as_path().into() }
+    }
+}
+
+/// The fingerprints of a profile's secret and of its refresh token.
+pub type Prints = [Option<Fingerprint>; 2];
+
+/// Makes them.
+pub fn prints(profile: &Profile, key: &FingerprintKey) -> Prints {
+    [&profile.secret, &profile.refresh].map(|secret| secret.as_ref().and_then(|secret| key.fingerprint(secret)))
+}
+
+/// A stored profile.
 pub fn profile(
     installation: &Installation,
-    owner: &AgentStore,
+    Owning { agent: owner, path }: &Owning<'_>,
     shown: &Shown<'_>,
     provider: &str,
-    key: &FingerprintKey,
+    [fingerprint, refresh_fingerprint]: Prints,
 ) -> Found {
     let Shown { profile, usage, selection, .. } = shown;
     let usage = *usage;
@@ -131,9 +152,10 @@ pub fn profile(
             condition = Condition::Damaged(why.to_owned());
         }
     }
-    let imported = owner.imported.get(&profile.id);
-    if let Some(path) = imported {
-        notes.push(format!("the gateway would import it from {} at its next start", path.display()));
+    let mut path = Arc::clone(path);
+    if let Some(imported) = owner.imported.get(&profile.id) {
+        notes.push(format!("the gateway would import it from {} at its next start", imported.display()));
+        path = imported.as_path().into();
     }
     let word = installation.family.word();
     let (kind, renewal) = match profile.kind {
@@ -142,25 +164,21 @@ pub fn profile(
         ProfileType::Oauth => (Kind::Oauth, if refreshable { Renewal::Auto } else { Renewal::Manual }),
     };
     let milliseconds = |value: Option<f64>| value.and_then(instant);
-    let credential = Credential {
+    let credential = Box::new(Credential {
         id: CredentialId([word, ":", &owner.agent, "/", &profile.id].concat()),
         provider: provider.to_owned(),
         profile: profile.id.clone(),
         kind,
         agent: Some(owner.agent.clone()),
-        origin: Origin {
-            source: word.to_owned(),
-            path: Some(imported.unwrap_or(&owner.store_path).clone()),
-            modified: owner.modified,
-        },
+        origin: Origin { source: word, path: Some(path), modified: owner.modified },
         owner: Owner::GatewayStore,
         renewal,
         condition,
         clocks,
         account: profile.email.clone().or_else(|| profile.account.clone()),
         scopes: None,
-        fingerprint: profile.secret.as_ref().and_then(|s| key.fingerprint(s)),
-        refresh_fingerprint: profile.refresh.as_ref().and_then(|s| key.fingerprint(s)),
+        fingerprint,
+        refresh_fingerprint,
         selection: selection.clone(),
         bench: usage.and_then(bench),
         activity: Activity {
@@ -171,7 +189,7 @@ pub fn profile(
         declared_in_use: None,
         fix: unresolved(profile, installation).unwrap_or_else(|| fix(profile, provider, &owner.agent)),
         notes,
-    };
+    });
     let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(|s| Secret::new(s.expose().to_owned()));
     Found { credential, secret }
 }
@@ -219,9 +237,10 @@ fn fix(profile: &Profile, provider: &str, agent: &str) -> String {
 /// Profiles that the gateway drops: they are shown as damaged, never forgotten.
 pub fn dropped(installation: &Installation, agent: &AgentStore) -> Vec<Found> {
     let word = installation.family.word();
+    let path: Arc<Path> = agent.store_path.as_path().into();
     let one = |d: &crate::formats::auth_store::Dropped| {
         let provider = d.provider.as_deref().map(crate::formats::provider_id::normalize).unwrap_or_default();
-        let origin = Origin { source: word.to_owned(), path: Some(agent.store_path.clone()), modified: agent.modified };
+        let origin = Origin { source: word, path: Some(Arc::clone(&path)), modified: agent.modified };
         let mut credential = plain(format!("{word}:{}/{}", agent.agent, d.id), &provider, &d.id, origin);
         credential.owner = Owner::GatewayStore;
         credential.agent = Some(agent.agent.clone());
@@ -233,8 +252,8 @@ pub fn dropped(installation: &Installation, agent: &AgentStore) -> Vec<Found> {
     agent.store.dropped.iter().map(one).collect()
 }
 
-fn plain(id: String, provider: &str, profile: &str, origin: Origin) -> Credential {
-    Credential {
+fn plain(id: String, provider: &str, profile: &str, origin: Origin) -> Box<Credential> {
+    Box::new(Credential {
         id: CredentialId(id),
         provider: provider.to_owned(),
         profile: profile.to_owned(),
@@ -255,7 +274,7 @@ fn plain(id: String, provider: &str, profile: &str, origin: Origin) -> Credentia
         declared_in_use: None,
         fix: String::new(),
         notes: Vec::new(),
-    }
+    })
 }
 
 /// The key of a `models.providers` entry.
@@ -268,7 +287,8 @@ pub fn config_key(
 ) -> Found {
     let word = installation.family.word();
     let path = &installation.config_path;
-    let origin = Origin { source: word.to_owned(), path: Some(path.clone()), modified: crate::files::modified(path) };
+    let modified = crate::files::modified(path);
+    let origin = Origin { source: word, path: Some(path.as_path().into()), modified };
     let mut credential = plain(format!("{word}:config#models.providers.{id}"), provider, id, origin);
     credential.fix =
         format!("make a new key at {provider}, then set models.providers.{id}.apiKey in {}", path.display());
@@ -279,15 +299,15 @@ pub fn config_key(
 pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, key: &FingerprintKey) -> Found {
     let word = installation.family.word();
     let name = found.name.unwrap_or("GOOGLE_APPLICATION_CREDENTIALS");
-    let at = |path: &Path| (format!("dotenv:{}#{name}", path.display()), "dotenv", Some(path.to_owned()));
-    let (id, source, path) = match found.layer {
+    let at = |path: &Path| (format!("dotenv:{}#{name}", path.display()), "dotenv", Some(path.into()));
+    let (id, source, path): (_, _, Option<Arc<Path>>) = match found.layer {
         Layer::Process => (format!("env:{name}"), "env", None),
         Layer::CwdDotenv(path) | Layer::StateDotenv(path) => at(path),
-        Layer::Config => (format!("{word}:config#env.{name}"), word, Some(installation.config_path.clone())),
+        Layer::Config => (format!("{word}:config#env.{name}"), word, Some(installation.config_path.as_path().into())),
         Layer::LoginShell => (format!("shell:{name}"), "shell", None),
     };
     let modified = path.as_deref().and_then(crate::files::modified);
-    let mut credential = plain(id, provider, name, Origin { source: source.to_owned(), path, modified });
+    let mut credential = plain(id, provider, name, Origin { source, path, modified });
     if found.name.is_none() {
         credential.kind = Kind::Cloud;
     } else {

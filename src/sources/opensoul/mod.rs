@@ -19,11 +19,12 @@ use super::{Found, Harvest, Scene, Source};
 use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport, Span};
 use crate::files;
 use crate::formats::config_document::{self, problem};
-use crate::formats::eligibility::View;
+use crate::formats::eligibility::{Shown, View};
 use crate::formats::gateway_config::{self, GatewayConfig};
 use crate::formats::installation::{AgentStore, Family, Installation};
 use crate::formats::provider_id::normalize;
 use crate::formats::{model_ref, provider_env};
+use credentials::Prints;
 use locate::Home;
 
 /// See the module.
@@ -242,9 +243,12 @@ fn own_credentials(
 ) -> Vec<Found> {
     let view = View::new(installation, agent, config, now_ms(scene));
     let own = view.profiles.iter().filter(|shown| shown.own);
-    let mut found: Vec<Found> = own
-        .map(|shown| credentials::profile(installation, agent, shown, &view.providers[shown.provider].id, scene.key))
-        .collect();
+    let store = credentials::Owning::from(agent);
+    let one = |shown: &Shown<'_>| {
+        let prints = credentials::prints(shown.profile, scene.key);
+        credentials::profile(installation, &store, shown, &view.providers[shown.provider].id, prints)
+    };
+    let mut found: Vec<Found> = own.map(one).collect();
     found.extend(credentials::dropped(installation, agent));
     found
 }
@@ -279,11 +283,15 @@ pub fn credentials_of(
 ) -> Vec<Found> {
     let none = GatewayConfig::default();
     let config = installation.config.as_ref().unwrap_or(&none);
-    let main = installation.main().unwrap_or(view.agent);
-    let mut found: Vec<Found> = files::for_each(&view.profiles, |shown| {
-        let owner = if shown.own { view.agent } else { main };
-        credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, key)
-    });
+    let own = credentials::Owning::from(view.agent);
+    let main = credentials::Owning::from(installation.main().unwrap_or(view.agent));
+    // Only the hashing is shared out: memory that other threads ask for costs a system call for each page.
+    let prints = files::for_each(&view.profiles, |shown| credentials::prints(shown.profile, key));
+    let one = |(shown, prints): (&Shown<'_>, Prints)| {
+        let owner = if shown.own { &own } else { &main };
+        credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, prints)
+    };
+    let mut found: Vec<Found> = view.profiles.iter().zip(prints).map(one).collect();
     found.extend(credentials::dropped(installation, view.agent));
     for provider in providers {
         if let Some(variable) = installation.env.key(provider) {

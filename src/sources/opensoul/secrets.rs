@@ -18,14 +18,14 @@ pub fn resolve(store: &mut AuthStore, env: &LayeredEnv, config: &GatewayConfig, 
     let mut files: BTreeMap<String, Result<Zeroizing<String>, String>> = BTreeMap::new();
     for profile in &mut store.profiles {
         if short && profile.reference.is_none() {
-            profile.reference = profile.secret.as_ref().and_then(|secret| shorthand(secret.expose()));
+            profile.reference = profile.secret.as_ref().and_then(|secret| shorthand(secret.expose())).map(Box::new);
         }
         let Some(reference) = &profile.reference else { continue };
         match look_up(reference, env, config, own, &mut files) {
             Ok(secret) => profile.secret = Some(secret),
             Err(why) => {
                 profile.secret = None;
-                profile.unresolved = Some(why);
+                profile.unresolved = Some(why.into());
             }
         }
     }

@@ -21,7 +21,7 @@ fn one(json: &str) -> crate::domain::Credential {
     home.write(STORE, format!(r#"{{"profiles":{{"p:x":{json}}}}}"#));
     let mut found = home.read(&OpenSoul).found;
     assert_eq!(found.len(), 1, "{json}");
-    found.remove(0).credential
+    *found.remove(0).credential
 }
 
 /// Every file below a directory with its content, to show that reading changes nothing.

@@ -98,7 +98,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
                 if let Some(verdict) = verdict {
                     observation.verdicts.insert(credential.id.clone(), verdict);
                 }
-                observation.credentials.push(credential);
+                observation.credentials.push(Box::new(credential));
             }
             observation
         })

@@ -1,0 +1,100 @@
+//! Who runs the monitor: a timer or a service of the user's systemd, or a job on a phone. The units are those that packages
+//! install, with this program's own path in them.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use super::super::Context;
+use super::super::args::ServiceArg;
+use super::super::exit::{Failure, FailureKind};
+use crate::config::is_termux;
+use crate::control::onboard::Whole;
+
+const CHECK_SERVICE: &str = include_str!("../../../systemd/user/opensoul-check.service");
+const CHECK_TIMER: &str = include_str!("../../../systemd/user/opensoul-check.timer");
+const MONITOR_SERVICE: &str = include_str!("../../../systemd/user/opensoul-monitor.service");
+
+/// What the units of packages start.
+const PACKAGED: &str = "/usr/bin/opensoul-monitor";
+/// The first line, by which our own files are known again.
+const MARK: &str = "# Made by opensoul onboard, from the unit of the same name that packages install.\n";
+
+/// The unit that is started.
+fn unit(service: ServiceArg) -> Option<&'static str> {
+    match service {
+        ServiceArg::Timer => Some("opensoul-check.timer"),
+        ServiceArg::Daemon => Some("opensoul-monitor.service"),
+        ServiceArg::None => None,
+    }
+}
+
+/// What will be done, for the person who is asked.
+pub(super) fn lines(service: ServiceArg, context: &Context) -> Vec<String> {
+    let Some(unit) = unit(service) else { return Vec::new() };
+    if is_termux(&context.env) {
+        return vec!["schedule a job of Termux every 15 minutes: opensoul-phone schedule".to_owned()];
+    }
+    let dir = user_units(context);
+    vec![format!("write {}", dir.join(unit).display()), format!("systemctl --user enable --now {unit}")]
+}
+
+fn user_units(context: &Context) -> PathBuf {
+    let config = context.env.get("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    config.unwrap_or_else(|| context.env.home().join(".config")).join("systemd/user")
+}
+
+/// The units, where a package has not installed them already.
+///
+/// # Errors
+/// This program does not know its own path, or has one that a unit cannot have.
+pub(super) fn files(service: ServiceArg, context: &Context) -> Result<Vec<Whole>, Failure> {
+    if is_termux(&context.env) || service == ServiceArg::None {
+        return Ok(Vec::new());
+    }
+    let exe = context.program.exe.as_ref().map(|path| path.display().to_string());
+    let exe = exe.filter(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'%\\$".contains(c)));
+    let Some(exe) = exe else {
+        let message = "a unit cannot name this program's path; move it to one without blanks and quotes";
+        return Err(Failure::new(FailureKind::Unavailable, message));
+    };
+    let dir = user_units(context);
+    let whole = |name: &str, text: &str| Whole {
+        path: dir.join(name),
+        text: format!("{MARK}{}", text.replace(PACKAGED, &exe).replace("OnFailure=opensoul-failed@%N.service\n", "")),
+    };
+    Ok(match service {
+        ServiceArg::Timer => {
+            vec![whole("opensoul-check.service", CHECK_SERVICE), whole("opensoul-check.timer", CHECK_TIMER)]
+        }
+        ServiceArg::Daemon => vec![whole("opensoul-monitor.service", MONITOR_SERVICE)],
+        ServiceArg::None => Vec::new(),
+    })
+}
+
+/// Starts it, now and at each login.
+///
+/// # Errors
+/// There is no manager to start it, or it refused (69). What was written stays.
+pub(super) fn start(service: ServiceArg, context: &Context) -> Result<(), Failure> {
+    let Some(unit) = unit(service) else { return Ok(()) };
+    let commands: Vec<Vec<&str>> = if is_termux(&context.env) {
+        vec![vec!["opensoul-phone", "schedule"]]
+    } else {
+        vec![vec!["systemctl", "--user", "daemon-reload"], vec!["systemctl", "--user", "enable", "--now", unit]]
+    };
+    for words in commands {
+        let line = words.join(" ");
+        anstream::println!("run   {line}");
+        let ended = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).status();
+        let why = match ended {
+            Ok(ended) if ended.success() => continue,
+            Ok(ended) => format!("it ended with {ended}"),
+            Err(error) => error.to_string(),
+        };
+        let message = format!(
+            "what was written stays, but `{line}` did not work: {why}. Without systemd, let cron run: opensoul monitor once"
+        );
+        return Err(Failure::new(FailureKind::Unavailable, message));
+    }
+    Ok(())
+}

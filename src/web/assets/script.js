@@ -1,0 +1,65 @@
+// The page works without this. With it: commands are copied by a button, and what is new is shown when it is there.
+"use strict";
+
+const live = () => document.getElementById("live");
+
+function prepare(root) {
+  for (const button of root.querySelectorAll("button.copy")) button.hidden = !navigator.clipboard;
+}
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  const label = button.dataset.label || button.textContent;
+  button.dataset.label = label;
+  try {
+    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+    button.textContent = document.body.dataset.copied;
+    setTimeout(() => { button.textContent = label; }, 2000);
+  } catch {
+    getSelection().selectAllChildren(button.parentElement.querySelector("code"));
+  }
+});
+
+// Nobody's words are taken out of his hands: a form that is open, or a selection, stays until he is done.
+function busy() {
+  const main = document.getElementById("main");
+  const at = document.activeElement;
+  return main.querySelector("details[open]") || !getSelection().isCollapsed
+    || (main.contains(at) && at.matches("input, select, textarea"));
+}
+
+let missed = false;
+
+async function refresh() {
+  if (busy() || document.hidden) { missed = true; return; }
+  missed = false;
+  const answer = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
+  if (!answer.ok || busy()) { missed = true; return; }
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const [old, next] = [document.getElementById("main"), fresh.getElementById("main")];
+  if (!next) return;
+  const links = [...old.querySelectorAll("a, button, summary, pre")];
+  const at = links.indexOf(document.activeElement);
+  old.replaceChildren(...next.childNodes);
+  for (const said of old.querySelectorAll(".done")) said.remove();
+  document.title = fresh.title;
+  document.querySelector(".brand").className = fresh.querySelector(".brand").className;
+  prepare(old);
+  live().hidden = false;
+  // The place of the keyboard is kept.
+  if (at >= 0) [...old.querySelectorAll("a, button, summary, pre")][at]?.focus({ preventScroll: true });
+}
+
+prepare(document);
+if (live()) {
+  const stream = new EventSource("/events");
+  stream.addEventListener("open", () => { if (live()) live().hidden = false; });
+  stream.addEventListener("error", () => { if (live()) live().hidden = true; });
+  stream.addEventListener("change", () => refresh().catch(() => { missed = true; }));
+  // What the spans say grows old.
+  setInterval(() => refresh().catch(() => {}), 60000);
+  for (const name of ["visibilitychange", "focusout"]) {
+    document.addEventListener(name, () => { if (missed) setTimeout(() => refresh().catch(() => {}), 50); });
+  }
+}

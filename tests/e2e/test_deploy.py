@@ -1,0 +1,350 @@
+"""deploy/ and .github/: what can be parsed, checked against a schema or run here is; deploy/README.md says what is not."""
+
+import base64
+import hashlib
+import json
+import os
+import pathlib
+import plistlib
+import re
+import shutil
+import ssl
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+import credentials as c
+from cache import CACHE, cached
+from machine import STORE
+from prometheus import free_port
+from waiting import until
+
+TREE = pathlib.Path(__file__).resolve().parents[2]
+DEPLOY = TREE / "deploy"
+YAML = sorted([*DEPLOY.rglob("*.y*ml"), *(TREE / ".github").rglob("*.y*ml")])
+
+
+def tool(name):
+    return shutil.which(name) or shutil.which(name, path=f"{CACHE}/prometheus/usr/bin:{CACHE}/prometheus-alertmanager/usr/bin")
+
+
+# Schemas
+
+
+@pytest.mark.skipif(not (cached("schemas/wanted") and shutil.which("node")), reason="no npm packages in the cache (tests/install-needs)")
+def test_manifests_compose_and_workflows_fit_their_schemas(folder):
+    def check(*files):
+        ended = subprocess.run(
+            ["node", pathlib.Path(__file__).with_name("schemas.mjs"), *files], cwd=cached("schemas"), capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+        return [json.loads(line) for line in ended.stdout.splitlines()]
+
+    rows = check(*YAML)
+    assert [row for row in rows if row["problems"]] == []
+    kinds = {kind for row in rows for kind in row["kinds"]}
+    assert kinds >= {"StatefulSet", "Service", "NetworkPolicy", "ServiceMonitor", "compose", "workflow"}
+    # A schema that lets everything pass would be none.
+    for name, old, new in (
+        ("kubernetes/statefulset.yaml", "replicas: 1", "replicas: one"), ("kubernetes/servicemonitor.yaml", "interval: 1m", "interval: 5"),
+        ("compose/compose.yaml", "read_only: true", "read_only: [1]"), ("ci/preflight.yml", "runs-on", "run-on"),
+    ):
+        text = (DEPLOY / name).read_text()
+        assert old in text
+        broken = folder / pathlib.Path(name).name
+        broken.write_text(text.replace(old, new, 1))
+        assert check(broken)[0]["problems"], name
+
+
+def test_nothing_runs_as_root_or_can_write_where_it_need_not():
+    text = (DEPLOY / "kubernetes/statefulset.yaml").read_text()
+    containers = text.count(" image: ")
+    assert containers == 3 and text.count("readOnlyRootFilesystem: true") == containers
+    assert text.count("drop: [ALL]") == text.count("allowPrivilegeEscalation: false") == containers
+    assert "runAsNonRoot: true" in text and "automountServiceAccountToken: false" in text
+    assert "USER 65532:65532" in (DEPLOY / "container/Containerfile").read_text()
+    # Doors of the compose stack are on loopback.
+    ports = re.findall(r"ports: \[(.*)\]", (DEPLOY / "compose/compose.yaml").read_text())
+    assert ports and all(port.startswith('"127.0.0.1:') for port in ports)
+
+
+def test_the_rules_of_kubernetes_are_those_of_the_dashboards():
+    if not (TREE / "dashboards/rules").is_dir():
+        pytest.skip("dashboards/rules is not there")
+    ended = subprocess.run([DEPLOY / "kubernetes/rules.py", "--check"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    for name in re.findall(r"=(\.\./\.\./dashboards/\S+)", (DEPLOY / "kubernetes/kustomization.yaml").read_text()):
+        assert (DEPLOY / "kubernetes" / name).exists(), name
+
+
+@pytest.mark.skipif(not tool("promtool") or not tool("amtool"), reason="promtool or amtool is not installed")
+def test_prometheus_and_alertmanager_take_their_settings():
+    for argv in (
+        [tool("promtool"), "check", "config", "--syntax-only", DEPLOY / "compose/prometheus/prometheus.yml"],
+        [tool("amtool"), "check-config", DEPLOY / "compose/alertmanager.yml"],
+    ):
+        ended = subprocess.run(argv, capture_output=True, text=True)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_the_agent_of_macos_is_a_property_list():
+    agent = plistlib.loads((DEPLOY / "launchd/org.opensoul.monitor.plist").read_bytes())
+    assert agent["ProgramArguments"][1:] == ["monitor", "run"] and agent["SoftResourceLimits"] == {"Core": 0}
+    assert agent["Umask"] == 0o077
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_shellcheck_has_nothing_to_say():
+    scripts = [p for p in DEPLOY.rglob("*") if p.is_file() and re.match(rb"#!.*\b(ba)?sh\b", p.read_bytes())]
+    assert len(scripts) >= 8
+    ended = subprocess.run(["shellcheck", *scripts], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
+
+
+# opensoul's own settings and answers
+
+
+@pytest.mark.parametrize("place", ["compose/monitor.toml", "kubernetes/monitor.toml", "checks/uptime-kuma.toml", "checks/healthchecks.toml"])
+def test_opensoul_takes_its_settings(machine, place):
+    machine.write(".secrets/uptime-kuma", "https://kuma.example.org/api/push/abc")
+    machine.write(".secrets/healthchecks", "https://hc-ping.com/11111111-2222-3333-4444-555555555555")
+    config = machine.write("monitor.toml", (DEPLOY / place).read_text())
+    ended = machine.run("--config", config, "monitor", "check-config")
+    assert ended.code == 0, ended
+
+
+def example(name, pattern):
+    """A command that stands in an example, with the built program where the packaged one would be."""
+    return re.search(pattern, (DEPLOY / "checks" / name).read_text(), re.M)[1]
+
+
+def test_plugins_answer_as_their_servers_want_it(machine):
+    machine.write(STORE, c.store(anthropic__a=c.token(-c.HOUR)))
+    machine.write(".opensoul/opensoul.json", c.gateway_config())
+    nagios = example("nagios.cfg", r"command_line +/usr/bin/opensoul-monitor (.*)").split()
+    assert nagios == re.findall(r'"([^"]+)"', example("icinga2.conf", r"command = \[(.*)\]"))[1:]
+    ended = machine.run(*nagios)
+    assert ended.code == 2 and re.match(r"OPENSOUL CRITICAL - [^|]+\| '", ended.out), ended
+    ended = machine.run(*example("checkmk-local", r"^exec /usr/bin/opensoul-monitor (.*)").split())
+    assert ended.code == 0 and all(re.match(r'[0123P] "[^"]+" \S+ ', line) for line in ended.out.splitlines()), ended
+    # Trouble of their own is UNKNOWN, never CRITICAL.
+    assert machine.run(*nagios, "--nonsense").code == 3
+
+
+def test_the_line_for_cron_tells_healthchecks_the_exit_code(machine, hook):
+    machine.write(STORE, c.store(anthropic__a=c.token(-c.HOUR)))
+    machine.write(".opensoul/opensoul.json", c.gateway_config())
+    machine.write(".secrets/healthchecks", hook.url)
+    line = example("cron-healthchecks", r"^\*/15 \* \* \* \*  (.*)").replace("curl ", "curl -X POST -H 'content-type: text/plain' ", 1)
+    (machine.home / "opensoul-monitor").symlink_to(machine.program)
+    ended = subprocess.run(["sh", "-c", line], env=machine.env | {"PATH": f"{machine.home}:/usr/bin:/bin"}, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert [call.path for call in hook.calls] == ["/hook/1"]
+
+
+@pytest.mark.parametrize(("ends_in", "code", "says"), [(300 * c.DAY, 0, ""), (5 * c.HOUR, 0, "::warning "), (-c.HOUR, 1, "::error ")])
+def test_the_preflight_fails_a_job_with_an_annotation(machine, ends_in, code, says):
+    text = (DEPLOY / "ci/preflight.yml").read_text()
+    step = re.search(r"- name: Does every key work\?.*?run: \|\n(.*?)\n  agent:", text, re.S)[1]
+    # Without asking the provider: nobody may be asked here. (`--probe` is tested where vendors are faked.)
+    assert "--check --probe ||" in step
+    machine.write(STORE, c.store(anthropic__a=c.token(ends_in)))
+    machine.write(".opensoul/opensoul.json", c.gateway_config())
+    (machine.home / "opensoul-monitor").symlink_to(machine.program)
+    ended = subprocess.run(
+        ["bash", "-e", "-c", step.replace("--check --probe", "--check")],
+        env=machine.env | {"PATH": f"{machine.home}:/usr/bin:/bin"}, capture_output=True, text=True,
+    )
+    said = [line for line in ended.stdout.splitlines() if line.startswith("::")]
+    assert (ended.returncode, bool(said)) == (code, bool(says)), ended.stdout
+    assert not says or said[0].startswith(says + "title=AI credentials::")
+
+
+# install.sh
+
+
+@pytest.fixture
+def releases(folder, program):
+    """A directory of releases with one of them, of the program under test."""
+    place = folder / "releases"
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+    target = {"x86_64": "x86_64-unknown-linux-musl", "aarch64": "aarch64-unknown-linux-musl"}[os.uname().machine]
+    there = place / f"v{version}"
+    subprocess.run([DEPLOY / "tarball.sh", program, target, version, there], check=True, capture_output=True)
+    (tarball,) = there.iterdir()
+    (there / "SHA256SUMS").write_text(f"{hashlib.sha256(tarball.read_bytes()).hexdigest()}  {tarball.name}\n")
+    (place / "VERSION").write_text(version + "\n")
+    return place, there, tarball
+
+
+def install(machine, *options, **env):
+    return subprocess.run(
+        ["sh", DEPLOY / "install.sh", *map(str, options)], env=machine.env | env, cwd=machine.cwd, capture_output=True, text=True
+    )
+
+
+def all_files(machine):
+    return {str(p.relative_to(machine.home)) for p in machine.home.rglob("*") if not p.is_dir()}
+
+
+def test_install_and_uninstall_without_root(machine, releases):
+    before = all_files(machine)
+    ended = install(machine, "--from", releases[0], "--units")
+    assert ended.returncode == 0, ended.stderr
+    local = machine.home / ".local"
+    assert (local / "bin/opensoul").readlink() == pathlib.Path("opensoul-monitor") and "not in PATH" in ended.stdout
+    assert (local / "share/man/man1/opensoul.1").exists() and (local / "share/zsh/site-functions/_opensoul").exists()
+    unit = (machine.home / ".config/systemd/user/opensoul-monitor.service").read_text()
+    assert f"ExecStart={local}/bin/opensoul-monitor monitor run" in unit and "/usr/bin/opensoul" not in unit
+    # Again, over what runs; and away.
+    assert install(machine, "--from", releases[0]).returncode == 0
+    assert install(machine, "--uninstall").returncode == 0
+    assert all_files(machine) == before
+
+
+def test_what_is_not_what_the_checksums_say_is_not_installed(machine, releases):
+    place, there, tarball = releases
+    before = all_files(machine)
+    good = tarball.read_bytes()
+    tarball.write_bytes(good[:-1] + b"x")
+    ended = install(machine, "--from", place)
+    assert ended.returncode == 65 and "nothing was installed" in ended.stderr
+    tarball.write_bytes(good)
+    (there / "SHA256SUMS").write_text("0" * 64 + "  other.tar.gz\n")
+    assert install(machine, "--from", place).returncode == 65
+    for options, code in (
+        (["--from", "http://example.org"], 64), ([], 64), (["--from", place, "--version", "../x"], 65),
+        (["--from", place, "--version", "9.9.9"], 66), (["--nonsense"], 64),
+    ):
+        assert install(machine, *options).returncode == code, options
+    assert install(machine, "--from", place, PREFIX="/data/data/com.termux/files/usr").returncode == 69
+    assert all_files(machine) == before
+
+
+def test_the_name_of_a_gateways_program_is_left_alone(machine, releases):
+    theirs = machine.write(".local/bin/opensoul", "#!/bin/sh\necho theirs\n", 0o755)
+    assert install(machine, "--from", releases[0]).returncode == 0
+    assert install(machine, "--uninstall").returncode == 0
+    assert theirs.read_text().endswith("theirs\n") and not (machine.home / ".local/bin/opensoul-monitor").exists()
+
+
+# Containers
+
+
+NGINX = shutil.which("nginx") or cached("nginx/usr/sbin/nginx")
+
+
+@pytest.mark.skipif(not NGINX, reason="no nginx in the cache (tests/install-needs)")
+def test_the_door_of_kubernetes_asks_for_a_password_and_lets_nobody_write(machine, authority, folder):
+    machine.configure()
+    machine.daemon()
+    port = free_port()
+    pair = authority.chain("localhost", "127.0.0.1").bytes()
+    for name in ("tls.crt", "tls.key"):  # each takes its own out of both
+        (folder / name).write_bytes(pair)
+    (folder / "htpasswd").write_text("prometheus:{PLAIN}open sesame\n")
+    text = (DEPLOY / "kubernetes/default.conf").read_text()
+    for old, new in (
+        ("listen 8443 ssl", f"listen 127.0.0.1:{port} ssl"), ("http://127.0.0.1:10177", f"http://127.0.0.1:{machine.port}"),
+        ("/etc/nginx/tls", folder), ("/etc/nginx/password", folder),
+    ):
+        assert old in text
+        text = text.replace(old, str(new))
+    (folder / "default.conf").write_text(text)
+    places = "".join(f"{name}_temp_path {folder}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    (folder / "nginx.conf").write_text(
+        f"daemon off; user root; pid {folder}/pid; error_log {folder}/error.log;\nevents {{}}\n"
+        f"http {{ {places} include {folder}/default.conf; }}\n"
+    )
+    nginx = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"])
+    context = ssl.create_default_context(cafile=authority.bundle)
+
+    def ask(path, password=None, method="GET", host="opensoul.opensoul.svc"):
+        headers = {"host": host}
+        if password:
+            headers["authorization"] = "Basic " + base64.b64encode(f"prometheus:{password}".encode()).decode()
+        asked = urllib.request.Request(f"https://localhost:{port}{path}", headers=headers, method=method)
+        try:
+            with urllib.request.urlopen(asked, timeout=10, context=context) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, ""
+
+    try:
+        until(lambda: ask("/-/healthy")[0] == 200, 10, lambda: (folder / "error.log").read_text())
+        status, text = ask("/metrics", "open sesame")
+        assert status == 200 and "opensoul_build_info" in text
+        assert [ask("/metrics")[0], ask("/metrics", "wrong")[0], ask("/")[0]] == [401] * 3
+        assert ask("/-/reload", "open sesame", "POST")[0] == 403
+    finally:
+        nginx.terminate()
+        nginx.wait(10)
+
+
+@pytest.mark.skipif(not shutil.which("bwrap") or os.geteuid() != 0, reason="bubblewrap is not installed, or not root")
+def test_it_runs_on_nothing_as_nobody_with_a_disk_that_cannot_be_written(machine, folder):
+    """The terms of the image around the real program: no /etc, no /tmp, no user of that number, one place to write."""
+    machine.write(".claude/.credentials.json", c.claude_code(login_ends_in=5 * c.HOUR))
+    for path in (machine.home, *machine.home.rglob("*")):
+        os.chown(path, 65532, 65532)
+    state, empty = folder / "state", folder / "empty"
+    for made in (state, empty):
+        made.mkdir()
+    os.chown(state, 65532, 65532)
+    settings = folder / "monitor.toml"
+    settings.write_text((TREE / "src/config/template.toml").read_text())
+    settings.chmod(0o600)
+    os.chown(settings, 65532, 65532)  # root's would be as good, but in here only one user is known
+    image = [
+        "bwrap", "--ro-bind", empty, "/", "--proc", "/proc", "--dev", "/dev", "--unshare-net", "--unshare-pid", "--clearenv",
+        "--setenv", "HOME", "/home/watched", "--setenv", "OPENSOUL_MONITOR_STATE", "/var/lib/opensoul",
+        "--setenv", "OPENSOUL_MONITOR_CONFIG", "/etc/opensoul/monitor.toml",
+    ]
+    # Mount points must exist on a disk that cannot be written; a static program would not need the libraries.
+    for place in ("home/watched", "var/lib/opensoul", "etc/opensoul", "usr/lib", "usr/lib64", "proc", "dev", "program"):
+        (empty / place).mkdir(parents=True, exist_ok=True)
+    (empty / "etc/opensoul/monitor.toml").touch()
+    for name in ("lib", "lib64"):
+        (empty / name).symlink_to(f"usr/{name}")
+    image += [
+        "--ro-bind", machine.home, "/home/watched", "--bind", state, "/var/lib/opensoul", "--ro-bind", settings,
+        "/etc/opensoul/monitor.toml", "--ro-bind", "/usr/lib", "/usr/lib", "--ro-bind-try", "/usr/lib64", "/usr/lib64",
+        "--ro-bind", machine.program.parent, "/program", "--unshare-user", "--uid", "65532", "--gid", "65532",
+    ]
+    nobody = ["setpriv", "--reuid=65532", "--regid=65532", "--clear-groups"]
+    for words in (["monitor", "once"], ["status"]):
+        ended = subprocess.run([*nobody, *image, "/program/opensoul", *words], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0, ended.stderr
+    assert "claude-code" in ended.stdout
+    assert (state / "state.db").stat().st_uid == 65532
+
+
+@pytest.mark.skipif(not shutil.which("buildah") or os.geteuid() != 0, reason="buildah is not installed, or not root")
+def test_an_image_of_the_program_and_nothing_else(program, folder):
+    conf = folder / "storage.conf"
+    conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n')
+    env = os.environ | {"CONTAINERS_STORAGE_CONF": str(conf), "BUILDAH_ISOLATION": "chroot"}
+
+    def run(*argv):
+        ended = subprocess.run([*map(str, argv)], env=env, capture_output=True, text=True, timeout=120)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    run(DEPLOY / "container/build.sh", program, "localhost/opensoul:test")
+    made = run("buildah", "from", "--pull-never", "localhost/opensoul:test").strip()
+    config = json.loads(run("buildah", "inspect", made))["OCIv1"]["config"]
+    containerfile = (DEPLOY / "container/Containerfile").read_text()
+    assert (config["User"], config["Entrypoint"], config["Cmd"]) == ("65532:65532", ["/opensoul"], ["monitor", "run"])
+    assert config["Volumes"] == {"/var/lib/opensoul": {}} and config["ExposedPorts"] == {"10177": {}}
+    # Both ways to make it say the same.
+    for one in config["Env"]:
+        if not one.startswith("PATH="):
+            assert one in containerfile, one
+    root = pathlib.Path(run("buildah", "mount", made).strip())
+    files = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
+    assert files == {"opensoul", "etc/opensoul/monitor.toml"}
+    assert (root / "opensoul").stat().st_mode & 0o777 == 0o755
+    run("buildah", "rm", made)

