@@ -99,6 +99,7 @@ impl Gateway {
             litellm: &[],
             declared: &[],
             receivers: &[],
+            chat: None,
             now,
             key: &key,
         };
