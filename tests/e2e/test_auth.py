@@ -15,7 +15,7 @@ import pytest
 
 import credentials as c
 from machine import STORE, end_group
-from terminal import Person
+from terminal import Terminal
 from waiting import until
 
 CONFIG = ".opensoul/opensoul.json"
@@ -68,11 +68,11 @@ def paste(machine, token="pasted-1", *args, **more):
 
 def test_a_pasted_token_is_not_shown_and_everything_else_stays(gateway):
     gateway.write(STORE, {"version": 1, "profiles": {"junk": {"type": "zzz"}}, "custom": {"kept": [1.50]}})
-    with Person(gateway, "models", "auth", "paste-token", "--provider", "anthropic", "--expires-in", "30d") as person:
-        person.asked("Paste token for anthropic")
-        person.types("pasted-token-1\r")
-        assert person.ends() == 0, person.screen
-        assert "pasted-token-1" not in person.screen
+    with Terminal(gateway, "models", "auth", "paste-token", "--provider", "anthropic", "--expires-in", "30d") as terminal:
+        terminal.expect("Paste token for anthropic")
+        terminal.type("pasted-token-1\r")
+        assert terminal.ended() == 0, terminal.text
+        assert "pasted-token-1" not in terminal.text
     store = read(gateway)
     manual = store["profiles"]["anthropic:manual"]
     assert manual.pop("expires") == pytest.approx(c.ms(30 * c.DAY), abs=60_000)
@@ -98,102 +98,102 @@ def test_a_cancelled_prompt_changes_nothing(gateway, question, keys):
         "paste": [*auth, "paste-token", "--provider", "anthropic"], "remove": [*auth, "remove", "anthropic:work"],
         "add": [*auth, "add"], "kind": [*auth, "add"],
     }.get(question, [*auth, "setup-token"])
-    with Person(gateway, *command) as person:
+    with Terminal(gateway, *command) as terminal:
         first = {"paste": "Paste token", "remove": "Remove anthropic:work", "add": "Provider", "kind": "Provider"}
-        person.asked(first.get(question, "Have you run"))
+        terminal.expect(first.get(question, "Have you run"))
         if question == "setup":
-            person.types("\r")
-            person.asked("Paste Anthropic setup-token")
+            terminal.type("\r")
+            terminal.expect("Paste Anthropic setup-token")
         if question == "kind":
-            person.types("\r")
-            person.asked("[1]")
-        person.types(keys)
-        assert person.ends() == 130, person.screen
-        assert person.echoes(), "the terminal is as it was"
-        assert "half-a-token" not in person.screen or question in ("confirm", "add", "kind", "remove")
+            terminal.type("\r")
+            terminal.expect("[1]")
+        terminal.type(keys)
+        assert terminal.ended() == 130, terminal.text
+        assert terminal.echoes, "the terminal is as it was"
+        assert "half-a-token" not in terminal.text or question in ("confirm", "add", "kind", "remove")
     assert everything(gateway.home) == before
 
 
 def test_wrong_setup_tokens_are_asked_for_again(gateway):
-    with Person(gateway, "models", "auth", "setup-token", "--yes") as person:
+    with Terminal(gateway, "models", "auth", "setup-token", "--yes") as terminal:
         for wrong, said in [("", "Required"), ("sk-ant-api03-xxx", "Expected token starting with"), (SETUP[:60], "too short")]:
-            person.asked("Paste Anthropic setup-token")
-            person.types(wrong + "\r")
-            person.asked(said)
-        person.asked("Paste Anthropic setup-token")
+            terminal.expect("Paste Anthropic setup-token")
+            terminal.type(wrong + "\r")
+            terminal.expect(said)
+        terminal.expect("Paste Anthropic setup-token")
         # A terminal wraps it; a bracketed paste keeps it together, and the shell never sees its rest.
-        person.types("\x1b[200~" + SETUP[:80] + "\r\n" + SETUP[80:] + "\n\x1b[201~\r")
-        assert person.ends() == 0, person.screen
-        assert "only authorized for use with Claude Code" in " ".join(person.screen.split())
-        assert "365 days is assumed" in " ".join(person.screen.split())
-        assert "T" * 8 not in person.screen
+        terminal.type("\x1b[200~" + SETUP[:80] + "\r\n" + SETUP[80:] + "\n\x1b[201~\r")
+        assert terminal.ended() == 0, terminal.text
+        assert "only authorized for use with Claude Code" in " ".join(terminal.text.split())
+        assert "365 days is assumed" in " ".join(terminal.text.split())
+        assert "T" * 8 not in terminal.text
     assert profiles(gateway)["anthropic:manual"] == {"type": "token", "provider": "anthropic", "token": SETUP}
 
 
 def test_claude_is_run_for_who_has_no_token_yet(gateway):
-    with Person(gateway, "models", "auth", "setup-token") as person:
-        person.asked("Have you run")
-        person.types("n\r")
-        assert person.ends() == 0
-        said = " ".join(person.screen.split())
+    with Terminal(gateway, "models", "auth", "setup-token") as terminal:
+        terminal.expect("Have you run")
+        terminal.type("n\r")
+        assert terminal.ended() == 0
+        said = " ".join(terminal.text.split())
         assert "Max or Pro" in said and "not in PATH" in said
     assert not (gateway.home / STORE).exists()
     tools = stand_in(gateway, "claude", "echo 'made one'")
-    with Person(gateway, "models", "auth", "setup-token", env=tools) as person:
-        person.asked("Have you run")
-        person.types("no\r")
-        person.asked("Run `claude setup-token` now?")
-        person.types("y\r")
-        person.asked("made one")
-        person.asked("Paste Anthropic setup-token")
-        person.types(SETUP + "\r")
-        assert person.ends() == 0, person.screen
+    with Terminal(gateway, "models", "auth", "setup-token", env=tools) as terminal:
+        terminal.expect("Have you run")
+        terminal.type("no\r")
+        terminal.expect("Run `claude setup-token` now?")
+        terminal.type("y\r")
+        terminal.expect("made one")
+        terminal.expect("Paste Anthropic setup-token")
+        terminal.type(SETUP + "\r")
+        assert terminal.ended() == 0, terminal.text
     assert (gateway.root / "tools/claude.log").read_text().splitlines()[0] == "setup-token"
 
 
 def test_add_asks_for_everything(gateway):
-    with Person(gateway, "models", "auth", "add") as person:
-        person.asked("Provider [anthropic]")
-        person.types("Open\x7f\x7f\x7f\x7fopenrouter\r")
-        person.asked("What is it?")
-        person.types("7\r")
-        person.asked("a number from 1 to 2")
-        person.types("1\r")
-        person.asked("Profile id [openrouter:default]")
-        person.types("\r")
-        person.asked("Paste API key for openrouter")
-        person.types("sk-or-1\r")
-        person.asked("whether it accepts it?")
-        person.types("\r")
-        assert person.ends() == 0, person.screen
-        assert "sk-or-1" not in person.screen
+    with Terminal(gateway, "models", "auth", "add") as terminal:
+        terminal.expect("Provider [anthropic]")
+        terminal.type("Open\x7f\x7f\x7f\x7fopenrouter\r")
+        terminal.expect("What is it?")
+        terminal.type("7\r")
+        terminal.expect("a number from 1 to 2")
+        terminal.type("1\r")
+        terminal.expect("Profile id [openrouter:default]")
+        terminal.type("\r")
+        terminal.expect("Paste API key for openrouter")
+        terminal.type("sk-or-1\r")
+        terminal.expect("whether it accepts it?")
+        terminal.type("\r")
+        assert terminal.ended() == 0, terminal.text
+        assert "sk-or-1" not in terminal.text
     assert profiles(gateway) == {"openrouter:default": {"type": "api_key", "provider": "openrouter", "key": "sk-or-1"}}
-    with Person(gateway, "models", "auth", "add") as person:
-        person.asked("Provider")
-        person.types("openrouter\r")
-        person.asked("What is it?")
-        person.types("\r")
-        person.asked("Profile id")
-        person.types("\r")
-        person.asked("exists. Replace it?")
-        person.types("\r")
-        assert person.ends() == 0
+    with Terminal(gateway, "models", "auth", "add") as terminal:
+        terminal.expect("Provider")
+        terminal.type("openrouter\r")
+        terminal.expect("What is it?")
+        terminal.type("\r")
+        terminal.expect("Profile id")
+        terminal.type("\r")
+        terminal.expect("exists. Replace it?")
+        terminal.type("\r")
+        assert terminal.ended() == 0
     assert profiles(gateway)["openrouter:default"]["key"] == "sk-or-1"
-    with Person(gateway, "models", "auth", "add") as person:
+    with Terminal(gateway, "models", "auth", "add") as terminal:
         for asked, answer in [("Provider", "zai"), ("What is it?", "2"), ("Profile id", "zai:work"), ("Ends in", "1w"), ("invalid duration", "12h"), ("Paste token", "t"), ("accepts it?", "n")]:
-            person.asked(asked)
-            person.types(answer + "\r")
-        assert person.ends() == 0, person.screen
+            terminal.expect(asked)
+            terminal.type(answer + "\r")
+        assert terminal.ended() == 0, terminal.text
     assert profiles(gateway)["zai:work"]["expires"] == pytest.approx(c.ms(12 * c.HOUR), abs=60_000)
 
 
 def test_remove_asks_and_takes_everything_along(gateway):
     paste(gateway)
     gateway.run("models", "auth", "order", "set", "--provider", "anthropic", "anthropic:manual")
-    with Person(gateway, "models", "auth", "remove", "anthropic:manual") as person:
-        person.asked("Remove anthropic:manual")
-        person.types("\r")
-        assert person.ends() == 0
+    with Terminal(gateway, "models", "auth", "remove", "anthropic:manual") as terminal:
+        terminal.expect("Remove anthropic:manual")
+        terminal.type("\r")
+        assert terminal.ended() == 0
     assert "anthropic:manual" in profiles(gateway)
     assert gateway.run("models", "auth", "remove", "anthropic:manual").code == 64, "nobody can be asked"
     ended = gateway.run("models", "auth", "remove", "anthropic:manual", "--yes")
@@ -633,18 +633,18 @@ def test_the_guide_from_top_to_bottom(machine):
     assert machine.run("models", "status", "--check").code == 0
     assert machine.run("doctor", "--non-interactive").code in (0, 1)
     (machine.home / ".opensoul/.env").unlink()
-    with Person(machine, "models", "auth", "setup-token", "--provider", "anthropic") as person:
-        person.asked("Have you run")
-        person.types("y\r")
-        person.asked("Paste Anthropic setup-token")
-        person.types(SETUP + "\r")
-        assert person.ends() == 0, person.screen
+    with Terminal(machine, "models", "auth", "setup-token", "--provider", "anthropic") as terminal:
+        terminal.expect("Have you run")
+        terminal.type("y\r")
+        terminal.expect("Paste Anthropic setup-token")
+        terminal.type(SETUP + "\r")
+        assert terminal.ended() == 0, terminal.text
     assert machine.run("models", "status", "--check").code == 0
     for provider in ("anthropic", "openrouter"):
-        with Person(machine, "models", "auth", "paste-token", "--provider", provider) as person:
-            person.asked(f"Paste token for {provider}")
-            person.types(f"pasted-for-{provider}\r")
-            assert person.ends() == 0, person.screen
+        with Terminal(machine, "models", "auth", "paste-token", "--provider", provider) as terminal:
+            terminal.expect(f"Paste token for {provider}")
+            terminal.type(f"pasted-for-{provider}\r")
+            assert terminal.ended() == 0, terminal.text
     assert machine.run("models", "status", "--check").code == 0
     order = ["models", "auth", "order"]
     paste(machine, "the-default", "--provider", "anthropic", "--profile-id", "anthropic:default", "--expires-in", "20d")
