@@ -16,7 +16,8 @@ MINUTE = 60
 
 
 def put(machine, **profiles):
-    made = {name: c.token(end, secret=f"sk-ant-oat01-{name}-{end}") for name, end in profiles.items()}
+    """The same secret each time: one that replaces another has a known lifetime, and is near its end only in the last third of it."""
+    made = {name: c.token(end, secret=f"sk-ant-oat01-{name}") for name, end in profiles.items()}
     machine.write(STORE, c.store(**made))
 
 
@@ -35,6 +36,10 @@ def maintenance(began, duration, more=""):
 
 def names(hook, status="firing"):
     return [alert["labels"]["alertname"] for alert in hook.alerts(status)]
+
+
+def providers(hook):
+    return [alert["labels"]["provider"] for alert in hook.alerts("firing")]
 
 
 def warned(machine, hook):
@@ -57,17 +62,17 @@ def test_a_warning_waits_for_the_morning_and_a_critical_does_not(machine, hook):
     assert "quiet hours" in " ".join(alerts(machine, "list").out.split())
 
     machine.write(STORE, c.store(
-        anthropic__work=c.token(5 * c.DAY, secret=f"sk-ant-oat01-anthropic__work-{5 * c.DAY}"),
+        anthropic__work=c.token(5 * c.DAY, secret="sk-ant-oat01-anthropic__work"),
         openai__main=c.token(-c.HOUR, provider="openai"),
     ))
     machine.once()
-    assert len(hook.accepted()) == 1 and names(hook) == ["CredentialExpired"], hook.alerts()
+    assert len(hook.accepted()) == 1 and providers(hook) == ["openai"], hook.alerts()
     machine.once()
     assert len(hook.accepted()) == 1
 
     machine.configure(webhook_receiver(hook), quiet(2 * c.HOUR, 3 * c.HOUR))
     machine.once()
-    assert names(hook) == ["CredentialExpired", "CredentialExpiring"]
+    assert providers(hook) == ["openai", "anthropic"]
     machine.once()
     assert len(hook.accepted()) == 2, "said once"
 
@@ -84,15 +89,13 @@ def test_what_was_fixed_in_the_night_is_not_said_in_the_morning(machine, hook):
 
 def test_the_end_of_quiet_hours_lets_a_running_monitor_speak(machine, hook):
     put(machine, anthropic__work=300 * c.DAY)
-    machine.configure(webhook_receiver(hook), quiet(-c.HOUR, 75))
+    machine.configure(webhook_receiver(hook), quiet(-c.HOUR, 110))
     daemon = machine.daemon()
     put(machine, anthropic__work=5 * c.DAY)
-    until(lambda: listed(machine)["incidents"], 20, "the incident")
-    held = until(lambda: daemon.metrics().value("opensoul_alerts", severity="warning", status="quiet"), 20, "it is held")
-    assert held == 1 and not hook.calls
-    until(lambda: names(hook), 150, lambda: f"the warning:\n{daemon.log}", every=0.5)
+    held = until(lambda: listed(machine)["incidents"], 20, "the incident")[0]["withheld"]
+    assert held["reason"] == "quiet" and not hook.calls, held
+    until(lambda: names(hook), 200, lambda: f"the warning:\n{daemon.log}", every=0.5)
     assert names(hook) == ["CredentialExpiring"]
-    assert clock(0) >= clock(-MINUTE)
 
 
 def test_maintenance_silences_what_it_concerns_and_nothing_else(machine, hook):
@@ -105,15 +108,14 @@ def test_maintenance_silences_what_it_concerns_and_nothing_else(machine, hook):
     ))
     machine.once()
     machine.once()
-    said = hook.alerts("firing")
-    assert [alert["labels"]["provider"] for alert in said] == ["openai"], said
+    assert providers(hook) == ["openai"], hook.alerts()
     held = next(one for one in listed(machine)["incidents"] if one["provider"] == "anthropic")
     assert held["status"] == "silenced" and held["withheld"]["reason"] == "maintenance", held
     assert held["withheld"]["name"] == "move"
 
     machine.configure(webhook_receiver(hook), maintenance(-10 * MINUTE, "5m", only_it))
     machine.once()
-    assert sorted(alert["labels"]["provider"] for alert in hook.alerts("firing")) == ["anthropic", "openai"]
+    assert providers(hook) == ["openai", "anthropic"]
     machine.once()
     assert len(hook.accepted()) == 2
 
@@ -133,13 +135,13 @@ def test_what_came_and_went_in_a_window_is_nothing(machine, hook):
 
 def test_the_end_of_a_window_lets_a_running_monitor_speak(machine, hook):
     put(machine, anthropic__work=-c.HOUR)
-    left = int(time.time() % MINUTE) + 15
-    machine.configure(webhook_receiver(hook), maintenance(0, f"{left}s"))
+    lasts = MINUTE + int(time.time() % MINUTE) + 40
+    machine.configure(webhook_receiver(hook), maintenance(-MINUTE, f"{lasts}s"))
     daemon = machine.daemon()
     until(lambda: listed(machine)["incidents"], 20, "the incident")
     assert not hook.calls
-    until(lambda: names(hook), 150, lambda: f"the alert:\n{daemon.log}", every=0.5)
-    assert names(hook) == ["CredentialExpired"]
+    until(lambda: names(hook), 200, lambda: f"the alert:\n{daemon.log}", every=0.5)
+    assert names(hook) == ["CredentialExpiring"]
 
 
 def test_receivers_without_news_are_tested(machine, hook):
@@ -160,6 +162,8 @@ def test_receivers_without_news_are_tested(machine, hook):
     hook.say.append((410, {}, b"gone"))
     machine.run("monitor", "once")
     assert [call.path for call in hook.calls[2:]] == ["/hook/boss"], "who heard something lately is not tested"
+    machine.run("monitor", "once")
+    age(machine, MINUTE)
     machine.run("monitor", "once")
     failing = [call for call in hook.accepted()[2:] if call.path == "/hook"]
     assert failing and "receiver boss refuses our messages" in json.dumps(failing[0].body), hook.calls[3:]
@@ -183,7 +187,7 @@ def test_a_test_that_arrives_ends_a_quarantine_at_once(machine, hook, running):
     assert ended.code == 0 and not ended.err, ended
     if not running:
         machine.once()
-    until(lambda: "CredentialExpired" in names(hook), 20, lambda: f"what waited\n{daemon and daemon.log}")
+    until(lambda: "CredentialExpiring" in names(hook), 20, lambda: f"what waited\n{daemon and daemon.log}")
 
 
 def test_the_age_of_what_is_held_does_not_count_as_told(machine, hook):

@@ -71,7 +71,7 @@ fn document<'a>(
 ) -> Document<'a> {
     let firing = notification.items.iter().any(|item| item.status == ItemStatus::Firing);
     let entries = notification.items.iter().take(shown).map(|item| {
-        let over = item.status != ItemStatus::Firing;
+        let (over, notice) = (item.status != ItemStatus::Firing, item.status == ItemStatus::Notice);
         Entry {
             incident: item.incident.as_str(),
             name: &item.name,
@@ -90,7 +90,7 @@ fn document<'a>(
             title: cut(&item.title, 300),
             summary: cut(&item.summary, 500),
             because: item.because.iter().take(20).map(|line| cut(line, 500)).collect(),
-            fix: item.fix.as_deref().filter(|_| !over).map(|fix| cut(fix, 500)),
+            fix: item.fix.as_deref().filter(|_| !over || notice).map(|fix| cut(fix, 500)),
             runbook: links.runbook.as_deref().filter(|_| !over).map(|at| cut(&render::runbook(at, item), 1_000)),
         }
     });
