@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::args_auth::{Aliases, Fallbacks, ModelsAuth};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Knows whether every AI-provider credential works, and tells people before one stops.
@@ -124,6 +125,34 @@ pub struct Models {
 pub enum ModelsCommand {
     /// The models in use, the credentials behind them, and when they end
     Status(ModelsStatus),
+    /// The credentials of an agent: add, list, order, remove
+    Auth(ModelsAuth),
+    /// The configured models
+    List {
+        /// One JSON document
+        #[arg(long)]
+        json: bool,
+        /// One model a line
+        #[arg(long, conflicts_with = "json")]
+        plain: bool,
+    },
+    /// Set the default model
+    Set {
+        /// `provider/model`, or an alias
+        model: String,
+    },
+    /// Short names of models
+    Aliases {
+        /// What to do
+        #[command(subcommand)]
+        command: Aliases,
+    },
+    /// Models that are used when the default fails
+    Fallbacks {
+        /// What to do
+        #[command(subcommand)]
+        command: Fallbacks,
+    },
 }
 
 /// `models status`

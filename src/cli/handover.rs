@@ -47,8 +47,34 @@ pub fn whose(argv: &[OsString]) -> Whose {
         && let Some(second) = next_word(argv, first + 1, &[&cli, command])
     {
         let sub = argv[second].to_string_lossy();
-        if command.find_subcommand(&*sub).is_none() {
+        let Some(inner) = command.find_subcommand(&*sub) else {
             return Whose::Foreign { words: format!("models {sub}") };
+        };
+        // Options that only the gateway's own program has.
+        let theirs = |options: &[&str]| {
+            let mut given = argv[second..].iter().map(|arg| arg.to_string_lossy());
+            given.find_map(|arg| {
+                let name = arg.split('=').next().unwrap_or_default().to_owned();
+                options.contains(&name.as_str()).then_some(name)
+            })
+        };
+        if sub == "list"
+            && let Some(option) = theirs(&["--all", "--local", "--provider"])
+        {
+            return Whose::Foreign { words: format!("models list {option}") };
+        }
+        if sub == "auth"
+            && let Some(third) = next_word(argv, second + 1, &[&cli, command, inner])
+        {
+            let word = argv[third].to_string_lossy();
+            if inner.find_subcommand(&*word).is_none() {
+                return Whose::Foreign { words: format!("models auth {word}") };
+            }
+            if word == "login"
+                && let Some(option) = theirs(&["--method", "--set-default"])
+            {
+                return Whose::Foreign { words: format!("models auth login {option}") };
+            }
         }
     }
     Whose::Ours(argv.to_vec())
@@ -94,6 +120,21 @@ fn next_word(argv: &[OsString], from: usize, commands: &[&clap::Command]) -> Opt
 /// The family whose name this program was started by.
 fn family_of_name(argv0: &OsStr) -> Option<Family> {
     Family::of_program(Path::new(argv0).file_name()?.to_str()?)
+}
+
+/// The gateway's own program of this name: the first in `PATH` that is not us.
+#[must_use]
+pub fn program_of(name: &str, env: &Environment) -> Option<PathBuf> {
+    let us = std::env::current_exe().ok().and_then(|exe| identity(&exe));
+    let passed: Vec<(u64, u64)> = Chain::read(env).passed.into_iter().chain(us).collect();
+    next_program(name, env.raw("PATH").unwrap_or_default(), &passed)
+}
+
+/// The variable for a program that we start rather than become, so that copies of us do not start each other for ever.
+#[must_use]
+pub fn marker(env: &Environment) -> (String, String) {
+    let chain = Chain::read(env);
+    (MARKER.to_owned(), chain.next(&chain.passed))
 }
 
 /// Becomes the other program; comes back only with the reason why not.
@@ -202,8 +243,11 @@ mod tests {
             ("opensoul --profile=work --dev -v gateway", "gateway"),
             ("opensoul --config x --no-color configure", "configure"),
             ("opensoul models scan", "models scan"),
-            ("opensoul models --agent main auth paste-token", "models auth"),
-            ("opensoul --profile x models list --json", "models list"),
+            ("opensoul models --agent main auth login-github-copilot", "models auth login-github-copilot"),
+            ("opensoul models auth --agent main whoami", "models auth whoami"),
+            ("opensoul --profile x models list --all", "models list --all"),
+            ("opensoul models list --provider=openai", "models list --provider"),
+            ("opensoul models auth login --provider openai --method device", "models auth login --method"),
             ("opensoul help gateway", "help gateway"),
             ("opensoul -- gateway", "gateway"),
             ("opensoul -", "-"),
@@ -222,6 +266,13 @@ mod tests {
             "opensoul models --agent scan status --json",
             "opensoul models --status-json",
             "opensoul models status scan",
+            "opensoul models auth",
+            "opensoul models auth --help",
+            "opensoul models auth list --provider openai",
+            "opensoul models --agent main auth paste-token",
+            "opensoul models auth order get --provider --method",
+            "opensoul --profile x models list --json",
+            "opensoul models fallbacks walk",
             "opensoul status --unknown",
             "opensoul --profile gateway doctor",
             "opensoul monitor walk",
@@ -266,8 +317,7 @@ mod tests {
     #[test]
     fn messages_say_what_to_do() {
         assert!(missing("opensoul", "gateway", "", &[]).contains("Install the gateway (opensoul)"));
-        assert!(missing("opensoul", "models auth", "", &[]).starts_with("this version has no `models auth`"));
-        assert!(missing("opensoul", "onboard", "", &[]).starts_with("this version has no `onboard`"));
+        assert!(missing("opensoul", "models scan", "", &[]).starts_with("this version has no `models scan`"));
         assert!(missing("opensoul", "statsu", "", &[]).contains("`opensoul status`"));
     }
 }

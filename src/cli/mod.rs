@@ -4,6 +4,7 @@ mod alerts;
 mod alerts_act;
 mod alerts_test;
 pub mod args;
+pub mod args_auth;
 mod ask;
 mod asking;
 mod chat;
@@ -15,14 +16,22 @@ pub mod doctor;
 mod doctor_fix;
 pub mod exit;
 pub mod handover;
+mod models_auth;
+mod models_auth_list;
+mod models_auth_login;
+mod models_auth_order;
+mod models_auth_paste;
+mod models_config;
 mod models_status;
 mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
 mod onboard;
+mod owner;
 mod plugin;
 mod print;
+mod prompt;
 pub mod reading;
 mod status;
 
@@ -34,7 +43,7 @@ use clap::Parser;
 use crate::doctor::Program;
 use crate::domain::Environment;
 use crate::monitor::logs;
-use args::{Cli, Command, ModelsOnly, ModelsWord, MonitorCommand};
+use args::{Cli, Command, ModelsCommand, ModelsOnly, ModelsWord, MonitorCommand};
 use exit::{Failure, FailureKind, Outcome};
 
 /// What every command gets.
@@ -137,6 +146,18 @@ fn usage(error: &clap::Error, plugin: bool) -> Outcome {
     if error.use_stderr() { Err(Failure::new(FailureKind::Usage, "")) } else { Ok(0) }
 }
 
+fn run_models(models: args::Models, context: &Context) -> Outcome {
+    let agent = models.agent.clone();
+    match models.command {
+        Some(ModelsCommand::Auth(auth)) => models_auth::run(auth, agent.as_deref(), context),
+        Some(ModelsCommand::List { json, plain }) => models_config::list(json, plain, context),
+        Some(ModelsCommand::Set { model }) => models_config::set(&model, context),
+        Some(ModelsCommand::Aliases { command }) => models_config::aliases(command, context),
+        Some(ModelsCommand::Fallbacks { command }) => models_config::fallbacks(command, context),
+        Some(ModelsCommand::Status(_)) | None => models_status::run(models, context),
+    }
+}
+
 fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Monitor(args::Monitor { command: MonitorCommand::Init { force } }) => {
@@ -155,7 +176,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Onboard(args) => onboard::run(&args, context),
         Command::Alerts(args) => alerts::run(args, context),
         Command::Chat(args) => chat::run(&args, context),
-        Command::Models(models) => models_status::run(models, context),
+        Command::Models(models) => run_models(models, context),
         Command::Status(args) => status::run(&args, context),
     }
 }

@@ -40,7 +40,7 @@ use super::{Context, asking, monitor_run, print};
 pub fn run(models: Models, context: &Context) -> Outcome {
     let mut args = match models.command {
         Some(ModelsCommand::Status(args)) => args,
-        None => Args::default(),
+        _ => Args::default(),
     };
     args.json |= models.status_json || models.json;
     args.plain |= models.status_plain;
@@ -210,7 +210,7 @@ fn scope(args: &Args, env: &Environment) -> Result<CheckScope, Failure> {
     }
 }
 
-fn refuse_invalid_config(installation: &Installation) -> Result<(), Failure> {
+pub(super) fn refuse_invalid_config(installation: &Installation) -> Result<(), Failure> {
     let problems = &installation.config_problems;
     if problems.is_empty() {
         return Ok(());
@@ -223,7 +223,7 @@ fn refuse_invalid_config(installation: &Installation) -> Result<(), Failure> {
     Err(Failure::new(kind, format!("the gateway's config {path} is not usable:\n{}", lines.join("\n"))))
 }
 
-fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -> Result<(), Failure> {
+pub(super) fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &GatewayConfig) -> Result<(), Failure> {
     let Some(agent) = agent else { return Ok(()) };
     let known: Vec<&str> = config.agents.iter().map(|a| a.id.as_str()).collect();
     let known = if known.is_empty() { vec!["main"] } else { known };

@@ -7,12 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::exit::Failure;
+use super::exit::{Failure, FailureKind};
 use super::{Context, asking, monitor_run};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config, Location, Problem};
 use crate::doctor::Program;
-use crate::domain::{CredentialId, Environment, FingerprintKey, Secret, Time};
+use crate::domain::{Assessed, CredentialId, Environment, FingerprintKey, Secret, Time, Verdict};
 use crate::monitor::observe::{self, Look, Observed};
 use crate::monitor::probing::Asker;
 use crate::net::Clients;
@@ -117,6 +117,31 @@ impl Reading {
         self.remembered.provider_date = answers.provider_date;
         Ok(())
     }
+}
+
+/// What the provider says about the profile that was just written into the store at `path`; `None` if it was not found there.
+/// Nothing of it is stored. A refusal is heard a second time, which takes up to 10 s.
+///
+/// # Errors
+/// If there is no runtime, or the system has no random bytes.
+pub fn verify(context: &Context, path: &Path, profile: &str) -> Result<Option<Verdict>, Failure> {
+    let failed = |error: StoreError| Failure::new(FailureKind::Unavailable, error.to_string());
+    let reading = Reading::open(context).map_err(failed)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let clients = Clients::new(&reading.env);
+    let look = || reading.look(context.program.clone(), true);
+    let seen = look();
+    let here =
+        |one: &&Assessed| one.credential.profile == profile && one.credential.origin.path.as_deref() == Some(path);
+    let Some(found) = seen.snapshot.credentials.iter().find(here) else { return Ok(None) };
+    // The answer about one place of a secret is an answer about all its copies.
+    let id = found.copy_of.as_ref().unwrap_or(&found.credential.id).clone();
+    let settings = Settings { watcher: asking::watcher(), ..Settings::of(&reading.config) };
+    let asker = Asker { clients: &clients, clock: &clock, settings, env: &reading.env, models: BTreeMap::new() };
+    let again = async || Ok::<_, Infallible>(look());
+    let wanted = [id.clone()];
+    let Ok(answers) = monitor_run::runtime()?.block_on(asker.ask_twice(seen, &wanted, again, PATIENCE));
+    Ok(answers.records.into_iter().find(|record| record.credential == id).map(|record| record.verdict))
 }
 
 /// What the monitor that keeps `state` remembers, and the key of its fingerprints; nothing and a key of our own if there is

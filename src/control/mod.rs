@@ -4,6 +4,8 @@
 //! Only on a person's command, under the lock of the file's owner, by atomic replace; only the JSON stores of the OpenSoul
 //! family. What is there and not ours to know stays: unknown fields, comments, other people's entries. No network, no prompts.
 
+pub mod auth;
+pub mod config;
 pub mod error;
 pub mod lock;
 pub mod onboard;
@@ -11,6 +13,7 @@ pub mod repair;
 pub mod replace;
 pub mod session_pins;
 
+pub use auth::{AuthError, Writer, Written};
 pub use error::WriteError;
 pub use lock::{Keeper, Lock, Protocol};
 pub use replace::{Updated, update};

@@ -6,6 +6,8 @@
 //! * [`tiers`]: bands and reminder steps before an end.
 //! * [`check`]: the answer of `--check`.
 //! * [`clock_trust`]: whether dates can be judged now.
+//! * [`cooldown`]: how a gateway sets a profile aside.
+//! * [`oauth_id`]: which login an early config means.
 //! * [`order`]: which of a gateway's profiles would be used.
 //! * [`incidents`]: from a snapshot and what stands open to what is said to whom.
 //! * [`overlays`]: what keeps an alert from being heard: [`silences`], acks, [`windows`] of maintenance, quiet hours.
@@ -19,7 +21,7 @@
 pub mod assess;
 pub mod check;
 pub mod clock_trust;
-
+pub mod cooldown;
 pub mod due;
 pub mod glob;
 mod grouping;
@@ -27,6 +29,7 @@ pub mod heartbeat;
 pub mod incidents;
 mod jitter;
 pub mod links;
+pub mod oauth_id;
 pub mod observation;
 pub mod order;
 pub mod overlays;

@@ -31,7 +31,7 @@ impl ProfileType {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    pub(super) fn parse(word: &str) -> Option<Self> {
         [Self::ApiKey, Self::Token, Self::Oauth].into_iter().find(|t| t.word() == word)
     }
 }

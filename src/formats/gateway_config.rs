@@ -5,6 +5,7 @@
 
 use super::config_document::{Document, problem};
 use super::config_schema as schema;
+use super::installation::Family;
 use super::javascript::trim;
 use super::json5::{Node, Value};
 use super::model_ref;
@@ -283,6 +284,13 @@ impl GatewayConfig {
             .map(String::as_str)
             .collect()
     }
+}
+
+/// True if we know every key that this gateway knows: only then is another one a problem.
+#[must_use]
+pub fn is_strict(family: Family, document: &Document) -> bool {
+    let version = document.root.get("meta").and_then(|meta| meta.get("lastTouchedVersion")).and_then(Node::as_str);
+    family == Family::OpenSoul && !version.is_some_and(is_sqlite_version)
 }
 
 /// True if the gateway that wrote this config keeps credentials in SQLite: version 2026.6 and later.

@@ -1,8 +1,10 @@
 //! PURE parsing and editing of foreign formats: OpenSoul stores, JSON5 config, `.env`, JWT payloads. No I/O, no clock.
 
 pub mod auth_store;
+pub mod auth_store_edit;
 pub mod bearer;
 pub mod config_document;
+pub mod config_edit;
 pub mod config_schema;
 pub mod dates;
 pub mod dotenv;
@@ -19,6 +21,7 @@ pub mod jwt;
 pub mod model_ref;
 pub mod netrc;
 pub mod order_prune;
+pub mod pasted;
 pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
@@ -27,4 +30,5 @@ pub mod sessions;
 pub mod shell;
 pub mod shell_startup;
 pub mod systemd_unit;
+pub mod tree_edit;
 pub mod yaml;

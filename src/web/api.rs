@@ -18,9 +18,7 @@ use serde_json::Value;
 use super::guard;
 use super::site::{Site, View};
 use crate::config::values;
-use crate::domain::{
-    Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time,
-};
+use crate::domain::{Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time};
 use crate::engine::overlays::Overlays;
 use crate::engine::silences;
 use crate::output::alerts::{self, Alerts, Message};

@@ -202,7 +202,7 @@ impl Clerk for FakeClerk {
         &self,
         action: crate::domain::Action,
         by: String,
-    ) -> Result<crate::domain::Acted, crate::store::ActionError> {
+    ) -> Result<Acted, crate::store::ActionError> {
         self.act(action, format!("{by}, from afar")).await
     }
 

@@ -20,7 +20,7 @@ class Terminal:
     """`expect` waits for words, `type` presses keys, `ended` gives the exit code."""
 
     def __init__(self, machine, *args, env=None, columns=120, rows=50):
-        self.raw, self.seen, self.code = b"", 0, None
+        self.raw, self.seen, self.code, self.echoes = b"", 0, None, None
         words = [str(machine.program), *map(str, args)]
         variables = machine.env | {"TERM": "xterm"} | (env or {})
         self.pid, self.fd = pty.fork()
@@ -31,6 +31,15 @@ class Terminal:
             finally:
                 os._exit(127)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.code is None:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self.fd)
 
     @property
     def text(self):
@@ -82,5 +91,7 @@ class Terminal:
                 raise AssertionError(f"it did not end:\n{self.text}")
             elif not more:
                 time.sleep(0.02)
+        # Whether it left the terminal as it was: one that shows what is typed.
+        self.echoes = bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
         os.close(self.fd)
         return self.code

@@ -220,11 +220,11 @@ fn credential(at: Time) -> Assessed {
         copies: vec![],
         copy_of: None,
         verdict: Some(Verdict { kind: VerdictKind::Accepted, at, detail: String::new() }),
-        allowance: Some(Allowance {
+        allowance: Some(Box::new(Allowance {
             balance: Some(Balance { amount: 1.0, currency: Some("USD".into()) }),
             quota: vec![Quota { window: "5h".into(), used_ratio: 0.5, resets_at: None }],
             runway: Some(Runway { ends: at, earliest: at, latest: None }),
             ..Allowance::default()
-        }),
+        })),
     }
 }

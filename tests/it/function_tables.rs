@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use opensoul::chat::model::{self, Directive, extract};
 use opensoul::domain::Secret;
+use opensoul::engine::cooldown::{Backoff, Stats};
+use opensoul::engine::oauth_id::{Login, successor};
 use opensoul::engine::order::{Besides, Effective};
 use opensoul::formats::auth_store::{self, ProfileType};
+use opensoul::formats::config_edit;
 use opensoul::formats::eligibility::View;
 use opensoul::formats::gateway_config::{DeclaredProfile, GatewayConfig, ModelProvider};
 use opensoul::formats::installation::{AgentStore, Layer, LayeredEnv};
+use opensoul::formats::pasted;
 use opensoul::formats::sessions::{self, Entry};
 use opensoul::formats::{config_document, gateway_config, provider_id};
 use opensoul::output::remaining::remaining;
@@ -263,5 +267,80 @@ fn normalize_agent() {
 fn format_remaining() {
     for row in table("format_remaining") {
         assert_eq!(remaining(row["input"]["ms"].as_f64()), row["output"], "{row}");
+    }
+}
+
+fn stats(value: &Value) -> Stats {
+    let count = |value: &Value| value.as_u64().map(|n| u32::try_from(n).unwrap());
+    let failures = value["failureCounts"].as_object().into_iter().flatten();
+    Stats {
+        last_used: value["lastUsed"].as_f64(),
+        cooldown_until: value["cooldownUntil"].as_f64(),
+        disabled_until: value["disabledUntil"].as_f64(),
+        disabled_reason: value["disabledReason"].as_str().map(str::to_owned),
+        errors: count(&value["errorCount"]),
+        failures: failures.map(|(reason, n)| (reason.clone(), count(n).unwrap())).collect(),
+        last_failure: value["lastFailureAt"].as_f64(),
+    }
+}
+
+#[test]
+fn usage_update() {
+    for (row, line) in table("usage_update").iter().zip(lines("usage_update")) {
+        let (before, cooldowns) = (stats(&row["input"]["existing"]), &row["input"]["cfg"]["auth"]["cooldowns"]);
+        let by_provider = cooldowns["billingBackoffHoursByProvider"].as_object().into_iter().flatten();
+        let own = by_provider.filter(|(id, _)| provider_id::normalize(id) == "anthropic").find_map(|(_, n)| n.as_f64());
+        let usual = Backoff::default();
+        let backoff = Backoff {
+            billing: own.or(cooldowns["billingBackoffHours"].as_f64()).unwrap_or(usual.billing),
+            billing_max: cooldowns["billingMaxHours"].as_f64().unwrap_or(usual.billing_max),
+            window: cooldowns["failureWindowHours"].as_f64().unwrap_or(usual.window),
+        };
+        let after = match row["input"]["reason"].as_str().unwrap() {
+            "used" => before.after_use(NOW as f64),
+            "clear" => before.after_clearing(),
+            reason => before.after_failure(reason, backoff, NOW as f64),
+        };
+        assert_eq!(after, stats(&row["output"]), "{line}");
+    }
+}
+
+#[test]
+fn repair_oauth_id() {
+    const LEGACY: &str = "anthropic:default";
+    for (row, line) in table("repair_oauth_id").iter().zip(lines("repair_oauth_id")) {
+        let (cfg, store) = (&row["input"]["cfg"], &row["input"]["store"]);
+        let declared = &cfg["auth"]["profiles"][LEGACY];
+        let ids = ids(&line, store);
+        let stored = ids.iter().map(|id| (id.as_str(), &store["profiles"][id.as_str()]));
+        let logins: Vec<Login<'_>> = stored
+            .filter(|(_, one)| one["type"] == "oauth" && one["provider"] == declared["provider"])
+            .map(|(id, one)| Login { id, email: one["email"].as_str() })
+            .collect();
+        let last_good = store["lastGood"]["anthropic"].as_str();
+        let oauth = declared["mode"] == "oauth";
+        let to = successor(LEGACY, declared["email"].as_str(), &logins, last_good).filter(|_| oauth);
+        assert_eq!((to.is_some(), to), (row["output"]["migrated"] == true, row["output"]["to"].as_str()), "{line}");
+        let text = cfg.to_string();
+        let after = to.map_or_else(|| text.clone(), |to| config_edit::rename(&text, LEGACY, to).unwrap());
+        assert_eq!(serde_json::from_str::<Value>(&after).unwrap(), row["output"]["config"], "{line}");
+    }
+}
+
+#[test]
+fn parse_duration_default_days() {
+    for row in table("parse_duration_default_days") {
+        let want = &row["output"];
+        match pasted::life(row["input"]["d"].as_str().unwrap()) {
+            Ok(life) => assert_eq!(Some(life), want.as_f64(), "{row}"),
+            Err(why) => assert_eq!(Some(why.as_str()), want["error"].as_str(), "{row}"),
+        }
+    }
+}
+
+#[test]
+fn validate_setup_token() {
+    for row in table("validate_setup_token") {
+        assert_eq!(pasted::setup_token_problem(row["input"]["t"].as_str().unwrap()), row["output"].as_str(), "{row}");
     }
 }

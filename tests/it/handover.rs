@@ -92,9 +92,13 @@ fn nobody_to_hand_it_to() {
     let output = bench.run("ours/opensoul", &["gateway", "status"], &["a", "b", "ours", "c"]);
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stderr).contains("`gateway` is not a command of this program"), "{}", text(&output.stderr));
-    let output = bench.run("ours/opensoul", &["models", "auth", "list"], &["ours"]);
+    let output = bench.run("ours/opensoul", &["models", "auth", "login-github-copilot"], &["ours"]);
     assert_eq!(output.status.code(), Some(69));
-    assert!(text(&output.stderr).contains("this version has no `models auth`"), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains("this version has no `models auth login-github-copilot`"),
+        "{}",
+        text(&output.stderr)
+    );
     bench.stand_in("d/openclaw");
     let output = bench.run("ours/opensoul", &["gateway"], &["ours", "d"]);
     assert!(text(&output.stderr).contains("openclaw gateway"), "{}", text(&output.stderr));

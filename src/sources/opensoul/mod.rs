@@ -21,7 +21,7 @@ use crate::files;
 use crate::formats::config_document::{self, problem};
 use crate::formats::eligibility::{Shown, View};
 use crate::formats::gateway_config::{self, GatewayConfig};
-use crate::formats::installation::{AgentStore, Family, Installation};
+use crate::formats::installation::{AgentStore, Installation};
 use crate::formats::provider_id::normalize;
 use crate::formats::{model_ref, provider_env};
 use credentials::Prints;
@@ -175,9 +175,7 @@ fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (O
     };
     environment::config(env, &document.env_entries());
     let mut problems = document.substitute(&|name| env.get(name).map(str::to_owned));
-    let version = document.root.get("meta").and_then(|m| m.get("lastTouchedVersion")).and_then(|v| v.as_str());
-    let strict = home.family == Family::OpenSoul && !version.is_some_and(gateway_config::is_sqlite_version);
-    let (config, refused) = gateway_config::interpret(&document, strict);
+    let (config, refused) = gateway_config::interpret(&document, gateway_config::is_strict(home.family, &document));
     problems.extend(refused);
     (problems.is_empty().then_some(config), problems)
 }

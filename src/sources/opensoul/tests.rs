@@ -5,6 +5,7 @@ use super::super::testing::{Home, now};
 use super::*;
 use crate::domain::{Condition, Renewal, Selection};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
+use crate::formats::installation::Family;
 
 const STORE: &str = ".opensoul/agents/main/agent/auth-profiles.json";
 
