@@ -578,3 +578,27 @@ async fn languages_and_one_credential() {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.contains(&format!("content-type: {kind}")), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_link_needs_no_password_where_everything_else_does() {
+    let web = start().await;
+    web.publish();
+    web.site.staff(Arc::new(FakeClerk::default()) as Arc<dyn Clerk>);
+    let key = Arc::new(LinkKey::new(&[1; 32]));
+    // The name of the links is a name of the page too.
+    web.site.allow_hosts(vec!["monitor.example.org".to_owned()]);
+    web.site.follow_links(Some((Arc::clone(&key), "monitor.example.org".to_owned())));
+    let listen = Listen::Tcp("192.0.2.1:443".parse().unwrap());
+    let settings =
+        crate::config::Web { enabled: true, listen, allowed_hosts: vec![], file: None, insecure: true, tls: false };
+    web.site.guarded_by(Arc::new(Access::open(&settings).unwrap()));
+    let path = link(&key, crate::domain::Lang::English, false);
+    for (method, path, code) in [("GET", "/metrics", 401), ("GET", &path, 200), ("POST", &path, 200)] {
+        let answer = web
+            .ask(&format!(
+                "{method} {path} HTTP/1.1\r\nHost: monitor.example.org\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+            ))
+            .await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{method} {path}: {answer}");
+    }
+}
