@@ -147,7 +147,7 @@ pub fn status(scene: &Scene<'_>) -> String {
         Overall::Ok => ("✅", "all is well"),
         Overall::Unknown => ("❔", "not everything is known"),
         Overall::Warning => ("⚠️", "something needs attention"),
-        Overall::Critical => ("🔴", "something is broken"),
+        Overall::Critical => ("🔴", "something is broken or about to be"),
     };
     page.raw(&format!("{mark} {}: {}", scene.say(scene.host), scene.say(word)));
     page.raw(&scene.when(snapshot.taken_at));

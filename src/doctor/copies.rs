@@ -197,7 +197,7 @@ fn shared(places: &[&Assessed]) -> Option<Finding> {
 fn mirrored(profile: &str) -> Option<&'static str> {
     match profile {
         "anthropic:claude-cli" => Some("claude-code"),
-        "openai-codex:codex-cli" | "openai-codex:default" => Some("codex"),
+        "openai-codex:codex-cli" => Some("codex"),
         "qwen-portal:qwen-cli" => Some("qwen-code"),
         _ => None,
     }
@@ -226,8 +226,8 @@ fn stale_mirrors(context: &Context<'_>) -> Vec<Finding> {
             }
             _ => format!("Log the gateway in by itself: {}", one.credential.fix),
         };
-        let severity = one.judgement.severity.max(Severity::Info);
-        findings.push(Finding::new("login.stale-mirror", severity, message, fix).at(place(&one.credential)));
+        // That it is dead is its own alert; this says why.
+        findings.push(Finding::new("login.stale-mirror", Severity::Info, message, fix).at(place(&one.credential)));
     }
     findings
 }

@@ -134,7 +134,7 @@ XAI_API_KEY=xai-canary
         let text = r#"{"version":1,"profiles":{"anthropic:claude-cli":{"type":"oauth","provider":"anthropic","access":"canary","refresh":"canary"}}}"#;
         s.installations[0].agents[0].store = auth_store::parse(text).expect("a store").store;
     }),
-    ("login.stale-mirror", Severity::Warning, |s| {
+    ("login.stale-mirror", Severity::Info, |s| {
         let id = "opensoul:main/anthropic:claude-cli";
         s.add_credential(id, "anthropic", Owner::GatewayStore, State::Expired);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.source =

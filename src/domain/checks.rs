@@ -6,6 +6,7 @@ pub const IDS: &[&str] = &[
     "auth.env-blank",
     "auth.env-differs",
     "auth.env-not-inherited",
+    "chat.failing",
     "clock.skew",
     "clock.wrong",
     "config.invalid",

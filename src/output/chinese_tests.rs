@@ -34,7 +34,7 @@ const SPEAKERS: [&str; 23] = [
 ];
 
 /// Words that no person gets to read in a message: names in other people's data, and what is only compared or shown to programmers.
-const NOT_SAID: [&str; 13] = [
+const NOT_SAID: [&str; 16] = [
     // What providers and keyrings write, read by us.
     "providers/classify.rs",
     "providers/status_page/formats.rs",
@@ -43,8 +43,11 @@ const NOT_SAID: [&str; 13] = [
     // Problems of rows in `monitor.toml` and in the catalog: shown by `check-config`.
     "formats/provider_row.rs",
     // Why a file cannot be edited: said to the person at the terminal who wanted it.
+    "formats/auth_store_edit.rs",
     "formats/dotenv_edit.rs",
     "formats/order_prune.rs",
+    "formats/pasted.rs",
+    "formats/tree_edit.rs",
     // What only tests of a room use.
     "doctor/fixture.rs",
     "doctor/filter.rs",
@@ -290,7 +293,7 @@ fn ten_thousand_lines_take_no_time() {
         "anthropic refused it (2026-11-22 18:00 UTC): 401: the provider does not know it (\"invalid x-api-key\")";
     let mut work = Work { steps: STEPS, depth: 0, foreign: Vec::new() };
     assert!(ROWS.translate(text, &mut work).is_some());
-    assert!(STEPS - work.steps < 500, "{} rows were tried", STEPS - work.steps);
+    assert!(STEPS - work.steps < 1000, "{} rows were tried", STEPS - work.steps);
     assert_eq!(work.foreign, Vec::<String>::new());
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use opensoul::chat;
 use opensoul::clock::{Clock, ManualClock, SystemClock};
 use opensoul::config::{self, Config};
 use opensoul::doctor::Program;
@@ -484,6 +485,23 @@ impl Seen {
     pub fn text(&self) -> String {
         let options = Options { width: 120, zone: Zone::UTC, home: Some(&self.home) };
         text(&self.snapshot, Incidents::heard(&self.incidents), &options)
+    }
+
+    /// What `/status` is answered in a chat then.
+    pub fn said_in_a_chat(&self, now: Time) -> String {
+        chat::answer::status(&chat::answer::Scene {
+            snapshot: Some(&self.snapshot),
+            incidents: &self.incidents,
+            silences: &[],
+            withheld: &BTreeMap::new(),
+            names: &Pseudonyms::new([].into(), true),
+            host: "box",
+            home: &self.home,
+            zone: Zone::UTC,
+            lang: Lang::English,
+            writes: false,
+            now,
+        })
     }
 
     /// A scrape.

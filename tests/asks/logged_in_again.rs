@@ -216,6 +216,11 @@ async fn ask_53_how_long_it_lasts_is_seen_at_a_glance() {
     assert!(seen.text().contains("in 6 h 40 min (2026-12-01 18:40"), "{}", seen.text());
     assert!(home.letters()[0].contains("in 6 h 40 min, 2026-12-01 18:40 UTC"));
     assert_eq!(seen.exit(), 2);
+    let said = seen.said_in_a_chat(home.now());
+    assert!(
+        said.contains("in 6 h 40 min (2026-12-01 18:40") && said.contains("something is broken or about to be"),
+        "{said}"
+    );
     // A year is no matter for anybody.
     home.later(hours(1))
         .file(STORE, &store([("anthropic:default", token("anthropic", "t-2", Some(home.after(days(300)))))]));

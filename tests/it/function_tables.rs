@@ -332,7 +332,8 @@ fn parse_duration_default_days() {
     for row in table("parse_duration_default_days") {
         let want = &row["output"];
         match pasted::life(row["input"]["d"].as_str().unwrap()) {
-            Ok(life) => assert_eq!(Some(life), want.as_f64(), "{row}"),
+            // The reader of the table is wrong in the last bit of large numbers.
+            Ok(life) => assert!(want.as_f64().is_some_and(|want| (life - want).abs() <= want * f64::EPSILON), "{row}"),
             Err(why) => assert_eq!(Some(why.as_str()), want["error"].as_str(), "{row}"),
         }
     }
