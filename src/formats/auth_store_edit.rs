@@ -82,6 +82,9 @@ pub fn remove(text: &str, id: &str) -> Result<Option<String>, EditError> {
             }
         }
         forget_in_order(root, &["order"], id);
+        if tree_edit::find(root, &["order"]).is_some_and(|order| order.properties().is_empty()) {
+            tree_edit::remove(root, "order");
+        }
         Ok(())
     })?;
     Ok(found.then_some(text))

@@ -229,7 +229,9 @@ async fn write<B: DeserializeOwned>(
         return (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n").into_response();
     };
     let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-    let body = match serde_json::from_slice(bytes) {
+    // serde would take a list for an object, field by field.
+    let object = serde_json::from_slice::<serde_json::Map<String, Value>>(bytes);
+    let body = match object.and_then(|object| serde_json::from_value(Value::Object(object))) {
         Ok(body) => body,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}.\n")).into_response(),
     };
