@@ -159,27 +159,27 @@ mod tests {
     fn what_containers_get() {
         let mut home = Home::new();
         home.write(
-            "work/compose.yaml",
+            "office/compose.yaml",
             "services:\n  bot:\n    environment: {OPENAI_API_KEY: sk-1, GROQ_API_KEY: \"${GROQ_API_KEY}\", PORT: \"8\", XAI_API_KEY: }\n    \
              env_file: [bot.env, {path: ./more/x.env}, ../outside.env, /etc/shadow, gone.env, .env]\n  web:\n    environment: \
              [MISTRAL_API_KEY=m, ZAI_API_KEY]\n    env_file: bot.env\nsecrets:\n  anthropic_api_key: {file: ./secrets/a}\n  db: {file: x}\n",
         );
-        home.write("work/compose.override.yml", "services: {bot: {environment: {VENICE_API_KEY: v}}}\n");
-        home.write("work/bot.env", "COHERE_API_KEY=c\n");
-        home.write("work/more/x.env", "DEEPSEEK_API_KEY=d\n");
-        home.write("work/.env", "JINA_API_KEY=j\n");
+        home.write("office/compose.override.yml", "services: {bot: {environment: {VENICE_API_KEY: v}}}\n");
+        home.write("office/bot.env", "COHERE_API_KEY=c\n");
+        home.write("office/more/x.env", "DEEPSEEK_API_KEY=d\n");
+        home.write("office/.env", "JINA_API_KEY=j\n");
         home.write("outside.env", "TAVILY_API_KEY=t\n");
-        home.write("work/secrets/a", "sk-ant-api03-x\n");
+        home.write("office/secrets/a", "sk-ant-api03-x\n");
         assert!(home.read(&Compose).reports.is_empty(), "the monitor works nowhere");
-        home.cwd = Some(home.path("work"));
+        home.cwd = Some(home.path("office"));
         let harvest = home.read(&Compose);
         let expected = [
-            "compose:~/work/compose.yaml#bot.OPENAI_API_KEY",
-            "compose:~/work/compose.yaml#web.MISTRAL_API_KEY",
-            "compose:~/work/bot.env#COHERE_API_KEY",
-            "compose:~/work/more/x.env#DEEPSEEK_API_KEY",
-            "compose:~/work/secrets/a#ANTHROPIC_API_KEY",
-            "compose:~/work/compose.override.yml#bot.VENICE_API_KEY",
+            "compose:~/office/compose.yaml#bot.OPENAI_API_KEY",
+            "compose:~/office/compose.yaml#web.MISTRAL_API_KEY",
+            "compose:~/office/bot.env#COHERE_API_KEY",
+            "compose:~/office/more/x.env#DEEPSEEK_API_KEY",
+            "compose:~/office/secrets/a#ANTHROPIC_API_KEY",
+            "compose:~/office/compose.override.yml#bot.VENICE_API_KEY",
         ];
         assert_eq!(ids(&home, &harvest), expected);
         for found in &harvest.found {
@@ -188,7 +188,7 @@ mod tests {
         }
         assert_eq!(
             home.relative(&harvest.found[0].credential.fix),
-            "Make a new key at openai, then set OPENAI_API_KEY in ~/work/compose.yaml."
+            "Make a new key at openai, then set OPENAI_API_KEY in ~/office/compose.yaml."
         );
     }
 
@@ -196,17 +196,17 @@ mod tests {
     fn one_that_cannot_be_read_is_said() {
         for text in ["services: [tell-nobody", "- tell-nobody\n"] {
             let mut home = Home::new();
-            home.write("work/docker-compose.yml", text);
-            home.cwd = Some(home.path("work"));
+            home.write("office/docker-compose.yml", text);
+            home.cwd = Some(home.path("office"));
             let harvest = home.read(&Compose);
             let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
-            assert_eq!(finding.place.path, Some(home.path("work/docker-compose.yml")));
+            assert_eq!(finding.place.path, Some(home.path("office/docker-compose.yml")));
             assert!(harvest.found.is_empty() && !harvest.reports[0].up && !finding.message.contains("tell-nobody"));
         }
         for text in ["", "services: 7\nsecrets: []\n", "services: {a: {environment: 7, env_file: 8}}"] {
             let mut home = Home::new();
-            home.write("work/compose.yml", text);
-            home.cwd = Some(home.path("work"));
+            home.write("office/compose.yml", text);
+            home.cwd = Some(home.path("office"));
             let harvest = home.read(&Compose);
             assert!(harvest.found.is_empty() && harvest.findings.is_empty(), "{text}");
         }

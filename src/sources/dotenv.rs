@@ -132,20 +132,20 @@ mod tests {
             ".opensoul/.env",
             "OPENAI_API_KEY=one\nOPENSOUL_STATE_DIR=/evil\nHTTPS_PROXY=x\nOPENAI_API_KEY=two\n",
         );
-        home.write("work/.env", "export GROQ_API_KEY='gsk'\nMISTRAL_API_KEY=\n");
+        home.write("office/.env", "export GROQ_API_KEY='gsk'\nMISTRAL_API_KEY=\n");
         home.write("other/file", "XAI_API_KEY=xai-1\n");
-        home.write("work/.env.local", format!("VERCEL_OIDC_TOKEN=\"{}\"\n", jwt(r#"{"exp":1803859200}"#)));
-        home.write("work/.envrc", "dotenv\nexport ZAI_API_KEY=z\nexport XAI_API_KEY=$(pass xai)\n");
-        home.cwd = Some(home.path("work"));
+        home.write("office/.env.local", format!("VERCEL_OIDC_TOKEN=\"{}\"\n", jwt(r#"{"exp":1803859200}"#)));
+        home.write("office/.envrc", "dotenv\nexport ZAI_API_KEY=z\nexport XAI_API_KEY=$(pass xai)\n");
+        home.cwd = Some(home.path("office"));
         home.dotenv = vec![home.path("other/file"), home.path(".opensoul/.env")];
         let harvest = home.read(&Dotenv);
         let ids: Vec<String> = harvest.found.iter().map(|found| home.relative(found.credential.id.as_str())).collect();
         let expected = [
             "dotenv:~/.opensoul/.env#OPENAI_API_KEY",
             "dotenv:~/other/file#XAI_API_KEY",
-            "dotenv:~/work/.env#GROQ_API_KEY",
-            "dotenv:~/work/.env.local#VERCEL_OIDC_TOKEN",
-            "dotenv:~/work/.envrc#ZAI_API_KEY",
+            "dotenv:~/office/.env#GROQ_API_KEY",
+            "dotenv:~/office/.env.local#VERCEL_OIDC_TOKEN",
+            "dotenv:~/office/.envrc#ZAI_API_KEY",
         ];
         assert_eq!(ids, expected);
         assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "two");

@@ -38,7 +38,7 @@ fn copies_of_the_tools_own_files() {
     put("claude/.caam-quarantine/.credentials.json", &claude_login("q", passed));
     let token = jwt(&format!(r#"{{"exp":{}}}"#, passed.timestamp()));
     put(
-        "codex/work/auth.json",
+        "codex/office/auth.json",
         &format!(r#"{{"OPENAI_API_KEY":"sk-1","tokens":{{"access_token":"{token}","refresh_token":"r"}}}}"#),
     );
     put("gemini/g/oauth_creds.json", r#"{"access_token":"ya29","refresh_token":"1//r","expiry_date":1799582400000}"#);
@@ -53,8 +53,8 @@ fn copies_of_the_tools_own_files() {
     let expected = [
         ("caam:agy/g", "google-antigravity", Renewal::Auto),
         ("caam:claude/me@x.org", "anthropic", Renewal::Auto),
-        ("caam:codex/work/OPENAI_API_KEY", "openai", Renewal::None),
-        ("caam:codex/work", "openai-codex", Renewal::Auto),
+        ("caam:codex/office/OPENAI_API_KEY", "openai", Renewal::None),
+        ("caam:codex/office", "openai-codex", Renewal::Auto),
         ("caam:cursor/c", "cursor", Renewal::Auto),
         ("caam:gemini/g", "google-gemini-cli", Renewal::Auto),
         ("caam:opencode/o/anthropic", "anthropic", Renewal::Auto),

@@ -37,19 +37,19 @@ mod tests {
     #[test]
     fn where_a_person_works() {
         let mut home = Home::new();
-        home.write("work/repo/.git/HEAD", "");
-        home.write("work/repo/src/deep/x", "");
+        home.write("office/repo/.git/HEAD", "");
+        home.write("office/repo/src/deep/x", "");
         assert!(seen(&home).is_empty(), "the monitor works nowhere");
         for (cwd, expected) in [
-            ("work/repo/src/deep", &["~/work/repo/src/deep", "~/work/repo"][..]),
-            ("work/repo", &["~/work/repo"]),
-            ("work", &["~/work"]),
+            ("office/repo/src/deep", &["~/office/repo/src/deep", "~/office/repo"][..]),
+            ("office/repo", &["~/office/repo"]),
+            ("office", &["~/office"]),
         ] {
             home.cwd = Some(home.path(cwd));
             assert_eq!(seen(&home), expected, "{cwd}");
         }
         home.write(".git", "gitdir: elsewhere");
-        home.cwd = Some(home.path("work"));
-        assert_eq!(seen(&home), ["~/work"], "a home under version control is no project");
+        home.cwd = Some(home.path("office"));
+        assert_eq!(seen(&home), ["~/office"], "a home under version control is no project");
     }
 }

@@ -74,7 +74,7 @@ async fn ask_33_an_old_token_that_is_written_back_is_noticed() {
     assert_eq!(home.told().len(), 1);
     // Several agents on one token is the gateway's own affair: worth knowing.
     write("rt_4");
-    home.file(".opensoul/agents/work/agent/auth-profiles.json", &std::fs::read_to_string(home.path(STORE)).unwrap());
+    home.file(".opensoul/agents/office/agent/auth-profiles.json", &std::fs::read_to_string(home.path(STORE)).unwrap());
     let seen = home.later(hours(1)).cycle().await;
     assert!(seen.findings("login.went-backwards").is_empty());
     assert_eq!(seen.finding("login.shared-refresh").severity, Severity::Info);

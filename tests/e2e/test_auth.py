@@ -241,16 +241,16 @@ def test_what_the_gateway_would_not_use_is_said(gateway):
 
 
 def test_orders_of_agents(gateway):
-    gateway.write(CONFIG, "{agents: {list: [{id: 'main'}, {id: 'work', default: true}]}}")
+    gateway.write(CONFIG, "{agents: {list: [{id: 'main'}, {id: 'office', default: true}]}}")
     gateway.write(STORE, c.store(anthropic__a=c.api_key(), anthropic__b=c.token(c.DAY), openai__x=c.api_key(provider="openai")))
     order = ["models", "auth", "order"]
     for wrong, said in [("anthropic:nobody", "not found"), ("openai:x", "is for openai, not anthropic")]:
         refused = gateway.run(*order, "set", "--provider", "anthropic", wrong)
         assert refused.code == 64 and said in refused.err, refused
-    own = gateway.home / ".opensoul/agents/work/agent/auth-profiles.json"
+    own = gateway.home / ".opensoul/agents/office/agent/auth-profiles.json"
     assert not own.exists()
     ended = gateway.run(*order, "set", "--provider", "anthropic", "--json", "anthropic:b", "anthropic:a")
-    assert ended.json()["order"] == ["anthropic:b", "anthropic:a"] and ended.json()["agentId"] == "work", ended
+    assert ended.json()["order"] == ["anthropic:b", "anthropic:a"] and ended.json()["agentId"] == "office", ended
     assert json.loads(own.read_text()) == {"version": 1, "profiles": {}, "order": {"anthropic": ["anthropic:b", "anthropic:a"]}}, "no secret of main's"
     assert "order" not in read(gateway)
     assert gateway.run(*order, "get", "--provider", "anthropic", "--agent", "main", "--json").json()["order"] is None

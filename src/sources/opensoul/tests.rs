@@ -49,7 +49,7 @@ fn every_agent_of_every_family() {
     let store =
         |id: &str| format!(r#"{{"profiles":{{"{id}":{{"type":"api_key","provider":"anthropic","key":"k"}}}}}}"#);
     home.write(STORE, store("a:1"));
-    home.write(".opensoul/agents/work/agent/auth-profiles.json", store("a:2"));
+    home.write(".opensoul/agents/office/agent/auth-profiles.json", store("a:2"));
     home.write(".opensoul/opensoul.json", r#"{agents:{list:[{id:"far",agentDir:"~/elsewhere"}],defaults:{model:{primary:"anthropic/x",fallbacks:["Z.AI/y"]}}}}"#);
     home.write("elsewhere/auth-profiles.json", store("a:3"));
     home.write(".openclaw/agents/main/agent/auth-profiles.json", store("a:4"));
@@ -58,7 +58,7 @@ fn every_agent_of_every_family() {
     let ids: Vec<&str> = harvest.found.iter().map(|f| f.credential.id.as_str()).collect();
     assert_eq!(
         ids,
-        ["opensoul:main/a:1", "opensoul:far/a:3", "opensoul:work/a:2", "openclaw:main/a:4", "moltbot:main/a:5"]
+        ["opensoul:main/a:1", "opensoul:far/a:3", "opensoul:office/a:2", "openclaw:main/a:4", "moltbot:main/a:5"]
     );
     assert!(harvest.demand.models_configured);
     assert_eq!(harvest.demand.providers.iter().map(String::as_str).collect::<Vec<_>>(), ["anthropic", "zai"]);
@@ -158,7 +158,7 @@ fn imports_are_shown_and_nothing_is_touched() {
         ".qwen/oauth_creds.json",
         format!(r#"{{"access_token":"a","refresh_token":"r","expiry_date":{}}}"#, ms(5)),
     );
-    home.write(".opensoul/agents/work/agent/.keep", "");
+    home.write(".opensoul/agents/office/agent/.keep", "");
     let before = tree(&home.path("."));
     let found = profiles(&home);
     assert_eq!(tree(&home.path(".")), before);
@@ -208,7 +208,7 @@ fn databases_are_read_without_a_trace() {
         home.write("vault.json", r#"{"x":{"y":"secret"}}"#);
         home.write(".openclaw/openclaw.json", r#"{secrets:{providers:{vault:{source:"file",path:"~/vault.json"}}}}"#);
         drop(shared_store(&home, wal));
-        let agent = home.path(".openclaw/agents/work/agent");
+        let agent = home.path(".openclaw/agents/office/agent");
         std::fs::create_dir_all(&agent).unwrap();
         let db = rusqlite::Connection::open(agent.join("openclaw-agent.sqlite")).unwrap();
         db.execute_batch(
@@ -224,7 +224,7 @@ fn databases_are_read_without_a_trace() {
         let ids: Vec<&str> = found.keys().map(String::as_str).collect();
         let expected = ["a:env", "a:exec", "a:file", "a:none", "a:zero"].map(|id| format!("openclaw:main/{id}"));
         assert_eq!(ids[..5], expected);
-        assert_eq!(ids[5], "openclaw:work/b:x");
+        assert_eq!(ids[5], "openclaw:office/b:x");
         let of = |id: &str| &found[&format!("openclaw:main/a:{id}")];
         assert_eq!(of("env").secret.as_ref().unwrap().expose(), "k");
         assert_eq!(of("file").secret.as_ref().unwrap().expose(), "secret");
@@ -278,7 +278,7 @@ fn files_of_the_json_era_beside_a_database_are_said_once_and_safely() {
     for name in ["auth-profiles.json", "auth-state.json"] {
         home.write(&format!(".openclaw/agents/main/agent/{name}"), r#"{"profiles":{}}"#);
     }
-    home.write(".openclaw/agents/work/agent/auth.json", "{}");
+    home.write(".openclaw/agents/office/agent/auth.json", "{}");
     let harvest = home.read(&OpenSoul);
     let said: Vec<_> = harvest.findings.iter().filter(|f| f.id == "store.legacy-json").collect();
     let names: Vec<_> = said.iter().map(|f| f.place.path.as_ref().unwrap().file_name().unwrap()).collect();
@@ -387,7 +387,7 @@ fn a_damaged_login_that_the_gateway_mirrors_is_said() {
 #[test]
 fn the_layers_of_the_environment() {
     let mut home = Home::new();
-    home.write("work/.env", "GROQ_API_KEY=cwd\nOPENSOUL_STATE_DIR=/evil\nSHELL=/evil\nXAI_API_KEY=cwd\n");
+    home.write("office/.env", "GROQ_API_KEY=cwd\nOPENSOUL_STATE_DIR=/evil\nSHELL=/evil\nXAI_API_KEY=cwd\n");
     home.write(
         ".opensoul/.env",
         "GROQ_API_KEY=state\nMISTRAL_API_KEY=state\nOPENAI_API_KEY=state\nGEMINI_API_KEY=state\n",
@@ -398,7 +398,7 @@ fn the_layers_of_the_environment() {
     );
     home.env.set("OPENAI_API_KEY", "");
     home.env.set("XAI_API_KEY", "process");
-    home.cwd = Some(home.path("work"));
+    home.cwd = Some(home.path("office"));
     let harvest = home.read(&OpenSoul);
     let env = &harvest.installations[0].env;
     for (name, value) in [
@@ -456,15 +456,15 @@ fn the_directory_of_a_variable_is_not_called_main() {
     let mut home = Home::new();
     let store = |id: &str| format!(r#"{{"profiles":{{"a:{id}":{{"type":"token","provider":"a","token":"t"}}}}}}"#);
     home.write(STORE, store("main"));
-    home.write(".opensoul/agents/work/agent/auth-profiles.json", store("work"));
+    home.write(".opensoul/agents/office/agent/auth-profiles.json", store("office"));
     home.write("far/auth-profiles.json", store("far"));
     let ids = |home: &Home| -> Vec<String> { profiles(home).into_keys().collect() };
     home.env.set("OPENSOUL_AGENT_DIR", "~/far");
-    assert_eq!(ids(&home), ["opensoul:$AGENT_DIR/a:far", "opensoul:main/a:main", "opensoul:work/a:work"]);
+    assert_eq!(ids(&home), ["opensoul:$AGENT_DIR/a:far", "opensoul:main/a:main", "opensoul:office/a:office"]);
     let far = &profiles(&home)["opensoul:$AGENT_DIR/a:far"];
     assert!(!far.credential.fix.contains("--agent"), "{}", far.credential.fix);
-    home.env.set("OPENSOUL_AGENT_DIR", "~/.opensoul/agents/work/agent");
-    assert_eq!(ids(&home), ["opensoul:main/a:main", "opensoul:work/a:work"], "it has a name already");
+    home.env.set("OPENSOUL_AGENT_DIR", "~/.opensoul/agents/office/agent");
+    assert_eq!(ids(&home), ["opensoul:main/a:main", "opensoul:office/a:office"], "it has a name already");
 }
 
 #[test]
