@@ -73,7 +73,7 @@ impl Scene<'_> {
         let mut open: Vec<&Incident> = self
             .incidents
             .iter()
-            .filter(|one| one.status != IncidentStatus::Resolved && one.severity > Severity::None)
+            .filter(|one| one.status == IncidentStatus::Firing && one.severity > Severity::None)
             .collect();
         open.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.since.cmp(&b.since)).then_with(|| a.id.cmp(&b.id)));
         open
@@ -318,8 +318,7 @@ pub fn question(scene: &Scene<'_>, write: &Write, title: Option<&str>, who: &str
     let mut page = scene.page();
     let until = |lasts: Span| scene.when(scene.now + lasts);
     match write {
-        Write::Ack { lasts: None, .. } => page.line("Acknowledge it until it is over or gets worse?"),
-        Write::Ack { lasts: Some(lasts), .. } => page.raw(&ask(scene, "Acknowledge it until {}?", &until(*lasts))),
+        Write::Ack { lasts, .. } => page.raw(&ask(scene, "Acknowledge it until {}?", &until(*lasts))),
         Write::Unack { .. } => page.line("Take the acknowledgement back?"),
         Write::Snooze { lasts, .. } => page.raw(&ask(scene, "Put it off until {}?", &until(*lasts))),
         Write::Silence { matchers, lasts, .. } => {
@@ -376,7 +375,6 @@ pub fn done(scene: &Scene<'_>, write: &Write, acted: &Acted, by: &str) -> String
     let end = end.map(|at| scene.when(at));
     match (write, &end) {
         (Write::Ack { .. }, Some(end)) => page.raw(&ask(scene, "Acknowledged until {}.", end)),
-        (Write::Ack { .. }, None) => page.line("Acknowledged until it is over or gets worse."),
         (Write::Snooze { .. }, Some(end)) => page.raw(&ask(scene, "Put off until {}.", end)),
         (Write::Silence { .. }, Some(end)) => page.raw(&ask(scene, "Silenced until {}.", end)),
         (Write::Unsilence { .. }, _) => page.line("The silence has ended."),
@@ -395,7 +393,7 @@ pub fn done(scene: &Scene<'_>, write: &Write, acted: &Acted, by: &str) -> String
 #[must_use]
 pub fn meant<'a>(scene: &Scene<'a>, id: &str) -> Option<&'a Incident> {
     let mut fitting = scene.incidents.iter().filter(|one| {
-        one.status != IncidentStatus::Resolved && one.severity > Severity::None && one.id.as_str().starts_with(id)
+        one.status == IncidentStatus::Firing && one.severity > Severity::None && one.id.as_str().starts_with(id)
     });
     let first = fitting.next()?;
     fitting.next().is_none().then_some(first)

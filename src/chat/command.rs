@@ -33,8 +33,8 @@ pub enum Write {
     Ack {
         /// Which incident, or the beginning of its id.
         incident: String,
-        /// For how long; `None`: until it is over.
-        lasts: Option<Span>,
+        /// For how long.
+        lasts: Span,
         /// A remark.
         comment: Option<String>,
     },
@@ -74,7 +74,7 @@ impl Write {
     pub fn action(&self, now: Time) -> Action {
         match self.clone() {
             Self::Ack { incident, lasts, comment } => {
-                Action::Ack { incident, until: lasts.map(|lasts| now + lasts), snooze: false, comment }
+                Action::Ack { incident, until: Some(now + lasts), snooze: false, comment }
             }
             Self::Unack { incident } => Action::Unack { incident },
             Self::Snooze { incident, lasts, comment } => {
@@ -105,8 +105,7 @@ impl Write {
         let span = |lasts: &Span| format!("{}s", lasts.num_seconds());
         let parts: Vec<String> = match self {
             Self::Ack { incident, lasts, comment } => {
-                let mut parts = vec!["/ack".to_owned(), incident.clone()];
-                parts.extend(lasts.as_ref().map(span));
+                let mut parts = vec!["/ack".to_owned(), incident.clone(), span(lasts)];
                 parts.extend(comment.clone());
                 parts
             }
@@ -178,7 +177,7 @@ fn command(word: &str, words: &mut Words<'_>) -> Result<Command, NotOne> {
         },
         "ack" => {
             let incident = words.id("/ack ID, or /ack ID 2h")?;
-            let lasts = words.span()?;
+            let lasts = words.span()?.unwrap_or(LONGEST);
             Ok(Command::Write(Write::Ack { incident, lasts, comment: words.remark() }))
         }
         "unack" => Ok(Command::Write(Write::Unack { incident: words.id("/unack ID")? })),
@@ -263,7 +262,7 @@ impl Words<'_> {
         let Some(text) = self.peek().filter(|text| text.starts_with(|c: char| c.is_ascii_digit())) else {
             return Ok(None);
         };
-        let span = values::duration(&text).ok_or_else(|| wrong_span(&text))?;
+        let span = values::duration(&text).filter(|span| *span >= Span::seconds(1)).ok_or_else(|| wrong_span(&text))?;
         if span > LONGEST {
             return Err(wrong(
                 "From here nothing is put aside for longer than 7 days; on the machine itself: opensoul alerts",
@@ -313,11 +312,11 @@ mod tests {
             lasts,
             comment: comment.map(Into::into),
         };
-        assert_eq!(write("/ack 1A2B"), ack(None, None));
-        assert_eq!(write("/ack_1a2b"), ack(None, None));
-        assert_eq!(write("/ack_1a2b@WatchBot"), ack(None, None));
-        assert_eq!(write("/ack 1a2b 2h on  it"), ack(Some(Span::hours(2)), Some("on it")));
-        assert_eq!(write("/ack 1a2b on it"), ack(None, Some("on it")));
+        assert_eq!(write("/ack 1A2B"), ack(LONGEST, None));
+        assert_eq!(write("/ack_1a2b"), ack(LONGEST, None));
+        assert_eq!(write("/ack_1a2b@WatchBot"), ack(LONGEST, None));
+        assert_eq!(write("/ack 1a2b 2h on  it"), ack(Span::hours(2), Some("on it")));
+        assert_eq!(write("/ack 1a2b on it"), ack(LONGEST, Some("on it")));
         let snooze = Write::Snooze { incident: "1a2b".into(), lasts: Span::minutes(30), comment: None };
         assert_eq!(write("/snooze 1a2b 30m"), snooze);
         let Write::Silence { matchers, lasts, comment } =

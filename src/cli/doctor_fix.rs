@@ -1,11 +1,9 @@
 //! `doctor --fix`: shows what would be done, asks, and has it done. What was done is told on stderr; the report that follows
 //! shows what is left.
 
-use std::io::IsTerminal;
-
 use super::args::Doctor;
-use super::ask;
 use super::exit::{Failure, FailureKind};
+use super::prompt::Terminal;
 use crate::clock::SystemClock;
 use crate::control::repair::{self, Applied};
 use crate::domain::{Finding, Severity};
@@ -66,8 +64,8 @@ pub fn mend(
 /// Nobody can be asked and nobody said yes (64); the person cancelled (130). Nothing was changed.
 pub fn consent(args: &Doctor, wanted: &[&Finding]) -> Result<bool, Failure> {
     let asked = !(args.yes || args.non_interactive);
-    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !args.json;
-    if asked && !terminal {
+    let terminal = Terminal::find().filter(|_| !args.json);
+    if asked && terminal.is_none() {
         let message = "--fix has nobody to ask here: add --yes, or --non-interactive; nothing was changed";
         return Err(Failure::new(FailureKind::Usage, message));
     }
@@ -75,5 +73,5 @@ pub fn consent(args: &Doctor, wanted: &[&Finding]) -> Result<bool, Failure> {
     for (finding, repair) in wanted.iter().filter_map(|finding| Some((finding, finding.repair.as_ref()?))) {
         anstream::eprintln!("  {}  {repair}", finding.id);
     }
-    if asked { ask::yes("Do it?", true) } else { Ok(true) }
+    terminal.filter(|_| asked).map_or(Ok(true), |terminal| terminal.confirm("Do it?", true))
 }

@@ -5,7 +5,6 @@ mod alerts_act;
 mod alerts_test;
 pub mod args;
 pub mod args_auth;
-mod ask;
 mod asking;
 mod chat;
 mod check_config;

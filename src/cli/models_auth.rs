@@ -88,21 +88,7 @@ impl Gateway {
         // Keys of a login shell change nothing about what is stored, and to ask it may take 15 s. This is the gateway's own word.
         let mut env = context.env.clone();
         env.set("OPENSOUL_DEFER_SHELL_ENV_FALLBACK", "1");
-        let scene = Scene {
-            env: &env,
-            cwd: cwd.as_deref(),
-            preferred: Family::of_program(&context.program.name),
-            machine: None,
-            env_is_source: true,
-            dotenv: &[],
-            secrets: &[],
-            litellm: &[],
-            declared: &[],
-            receivers: &[],
-            chat: None,
-            now,
-            key: &key,
-        };
+        let scene = Scene::of_gateway((&env, cwd.as_deref()), Family::of_program(&context.program.name), &key, now);
         // The gateway writes its store in place: who looks in that moment sees half of it, and looks again.
         let torn =
             |gateway: &Installation| gateway.agents.iter().any(|agent| agent.trouble == Some(Trouble::Unparsable));

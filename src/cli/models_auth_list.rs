@@ -7,6 +7,7 @@ use super::models_auth::{Gateway, Unnamed, agent_words, by_owner, provider, refu
 use super::prompt::Terminal;
 use super::{Context, print};
 use crate::domain::Selection;
+use crate::formats::installation::{AgentStore, Trouble};
 use crate::formats::javascript::trim;
 use crate::output::models_status::short;
 use crate::output::remaining::remaining;
@@ -89,7 +90,19 @@ pub fn list(whose: Option<&str>, json: bool, agent: Option<&str>, context: &Cont
     } else {
         print::text(&text(&list, now))?;
     }
-    Ok(0)
+    whole(store)
+}
+
+/// What cannot be read is not empty.
+///
+/// # Errors
+/// The store cannot be read (66), or is damaged (78).
+pub(super) fn whole(store: &AgentStore) -> Outcome {
+    match store.trouble {
+        None => Ok(0),
+        Some(Trouble::Unreadable) => Err(Failure::new(FailureKind::NoInput, "the store cannot be read; see above")),
+        Some(_) => Err(Failure::new(FailureKind::Config, "the store is damaged; see above")),
+    }
 }
 
 fn text(list: &List<'_>, now: f64) -> String {
@@ -151,7 +164,15 @@ pub fn remove(id: &str, yes: bool, agent: Option<&str>, context: &Context) -> Ou
     if gateway.installation.sqlite {
         return by_owner(&gateway, &agent_words(&["models", "auth", "logout", id, "--yes"], agent), context);
     }
-    let written = gateway.writer()?.remove(id).map_err(|error| refused(&error))?;
+    // The config's names are for all agents.
+    let agents = &gateway.installation.agents;
+    let elsewhere = agents.iter().any(|one| one.agent_dir != store.agent_dir && one.store.profile(id).is_some());
+    let written = gateway.writer()?.remove(id, !elsewhere).map_err(|error| refused(&error))?;
+    if declared && !elsewhere && !written.config.changed {
+        let config = gateway.installation.config_path.display();
+        let message = format!("{id} is in the store no more; {config} still names it, through a file that it includes");
+        return Err(Failure::new(FailureKind::Config, message));
+    }
     anstream::println!("Removed {id}.");
     for (what, file) in [("Store", &written.store), ("Config", &written.config)] {
         if file.changed {

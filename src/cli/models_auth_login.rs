@@ -52,8 +52,7 @@ pub fn run(whose: &str, agent: Option<&str>, context: &Context) -> Outcome {
     let line = line(name, &words);
     anstream::eprintln!("opensoul: running {line}");
     let mut command = std::process::Command::new(program);
-    let (marker, chain) = handover::marker(&context.env);
-    let status = command.args(&words).env(marker, chain).status();
+    let status = command.args(&words).envs(super::owner::variables(context)).status();
     match status {
         Ok(status) if status.success() => {
             if name != family.word() {

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::args_auth::{OrderCommand, OrderOf};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::models_auth::{Gateway, Unnamed, agent_words, by_owner, not_written, provider};
+use super::models_auth_list::whole;
 use super::{Context, print};
 use crate::formats::javascript::trim;
 use crate::output::models_status::short;
@@ -110,12 +111,12 @@ fn show(of: &OrderOf, provider: &str, gateway: &Gateway, context: &Context) -> O
     if of.json {
         let agent_dir = store.agent_dir.display().to_string();
         print::json(&Answer { agent_id: &gateway.agent, agent_dir, provider, auth_store_path, order })?;
-        return Ok(0);
+        return whole(store);
     }
     let order = order.map_or_else(|| "(none)".to_owned(), |ids| ids.join(", "));
     print::text(&format!(
         "Agent: {}\nProvider: {provider}\nAuth file: {auth_store_path}\nOrder override: {order}\n",
         gateway.agent
     ))?;
-    Ok(0)
+    whole(store)
 }

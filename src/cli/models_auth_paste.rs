@@ -56,7 +56,7 @@ pub fn paste_token(args: &PasteToken, agent: Option<&str>, context: &Context) ->
     let life = args.expires_in.as_deref().map(trim).filter(|text| !text.is_empty()).map(life).transpose()?;
     let plan = Plan::new(provider, id, ProfileType::Token, life.flatten(), args.verify, agent, context)?;
     let secret = match (&args.token_file, args.stdin && !stdin().is_terminal()) {
-        (Some(path), _) => from_file(path)?,
+        (Some(path), _) => from_file("--token-file", path)?,
         (None, true) => from_pipe()?,
         (None, false) => {
             let instead = "pass the token on standard input with --stdin, or name a private file with --token-file";
@@ -144,18 +144,19 @@ pub fn add(agent: Option<&str>, context: &Context) -> Outcome {
     let wrong =
         |id: &str| pasted::profile_id_problem(id).map(|what| format!("a profile id that {what} cannot be used"));
     let id = terminal.line("Profile id", &usual, wrong)?;
-    let mut plan = Plan::new(provider, id, kind, None, false, agent, context)?;
+    let mut end = None;
+    if kind == ProfileType::Token {
+        let text = terminal.line("Ends in (365d, 12h; nothing if that is not known)", "", |text| {
+            if text.is_empty() { None } else { life(text).err().map(|failure| failure.message) }
+        })?;
+        end = if text.is_empty() { None } else { life(&text)? };
+    }
+    let mut plan = Plan::new(provider, id, kind, end, false, agent, context)?;
     if plan.gateway.store()?.store.profile(&plan.id).is_some()
         && !terminal.confirm(&format!("{} exists. Replace it?", plan.id), false)?
     {
         anstream::println!("Nothing was changed.");
         return Ok(0);
-    }
-    if kind == ProfileType::Token {
-        let text = terminal.line("Ends in (365d, 12h; nothing if that is not known)", "", |text| {
-            if text.is_empty() { None } else { life(text).err().map(|failure| failure.message) }
-        })?;
-        plan.life = if text.is_empty() { None } else { life(&text)? };
     }
     let what = if kind == ProfileType::ApiKey { "API key" } else { "token" };
     let secret = terminal.secret(&format!("Paste {what} for {}", plan.provider), |_| None)?;
@@ -175,8 +176,12 @@ fn life(text: &str) -> Result<Option<f64>, Failure> {
     Ok(Some(life).filter(|life| *life > 0.0))
 }
 
-fn from_file(path: &Path) -> Result<Secret, Failure> {
-    let refuse = |kind, why: &str| Failure::new(kind, format!("--token-file: {} {why}", path.display()));
+/// The one token in a file that only its owner can read; `flag` is how the file was named.
+///
+/// # Errors
+/// It is not there (66), open to others (77), empty (65).
+pub(super) fn from_file(flag: &str, path: &Path) -> Result<Secret, Failure> {
+    let refuse = |kind, why: &str| Failure::new(kind, format!("{flag}: {} {why}", path.display()));
     let facts = files::regular(path).map_err(|trouble| refuse(FailureKind::NoInput, &trouble.why))?;
     let facts = facts.ok_or_else(|| refuse(FailureKind::NoInput, "does not exist"))?;
     if facts.permissions().mode() & 0o077 != 0 {
@@ -188,7 +193,11 @@ fn from_file(path: &Path) -> Result<Secret, Failure> {
     one_line(&contents.text).ok_or_else(|| refuse(FailureKind::Data, "is empty"))
 }
 
-fn from_pipe() -> Result<Secret, Failure> {
+/// The one token on standard input.
+///
+/// # Errors
+/// It is no text, empty or longer than any token (65).
+pub(super) fn from_pipe() -> Result<Secret, Failure> {
     let mut text = Zeroizing::new(String::with_capacity(usize::try_from(LONGEST).unwrap_or(0)));
     let wrong =
         |why: &str| Failure::new(FailureKind::Data, format!("the token on standard input {why}; nothing was changed"));
@@ -332,6 +341,10 @@ impl<'a> Plan<'a> {
         match kind {
             VerdictKind::Accepted => {
                 anstream::println!("{provider} accepts it.");
+                Ok(0)
+            }
+            VerdictKind::Limited => {
+                anstream::println!("{provider} accepts it; its quota is used up now{said}");
                 Ok(0)
             }
             kind if kind.is_conclusive() => {

@@ -133,7 +133,10 @@ pub fn aliases(command: Aliases, context: &Context) -> Outcome {
                 };
                 return Err(usage(format!("no alias \"{alias}\"; {known}")));
             }
-            change(&gateway, &["models", "aliases", "remove", alias], ModelEdit::NoAlias(alias.to_owned()), context)?;
+            let edit = ModelEdit::NoAlias(alias.to_owned());
+            if !change(&gateway, &["models", "aliases", "remove", alias], edit, context)? {
+                return Err(elsewhere(&gateway));
+            }
             anstream::println!("Removed alias {alias}.");
         }
     }
@@ -149,10 +152,10 @@ pub fn fallbacks(command: Fallbacks, context: &Context) -> Outcome {
     let none = GatewayConfig::default();
     let config = gateway.installation.config.as_ref().unwrap_or(&none);
     let aliases = config.aliases();
-    let mut models: Vec<String> = config.model.fallbacks.clone().unwrap_or_default();
+    let models: Vec<String> = config.model.fallbacks.clone().unwrap_or_default();
     let same =
         |text: &str, model: &str| model_ref::resolve(text, &aliases).is_some_and(|known| known.to_string() == model);
-    let words = match command {
+    let (words, edit) = match command {
         Fallbacks::List { json, plain } => {
             if json {
                 print::json(&serde_json::json!({ "fallbacks": models }))?;
@@ -169,27 +172,28 @@ pub fn fallbacks(command: Fallbacks, context: &Context) -> Outcome {
                 anstream::println!("{model} is a fallback already.");
                 return Ok(0);
             }
-            models.push(model.clone());
-            vec!["add".to_owned(), model]
+            (vec!["add".to_owned(), model.clone()], ModelEdit::AddFallback(model))
         }
         Fallbacks::Remove { model } => {
             let model = resolve(&model, &gateway)?;
-            let before = models.len();
-            models.retain(|known| !same(known, &model));
-            if models.len() == before {
+            let written: Vec<String> = models.iter().filter(|known| same(known, &model)).cloned().collect();
+            if written.is_empty() {
                 return Err(Failure::new(FailureKind::Usage, format!("{model} is no fallback")));
             }
-            vec!["remove".to_owned(), model]
+            (vec!["remove".to_owned(), model], ModelEdit::DropFallbacks(written))
         }
-        Fallbacks::Clear => {
-            models.clear();
-            vec!["clear".to_owned()]
-        }
+        Fallbacks::Clear => (vec!["clear".to_owned()], ModelEdit::NoFallbacks),
     };
     let words: Vec<&str> = ["models", "fallbacks"].into_iter().chain(words.iter().map(String::as_str)).collect();
-    let said = if models.is_empty() { "none".to_owned() } else { models.join(", ") };
-    change(&gateway, &words, ModelEdit::Fallbacks(models), context)?;
-    anstream::println!("Fallbacks: {said}");
+    let removes = matches!(edit, ModelEdit::DropFallbacks(_));
+    if !change(&gateway, &words, edit, context)? && removes {
+        return Err(elsewhere(&gateway));
+    }
+    // As the gateway reads it now.
+    let after = Gateway::open(None, Unnamed::Main, context)?;
+    let models =
+        after.installation.config.as_ref().and_then(|config| config.model.fallbacks.clone()).unwrap_or_default();
+    anstream::println!("Fallbacks: {}", if models.is_empty() { "none".to_owned() } else { models.join(", ") });
     Ok(0)
 }
 
@@ -205,9 +209,10 @@ fn resolve(text: &str, gateway: &Gateway) -> Result<String, Failure> {
 }
 
 /// Edits the config, or lets its owner do it where we may not write.
-fn change(gateway: &Gateway, words: &[&str], edit: ModelEdit, context: &Context) -> Result<(), Failure> {
+/// True if that changed something, as far as we can see.
+fn change(gateway: &Gateway, words: &[&str], edit: ModelEdit, context: &Context) -> Result<bool, Failure> {
     if gateway.installation.sqlite {
-        return by_owner(gateway, words, context).map(|_| ());
+        return by_owner(gateway, words, context).map(|_| true);
     }
     let change = |text: &str| config_edit::model(text, &edit);
     let updated = control::config::edit(&gateway.installation, &gateway.keeper(), &change)
@@ -215,7 +220,14 @@ fn change(gateway: &Gateway, words: &[&str], edit: ModelEdit, context: &Context)
     if updated.changed {
         anstream::println!("Config: {}", short(&updated.path, &context.env.home()));
     }
-    Ok(())
+    Ok(updated.changed)
+}
+
+/// What is in force and not in the file that is edited.
+fn elsewhere(gateway: &Gateway) -> Failure {
+    let path = gateway.installation.config_path.display();
+    let message = format!("nothing was changed: it is not written in {path} itself (does it include another file?)");
+    Failure::new(FailureKind::Config, message)
 }
 
 #[cfg(test)]

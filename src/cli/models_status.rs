@@ -55,21 +55,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let memory = Memory::open(context)?;
     let key = &memory.key;
     let cwd = std::env::current_dir().ok();
-    let scene = Scene {
-        env: &context.env,
-        cwd: cwd.as_deref(),
-        preferred: Family::of_program(&context.program.name),
-        machine: None,
-        env_is_source: true,
-        dotenv: &[],
-        secrets: &[],
-        litellm: &[],
-        declared: &[],
-        receivers: &[],
-        chat: None,
-        now,
-        key,
-    };
+    let scene = Scene::of_gateway((&context.env, cwd.as_deref()), Family::of_program(&context.program.name), key, now);
     let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
     let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
     let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;

@@ -10,12 +10,15 @@ use std::path::{Path, PathBuf};
 
 use super::args::{Onboard, ServiceArg, Shell};
 use super::exit::{Failure, FailureKind, Outcome};
+use super::models_auth::not_written;
+use super::prompt::Terminal;
 use super::reading::Reading;
-use super::{Context, alerts_test, ask, completions, credentials_declare};
+use super::{Context, alerts_test, completions, credentials_declare};
 use crate::clock::SystemClock;
 use crate::config::{self, edit};
 use crate::control::onboard::{self, Key, Whole, Wrote};
 use crate::control::{Keeper, WriteError};
+use crate::domain::VerdictKind;
 use crate::formats::installation::Installation;
 use crate::monitor::observe::Observed;
 
@@ -59,10 +62,13 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     let observed = reading.observe(context.program.clone());
     let places = places(&reading, &observed.installations)?;
     let mut plan = answers::of_flags(args)?;
-    if !args.non_interactive {
-        ask::terminal("onboard")?;
+    let terminal = match args.non_interactive {
+        true => None,
+        false => Some(Terminal::need("add --non-interactive and say what you want (--help)")?),
+    };
+    if let Some(terminal) = &terminal {
         answers::show(&reading, &observed, &places.dotenv);
-        answers::ask(&mut plan, &reading, &observed)?;
+        answers::ask(terminal, &mut plan, &reading, &observed)?;
     }
     let lines = lines(&plan, &places, context);
     if lines.is_empty() {
@@ -73,12 +79,14 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     for line in &lines {
         anstream::println!("  {line}");
     }
-    if !(args.non_interactive || ask::yes("Do it?", true)?) {
+    if let Some(terminal) = &terminal
+        && !terminal.confirm("Do it?", true)?
+    {
         anstream::println!("Nothing was changed.");
         return Ok(0);
     }
     apply(&plan, &places, context)?;
-    let checked = check(&plan, context);
+    let checked = check(&plan, &places, context);
     next_steps(&plan, &observed);
     checked
 }
@@ -134,10 +142,16 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
     let waiting = |lock: &Path| anstream::eprintln!("opensoul: waiting for {}", lock.display());
     let keeper = Keeper { clock: &clock, patience: Keeper::PATIENCE, waiting: &waiting };
     if !plan.keys.is_empty() {
-        told(&onboard::keys(&places.dotenv, &plan.keys, &keeper).map_err(failure)?);
+        told(&onboard::keys(&places.dotenv, &plan.keys, &keeper).map_err(|error| not_written(&error))?);
     }
     if touches_config(plan) {
         write_config(plan, &places.config, context)?;
+    }
+    if let Some(service) = plan.service {
+        for file in service::files(service, context)? {
+            told(&onboard::whole(&file, &keeper).map_err(|error| not_written(&error))?);
+        }
+        service::start(service, context)?;
     }
     if let Some(shell) = plan.completions
         && let Some(path) = completion_path(shell, context)
@@ -149,13 +163,11 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
         }
         completions::completions(shell, &mut script)?;
         let text = String::from_utf8_lossy(&script).into_owned();
-        told(&onboard::whole(&Whole { path, text }, &keeper).map_err(failure)?);
-    }
-    if let Some(service) = plan.service {
-        for file in service::files(service, context)? {
-            told(&onboard::whole(&file, &keeper).map_err(failure)?);
+        match onboard::whole(&Whole { path, text }, &keeper) {
+            // Somebody else's, such as a package's, will do.
+            Err(WriteError::Unusable { path, .. }) => told(&Wrote { path, changed: false }),
+            wrote => told(&wrote.map_err(|error| not_written(&error))?),
         }
-        service::start(service, context)?;
     }
     Ok(())
 }
@@ -163,18 +175,6 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
 fn told(wrote: &Wrote) {
     let word = if wrote.changed { "wrote" } else { "kept" };
     anstream::println!("{word} {}", wrote.path.display());
-}
-
-pub(super) fn failure(error: WriteError) -> Failure {
-    let kind = match &error {
-        WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
-            FailureKind::NoPermission
-        }
-        WriteError::NotOurs { .. } => FailureKind::NoPermission,
-        WriteError::Busy { .. } | WriteError::Contended { .. } => FailureKind::TryAgain,
-        _ => FailureKind::CannotCreate,
-    };
-    Failure::new(kind, error.to_string())
 }
 
 /// A person's file: what is in it stays, and nothing is written that would not be read again.
@@ -219,8 +219,8 @@ fn completion_path(shell: Shell, context: &Context) -> Option<PathBuf> {
 }
 
 /// Asks providers and receivers, when all is written: what they say does not undo it, and is in the exit code.
-fn check(plan: &Plan, context: &Context) -> Outcome {
-    let mut code = 0;
+fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
+    let (mut code, mut unproved) = (0, Vec::new());
     if plan.verify {
         let mut reading = open(context)?;
         reading.probe(&context.program, false)?;
@@ -230,18 +230,27 @@ fn check(plan: &Plan, context: &Context) -> Outcome {
             let said = one.verdict.as_ref().map_or("not asked", |verdict| verdict.kind.word());
             anstream::println!("{:<50} {}", one.credential.id.as_str(), said.replace('_', " "));
         }
-        let new = |variable: &str| {
-            snapshot.credentials.iter().any(|one| {
-                one.credential.id.as_str().ends_with(&format!("#{variable}")) && !one.judgement.state.is_usable()
-            })
-        };
-        if plan.keys.iter().any(|key| new(&key.variable)) {
-            code = 1;
+        let all = &snapshot.credentials;
+        for key in &plan.keys {
+            let id = format!("dotenv:{}#{}", places.dotenv.display(), key.variable);
+            let of = all.iter().find(|one| one.credential.id.as_str() == id);
+            let of = of.map(|one| one.copy_of.as_ref().unwrap_or(&one.credential.id));
+            let verdict = of.and_then(|id| all.iter().find(|one| one.credential.id == *id)?.verdict.as_ref());
+            match verdict.map(|verdict| verdict.kind) {
+                Some(VerdictKind::Accepted | VerdictKind::Limited) => {}
+                Some(kind) if kind.is_conclusive() => code = 1,
+                _ => unproved.push(key.variable.as_str()),
+            }
         }
     }
     if plan.test {
         anstream::println!();
         alerts_test::run(None, false, context)?;
+    }
+    if code == 0 && !unproved.is_empty() {
+        let message =
+            format!("what was written stays, but nobody could tell whether these keys work: {}", unproved.join(", "));
+        return Err(Failure::new(FailureKind::Unavailable, message));
     }
     Ok(code)
 }

@@ -20,6 +20,13 @@ pub struct Owner {
     env: Vec<(String, String)>,
 }
 
+/// What the gateway's program is told by variables: that we started it, and what `--profile` and `--dev` mean for us.
+pub(super) fn variables(context: &Context) -> Vec<(String, String)> {
+    let own = ["OPENSOUL_STATE_DIR", "OPENSOUL_CONFIG_PATH"];
+    let own = own.into_iter().filter_map(|name| Some((name.to_owned(), context.env.get(name)?.to_owned())));
+    std::iter::once(handover::marker(&context.env)).chain(own).collect()
+}
+
 impl Owner {
     /// Finds the program.
     ///
@@ -36,14 +43,8 @@ impl Owner {
             );
             return Err(Failure::new(FailureKind::Unavailable, message));
         };
-        let mut env = vec![handover::marker(&context.env)];
-        // --profile and --dev are ours; for the program they are variables.
-        for variable in ["OPENSOUL_STATE_DIR", "OPENSOUL_CONFIG_PATH"] {
-            if let Some(value) = context.env.get(variable) {
-                env.push((variable.to_owned(), value.to_owned()));
-            }
-        }
-        Ok(Self { program, words: words.iter().map(|word| (*word).to_owned()).collect(), line, env })
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        Ok(Self { program, words, line, env: variables(context) })
     }
 
     /// Runs it in this terminal; with `secret`, that is all it gets on its standard input.

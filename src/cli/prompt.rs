@@ -2,7 +2,7 @@
 //!
 //! Keys are read one by one instead of lines: a line of the system's own is cut at 4,096 characters, and Ctrl-C in it would
 //! leave the terminal silent. A token that was copied over several lines (terminals wrap them) arrives as one bracketed paste, and its
-//! line breaks are taken out; the shell never sees its rest.
+//! line breaks are taken out. From a terminal that does not mark pastes only the first line is taken; the shell never sees its rest.
 
 use std::io::{IsTerminal, Write, stdin};
 use std::os::fd::AsFd;
@@ -41,12 +41,32 @@ impl Terminal {
     /// Cancelled.
     pub fn secret(&self, question: &str, wrong: impl Fn(&str) -> Option<String>) -> Result<Secret, Failure> {
         loop {
+            match self.secret_or_none(question, &wrong)? {
+                Some(secret) => return Ok(secret),
+                None => anstream::eprintln!("Required"),
+            }
+        }
+    }
+
+    /// The same, where Enter alone means that there is none.
+    ///
+    /// # Errors
+    /// Cancelled.
+    pub fn secret_or_none(
+        &self,
+        question: &str,
+        wrong: impl Fn(&str) -> Option<String>,
+    ) -> Result<Option<Secret>, Failure> {
+        loop {
             let answer = self.ask(&format!("{question} (nothing is shown): "), false)?;
             let text = answer.trim();
-            match if text.is_empty() { Some("Required".to_owned()) } else { wrong(text) } {
+            if text.is_empty() {
+                return Ok(None);
+            }
+            match wrong(text) {
                 None => {
                     anstream::eprintln!("received");
-                    return Ok(Secret::new(text.to_owned()));
+                    return Ok(Some(Secret::new(text.to_owned())));
                 }
                 Some(why) => anstream::eprintln!("{why}"),
             }
@@ -115,7 +135,8 @@ impl Terminal {
     }
 
     fn ask(&self, question: &str, echo: bool) -> Result<Zeroizing<String>, Failure> {
-        let keys = Keys::listen()?;
+        // What is still to come of a secret is for nobody.
+        let keys = Keys::listen(if echo { OptionalActions::Now } else { OptionalActions::Flush })?;
         show(question);
         let mut line = Line { text: Zeroizing::new(Vec::with_capacity(LONGEST)), echo, ..Line::default() };
         let ended = loop {
@@ -152,10 +173,10 @@ fn show(text: &str) {
 }
 
 /// While it lives, keys come one by one and unseen, and pastes are marked.
-struct Keys(Termios);
+struct Keys(Termios, OptionalActions);
 
 impl Keys {
-    fn listen() -> Result<Self, Failure> {
+    fn listen(after: OptionalActions) -> Result<Self, Failure> {
         let failed = |error| Failure::new(FailureKind::Io, format!("the terminal cannot be set up: {error}"));
         let before = tcgetattr(stdin().as_fd()).map_err(failed)?;
         let mut modes = before.clone();
@@ -165,7 +186,7 @@ impl Keys {
         modes.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(stdin().as_fd(), OptionalActions::Now, &modes).map_err(failed)?;
         show("\x1b[?2004h");
-        Ok(Self(before))
+        Ok(Self(before, after))
     }
 }
 
@@ -173,7 +194,7 @@ impl Drop for Keys {
     fn drop(&mut self) {
         show("\x1b[?2004l");
         // A terminal that is gone needs no modes.
-        let _ = tcsetattr(stdin().as_fd(), OptionalActions::Now, &self.0);
+        let _ = tcsetattr(stdin().as_fd(), self.1, &self.0);
     }
 }
 

@@ -320,12 +320,16 @@ impl Receiver {
     /// from here, such as a room that its owners opened to everybody, counts as private.
     #[must_use]
     pub fn is_public(&self) -> bool {
-        let ReceiverKind::Channel(settings) = &self.kind else { return false };
+        let at_ntfy = |url: &str| url.to_ascii_lowercase().contains("//ntfy.sh");
+        let settings = match &self.kind {
+            ReceiverKind::Channel(settings) => settings,
+            ReceiverKind::Webhook(hook) => return matches!(&hook.url, MaybeSecret::Plain(url) if at_ntfy(url)),
+            ReceiverKind::Email(_) => return false,
+        };
         match settings.channel.name {
             "ntfy" => {
                 let login = settings.value("token").is_some() || settings.text("username").is_some();
-                let elsewhere =
-                    |url: &MaybeSecret| matches!(url, MaybeSecret::Plain(url) if !url.contains("//ntfy.sh"));
+                let elsewhere = |url: &MaybeSecret| matches!(url, MaybeSecret::Plain(url) if !at_ntfy(url));
                 !login || !settings.value("url").is_some_and(elsewhere)
             }
             "telegram" => settings.text("chat").is_some_and(|chat| chat.starts_with('@')),

@@ -236,7 +236,7 @@ pub(super) fn web(root: &mut Table<'_>, context: &Context<'_>) -> Web {
                     "{} is beyond loopback, where nothing listens without TLS and authentication",
                     shown(text.value)
                 );
-                let fix = "write \"127.0.0.1:10177\" and put a reverse proxy with TLS in front of it, or name a file with \
+                let fix = "write \"127.0.0.1:10177\" and put a reverse proxy with TLS and a login in front of it, or name a file with \
                            tls_server_config in `config` (docs/page.md)";
                 table.problem(text.place, what, fix);
             }

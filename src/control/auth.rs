@@ -89,14 +89,24 @@ impl Writer<'_> {
         Ok(Written { store, config, imported })
     }
 
-    /// Removes a profile from the store and from the config. What is in neither changes nothing.
+    /// Removes a profile from the store, and from the config if `declared` says that no other agent has it. What is in neither
+    /// changes nothing.
     ///
     /// # Errors
     /// As [`Writer::put`].
-    pub fn remove(&self, id: &str) -> Result<Written, AuthError> {
-        let forget = |text: &str| config_edit::forget(text, id);
+    pub fn remove(&self, id: &str, declared: bool) -> Result<Written, AuthError> {
+        let forget = |text: &str| if declared { config_edit::forget(text, id) } else { Ok(text.to_owned()) };
         config::try_out(self.installation, &forget)?;
         let store = self.store(|text| text.map_or(Ok(None), |text| store_edit::remove(text, id)))?;
+        // Last used, set aside, ordered: what speaks of it may stand apart.
+        let state = self.agent.agent_dir.join("auth-state.json");
+        if state.is_file() {
+            let wrong = |wrong: EditError| WriteError::Unusable { path: state.clone(), why: wrong.to_string() };
+            update(&state, Protocol::Directory, &self.keeper, |text| {
+                text.map(|text| store_edit::remove_in_state(text, id)).transpose().map_err(wrong)
+            })
+            .map_err(|source| AuthError::Half { store: store.path.clone(), source })?;
+        }
         let config = config::edit(self.installation, &self.keeper, &forget)
             .map_err(|source| AuthError::Half { store: store.path.clone(), source })?;
         Ok(Written { store, config, imported: Vec::new() })

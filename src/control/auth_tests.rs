@@ -88,10 +88,10 @@ fn on_a_fresh_machine_both_files_are_made_private() {
     {
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
     }
-    let removed = bench.writer().remove("anthropic:manual").unwrap();
+    let removed = bench.writer().remove("anthropic:manual", true).unwrap();
     assert!(removed.store.changed && removed.config.changed);
     assert_eq!(bench.read(bench.store())["profiles"], json!({}));
-    let nothing = bench.writer().remove("anthropic:manual").unwrap();
+    let nothing = bench.writer().remove("anthropic:manual", true).unwrap();
     assert!(!nothing.store.changed && !nothing.config.changed);
 }
 

@@ -198,7 +198,7 @@ fn stale(facts: &Metadata, now: Time) -> bool {
 }
 
 /// Whether what is open is what stands at the path.
-fn same(open: &File, path: &Path) -> bool {
+pub(super) fn same(open: &File, path: &Path) -> bool {
     match (open.metadata(), path.symlink_metadata()) {
         (Ok(open), Ok(there)) => (open.dev(), open.ino()) == (there.dev(), there.ino()),
         _ => false,

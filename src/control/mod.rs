@@ -1,8 +1,8 @@
 //! The commands that WRITE into a gateway's files: auth profiles, their order, the config's `auth`, and what `doctor --fix` and
 //! `onboard` change. Everything else in the house only reads.
 //!
-//! Only on a person's command, under the lock of the file's owner, by atomic replace; only the JSON stores of the OpenSoul
-//! family. What is there and not ours to know stays: unknown fields, comments, other people's entries. No network, no prompts.
+//! Only on a person's command, under the lock of the file's owner, by atomic replace; of credentials only those
+//! of the OpenSoul family. What is there and not ours to know stays: unknown fields, comments, other people's entries. No network, no prompts.
 
 pub mod auth;
 pub mod config;

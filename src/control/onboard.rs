@@ -1,5 +1,5 @@
-//! What `onboard` writes, when all is asked and agreed: keys into the gateway's `.env`, the monitor's configuration, the units
-//! that run it, the completion of a shell. Each file is replaced in one step; what is there already stays, so that it can be run
+//! What `onboard` writes, when all is asked and agreed: keys into the gateway's `.env`, the units that run
+//! the monitor, the completion of a shell. Each file is replaced in one step; what is there already stays, so that it can be run
 //! again. Asks nobody.
 
 use std::path::{Path, PathBuf};
@@ -50,8 +50,8 @@ pub fn keys(path: &Path, keys: &[Key], keeper: &Keeper<'_>) -> Result<Wrote, Wri
         }
         Ok::<_, WriteError>(Some(text))
     })?;
-    // It may have been open before.
-    let closed = repair::close(&updated.path, 0o600);
+    // What was written is closed; what was so already may be open.
+    let closed = if updated.changed { Ok(Applied::Unneeded) } else { repair::close(&updated.path, 0o600) };
     let closed = closed.map_err(|error| WriteError::Unusable { path: path.to_owned(), why: error.to_string() })?;
     Ok(Wrote { path: updated.path, changed: updated.changed || closed != Applied::Unneeded })
 }

@@ -7,11 +7,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{FlockOperation, flock};
+
 use super::replace::back_up;
 use super::{Keeper, Protocol, WriteError, update};
 use crate::clock::Clock;
 use crate::domain::{Repair, Span, Time};
-use crate::formats::order_prune;
+use crate::formats::{config_edit, order_prune};
 
 /// What became of one repair.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub enum Applied {
     Unneeded,
 }
 
-/// Why a repair was not done. Nothing was changed by it.
+/// Why a repair was not done, or not wholly: of a directory, the other files are closed all the same.
 #[derive(Debug, thiserror::Error)]
 pub enum Failed {
     /// The system refused.
@@ -59,10 +61,18 @@ pub fn apply(repair: &Repair, clock: &dyn Clock) -> Result<Applied, Failed> {
         Repair::CloseFilesIn { path, keep } => close_files(path, *keep),
         Repair::MakeDirectory { path } => make(path),
         Repair::RemoveLock { path, stale_after } => remove_lock(path, *stale_after, clock.now()),
-        Repair::PruneStoreOrder { path, provider, ids } => prune_order(path, &["order", provider.as_str()], ids, clock),
-        Repair::PruneConfigOrder { path, provider, ids } => {
-            prune_order(path, &["auth", "order", provider.as_str()], ids, clock)
+        Repair::PruneStoreOrder { path, provider, ids } => {
+            let keys = ["order", provider.as_str()];
+            edit(path, clock, |text| order_prune::prune(text, &keys, ids).map_err(str::to_owned))
         }
+        Repair::PruneConfigOrder { path, provider, ids } => {
+            let keys = ["auth", "order", provider.as_str()];
+            edit(path, clock, |text| order_prune::prune(text, &keys, ids).map_err(str::to_owned))
+        }
+        Repair::RenameProfile { path, from, to } => edit(path, clock, |text| {
+            let after = config_edit::rename(text, from, to).map_err(|error| error.to_string())?;
+            Ok(Some(after).filter(|after| after != text))
+        }),
     }
 }
 
@@ -89,6 +99,10 @@ pub(super) fn close(path: &Path, keep: u32) -> Result<Applied, Failed> {
     if !(meta.is_file() || meta.is_dir()) {
         return Err(refused(path, "is neither a file nor a directory"));
     }
+    let mode = meta.mode() & 0o7777;
+    if mode & !keep == 0 {
+        return Ok(Applied::Unneeded);
+    }
     let uid = rustix::process::getuid().as_raw();
     if meta.uid() != uid {
         let why = format!(
@@ -97,26 +111,24 @@ pub(super) fn close(path: &Path, keep: u32) -> Result<Applied, Failed> {
         );
         return Err(refused(path, &why));
     }
-    let mode = meta.mode() & 0o7777;
-    if mode & !keep == 0 {
-        return Ok(Applied::Unneeded);
-    }
     fs::set_permissions(path, fs::Permissions::from_mode(mode & keep)).map_err(io(path))?;
     Ok(Applied::Done { backup: None })
 }
 
 fn close_files(dir: &Path, keep: u32) -> Result<Applied, Failed> {
-    let mut applied = Applied::Unneeded;
-    for entry in fs::read_dir(dir).map_err(io(dir))? {
-        let entry = entry.map_err(io(dir))?;
+    let (mut applied, mut failed) = (Applied::Unneeded, None);
+    for entry in fs::read_dir(dir).map_err(io(dir))?.filter_map(Result::ok) {
         // Where a link leads is another place, which nobody asked about.
-        if entry.file_type().is_ok_and(|kind| kind.is_file())
-            && let done @ Applied::Done { .. } = close(&entry.path(), keep)?
-        {
-            applied = done;
+        if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        match close(&entry.path(), keep) {
+            Ok(Applied::Unneeded) => {}
+            Ok(done) => applied = done,
+            Err(why) => failed = failed.or(Some(why)),
         }
     }
-    Ok(applied)
+    failed.map_or(Ok(applied), Err)
 }
 
 fn make(path: &Path) -> Result<Applied, Failed> {
@@ -140,13 +152,15 @@ fn remove_lock(path: &Path, stale_after: u64, now: Time) -> Result<Applied, Fail
     if now - modified <= stale {
         return Err(refused(path, "somebody holds it again"));
     }
-    let removed = if meta.is_dir() {
-        fs::remove_dir(path)
-    } else if meta.is_file() && meta.len() <= 4096 {
-        fs::remove_file(path)
-    } else {
+    if !(meta.is_dir() || meta.is_file() && meta.len() <= 4096) {
         return Err(refused(path, "does not look like a lock"));
-    };
+    }
+    // As those who wait for it do: only the very one that was judged, and only one of us at a time.
+    let judged = fs::File::open(path).map_err(io(path))?;
+    if flock(&judged, FlockOperation::NonBlockingLockExclusive).is_err() || !super::lock::same(&judged, path) {
+        return Err(refused(path, "somebody holds it again"));
+    }
+    let removed = if meta.is_dir() { fs::remove_dir(path) } else { fs::remove_file(path) };
     match removed {
         Ok(()) => Ok(Applied::Done { backup: None }),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Applied::Unneeded),
@@ -155,13 +169,16 @@ fn remove_lock(path: &Path, stale_after: u64, now: Time) -> Result<Applied, Fail
 }
 
 /// Under the lock of the file's owner; the old text is kept beside it.
-fn prune_order(path: &Path, keys: &[&str], ids: &[String], clock: &dyn Clock) -> Result<Applied, Failed> {
+fn edit(
+    path: &Path,
+    clock: &dyn Clock,
+    change: impl Fn(&str) -> Result<Option<String>, String>,
+) -> Result<Applied, Failed> {
     let keeper = Keeper { clock, patience: Keeper::PATIENCE, waiting: &|_| {} };
     let mut backup = None;
     let updated = update(path, Protocol::Directory, &keeper, |before| {
         let Some(before) = before else { return Ok(None) };
-        let wrong = |why: &str| WriteError::Unusable { path: path.to_owned(), why: why.to_owned() };
-        let after = order_prune::prune(before, keys, ids).map_err(wrong)?;
+        let after = change(before).map_err(|why| WriteError::Unusable { path: path.to_owned(), why })?;
         if after.is_some() {
             backup = Some(back_up(&path.canonicalize().unwrap_or_else(|_| path.to_owned()), before)?);
         }
@@ -281,5 +298,21 @@ mod tests {
         assert!(apply(&all, &clock).is_err(), "an empty order means something else");
         let config = Repair::PruneConfigOrder { path, provider: "openai".into(), ids: vec!["gone".into()] };
         assert!(apply(&config, &clock).is_err(), "it is not written there");
+    }
+
+    #[test]
+    fn a_login_gets_the_id_of_the_store() {
+        let dir = dir();
+        let path = dir.path().join("openclaw.json");
+        let text = "{ // mine\n  auth: {profiles: {'anthropic:default': {provider: 'anthropic', mode: 'oauth'}}, order: {anthropic: ['anthropic:default']}} }\n";
+        fs::write(&path, text).expect("write");
+        let (from, to) = ("anthropic:default".to_owned(), "anthropic:me@example.org".to_owned());
+        let repair = Repair::RenameProfile { path: path.clone(), from, to };
+        let clock = crate::clock::SystemClock::new();
+        assert!(matches!(apply(&repair, &clock).expect("applied"), Applied::Done { backup: Some(_) }));
+        let after = fs::read_to_string(&path).expect("read");
+        assert!(after.contains("// mine") && !after.contains("anthropic:default"), "{after}");
+        assert_eq!(after.matches("anthropic:me@example.org").count(), 2, "{after}");
+        assert_eq!(apply(&repair, &clock).expect("again"), Applied::Unneeded);
     }
 }

@@ -3,9 +3,11 @@
 use super::files::present;
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Repair, Selection, Severity};
+use crate::engine::oauth_id::{Login, successor};
 use crate::engine::order::{Basis, Exclusion};
+use crate::formats::auth_store::ProfileType;
 use crate::formats::eligibility::View;
-use crate::formats::gateway_config::GatewayConfig;
+use crate::formats::gateway_config::{DeclaredProfile, GatewayConfig};
 use crate::formats::installation::{AgentStore, Installation};
 use crate::formats::provider_id::normalize;
 
@@ -129,17 +131,38 @@ fn not_in_store(context: &Context<'_>) -> Vec<Finding> {
             } else {
                 "so the gateway passes over it"
             };
+            let place = Place::file(&installation.config_path).key(format!("auth.profiles.{}", declared.id));
+            if let Some(to) = renamed(installation, declared) {
+                let (path, from) = (installation.config_path.clone(), declared.id.clone());
+                let message = format!("The config names the login {from}, which the store has as {to}, {effect}.");
+                let fix = "opensoul doctor --fix";
+                let finding = Finding::new("profile.not-in-store", Severity::Warning, message, fix).at(place);
+                findings.push(finding.mended_by(Repair::RenameProfile { path, from, to }));
+                continue;
+            }
             let message = format!("The config names the profile {}, which no store holds, {effect}.", declared.id);
             let fix = format!(
                 "{} models auth paste-token --provider {provider} --profile-id {} (or remove the entry from the config)",
                 installation.family.word(),
                 declared.id
             );
-            let place = Place::file(&installation.config_path).key(format!("auth.profiles.{}", declared.id));
             findings.push(Finding::new("profile.not-in-store", Severity::Warning, message, fix).at(place));
         }
     }
     findings
+}
+
+/// The id that a login has in the store today, where the config has the one that earlier gateways gave to every login
+/// (`anthropic:default`). Which login worked last is not looked at: of several, a person says which.
+fn renamed(installation: &Installation, declared: &DeclaredProfile) -> Option<String> {
+    let provider = normalize(&declared.provider);
+    if declared.mode != "oauth" || installation.sqlite || !declared.id.ends_with(":default") {
+        return None;
+    }
+    let stored = &installation.main()?.store.profiles;
+    let logins = stored.iter().filter(|one| one.kind == ProfileType::Oauth && normalize(&one.provider) == provider);
+    let logins: Vec<Login<'_>> = logins.map(|one| Login { id: &one.id, email: one.email.as_deref() }).collect();
+    successor(&declared.id, declared.email.as_deref(), &logins, None).map(str::to_owned)
 }
 
 /// Stored profiles of an agent that the gateway leaves out for one of these reasons.

@@ -596,6 +596,43 @@ fn repairs_are_offered_only_where_they_are_safe() {
 }
 
 #[test]
+fn a_login_under_the_id_of_earlier_gateways_is_renamed_if_it_is_clear_which() {
+    let mut scene = Scene::healthy();
+    let login = |email: &str| {
+        format!(
+            r#""anthropic:{email}":{{"type":"oauth","provider":"anthropic","access":"a","refresh":"r","expires":1,"email":"{email}"}}"#
+        )
+    };
+    let mut repair_of = |declared: Option<&str>, stored: &[&str]| {
+        let stored: Vec<String> = stored.iter().map(|email| login(email)).collect();
+        let text = format!(r#"{{"version":1,"profiles":{{{}}}}}"#, stored.join(","));
+        scene.installations[0].agents[0].store = auth_store::parse(&text).expect("a store").store;
+        config(&mut scene).auth_profiles = vec![DeclaredProfile {
+            id: "anthropic:default".into(),
+            provider: "anthropic".into(),
+            mode: "oauth".into(),
+            email: declared.map(str::to_owned),
+        }];
+        let found = scene.of("profile.not-in-store");
+        assert_eq!(found.len(), 1, "{found:?}");
+        match found[0].repair.clone() {
+            Some(Repair::RenameProfile { from, to, .. }) => {
+                assert_eq!(from, "anthropic:default");
+                Some(to)
+            }
+            other => {
+                assert_eq!(other, None);
+                None
+            }
+        }
+    };
+    assert_eq!(repair_of(None, &["a@x.org"]).as_deref(), Some("anthropic:a@x.org"), "there is one login");
+    assert_eq!(repair_of(None, &["a@x.org", "b@x.org"]), None, "nobody can tell which");
+    assert_eq!(repair_of(Some("b@x.org"), &["a@x.org", "b@x.org"]).as_deref(), Some("anthropic:b@x.org"));
+    assert_eq!(repair_of(None, &[]), None);
+}
+
+#[test]
 fn a_lock_that_is_in_use_is_left_alone() {
     let mut scene = Scene::healthy();
     let lock = scene.file(".opensoul/agents/main/agent/auth-profiles.json.lock", 0o600);

@@ -20,6 +20,7 @@ const LONGEST: usize = 1024;
 const SNOOZE: u8 = 1;
 const PUBLIC: u8 = 2;
 const CHINESE: u8 = 4;
+const CRITICAL: u8 = 8;
 
 /// What a link allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Link {
     pub public: bool,
     /// The language of the message.
     pub lang: Lang,
+    /// The message told of something critical: whoever uses the link has seen that.
+    pub critical: bool,
 }
 
 /// Tells one link from others: a hash, from which it cannot be made.
@@ -68,7 +71,8 @@ impl LinkKey {
     pub fn sign(&self, link: &Link) -> Option<String> {
         let mut bytes = vec![VERSION];
         let flag = |set: bool, bit: u8| if set { bit } else { 0 };
-        bytes.push(flag(link.snooze, SNOOZE) | flag(link.public, PUBLIC) | flag(link.lang == Lang::Chinese, CHINESE));
+        let (chinese, critical) = (flag(link.lang == Lang::Chinese, CHINESE), flag(link.critical, CRITICAL));
+        bytes.push(flag(link.snooze, SNOOZE) | flag(link.public, PUBLIC) | chinese | critical);
         bytes.extend(u16::try_from(link.lasts.num_minutes()).ok()?.to_be_bytes());
         bytes.extend(link.expires.timestamp().to_be_bytes());
         bytes.push(u8::try_from(link.incidents.len()).ok()?);
@@ -121,6 +125,7 @@ fn parse(bytes: &[u8]) -> Option<Link> {
         receiver: String::from_utf8(receiver.to_vec()).ok()?,
         public: flags & PUBLIC != 0,
         lang: if flags & CHINESE != 0 { Lang::Chinese } else { Lang::English },
+        critical: flags & CRITICAL != 0,
     })
 }
 
@@ -142,6 +147,8 @@ pub struct LinkedIncident {
     pub title: String,
     /// How bad it is now.
     pub severity: Severity,
+    /// It has become critical since the message of the link: whoever uses that does not know.
+    pub worse: bool,
     /// Who has taken it up, as it is now, and until when.
     pub taken: Option<(String, Option<Time>)>,
 }
@@ -169,6 +176,7 @@ mod tests {
             receiver: "手机 phone".to_owned(),
             public: true,
             lang: Lang::Chinese,
+            critical: true,
         }
     }
 
@@ -185,7 +193,7 @@ mod tests {
         for other in ["", "x", "%", &"A".repeat(5000), &token[1..], &format!("{token}A"), &format!("{token}=")] {
             assert_eq!(key(1).read(other, now()), Err(NoLink::Foreign), "{other}");
         }
-        let plain = Link { snooze: false, public: false, lang: Lang::English, ..link() };
+        let plain = Link { snooze: false, public: false, lang: Lang::English, critical: false, ..link() };
         assert_eq!(key(1).read(&key(1).sign(&plain).unwrap(), now()).unwrap().0, plain);
         assert_eq!(key(1).sign(&Link { incidents: vec!["x".into()], ..link() }), None);
     }

@@ -53,6 +53,16 @@ pub enum Repair {
         /// The names.
         ids: Vec<String>,
     },
+    /// Gives a login of a gateway's config (`auth.profiles`, `auth.order`) the id that it has in the store. The file is backed up
+    /// before.
+    RenameProfile {
+        /// The config.
+        path: PathBuf,
+        /// The id there.
+        from: String,
+        /// The id in the store.
+        to: String,
+    },
 }
 
 impl Repair {
@@ -65,7 +75,8 @@ impl Repair {
             | Self::MakeDirectory { path }
             | Self::RemoveLock { path, .. }
             | Self::PruneStoreOrder { path, .. }
-            | Self::PruneConfigOrder { path, .. } => path,
+            | Self::PruneConfigOrder { path, .. }
+            | Self::RenameProfile { path, .. } => path,
         }
     }
 }
@@ -86,6 +97,9 @@ impl std::fmt::Display for Repair {
             }
             Self::PruneConfigOrder { provider, ids, .. } => {
                 write!(f, "{path}: take {} out of auth.order.{provider}, after a backup", ids.join(", "))
+            }
+            Self::RenameProfile { from, to, .. } => {
+                write!(f, "{path}: call {from} {to} in auth.profiles and auth.order, after a backup")
             }
         }
     }

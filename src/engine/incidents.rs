@@ -203,7 +203,7 @@ pub fn decide(
             wants.extend(scene.fixed(incident, snapshot));
         }
     }
-    wants.extend(afar::heard(standing, &silences, &snapshot.host, names, now, policy));
+    wants.extend(afar::heard(standing, &silences, &snapshot.host, names, now, &overlays));
     afar::note(&mut incidents, &silences, &mut decision);
     let still_true = |receiver: &str, item: &Item| {
         let configured = || policy.receivers.iter().any(|r| r.name == receiver);

@@ -32,8 +32,23 @@ pub fn offered(notification: &Notification, public: bool, lang: Lang, now: Time)
         receiver: notification.receiver.clone(),
         public,
         lang,
+        critical: worst >= Severity::Critical,
     };
     vec![link(false, ACK), link(true, SNOOZE)]
+}
+
+/// Whether an incident that began then is what the message of the link was about: no later episode of it,
+/// which would be hushed up before anybody has read of it.
+#[must_use]
+pub fn is_meant(link: &Link, since: Time) -> bool {
+    // The link's own date has no fractions of a second.
+    since < link.expires - LIVES + Span::seconds(1)
+}
+
+/// Whether it has become critical since that message.
+#[must_use]
+pub fn is_worse(link: &Link, severity: Severity) -> bool {
+    severity >= Severity::Critical && !link.critical
 }
 
 /// When what a link does now ends, for an incident that is so severe now.

@@ -12,7 +12,7 @@ use crate::engine::{glob, incidents, routing};
 /// What holds at one instant.
 #[derive(Debug)]
 pub struct Overlays<'a> {
-    policy: &'a AlertPolicy,
+    pub(super) policy: &'a AlertPolicy,
     host: &'a str,
     now: Time,
     silences: Vec<&'a Silence>,

@@ -17,8 +17,9 @@ pub fn badge(name: &str, found: Option<&Assessed>, names: &Pseudonyms, lang: Lan
             let colour = match (one.judgement.severity, state) {
                 (Severity::Critical, _) => "#b4232a",
                 (Severity::Warning, _) => "#8f5400",
-                (_, State::Unknown | State::Missing | State::Unreadable | State::Expired) => "#6d7580",
-                _ => "#2c7a4b",
+                // Green is what works; what does not and is used by nobody is grey.
+                (_, State::Ok | State::Static | State::Expiring) => "#2c7a4b",
+                _ => "#6d7580",
             };
             (spoken(lang, state.word().to_owned()).replace('_', " "), colour)
         }

@@ -71,7 +71,9 @@ fn event(line: &mut impl FnMut(&str), event: &Event<'_>, names: &Pseudonyms, lan
         names.apply(&localised(&spoken(lang, text.to_owned()), &local))
     };
     line("BEGIN:VEVENT");
-    line(&format!("UID:{}@opensoul", uid(&[&snapshot.host, one.credential.id.as_str(), what])));
+    // Of the name that leaves the machine: another could be guessed and compared.
+    let id = names.apply(one.credential.id.as_str());
+    line(&format!("UID:{}@opensoul", uid(&[&snapshot.host, &id, what])));
     line(&format!("DTSTAMP:{}", stamp(snapshot.taken_at)));
     line(&format!("DTSTART:{}", stamp(*at)));
     line("DURATION:PT15M");
@@ -80,12 +82,11 @@ fn event(line: &mut impl FnMut(&str), event: &Event<'_>, names: &Pseudonyms, lan
     line(&format!("CATEGORIES:{}", escaped(&one.credential.provider)));
     let mut text = vec![format!("{} {}", say("On"), snapshot.host)];
     if *what == "ends" {
-        text.extend(one.judgement.because.iter().map(|reason| say(reason)));
-        text.push(format!(
-            "{}: {}",
-            say("What to do"),
-            names.apply(one.judgement.fix.as_deref().unwrap_or(&one.credential.fix))
-        ));
+        text.extend(one.judgement.because.iter().filter(|reason| is_placeless(reason)).map(|reason| say(reason)));
+        let fix = one.judgement.fix.as_deref().unwrap_or(&one.credential.fix);
+        if is_placeless(fix) {
+            text.push(format!("{}: {}", say("What to do"), names.apply(fix)));
+        }
     } else {
         text.push(say(&format!("Add credit to the {} account.", one.credential.provider)));
     }
@@ -99,6 +100,12 @@ fn event(line: &mut impl FnMut(&str), event: &Event<'_>, names: &Pseudonyms, lan
         line("END:VALARM");
     }
     line("END:VEVENT");
+}
+
+/// Whether a line names no place of this machine: the calendar leaves it.
+fn is_placeless(text: &str) -> bool {
+    let words = text.split(|c: char| c.is_whitespace() || "=:(\"'`".contains(c));
+    !words.into_iter().any(|word| word.starts_with(['/', '~']))
 }
 
 fn uid(parts: &[&str]) -> String {

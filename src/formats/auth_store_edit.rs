@@ -71,23 +71,37 @@ pub fn remove(text: &str, id: &str) -> Result<Option<String>, EditError> {
         if let Some(profiles) = tree_edit::find(root, &["profiles"]) {
             found = tree_edit::remove(&profiles, id);
         }
-        if let Some(usage) = tree_edit::find(root, &["usageStats"]) {
-            tree_edit::remove(&usage, id);
-        }
-        if let Some(last_good) = tree_edit::find(root, &["lastGood"]) {
-            for property in last_good.properties() {
-                if property.value().as_ref().and_then(tree_edit::text_of).as_deref() == Some(id) {
-                    property.remove();
-                }
-            }
-        }
-        forget_in_order(root, &["order"], id);
-        if tree_edit::find(root, &["order"]).is_some_and(|order| order.properties().is_empty()) {
-            tree_edit::remove(root, "order");
-        }
+        forget(root, id);
         Ok(())
     })?;
     Ok(found.then_some(text))
+}
+
+/// The same for a split-off `auth-state.json`, which holds no profiles.
+///
+/// # Errors
+/// The text is no object.
+pub fn remove_in_state(text: &str, id: &str) -> Result<String, EditError> {
+    let tree = Tree::parse(text)?;
+    forget(&tree.object()?, id);
+    Ok(tree.into_text())
+}
+
+fn forget(root: &CstObject, id: &str) {
+    if let Some(usage) = tree_edit::find(root, &["usageStats"]) {
+        tree_edit::remove(&usage, id);
+    }
+    if let Some(last_good) = tree_edit::find(root, &["lastGood"]) {
+        for property in last_good.properties() {
+            if property.value().as_ref().and_then(tree_edit::text_of).as_deref() == Some(id) {
+                property.remove();
+            }
+        }
+    }
+    forget_in_order(root, &["order"], id);
+    if tree_edit::find(root, &["order"]).is_some_and(|order| order.properties().is_empty()) {
+        tree_edit::remove(root, "order");
+    }
 }
 
 /// The text with an explicit order for a provider (normalised), or without one. Another spelling of the provider is replaced.

@@ -92,8 +92,12 @@ pub fn rename(text: &str, from: &str, to: &str) -> Result<String, EditError> {
 pub enum ModelEdit {
     /// The default model; it joins the list of allowed models if there is one.
     Primary(String),
-    /// All fallbacks.
-    Fallbacks(Vec<String>),
+    /// One more fallback, behind the others.
+    AddFallback(String),
+    /// These fallbacks no more, as they are written.
+    DropFallbacks(Vec<String>),
+    /// No fallbacks.
+    NoFallbacks,
     /// An alias of a model (`provider/model`).
     Alias(String, String),
     /// No such alias any more.
@@ -111,10 +115,31 @@ pub fn model(text: &str, change: &ModelEdit) -> Result<String, EditError> {
                 tree_edit::set(&choice(root)?, "primary", model.as_str().into());
                 allow(root, model)?;
             }
-            ModelEdit::Fallbacks(models) => {
-                let list = models.iter().map(|model| model.as_str().into()).collect();
-                tree_edit::set(&choice(root)?, "fallbacks", CstInputValue::Array(list));
-                models.iter().try_for_each(|model| allow(root, model))?;
+            ModelEdit::AddFallback(model) => {
+                let choice = choice(root)?;
+                match tree_edit::property(&choice, "fallbacks").and_then(|property| property.array_value()) {
+                    Some(list) if tree_edit::strings(&list).contains(model) => {}
+                    Some(list) => {
+                        list.append(model.as_str().into());
+                    }
+                    None => {
+                        let list = CstInputValue::Array(vec![model.as_str().into()]);
+                        tree_edit::set(&choice, "fallbacks", list);
+                    }
+                }
+                allow(root, model)?;
+            }
+            ModelEdit::DropFallbacks(texts) => {
+                let choice = tree_edit::find(root, &["agents", "defaults", "model"]);
+                let list = choice.and_then(|choice| tree_edit::property(&choice, "fallbacks")?.array_value());
+                for text in texts {
+                    if let Some(list) = &list {
+                        tree_edit::remove_string(list, text);
+                    }
+                }
+            }
+            ModelEdit::NoFallbacks => {
+                tree_edit::set(&choice(root)?, "fallbacks", CstInputValue::Array(Vec::new()));
             }
             ModelEdit::Alias(alias, model) => {
                 no_alias(root, alias);

@@ -83,12 +83,23 @@ fn models() {
     let moved = model(&text, &ModelEdit::Alias("Fast".into(), "xai/grok".into())).unwrap();
     let config = read(&moved);
     assert_eq!(config.models, [("groq/llama".to_owned(), None), ("xai/grok".to_owned(), Some("Fast".to_owned()))]);
-    let allowed = read(&model(&moved, &ModelEdit::Fallbacks(vec!["zai/glm".into(), "fast".into()])).unwrap());
-    assert_eq!(allowed.model.fallbacks, Some(vec!["zai/glm".to_owned(), "fast".to_owned()]));
-    assert!(allowed.models.iter().any(|(model, _)| model == "zai/glm") && allowed.models.len() == 3);
+    let add = |text: &str, to: &str| model(text, &ModelEdit::AddFallback(to.into())).unwrap();
+    let text = add(&add(&moved, "zai/glm"), "c/d");
+    let allowed = read(&text);
+    assert_eq!(allowed.model.fallbacks, Some(vec!["zai/glm".to_owned(), "c/d".to_owned()]));
+    assert!(allowed.models.iter().any(|(model, _)| model == "zai/glm") && allowed.models.len() == 4);
+    assert_eq!(add(&text, "zai/glm"), text, "once");
+    let dropped = model(&text, &ModelEdit::DropFallbacks(vec!["zai/glm".into(), "no/such".into()])).unwrap();
+    assert_eq!(read(&dropped).model.fallbacks, Some(vec!["c/d".to_owned()]));
+    let cleared = read(&model(&text, &ModelEdit::NoFallbacks).unwrap());
+    assert_eq!(cleared.model.fallbacks, Some(Vec::new()));
+    // What stands for something else stays as it is written.
+    let written = "{agents: {defaults: {model: {primary: 'a/b', fallbacks: ['${FB}', /* mine */ 'fast']}}}}";
+    let more = add(written, "c/d");
+    assert!(more.contains("'${FB}', /* mine */ 'fast'"), "{more}");
     let none = read(&model(&moved, &ModelEdit::NoAlias("fast".into())).unwrap());
     assert!(none.models.iter().all(|(_, alias)| alias.is_none()));
-    let plain = model("{agents: {defaults: {model: 'a/b'}}}", &ModelEdit::Fallbacks(vec!["c/d".into()])).unwrap();
+    let plain = model("{agents: {defaults: {model: 'a/b'}}}", &ModelEdit::AddFallback("c/d".into())).unwrap();
     let config = read(&plain);
     assert_eq!((config.model.primary.as_deref(), config.model.fallbacks), (Some("a/b"), Some(vec!["c/d".to_owned()])));
 }

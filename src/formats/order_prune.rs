@@ -1,8 +1,9 @@
 //! Takes names out of an order, in a store (`order`) or in the gateway's config (`auth.order`). Everything else stays as it is
 //! written, comments too. Pure.
 
-use jsonc_parser::ParseOptions;
-use jsonc_parser::cst::{CstArray, CstNode, CstObject, CstRootNode};
+use jsonc_parser::cst::CstArray;
+
+use super::tree_edit::{self, Tree};
 
 /// The text without these names in the list at `path` (keys, outermost first); `None` if none of them is there.
 ///
@@ -10,34 +11,25 @@ use jsonc_parser::cst::{CstArray, CstNode, CstObject, CstRootNode};
 /// Why it cannot be edited: it does not parse, there is no such list in this file, or nothing would be left of it, which means
 /// something else than a shorter list. Quotes nothing.
 pub fn prune(text: &str, path: &[&str], ids: &[String]) -> Result<Option<String>, &'static str> {
-    let root = CstRootNode::parse(text, &ParseOptions::default()).map_err(|_| "does not parse")?;
-    let list = root.object_value().and_then(|root| list_at(&root, path));
-    let list = list.ok_or("has no such order itself (does it include another file?)")?;
-    let named = |node: &CstNode| node.as_string_lit().and_then(|text| text.decoded_value().ok());
-    let (dead, alive): (Vec<CstNode>, Vec<CstNode>) =
-        list.elements().into_iter().partition(|node| named(node).is_some_and(|name| ids.contains(&name)));
-    if dead.is_empty() {
+    let tree = Tree::parse(text).map_err(|_| "does not parse")?;
+    let list = list_at(&tree, path).ok_or("has no such order itself (does it include another file?)")?;
+    let names = tree_edit::strings(&list);
+    if !names.iter().any(|name| ids.contains(name)) {
         return Ok(None);
     }
-    if alive.is_empty() {
+    if names.iter().all(|name| ids.contains(name)) {
         return Err("would have an empty order, which means that no profile is used");
     }
-    dead.into_iter().for_each(CstNode::remove);
-    Ok(Some(root.to_string()))
+    for id in ids {
+        tree_edit::remove_string(&list, id);
+    }
+    Ok(Some(tree.into_text()))
 }
 
-fn list_at(object: &CstObject, path: &[&str]) -> Option<CstArray> {
-    let (key, rest) = path.split_first()?;
-    // Of several equal keys the last counts.
-    let property = object
-        .properties()
-        .into_iter()
-        .rev()
-        .find(|one| one.name().and_then(|n| n.decoded_value().ok()).as_deref() == Some(key))?;
-    match rest {
-        [] => property.array_value(),
-        rest => list_at(&property.object_value()?, rest),
-    }
+fn list_at(tree: &Tree, path: &[&str]) -> Option<CstArray> {
+    let (key, above) = path.split_last()?;
+    let object = tree_edit::find(&tree.object().ok()?, above)?;
+    tree_edit::property(&object, key)?.array_value()
 }
 
 #[cfg(test)]

@@ -50,14 +50,6 @@ impl Clerk for DeskClerk {
         Ok(acted)
     }
 
-    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError> {
-        let now = self.clock.now();
-        tracing::info!(by, "from afar: {}", describe(&action));
-        let acted = self.desk.with(move |store| store.act_from_afar(&action, &by, now)).await??;
-        self.wake();
-        Ok(acted)
-    }
-
     async fn look_at_link(&self, link: Link, id: LinkId) -> Result<Linked, ActionError> {
         let now = self.clock.now();
         Ok(self.desk.with(move |store| store.look_at_link(&link, &id, now)).await??)

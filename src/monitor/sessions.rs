@@ -225,21 +225,7 @@ fn agent_of(session: &str) -> Option<&str> {
 
 fn installation(asked: &GatewaySessions, agent: Option<&str>, now: Time) -> Result<Installation, Trouble> {
     let key = key::ephemeral().map_err(|error| trouble(TroubleKind::Absent, error.to_string()))?;
-    let scene = Scene {
-        env: &asked.env,
-        cwd: asked.cwd.as_deref(),
-        preferred: asked.preferred,
-        machine: None,
-        env_is_source: true,
-        dotenv: &[],
-        secrets: &[],
-        litellm: &[],
-        declared: &[],
-        receivers: &[],
-        chat: None,
-        now,
-        key: &key,
-    };
+    let scene = Scene::of_gateway((&asked.env, asked.cwd.as_deref()), asked.preferred, &key, now);
     let found = opensoul::installations(&scene, Sweep::Chosen(agent)).pop();
     found.ok_or_else(|| trouble(TroubleKind::Absent, "there is no gateway"))
 }

@@ -95,14 +95,14 @@ struct Rows {
     whole: HashMap<String, usize>,
     /// Those that begin with words, by their first byte; the surest first.
     begin: HashMap<u8, Vec<usize>>,
-    /// Those that begin with a hole.
-    open: Vec<usize>,
+    /// Those that begin with a hole, by their last byte; `None`: they end with a hole too.
+    open: HashMap<Option<u8>, Vec<usize>>,
 }
 
 impl Rows {
     fn index(mut rows: Vec<Row>) -> Self {
         rows.sort_by_key(|row| std::cmp::Reverse(row.weight));
-        let mut index = Self { rows: Vec::new(), whole: HashMap::new(), begin: HashMap::new(), open: Vec::new() };
+        let mut index = Self { rows: Vec::new(), whole: HashMap::new(), begin: HashMap::new(), open: HashMap::new() };
         for (number, row) in rows.iter().enumerate() {
             match row.english.as_slice() {
                 [Piece::Literal(text)] => {
@@ -111,7 +111,8 @@ impl Rows {
                 [Piece::Literal(text), ..] => {
                     index.begin.entry(text.as_bytes()[0]).or_default().push(number);
                 }
-                _ => index.open.push(number),
+                [.., Piece::Literal(text)] => index.open.entry(text.bytes().last()).or_default().push(number),
+                _ => index.open.entry(None).or_default().push(number),
             }
         }
         index.rows = rows;
@@ -123,8 +124,12 @@ impl Rows {
             return self.fill(*number, &[], work);
         }
         let begin = text.bytes().next().and_then(|byte| self.begin.get(&byte)).map_or(&[][..], Vec::as_slice);
+        let open = |end: Option<u8>| self.open.get(&end).map_or(&[][..], Vec::as_slice);
+        let mut open = [open(text.bytes().last()), open(None)].concat();
+        // Surest first, as each list is.
+        open.sort_unstable();
         // A beginning says more about a text than an end.
-        for number in begin.iter().chain(&self.open).copied() {
+        for number in begin.iter().copied().chain(open) {
             work.steps = work.steps.checked_sub(1)?;
             let foreign = work.foreign.len();
             if let Some(found) = self.fit(number, text)

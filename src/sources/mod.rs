@@ -104,6 +104,33 @@ pub struct Scene<'a> {
     pub key: &'a FingerprintKey,
 }
 
+impl<'a> Scene<'a> {
+    /// What a command of a person sees of the gateway's own places: nothing of the machine, nothing of `monitor.toml`.
+    #[must_use]
+    pub fn of_gateway(
+        (env, cwd): (&'a Environment, Option<&'a Path>),
+        preferred: Option<Family>,
+        key: &'a FingerprintKey,
+        now: Time,
+    ) -> Self {
+        Self {
+            env,
+            cwd,
+            preferred,
+            machine: None,
+            env_is_source: true,
+            dotenv: &[],
+            secrets: &[],
+            litellm: &[],
+            declared: &[],
+            receivers: &[],
+            chat: None,
+            now,
+            key,
+        }
+    }
+}
+
 /// A credential with its secret held apart.
 pub struct Found {
     /// The facts.

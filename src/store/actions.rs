@@ -150,12 +150,18 @@ fn sensible(now: Time, until: Time) -> Result<(), ActionError> {
     Ok(())
 }
 
+/// As few characters of an id stand for it: less is a slip of the hand, and something would be hushed up by it.
+const SHORTEST: usize = 4;
+
 /// The one thing whose id is `id` or begins with it.
 fn pick<'a, T>(what: &'static str, id: &str, all: impl Iterator<Item = (&'a str, T)>) -> Result<T, Refused> {
     let id = id.trim();
     let mut found: Vec<(&str, T)> = all.filter(|(known, _)| !id.is_empty() && known.starts_with(id)).collect();
     if let Some(exact) = found.iter().position(|(known, _)| *known == id) {
         return Ok(found.swap_remove(exact).1);
+    }
+    if id.len() < SHORTEST {
+        return Err(Refused::Senseless(format!("an id needs at least its first {SHORTEST} characters")));
     }
     match found.len() {
         0 => Err(Refused::Unknown { what, id: id.to_owned() }),

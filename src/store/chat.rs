@@ -58,7 +58,7 @@ impl Turn<'_> {
         Ok(Pseudonyms::new(ledger::pseudonyms(self.db)?, allow))
     }
 
-    /// Does it; see [`super::Store::act_from_afar`].
+    /// Does it; it is announced as done from afar.
     ///
     /// # Errors
     /// If SQLite fails.

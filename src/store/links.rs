@@ -59,6 +59,7 @@ pub(super) fn look(db: &Connection, link: &Link, id: &LinkId, now: Time) -> Resu
         open.push(LinkedIncident {
             title: names.apply(&incident.title),
             severity: incident.severity,
+            worse: links::is_worse(link, incident.severity),
             taken: ack.map(|ack| (names.apply(&ack.by), ack.until)),
         });
     }
@@ -74,6 +75,9 @@ pub(super) fn follow(db: &Connection, link: &Link, id: &LinkId, by: &str, now: T
     }
     let mut acted = false;
     for incident in open_ones(db, link)? {
+        if links::is_worse(link, incident.severity) {
+            continue;
+        }
         let until = links::until(link, incident.severity, now);
         let longer = |end: Option<Time>| end.is_none_or(|end| end >= until);
         if incident.ack.as_ref().is_some_and(|ack| ack.holds(now) && longer(ack.until)) {
@@ -96,7 +100,8 @@ pub(super) fn follow(db: &Connection, link: &Link, id: &LinkId, by: &str, now: T
 fn open_ones(db: &Connection, link: &Link) -> Result<Vec<Incident>, StoreError> {
     let mut open = Vec::new();
     for id in &link.incidents {
-        open.extend(incidents::one(db, id)?.filter(|one| one.status == IncidentStatus::Firing));
+        let meant = |one: &Incident| one.status == IncidentStatus::Firing && links::is_meant(link, one.since);
+        open.extend(incidents::one(db, id)?.filter(meant));
     }
     Ok(open)
 }
@@ -124,6 +129,7 @@ mod tests {
             receiver: "phone".to_owned(),
             public: false,
             lang: crate::domain::Lang::English,
+            critical: true,
         };
         let token = load_or_create(dir.path()).unwrap().sign(&link);
         assert_eq!(load_or_create(dir.path()).unwrap().sign(&link), token);

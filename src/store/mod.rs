@@ -230,19 +230,7 @@ impl Store {
     /// # Errors
     /// It is not possible, or SQLite fails.
     pub fn act(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        self.act_from(Reach::Here, action, by, now)
-    }
-
-    /// [`Store::act`] for somebody who is not at this machine: the next cycle tells of it whoever was told of the problem.
-    ///
-    /// # Errors
-    /// It is not possible, or SQLite fails.
-    pub fn act_from_afar(&mut self, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        self.act_from(Reach::Afar, action, by, now)
-    }
-
-    fn act_from(&mut self, reach: Reach, action: &Action, by: &str, now: Time) -> Result<Acted, ActionError> {
-        let acted = self.write(|tx| match actions::apply(tx, action, by, reach, now) {
+        let acted = self.write(|tx| match actions::apply(tx, action, by, Reach::Here, now) {
             Ok(acted) => Ok(Ok(acted)),
             // Nothing was written.
             Err(ActionError::Refused(why)) => Ok(Err(why)),

@@ -1010,6 +1010,7 @@ fn link_to(incident: &IncidentId, public: bool) -> Link {
         receiver: "phone".to_owned(),
         public,
         lang: Lang::English,
+        critical: true,
     }
 }
 
@@ -1044,6 +1045,14 @@ fn a_link_is_used_once_and_the_told_hear_of_it() {
     let told: Vec<(&str, &str)> = decision.enqueue.iter().map(|one| (&*one.receiver, &*one.items[0].name)).collect();
     assert_eq!(told, [("hook", "AlertAcknowledged"), ("mail", "AlertAcknowledged")]);
     assert!(!store.incidents().unwrap()[0].ack.as_ref().unwrap().unannounced);
+
+    // Of a message that spoke of a warning, or of an earlier episode.
+    let warned = Link { critical: false, ..link.clone() };
+    let worse = store.follow_link(&warned, &LinkId("worse".to_owned()), "somebody", minutes(3)).unwrap();
+    assert_eq!((worse.acted, worse.open.len(), worse.open[0].worse), (false, 1, true));
+    let early = Link { expires: minutes(24 * 60 - 1), ..link.clone() };
+    let later = store.follow_link(&early, &LinkId("early".to_owned()), "somebody", minutes(3)).unwrap();
+    assert_eq!((later.acted, later.open.len()), (false, 0));
 
     // Taken up for longer already: the link stays good and shortens nothing.
     store.act(&ack_of(&incident), "ann", minutes(3)).unwrap();

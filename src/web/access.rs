@@ -2,10 +2,10 @@
 //! shown without authentication (DESIGN §5.7). The file and the certificates are read again when they change, so that
 //! a renewed certificate needs no restart; one that cannot be read leaves the last good one in use.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
 
 use axum::http::{HeaderMap, header};
 use base64::Engine;
@@ -21,14 +21,12 @@ use crate::config::web_file::{self, Client, Tls, WebFile};
 use crate::config::{Listen, Web};
 use crate::domain::Secret;
 
-/// As many answers about passwords are remembered: bcrypt for every scrape is dear on a phone.
+/// As many right passwords are remembered: bcrypt for every scrape is dear on a phone.
 const REMEMBERED: usize = 64;
 /// As many passwords are hashed at a time.
 const HASHING: usize = 2;
 /// No file of this sort is larger.
 const LIMIT: u64 = 1024 * 1024;
-/// The hash of some password: an unknown user takes as long as a known one.
-const NOBODY: &str = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
 
 /// The guard of one door.
 pub struct Access {
@@ -37,7 +35,7 @@ pub struct Access {
     insecure: bool,
     loaded: Mutex<Loaded>,
     key: hmac::Key,
-    known: Mutex<HashMap<[u8; 32], bool>>,
+    known: Mutex<HashSet<[u8; 32]>>,
     hashing: Arc<Semaphore>,
 }
 
@@ -47,9 +45,12 @@ struct Loaded {
     tls: Option<Arc<ServerConfig>>,
     /// Nobody comes through TLS without a certificate of his own.
     certified: bool,
-    /// Of the file and of what it names, when they were read.
-    seen: Vec<(PathBuf, Option<SystemTime>)>,
+    /// Of the file and of what it names, just before they were read.
+    seen: Vec<(PathBuf, Stamp)>,
 }
+
+/// When a file was changed, its owner and mode too; `None`: it is not there.
+type Stamp = Option<(i64, i64)>;
 
 impl Access {
     /// The guard that `[web]` asks for.
@@ -68,20 +69,23 @@ impl Access {
             known: Mutex::default(),
             hashing: Arc::new(Semaphore::new(HASHING)),
         };
-        let loaded = made.load()?;
+        let mut seen = Vec::new();
+        let loaded = Loaded { seen: Vec::new(), ..made.load(&mut seen)? };
+        let loaded = Loaded { seen, ..loaded };
         *made.loaded.lock().unwrap_or_else(PoisonError::into_inner) = loaded;
         Ok(made)
     }
 
-    fn load(&self) -> Result<Loaded, String> {
+    /// `seen` learns what is read, also if that fails: a file that is missing may come.
+    fn load(&self, seen: &mut Vec<(PathBuf, Stamp)>) -> Result<Loaded, String> {
         let mut loaded = Loaded::default();
         if let Some(path) = &self.file {
+            seen.push((path.clone(), changed(path)));
             let WebFile { tls, users } = read(path)?;
-            loaded.seen.push((path.clone(), modified(path)));
             loaded.users = Arc::new(users.into_iter().collect());
             if let Some(tls) = &tls {
                 for file in [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten() {
-                    loaded.seen.push((file.clone(), modified(file)));
+                    seen.push((file.clone(), changed(file)));
                 }
                 loaded.tls = Some(Arc::new(server(tls)?));
                 loaded.certified = tls.client == Client::Certified;
@@ -100,17 +104,16 @@ impl Access {
     /// Reads again what has changed.
     fn look(&self) -> std::sync::MutexGuard<'_, Loaded> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if loaded.seen.iter().any(|(path, then)| modified(path) != *then) {
-            match self.load() {
+        if loaded.seen.iter().any(|(path, then)| changed(path) != *then) {
+            let mut seen = Vec::new();
+            match self.load(&mut seen) {
                 Ok(fresh) => {
-                    *loaded = fresh;
+                    *loaded = Loaded { seen, ..fresh };
                     self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 }
                 Err(why) => {
                     tracing::warn!(why, "the file of [web] config was not taken, the last good one is in use");
-                    for (path, then) in &mut loaded.seen {
-                        *then = modified(path);
-                    }
+                    loaded.seen = seen;
                 }
             }
         }
@@ -140,36 +143,47 @@ impl Access {
 
     /// Whether somebody has to say who he is in order to look.
     pub(super) fn closed(&self) -> bool {
-        self.beyond || self.has_users()
+        let loaded = self.look();
+        self.beyond || loaded.certified || !loaded.users.is_empty()
     }
 
     /// Whether the request shows a user's password.
     pub(super) async fn knows(&self, headers: &HeaderMap) -> bool {
         let Some((name, password)) = basic(headers) else { return false };
         let users = Arc::clone(&self.look().users);
+        if users.is_empty() {
+            return false;
+        }
         let mut tag = [0; 32];
         let said = format!("{}\0{}", name, password.expose());
         tag.copy_from_slice(hmac::sign(&self.key, Secret::new(said).expose().as_bytes()).as_ref());
-        if let Some(known) = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(&tag) {
-            return *known;
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(&tag) {
+            return true;
         }
-        let Ok(_turn) = self.hashing.acquire().await else { return false };
+        let Ok(turn) = Arc::clone(&self.hashing).acquire_owned().await else { return false };
+        let among = Arc::clone(&users);
         let right = tokio::task::spawn_blocking(move || {
-            let hash = users.get(&name).map_or(NOBODY, Secret::expose);
-            bcrypt::verify(password.expose(), hash).unwrap_or(false) && users.contains_key(&name)
+            // Until it is done, whether or not somebody still waits for it.
+            let _turn = turn;
+            // A user who is not there costs what one who is does.
+            let Some(hash) = among.get(&name).or_else(|| among.values().next()) else { return false };
+            bcrypt::verify(password.expose(), hash.expose()).unwrap_or(false) && among.contains_key(&name)
         });
         let right = right.await.unwrap_or(false);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED {
-            known.clear();
+        // Of a file that was exchanged meanwhile nothing is remembered.
+        if right && Arc::ptr_eq(&users, &self.look().users) {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= REMEMBERED {
+                known.clear();
+            }
+            known.insert(tag);
         }
-        known.insert(tag, right);
         right
     }
 }
 
-fn modified(path: &Path) -> Option<SystemTime> {
-    path.metadata().and_then(|facts| facts.modified()).ok()
+fn changed(path: &Path) -> Stamp {
+    path.metadata().ok().map(|facts| (facts.ctime(), facts.ctime_nsec()))
 }
 
 /// The file of `[web] config`.

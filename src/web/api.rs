@@ -29,8 +29,6 @@ use crate::store::{ActionError, Change};
 pub trait Clerk: Send + Sync {
     /// Does what somebody wants; the consequences are drawn soon after.
     async fn act(&self, action: Action, by: String) -> Result<Acted, ActionError>;
-    /// [`Self::act`] for somebody who is not at this machine (a link, a chat): who was told of the problem is told of it.
-    async fn act_from_afar(&self, action: Action, by: String) -> Result<Acted, ActionError>;
     /// What stands about a signed link.
     async fn look_at_link(&self, link: Link, id: LinkId) -> Result<Linked, ActionError>;
     /// Uses a signed link, as far as it can be used.

@@ -19,6 +19,7 @@ use super::site::Site;
 use crate::domain::{Lang, Link, LinkId, Linked, NoLink, Severity, Span, Time, Zone};
 use crate::engine::links;
 use crate::output::wording::spoken;
+use crate::store::ActionError;
 
 /// Where they live: everything that the address of `[remote]` is answered with, beside the style sheet.
 pub const PATH: &str = "/link/";
@@ -95,7 +96,7 @@ async fn show(State(site): State<Arc<Site>>, Path(token): Path<String>) -> Respo
     let Some(clerk) = site.clerk() else { return super::site::nothing_yet() };
     match clerk.look_at_link(link.clone(), id).await {
         Ok(linked) => answer(&site, &link, &linked),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(error) => broken(&error),
     }
 }
 
@@ -110,8 +111,14 @@ async fn follow(State(site): State<Arc<Site>>, Path(token): Path<String>, reques
     };
     match clerk.follow_link(link.clone(), id, author(&link, &body)).await {
         Ok(linked) => answer(&site, &link, &linked),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(error) => broken(&error),
     }
+}
+
+/// Whoever has a link learns nothing of our files.
+fn broken(error: &ActionError) -> Response {
+    tracing::warn!(%error, "a link could not be answered");
+    (StatusCode::SERVICE_UNAVAILABLE, "Try again in a minute; nothing was changed.\n").into_response()
 }
 
 /// The link, if it is one of ours and there are not too many at a time.
@@ -199,7 +206,18 @@ fn answer(site: &Site, link: &Link, linked: &Linked) -> Response {
             text("There is nothing to do any more, and nothing was changed."),
         );
     }
-    if linked.open.iter().all(|one| longer(&one.taken)) {
+    if linked.open.iter().all(|one| one.worse) {
+        return page(
+            StatusCode::CONFLICT,
+            link.lang,
+            "critical",
+            &say("This has become worse since that message".to_owned()),
+            text("Use the links of the newest message. Nothing was changed."),
+            rows,
+            None,
+        );
+    }
+    if linked.open.iter().all(|one| one.worse || longer(&one.taken)) {
         return page(
             StatusCode::OK,
             link.lang,
@@ -297,6 +315,7 @@ mod tests {
             receiver: "phone".to_owned(),
             public: false,
             lang: Lang::English,
+            critical: true,
         };
         assert_eq!(author(&link, b""), "a link sent to phone");
         assert_eq!(author(&link, b"name="), "a link sent to phone");

@@ -45,13 +45,10 @@ async fn svg(State(site): State<Arc<Site>>, Path(asked): Path<String>, request: 
         return (StatusCode::NOT_FOUND, "A badge is /badge/CREDENTIAL.svg.\n").into_response();
     };
     let Some(view) = site.view() else { return nothing_yet() };
-    // By the name that leaves the machine, or by the real one.
-    let found = view.snapshot.credentials.iter().find(|one| {
-        let own = one.credential.id.as_str();
-        own == id || view.names.apply(own) == id
-    });
-    let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    let mut response = (status, badge::badge(id, found, &view.names, lang)).into_response();
+    // By the name that leaves the machine: by the real one, an address could be guessed and confirmed.
+    let found = view.snapshot.credentials.iter().find(|one| view.names.apply(one.credential.id.as_str()) == id);
+    let (status, name) = if found.is_some() { (StatusCode::OK, id) } else { (StatusCode::NOT_FOUND, "unknown") };
+    let mut response = (status, badge::badge(name, found, &view.names, lang)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
     // It is there to be shown on other sites.

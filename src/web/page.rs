@@ -23,8 +23,10 @@ use crate::domain::{
     Assessed, CredentialId, Finding, GatewayState, Incident, IncidentStatus, Quota, Severity, Snapshot, Span, Subject,
     Time,
 };
+use crate::engine::check::{CheckScope, exit_code};
 use crate::engine::incidents::BALANCE;
 use crate::engine::runway;
+use crate::output::status::{self, Overall};
 use charts::{Curve, Stretch};
 use rows::{IncidentRow, PushRow, ReceiverRow, SilenceRow};
 use templates::Shell;
@@ -48,6 +50,7 @@ pub(super) struct Page {
     taken: When,
     /// The worst severity: `ok`, `warning`, `critical`.
     overall: &'static str,
+    headline: String,
     critical: usize,
     warning: usize,
     notes: Vec<String>,
@@ -145,7 +148,6 @@ struct Answer {
     word: String,
     good: bool,
     at: When,
-    detail: String,
 }
 
 /// A quota.
@@ -198,11 +200,14 @@ pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>
     let count = |severity: Severity| problems.iter().filter(|one| one.severity == severity.word()).count();
     let (critical, warning) = (count(Severity::Critical), count(Severity::Warning));
     let gateway_down = snapshot.gateway.state == GatewayState::Down;
-    let overall = match (critical, warning) {
-        (0, 0) if gateway_down => "warning",
-        (0, 0) => "ok",
-        (0, _) => "warning",
-        _ => "critical",
+    // As `status` judges it, and what is open besides.
+    let judged = status::overall(snapshot, &exit_code(snapshot, CheckScope::InUse));
+    let overall = match (judged, critical, warning) {
+        (Overall::Critical, ..) | (_, 1.., _) => "critical",
+        (Overall::Warning, ..) | (_, _, 1..) => "warning",
+        _ if gateway_down => "warning",
+        (Overall::Unknown, ..) => "unknown",
+        _ => "ok",
     };
     let all = shown(snapshot);
     let nothing = Past::default();
@@ -215,6 +220,7 @@ pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>
         shell: shell.titled(&format!("{} · {}", reader.say(headline(overall)), snapshot.host), overall),
         taken: reader.when(snapshot.taken_at),
         overall,
+        headline: reader.say(headline(overall)),
         critical,
         warning,
         notes,
@@ -251,6 +257,7 @@ fn headline(overall: &str) -> &'static str {
     match overall {
         "critical" => "Something needs you now",
         "warning" => "Something needs you soon",
+        "unknown" => "Not everything can be seen",
         _ => "Everything works",
     }
 }
@@ -416,7 +423,6 @@ fn credential(one: &Assessed, past: &Past, reader: &Reader<'_>) -> Row {
             word: reader.say(verdict.kind.word()),
             good: verdict.kind == crate::domain::VerdictKind::Accepted,
             at: reader.when(verdict.at),
-            detail: reader.say(&verdict.detail),
         }),
         quota: allowance
             .map(|allowance| allowance.quota.iter().map(|one| meter(one, reader)).collect())

@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::FormRejection;
-use axum::extract::{Form, FromRequest, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Form, FromRequest, Path, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -33,6 +33,8 @@ use crate::store::ActionError;
 
 /// Remembers the language that was chosen.
 const LANGUAGE: &str = "opensoul_lang";
+/// No form is larger.
+const FORM: usize = 16 * 1024;
 /// A name is cut after as many characters.
 const NAME: usize = 60;
 /// So many browsers are told at a time; the others look again by themselves.
@@ -49,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/style.css", get(async || asset("text/css; charset=utf-8", templates::STYLE)))
         .route("/script.js", get(async || asset("text/javascript; charset=utf-8", templates::SCRIPT)))
         .route("/icon.svg", get(async || asset("image/svg+xml", templates::ICON)))
+        .layer(DefaultBodyLimit::max(FORM))
 }
 
 fn asset(kind: &'static str, text: &'static str) -> Response {
@@ -88,6 +91,8 @@ impl<'a> Visit<'a> {
         let id = self.asked.id.as_ref().filter(|_| self.path == "/credential");
         let other = match id {
             Some(id) => format!("{}&lang={other}", page::href(id)),
+            // Answers to forms, which nobody can get again.
+            None if self.path.starts_with("/incidents/") || self.path == "/logout" => format!("/?lang={other}"),
             None => format!("{}?lang={other}", self.path),
         };
         let done = self.asked.done.as_deref().and_then(|word| {
@@ -113,6 +118,12 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// What may be shown to whoever this is, who may not have said it yet.
+    fn shown_view(&self) -> Option<Arc<View>> {
+        let closed = self.site.access().is_some_and(|access| access.closed());
+        self.site.view().filter(|_| !closed || self.session.is_some())
+    }
+
     fn reader<'v>(&self, view: &'v View) -> Reader<'v> {
         Reader { lang: self.lang, zone: view.zone, now: self.site.now(), home: &view.home }
     }
@@ -132,7 +143,7 @@ impl<'a> Visit<'a> {
 
     /// A sentence on a page of its own.
     fn notice(&self, status: StatusCode, text: &str) -> Response {
-        let host = self.site.view().map(|view| view.snapshot.host.clone()).unwrap_or_default();
+        let host = self.shown_view().map(|view| view.snapshot.host.clone()).unwrap_or_default();
         let text = crate::output::wording::spoken(self.lang, text.to_owned());
         let shell = self.shell(&host).titled(&text, "warning");
         self.html(status, templates::render("notice.html", self.lang, &Notice { shell, text }))
@@ -177,17 +188,25 @@ async fn login(State(site): State<Arc<Site>>, uri: Uri, headers: HeaderMap) -> R
 struct Login {
     shell: Shell,
     wrong: bool,
+    /// Looking needs a login too.
+    closed: bool,
     place: String,
 }
 
 fn login_page(visit: &Visit<'_>, status: StatusCode, wrong: bool) -> Response {
-    let view = visit.site.view();
+    let closed = visit.site.access().is_some_and(|access| access.closed());
+    let view = visit.shown_view();
     let host = view.as_ref().map(|view| view.snapshot.host.clone()).unwrap_or_default();
     let title = crate::output::wording::spoken(visit.lang, "Log in".to_owned());
-    let home = view.map(|view| view.home.clone());
-    let place = visit.site.state().join(crate::store::token::FILE).display().to_string();
-    let place = crate::output::wording::shortened(&place, home.as_deref());
-    let model = Login { shell: visit.shell(&host).titled(&title, "ok"), wrong, place };
+    // Strangers are not told where it is.
+    let place = match &view {
+        Some(view) => {
+            let place = visit.site.state().join(crate::store::token::FILE).display().to_string();
+            crate::output::wording::shortened(&place, Some(&view.home))
+        }
+        None => crate::store::token::FILE.to_owned(),
+    };
+    let model = Login { shell: visit.shell(&host).titled(&title, "ok"), wrong, closed, place };
     visit.html(status, templates::render("login.html", visit.lang, &model))
 }
 

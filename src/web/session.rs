@@ -1,9 +1,10 @@
 //! Who is logged in on the page. A person shows the token of our state directory once, in a form; from then on the browser shows
 //! a random name for that (a cookie for this site only, which no script can read), and every form a second one made from it.
 //!
-//! Three things guard a form (DESIGN §5.7): the cookie, which the browser does not send along from other sites; the origin,
-//! because a cookie is sent to every port of a host, and the form's own code, because a program on another port may have seen the
-//! cookie. Sessions are in memory only and end with the monitor.
+//! Three things guard a form against other sites (DESIGN §5.7): the cookie, which the browser does not send along from there; the
+//! origin, because another port of this host is the same site; and the form's own code. None guards against a web server on
+//! another port of this host that the person opens: it is sent the cookie, and who has that can read the code. Sessions are in
+//! memory only and end with the monitor.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};

@@ -198,14 +198,6 @@ impl Clerk for FakeClerk {
         answer
     }
 
-    async fn act_from_afar(
-        &self,
-        action: crate::domain::Action,
-        by: String,
-    ) -> Result<Acted, crate::store::ActionError> {
-        self.act(action, format!("{by}, from afar")).await
-    }
-
     async fn look_at_link(
         &self,
         link: crate::domain::Link,
@@ -214,6 +206,7 @@ impl Clerk for FakeClerk {
         let one = |id: &IncidentId| crate::domain::LinkedIncident {
             title: format!("<b>{id}</b>"),
             severity: Severity::Critical,
+            worse: false,
             taken: None,
         };
         Ok(crate::domain::Linked { open: link.incidents.iter().map(one).collect(), ..Default::default() })
@@ -337,6 +330,7 @@ fn link(key: &LinkKey, lang: crate::domain::Lang, snooze: bool) -> String {
         receiver: "phone".to_owned(),
         public: false,
         lang,
+        critical: true,
     };
     format!("/link/{}", key.sign(&link).unwrap())
 }
@@ -416,6 +410,7 @@ async fn a_link_of_yesterday_is_of_no_use() {
         receiver: "phone".to_owned(),
         public: false,
         lang: Lang::English,
+        critical: true,
     };
     let answer = web.get(&format!("/link/{}", key.sign(&old).unwrap())).await;
     assert!(answer.starts_with("HTTP/1.1 410") && answer.contains("This link has expired"), "{answer}");

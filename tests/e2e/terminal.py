@@ -11,7 +11,7 @@ import fcntl
 import struct
 import termios
 
-CTRL_C, ENTER, UP, DOWN = "\x03", "\r", "\x1b[A", "\x1b[B"
+CTRL_C, ENTER = "\x03", "\r"
 # What moves the cursor and colours, and is no text.
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[()][A-Z0-9]|\x1b[=>78]")
 

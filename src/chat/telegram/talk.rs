@@ -185,15 +185,16 @@ fn press(
     let age = basis.now - asked;
     let wanted = match (parse(&wish.line, None), &basis.sessions) {
         (Ok(Command::Write(write)), _) => Some(Wanted::Alerts(write)),
-        (_, Some(sessions)) => Some(Wanted::Session(sessions)),
+        (_, Some(sessions)) if about_session(&wish.line, None).is_some() => Some(Wanted::Session(sessions)),
         _ => None,
     };
     turn.forget(id)?;
+    // An order to a session is not undone if we die before the commit: pressed again, it is answered as it would have been.
+    let fresh = if matches!(wanted, Some(Wanted::Session(_))) { PATIENCE } else { FRESH };
     let text = match (answer, wanted) {
-        _ if age > PATIENCE || (basis.was_away && age > FRESH) => gone(),
+        _ if age > PATIENCE || (basis.was_away && age > fresh) => gone(),
         ("no", _) => scene.say("Nothing was done."),
         ("yes", Some(_)) if !scene.writes => answer::no_writes(scene),
-        // Before the commit: if we die in between it is done again, which changes nothing.
         ("yes", Some(Wanted::Session(sessions))) => match sessions.order(&wish.line) {
             Ok(said) => lines(scene, &said.text),
             Err(trouble) => lines(scene, &trouble.message),

@@ -1,26 +1,24 @@
 //! The plan of `onboard`, made of flags or of a person's answers. Writes nothing.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::path::Path;
 
 use clap::ValueEnum;
 
 use super::super::args::{Onboard, ServiceArg, Shell};
-use super::super::ask;
 use super::super::exit::{Failure, FailureKind};
+use super::super::models_auth_paste::{from_file, from_pipe};
+use super::super::prompt::Terminal;
 use super::super::reading::Reading;
 use super::Plan;
 use crate::config::edit::NewReceiver;
 use crate::config::is_termux;
 use crate::control::onboard::Key;
 use crate::domain::Secret;
+use crate::formats::pasted::SETUP_TOKEN;
 use crate::formats::provider_env;
 use crate::formats::provider_id::normalize;
 use crate::monitor::observe::Observed;
-
-/// A setup-token is a login of a subscription, and no API key.
-const SETUP_TOKEN: &str = "sk-ant-oat01-";
 
 fn usage(message: impl Into<String>) -> Failure {
     Failure::new(FailureKind::Usage, message)
@@ -35,17 +33,10 @@ pub(super) fn of_flags(args: &Onboard) -> Result<Plan, Failure> {
     for text in &args.key_file {
         let (provider, path) =
             text.split_once('=').ok_or_else(|| usage("--key-file: write PROVIDER=FILE, such as anthropic=key.txt"))?;
-        let read = std::fs::read_to_string(path)
-            .map_err(|error| Failure::new(FailureKind::NoInput, format!("--key-file: {path}: {error}")))?;
-        keys.push(key(provider, Secret::new(read.trim().to_owned()))?);
+        keys.push(key(provider, from_file("--key-file", Path::new(path))?)?);
     }
     if let Some(provider) = &args.key_stdin {
-        let mut read = String::new();
-        std::io::stdin()
-            .take(64 << 10)
-            .read_to_string(&mut read)
-            .map_err(|error| Failure::new(FailureKind::NoInput, format!("--key-stdin: {error}")))?;
-        keys.push(key(provider, Secret::new(read.trim().to_owned()))?);
+        keys.push(key(provider, from_pipe()?)?);
     }
     Ok(Plan {
         keys,
@@ -144,22 +135,22 @@ pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
 ///
 /// # Errors
 /// A cancelled question.
-pub(super) fn ask(plan: &mut Plan, reading: &Reading, observed: &Observed) -> Result<(), Failure> {
-    keys(plan, observed)?;
+pub(super) fn ask(terminal: &Terminal, plan: &mut Plan, reading: &Reading, observed: &Observed) -> Result<(), Failure> {
+    keys(terminal, plan, observed)?;
     if !plan.verify {
-        plan.verify =
-            ask::yes("Ask the providers whether the keys work? (documented requests that cost nothing)", true)?;
+        plan.verify = terminal
+            .confirm("Ask the providers whether the keys work? (documented requests that cost nothing)", true)?;
     }
     if plan.verify && plan.undocumented.is_none() && !reading.config.probing.undocumented {
         let question = "Also ask where a provider tolerates it without describing it (logins of subscriptions)?";
-        plan.undocumented = ask::yes(question, false)?.then_some(true);
+        plan.undocumented = terminal.confirm(question, false)?.then_some(true);
     }
-    monitor(plan, reading)?;
+    monitor(terminal, plan, reading)?;
     if plan.completions.is_none() {
         let shell = reading.env.get("SHELL").and_then(|path| path.rsplit('/').next());
         let shell = shell.and_then(|name| Some((name, Shell::from_str(name, true).ok()?)));
         if let Some((name, shell)) = shell
-            && ask::yes(&format!("Install the completion for {name}?"), true)?
+            && terminal.confirm(&format!("Install the completion for {name}?"), true)?
         {
             plan.completions = Some(shell);
         }
@@ -168,7 +159,7 @@ pub(super) fn ask(plan: &mut Plan, reading: &Reading, observed: &Observed) -> Re
 }
 
 /// A key for each provider in use that has nothing usable, and for any other that the person names.
-fn keys(plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
+fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
     let given: BTreeSet<String> = plan.keys.iter().map(|key| key.provider.clone()).collect();
     let missing = observed
         .snapshot
@@ -177,16 +168,16 @@ fn keys(plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
         .filter(|one| one.in_use && one.usable == 0 && !given.contains(&one.provider));
     for provider in missing.filter(|one| variable(&one.provider).is_some()) {
         let question = format!("API key for {} (a configured model needs it; Enter: none)", provider.provider);
-        if let Some(secret) = secret(&question)? {
+        if let Some(secret) = secret(terminal, &question)? {
             plan.keys.push(key(&provider.provider, secret)?);
         }
     }
-    while ask::yes("Add the API key of another provider?", false)? {
-        let name = ask::text("Provider (anthropic, openai, openrouter, …)", "")?;
+    while terminal.confirm("Add the API key of another provider?", false)? {
+        let name = terminal.line("Provider (anthropic, openai, openrouter, …)", "", |_| None)?;
         let provider = normalize(&name);
         if variable(&provider).is_none() {
             anstream::println!("The gateway reads no key of {provider:?} from its environment.");
-        } else if let Some(secret) = secret(&format!("API key for {provider} (Enter: none)"))? {
+        } else if let Some(secret) = secret(terminal, &format!("API key for {provider} (Enter: none)"))? {
             plan.keys.retain(|key| key.provider != provider);
             plan.keys.push(key(&provider, secret)?);
         }
@@ -195,32 +186,31 @@ fn keys(plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
 }
 
 /// A key that can be one; asks again until it is, or empty.
-fn secret(question: &str) -> Result<Option<Secret>, Failure> {
-    loop {
-        let secret = ask::secret(question)?;
-        match problem(&secret) {
-            _ if secret.is_blank() => return Ok(None),
-            None => return Ok(Some(secret)),
-            Some(why) => anstream::println!("What was pasted {why}."),
-        }
-    }
+fn secret(terminal: &Terminal, question: &str) -> Result<Option<Secret>, Failure> {
+    let wrong = |text: &str| problem(&Secret::new(text.to_owned())).map(|why| format!("What was pasted {why}."));
+    terminal.secret_or_none(question, wrong)
 }
 
-fn monitor(plan: &mut Plan, reading: &Reading) -> Result<(), Failure> {
+fn monitor(terminal: &Terminal, plan: &mut Plan, reading: &Reading) -> Result<(), Failure> {
     let phone = is_termux(&reading.env);
     if plan.receivers.is_empty() && reading.config.receivers.is_empty() {
         const LATER: &str = "nobody yet (docs/channels.md has the other ways)";
         let own =
             if phone { "termux: a notification of this phone" } else { "desktop: a notification of this machine" };
         let ways = ["ntfy: a push message to your phone", "webhook: a URL of yours", own, LATER];
-        let way = ask::choice("Who is told before a credential stops?", &ways)?;
+        let way = terminal.choose("Who is told before a credential stops?", &ways)?;
         let made = match way {
             0 => {
-                let topic = ask::text("Topic (whoever knows its name can read it)", &suggested_topic())?;
+                let topic =
+                    terminal.line("Topic (whoever knows its name can read it)", &suggested_topic(), |_| None)?;
                 Some(receiver(&format!("ntfy:{topic}"))?)
             }
             1 => {
-                let file = ask::text("File that has the URL in it (only you can read it)", "~/.secrets/webhook")?;
+                let file = terminal.line(
+                    "File that has the URL in it (only you can read it)",
+                    "~/.secrets/webhook",
+                    |_| None,
+                )?;
                 Some(receiver(&format!("webhook:{file}"))?)
             }
             2 => Some(receiver(if phone { "termux" } else { "desktop" })?),
@@ -230,13 +220,15 @@ fn monitor(plan: &mut Plan, reading: &Reading) -> Result<(), Failure> {
     }
     let told = !(plan.receivers.is_empty() && reading.config.receivers.is_empty());
     if told && !plan.test {
-        plan.test = ask::yes("Send a test message when it is set up?", true)?;
+        plan.test = terminal.confirm("Send a test message when it is set up?", true)?;
     }
     if plan.service.is_none() {
         let ways = ["a timer, every 15 minutes", "a service that always runs (metrics, page)", "I will see to that"];
-        plan.service = match ask::choice("Who runs the monitor?", if phone { &ways[..1] } else { &ways })? {
-            0 => Some(ServiceArg::Timer),
-            1 => Some(ServiceArg::Daemon),
+        // All the time is what a phone is not on.
+        let ways: &[&str] = if phone { &[ways[0], ways[2]] } else { &ways };
+        plan.service = match (phone, terminal.choose("Who runs the monitor?", ways)?) {
+            (_, 0) => Some(ServiceArg::Timer),
+            (false, 1) => Some(ServiceArg::Daemon),
             _ => None,
         };
     }

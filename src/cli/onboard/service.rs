@@ -1,13 +1,13 @@
 //! Who runs the monitor: a timer or a service of the user's systemd, or a job on a phone. The units are those that packages
 //! install, with this program's own path in them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::Context;
 use super::super::args::ServiceArg;
 use super::super::exit::{Failure, FailureKind};
-use crate::config::is_termux;
+use crate::config::{self, is_termux};
 use crate::control::onboard::Whole;
 
 const CHECK_SERVICE: &str = include_str!("../../../systemd/user/opensoul-check.service");
@@ -35,7 +35,8 @@ pub(super) fn lines(service: ServiceArg, context: &Context) -> Vec<String> {
         return vec!["schedule a job of Termux every 15 minutes: opensoul-phone schedule".to_owned()];
     }
     let dir = user_units(context);
-    vec![format!("write {}", dir.join(unit).display()), format!("systemctl --user enable --now {unit}")]
+    let files = units(service).iter().map(|(name, _)| format!("write {}", dir.join(name).display()));
+    files.chain([format!("systemctl --user enable --now {unit}")]).collect()
 }
 
 fn user_units(context: &Context) -> PathBuf {
@@ -51,10 +52,9 @@ pub(super) fn files(service: ServiceArg, context: &Context) -> Result<Vec<Whole>
     if is_termux(&context.env) || service == ServiceArg::None {
         return Ok(Vec::new());
     }
-    let exe = context.program.exe.as_ref().map(|path| path.display().to_string());
-    let exe = exe.filter(|path| !path.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'%\\$".contains(c)));
-    let Some(exe) = exe else {
-        let message = "a unit cannot name this program's path; move it to one without blanks and quotes";
+    let Some(exe) = command(context) else {
+        let message =
+            "a unit cannot name this program or its configuration; move them to paths without blanks and quotes";
         return Err(Failure::new(FailureKind::Unavailable, message));
     };
     let dir = user_units(context);
@@ -62,13 +62,45 @@ pub(super) fn files(service: ServiceArg, context: &Context) -> Result<Vec<Whole>
         path: dir.join(name),
         text: format!("{MARK}{}", text.replace(PACKAGED, &exe).replace("OnFailure=opensoul-failed@%N.service\n", "")),
     };
-    Ok(match service {
-        ServiceArg::Timer => {
-            vec![whole("opensoul-check.service", CHECK_SERVICE), whole("opensoul-check.timer", CHECK_TIMER)]
-        }
-        ServiceArg::Daemon => vec![whole("opensoul-monitor.service", MONITOR_SERVICE)],
-        ServiceArg::None => Vec::new(),
-    })
+    // Those that a package or `deploy/install.sh` has put there do as well, unless they would watch something else.
+    let plain = !exe.contains(' ');
+    let theirs = |name: &str, text: &str| {
+        let about = |text: &str| text.lines().find(|line| line.starts_with("Description=")).map(str::to_owned);
+        let dirs = [dir.as_path(), Path::new("/etc/systemd/user"), Path::new("/usr/lib/systemd/user")];
+        let same = |there: &Path| {
+            std::fs::read_to_string(there.join(name))
+                .is_ok_and(|there| !there.starts_with(MARK) && about(&there) == about(text))
+        };
+        plain && dirs.into_iter().any(same)
+    };
+    let units = units(service).iter().filter(|(name, text)| !theirs(name, text));
+    Ok(units.map(|(name, text)| whole(name, text)).collect())
+}
+
+fn units(service: ServiceArg) -> &'static [(&'static str, &'static str)] {
+    match service {
+        ServiceArg::Timer => &[("opensoul-check.service", CHECK_SERVICE), ("opensoul-check.timer", CHECK_TIMER)],
+        ServiceArg::Daemon => &[("opensoul-monitor.service", MONITOR_SERVICE)],
+        ServiceArg::None => &[],
+    }
+}
+
+/// This program with what it was started with: the unit must watch what was set up. `None`: a unit cannot say it.
+fn command(context: &Context) -> Option<String> {
+    let location = config::locate(&context.env, context.global.config.as_deref());
+    let mut words = vec![context.program.exe.as_ref()?.display().to_string()];
+    if location.named {
+        let path = std::path::absolute(&location.config).unwrap_or(location.config);
+        words.extend(["--config".to_owned(), path.display().to_string()]);
+    }
+    if context.global.dev {
+        words.push("--dev".to_owned());
+    }
+    if let Some(name) = &context.global.profile {
+        words.extend(["--profile".to_owned(), name.trim().to_owned()]);
+    }
+    let odd = |c: char| c.is_whitespace() || c.is_control() || "\"'%\\$".contains(c);
+    words.iter().all(|word| !word.contains(odd)).then(|| words.join(" "))
 }
 
 /// Starts it, now and at each login.

@@ -1,12 +1,12 @@
-//! What was done about alerts from afar, by a link or in a chat, is told to whoever was told of the problem: who did what, until
-//! when. Nobody can hush up a problem unseen, not even somebody who got hold of a link. Said once for each ack and silence, with
+//! What was done about alerts from afar, by a link or in a chat, is told to whoever was told of the problem or is to be, and of
+//! a silence that fits nothing yet to everybody: who did what, until when. Nobody can hush up a problem unseen, not even somebody who got hold of a link. Said once for each ack and silence, with
 //! the urgency of the problem itself: what passed through quiet hours does so now.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::{Ack, Incident, IncidentId, IncidentStatus, Item, ItemStatus, Pseudonyms, Severity, Silence, Time};
 use crate::engine::grouping::Want;
-use crate::engine::policy::AlertPolicy;
+use crate::engine::overlays::Overlays;
 use crate::engine::silences::{self, Labels};
 
 use super::{Decision, Standing};
@@ -18,8 +18,9 @@ pub(super) fn heard(
     host: &str,
     names: &Pseudonyms,
     now: Time,
-    policy: &AlertPolicy,
+    overlays: &Overlays<'_>,
 ) -> Vec<Want> {
+    let policy = overlays.policy;
     let mut wants = Vec::new();
     let mut tell = |told: BTreeSet<&str>, item: Item| {
         let known = policy.receivers.iter().filter(|receiver| told.contains(receiver.name.as_str()));
@@ -27,13 +28,18 @@ pub(super) fn heard(
     };
     for incident in &standing.incidents {
         let Some(ack) = incident.ack.as_ref().filter(|ack| ack.unannounced) else { continue };
-        tell(knowing(incident), acknowledged(incident, ack, host, names, now));
+        tell(concerned(incident, overlays), acknowledged(incident, ack, host, names, now));
     }
     for silence in silences.iter().filter(|silence| silence.unannounced) {
         let open = standing.incidents.iter().filter(|one| one.status == IncidentStatus::Firing);
         let fitting: Vec<&Incident> = open.filter(|one| silences::matches(silence, &Labels::of(one, host))).collect();
         let severity = fitting.iter().map(|one| one.severity).max().unwrap_or(Severity::Info);
-        tell(fitting.into_iter().flat_map(knowing).collect(), silenced(silence, severity, host, names, now));
+        let told = if fitting.is_empty() {
+            policy.receivers.iter().map(|receiver| receiver.name.as_str()).collect()
+        } else {
+            fitting.into_iter().flat_map(|one| concerned(one, overlays)).collect()
+        };
+        tell(told, silenced(silence, severity, host, names, now));
     }
     wants
 }
@@ -49,8 +55,10 @@ pub(super) fn note(incidents: &mut BTreeMap<IncidentId, Incident>, silences: &[S
     }
 }
 
-fn knowing(incident: &Incident) -> BTreeSet<&str> {
-    incident.told.keys().chain(&incident.maybe_told).map(String::as_str).collect()
+/// Who knows of it, and who hears of it by the routes: what waits for quiet hours or a slow server is known soon.
+fn concerned<'a>(incident: &'a Incident, overlays: &Overlays<'a>) -> BTreeSet<&'a str> {
+    let knowing = incident.told.keys().chain(&incident.maybe_told).map(String::as_str);
+    knowing.chain(overlays.receivers(incident)).collect()
 }
 
 fn acknowledged(incident: &Incident, ack: &Ack, host: &str, names: &Pseudonyms, now: Time) -> Item {

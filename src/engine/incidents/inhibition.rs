@@ -68,6 +68,7 @@ impl Causes {
         }
         let name = one.name.as_str();
         match &one.subject {
+            Subject::Check(id) if name == FINDING && id == "chat.failing" => self.network.clone(),
             Subject::Check(id) if name == FINDING => {
                 let behind = id.starts_with("gateway.") || id.starts_with("channel");
                 self.gateway.clone().filter(|_| behind)

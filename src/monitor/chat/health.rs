@@ -37,10 +37,11 @@ impl Way {
 
     fn of(trouble: &Trouble) -> Option<Self> {
         match trouble {
-            Trouble::Refused(_) => Some(Self::Refused),
+            // What is wrong with a question that names no chat is wrong with the bot ("Logged out").
+            Trouble::Refused(_) | Trouble::Wrong(_) => Some(Self::Refused),
             Trouble::Taken(_) => Some(Self::Taken),
             Trouble::Away(_) => Some(Self::Away),
-            Trouble::Busy(..) | Trouble::Wrong(_) => None,
+            Trouble::Busy(..) => None,
         }
     }
 
@@ -118,9 +119,11 @@ fn since(store: &Store, way: Way) -> Result<Option<Time>, StoreError> {
 /// Whether that changes what is told.
 fn note(store: &mut Store, way: Option<Way>, now: Time) -> Result<bool, StoreError> {
     let before = told(store, now)?;
+    // Nobody knows how it went while no monitor listened: what failed then and fails now may have worked in between.
+    let gap = store.last_run(LAST)?.is_none_or(|last| now - last >= KNOWN);
     for one in Way::ALL {
         match (since(store, one)?, way == Some(one)) {
-            (None, true) => store.set_last_run(one.name(), now)?,
+            (since, true) if since.is_none() || gap => store.set_last_run(one.name(), now)?,
             (Some(_), false) => store.set_last_run(one.name(), Time::UNIX_EPOCH)?,
             _ => {}
         }
@@ -152,7 +155,9 @@ pub fn finding(store: &Store, config: &Config, now: Time) -> Result<Option<Findi
     let since = since.format("%Y-%m-%d %H:%M UTC");
     let (what, fix) = match way {
         Way::Refused => (
-            format!("Telegram has refused the bot of [chat] since {since}: nobody can ask us anything there"),
+            format!(
+                "the bot of [chat] has not been let in since {since} (its token is refused or cannot be read): nobody can ask us anything there"
+            ),
             format!("get the bot's token from @BotFather, put it into the {}, then restart the monitor", chat.token),
         ),
         Way::Taken => (

@@ -37,6 +37,8 @@ const POLL: Duration = Duration::from_secs(25);
 const POLL_PATIENCE: Duration = Duration::from_secs(40);
 /// … and for any other answer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Before an update is asked for again that could not be dealt with.
+const NOT_DEALT_WITH: Duration = Duration::from_secs(5);
 /// The gateway holds the lock of its sessions for an instant; state.db waits meanwhile.
 const SESSION_PATIENCE: Duration = Duration::from_secs(2);
 /// Updates of one poll.
@@ -138,10 +140,12 @@ impl Ear {
                     failures = 0;
                     self.health.works().await;
                     // Not interrupted: each is one short transaction.
-                    if let Some(bot) = &bot {
-                        self.hear_all(updates, bot).await;
+                    let Some(bot) = &bot else { continue };
+                    if self.hear_all(updates, bot).await {
+                        continue;
                     }
-                    continue;
+                    // They come again at once.
+                    NOT_DEALT_WITH
                 }
                 Err(trouble) => {
                     self.was_away = true;
@@ -192,7 +196,8 @@ impl Ear {
         Ok(Updates { all, sent: given.at })
     }
 
-    async fn hear_all(&mut self, updates: Updates, bot: &Bot) {
+    /// `false`: not all could be dealt with.
+    async fn hear_all(&mut self, updates: Updates, bot: &Bot) -> bool {
         let sent = updates.sent.unwrap_or_else(|| self.monitor.clock.now());
         for update in &updates.all {
             let Some((id, heard)) = read(update, &self.settings, sent) else { continue };
@@ -202,10 +207,11 @@ impl Ear {
             if !self.hear(bot, id, heard.ok()).await {
                 // It comes again with the next poll.
                 self.was_away = true;
-                return;
+                return false;
             }
         }
         self.was_away = false;
+        true
     }
 
     /// Deals with one update. `false`: it is not dealt with.
@@ -269,11 +275,18 @@ impl Ear {
                 return Ok(());
             }
             match serde_json::from_str::<Saying>(&one.body) {
+                // Somebody was asked there before, and is not listed any more.
+                Ok(Saying { params, .. }) if !self.listed(&params) => {}
                 Ok(Saying { method, params }) => match self.api.call(&method, &params, PATIENCE).await {
                     Ok(_) => {}
                     // A chat that is gone, a message that was deleted: nobody waits for it.
                     Err(Trouble::Wrong(words)) => tracing::warn!("an answer in the chat was not taken: {words}"),
-                    Err(trouble) => return Err(trouble),
+                    Err(trouble @ Trouble::Refused(_)) => return Err(trouble),
+                    // It waits, and so do those behind it. Whether Telegram is heard at all, the poll tells.
+                    Err(trouble) => {
+                        tracing::debug!("an answer waits: {}", trouble.words());
+                        return Ok(());
+                    }
                 },
                 Err(_) => tracing::warn!("an answer in state.db cannot be read"),
             }
@@ -282,6 +295,10 @@ impl Ear {
             }
         }
         Ok(())
+    }
+
+    fn listed(&self, params: &Value) -> bool {
+        params["chat_id"].as_i64().is_none_or(|chat| self.settings.chats.contains(&chat))
     }
 
     /// For the log: who was not heard. Whoever sets this up finds the numbers there.

@@ -51,7 +51,13 @@ fn same(ours: &Secret, home: &Home) -> Option<String> {
     let Ok(Some(contents)) = files::read(&home.config_path, files::LIMIT) else { return None };
     let mut load = |path: &Path| Ok(files::text(path).as_str().to_owned());
     let mut document = config_document::read(&home.config_path, contents.text.as_str().to_owned(), &mut load).ok()?;
-    document.substitute(&|name| variable(name));
+    let own = document.env_entries();
+    let set =
+        |name: &str| variable(name).or_else(|| own.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone()));
+    document.substitute(&|name| set(name));
+    if set("TELEGRAM_BOT_TOKEN").is_some_and(|value| is_ours(&value)) {
+        return Some(Place::file(&home.config_path).key("env.TELEGRAM_BOT_TOKEN").to_string());
+    }
     let telegram = document.root.get("channels").and_then(|all| all.get("telegram"))?;
     let accounts = telegram.get("accounts").map(Node::entries).unwrap_or_default();
     let accounts = accounts.iter().map(|(name, node)| (format!("channels.telegram.accounts.{name}"), node));

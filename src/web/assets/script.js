@@ -35,7 +35,9 @@ async function refresh() {
   if (busy() || document.hidden) { missed = true; return; }
   missed = false;
   const answer = await fetch(location.pathname + location.search, { headers: { accept: "text/html" } });
-  if (!answer.ok || busy()) { missed = true; return; }
+  if (answer.redirected) { location.reload(); return; }
+  if (!answer.ok) { missed = true; if (live()) live().hidden = true; return; }
+  if (busy()) { missed = true; return; }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const [old, next] = [document.getElementById("main"), fresh.getElementById("main")];
   if (!next) return;
@@ -46,7 +48,7 @@ async function refresh() {
   document.title = fresh.title;
   document.querySelector(".brand").className = fresh.querySelector(".brand").className;
   prepare(old);
-  live().hidden = false;
+  if (live()) live().hidden = false;
   // The place of the keyboard is kept.
   if (at >= 0) [...old.querySelectorAll("a, button, summary, pre")][at]?.focus({ preventScroll: true });
 }

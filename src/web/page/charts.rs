@@ -68,8 +68,6 @@ pub(super) struct Curve {
     pub area: String,
     /// Where it goes on if it goes on so.
     pub ahead: Option<String>,
-    pub least: f64,
-    pub most: f64,
 }
 
 /// Amounts over time, from nothing at the bottom to the most at the top; `ends` is when they are expected to be used up.
@@ -77,7 +75,6 @@ pub(super) fn curve(points: &[(Time, f64)], ends: Option<Time>) -> Option<Curve>
     let points: Vec<_> = thinned(points).into_iter().filter(|(_, amount)| amount.is_finite()).collect();
     let (first, last) = (points.first()?, points.last()?);
     let most = points.iter().map(|(_, amount)| *amount).fold(0.0, f64::max);
-    let least = points.iter().map(|(_, amount)| *amount).fold(f64::INFINITY, f64::min);
     let end = ends.filter(|end| *end > last.0).unwrap_or(last.0);
     let whole = minutes(end - first.0);
     if points.len() < 2 || whole <= 0.0 || most <= 0.0 {
@@ -93,7 +90,7 @@ pub(super) fn curve(points: &[(Time, f64)], ends: Option<Time>) -> Option<Curve>
         .collect();
     let area = format!("{line}L{} 100L0 100Z", x(last.0));
     let ahead = (end > last.0).then(|| format!("M{} {}L100 100", x(last.0), y(last.1)));
-    Some(Curve { line, area, ahead, least, most })
+    Some(Curve { line, area, ahead })
 }
 
 /// Not more points than one can see.
@@ -152,7 +149,6 @@ mod tests {
         let drawn = curve(&points, Some(at(10))).unwrap();
         assert_eq!(drawn.line, "M0 4L25 52L50 52");
         assert_eq!(drawn.ahead.as_deref(), Some("M50 52L100 100"));
-        assert!((drawn.most - 10.0).abs() < 1e-9 && (drawn.least - 5.0).abs() < 1e-9);
         assert_eq!(curve(&points, None).unwrap().ahead, None);
         assert_eq!(curve(&points[..1], None), None);
         assert_eq!(curve(&[(at(-1), 0.0), (at(0), 0.0)], None), None);

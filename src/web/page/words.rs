@@ -5,8 +5,8 @@ use std::path::Path;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::domain::{Lang, Severity, Span, State, Time, Zone};
-use crate::output::wording::{is_command, localised, shortened, spoken};
+use crate::domain::{Lang, Severity, State, Time, Zone};
+use crate::output::wording::{is_command, localised, relative, shortened, spoken};
 
 /// To whom the page speaks, and when.
 #[derive(Clone, Copy)]
@@ -56,7 +56,7 @@ impl Reader<'_> {
 
     pub fn when(&self, at: Time) -> When {
         When {
-            relative: relative(at - self.now, self.lang),
+            relative: spoken(self.lang, relative(at, self.now)),
             absolute: at.with_timezone(&self.zone).format("%Y-%m-%d %H:%M %Z").to_string(),
             machine: at.to_rfc3339_opts(SecondsFormat::Secs, true),
             past: at < self.now,
@@ -101,34 +101,6 @@ impl Reader<'_> {
     }
 }
 
-/// `in 3 d 4 h`, `2 min ago`: the two largest units, rounded down.
-pub(super) fn relative(span: Span, lang: Lang) -> String {
-    let seconds = span.num_seconds().unsigned_abs();
-    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-    let [d, h, min, s] = match lang {
-        Lang::English => ["d", "h", "min", "s"],
-        Lang::Chinese => ["天", "小时", "分钟", "秒"],
-    };
-    if seconds == 0 {
-        return spoken(lang, "now".to_owned());
-    }
-    let text = match (days, hours, minutes) {
-        (0, 0, 0) => format!("{seconds} {s}"),
-        (0, 0, minutes) => format!("{minutes} {min}"),
-        (0, hours, 0) => format!("{hours} {h}"),
-        (0, hours, minutes) => format!("{hours} {h} {minutes} {min}"),
-        (days, 0, _) => format!("{days} {d}"),
-        (days, hours, _) if days < 10 => format!("{days} {d} {hours} {h}"),
-        (days, ..) => format!("{days} {d}"),
-    };
-    match (lang, span < Span::zero()) {
-        (Lang::English, true) => format!("{text} ago"),
-        (Lang::English, false) => format!("in {text}"),
-        (Lang::Chinese, true) => format!("{text}前"),
-        (Lang::Chinese, false) => format!("{text}后"),
-    }
-}
-
 /// The language of a request: what was asked for, what was chosen before, what the browser prefers.
 pub(in crate::web) fn language(asked: Option<&str>, chosen: Option<&str>, accepted: Option<&str>) -> Lang {
     asked
@@ -156,19 +128,6 @@ fn preferred(header: &str) -> Option<Lang> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn spans_in_words() {
-        let words = [(0, "now"), (59, "in 59 s"), (61, "in 1 min"), (3600, "in 1 h"), (7260, "in 2 h 1 min")];
-        for (seconds, text) in words {
-            assert_eq!(relative(Span::seconds(seconds), Lang::English), text);
-        }
-        assert_eq!(relative(Span::days(3), Lang::English), "in 3 d");
-        assert_eq!(relative(Span::hours(24 * 200 + 5), Lang::English), "in 200 d");
-        assert_eq!(relative(-Span::hours(25), Lang::English), "1 d 1 h ago");
-        assert_eq!(relative(-Span::hours(25), Lang::Chinese), "1 天 1 小时前");
-        assert_eq!(relative(Span::minutes(2), Lang::Chinese), "2 分钟后");
-    }
 
     #[test]
     fn the_language_of_a_request() {
