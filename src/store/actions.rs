@@ -245,3 +245,22 @@ pub(super) fn prune(db: &Connection, now: Time) -> Result<(), StoreError> {
     db.execute("DELETE FROM silence WHERE ends_at < ?1", [millis(now - KEPT)])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_may_be_several_is_refused() {
+        let known = ["a1b2c3", "a1b2d4", "a1b2"];
+        let named = |id| pick("open incident", id, known.iter().map(|one| (*one, *one)));
+        assert_eq!(named("a1b2c").ok(), Some("a1b2c3"));
+        assert_eq!(named(" a1b2 ").ok(), Some("a1b2"), "a whole id is no beginning of another");
+        assert!(matches!(named("ffff"), Err(Refused::Unknown { .. })));
+        for short in ["", "a", "a1b"] {
+            assert!(matches!(named(short), Err(Refused::Senseless(_))), "{short}");
+        }
+        let two = pick("open incident", "a1b2", known[..2].iter().map(|one| (*one, *one)));
+        assert!(matches!(two, Err(Refused::Ambiguous { candidates, .. }) if candidates == known[..2]));
+    }
+}

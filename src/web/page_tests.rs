@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::domain::{
-    Activity, Clocks, Condition, Credential, CredentialId, Gateway, Judgement, Kind, Origin, Owner, Renewal, Selection,
-    Snapshot, SourceReport, State,
+    Activity, Clocks, Condition, Credential, CredentialId, Gateway, Judgement, Kind, Origin, Owner, ProviderSummary,
+    Renewal, Selection, Snapshot, SourceReport, State,
 };
 use crate::domain::{Lang, Quota};
 use crate::export::metrics::{ReceiverHealth, Standing};
@@ -60,11 +60,20 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
 }
 
 pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
+    // What nobody sums up would hide the answer.
+    let provider = ProviderSummary {
+        provider: "anthropic".into(),
+        state: State::Ok,
+        in_use: true,
+        usable: credentials.len(),
+        total: credentials.len(),
+        effective: None,
+    };
     let snapshot = Snapshot {
         taken_at: at("2026-11-22T11:58:00Z"),
         host: "box".into(),
+        providers: if credentials.is_empty() { vec![] } else { vec![provider] },
         credentials,
-        providers: vec![],
         gateway: Gateway { state: GatewayState::Absent, detail: "no process, no unit".into() },
         findings: vec![],
         sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
@@ -116,7 +125,7 @@ fn it_says_what_is_wrong_and_what_fixes_it() {
     let text = html(&view(vec![credential("claude-code:default", State::Expiring, Severity::Critical)]));
     let said = read(&text);
     assert!(said.contains("Something needs you now 1 critical · As of 2 min ago 2026-11-22 19:58 CST"), "{said}");
-    assert!(said.contains("critical claude-code:default ends soon in 2 d 3 h 2026-11-24 23:00 CST"), "{said}");
+    assert!(said.contains("critical claude-code:default ends soon in 2 d 2026-11-24 23:00 CST"), "{said}");
     assert!(said.contains("What to do claude auth login Copy the grant ends soon ~/.claude/x.json"), "{said}");
     assert!(text.contains("<time datetime=\"2026-11-22T11:58:00Z\" title=\"2026-11-22 19:58 CST\">2 min ago</time>"));
     assert!(text.contains("<code>claude auth login</code>"), "{text}");

@@ -207,7 +207,7 @@ def test_a_refused_bot_is_told_to_the_receivers(machine, bot, hook):
         return [one for one in hook.alerts(status) if "chat" in json.dumps(one["labels"])]
 
     until(lambda: alerts("firing"), 40, lambda: f"the alert:\n{daemon.log}")
-    assert "has refused the bot" in json.dumps(alerts("firing")[0])
+    assert "has not been let in" in json.dumps(alerts("firing")[0])
     assert not any(t.TOKEN.encode() in call.raw for call in hook.calls) and t.TOKEN not in daemon.log
     bot.trouble = None
     daemon.reload()

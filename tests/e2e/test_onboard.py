@@ -65,7 +65,7 @@ def test_a_key_on_standard_input_makes_a_private_file(fresh):
 
 
 @pytest.mark.parametrize("args, says", [
-    (["--key-file", "anthropic=/nonexistent"], "No such file"),
+    (["--key-file", "anthropic=/nonexistent"], "does not exist"),
     (["--key-file", "anthropic"], "PROVIDER=FILE"),
     (["--key-file", "nobody=FILE"], "no key of nobody"),
     (["--receiver", "slack:x"], "docs/channels.md"),
@@ -93,7 +93,7 @@ def test_a_manager_that_refuses_is_a_failure(fresh):
 def test_a_file_of_somebody_elses_is_not_replaced(fresh):
     unit = fresh.write(".config/systemd/user/opensoul-check.timer", "[Timer]\nOnCalendar=weekly\n")
     ended = fresh.run("onboard", "--non-interactive", "--service", "timer")
-    assert ended.code == 73 and "OnCalendar=weekly" in unit.read_text(), ended
+    assert ended.code == 78 and "OnCalendar=weekly" in unit.read_text(), ended
 
 
 def asked(fresh):

@@ -195,7 +195,7 @@ mod tests {
         assert!(!note(&mut store, Some(Way::Refused), at(0)).unwrap(), "once is not enough");
         assert_eq!(said(&store, 0), None);
         assert!(note(&mut store, Some(Way::Refused), at(5)).unwrap());
-        assert!(said(&store, 5).is_some_and(|text| text.contains("has refused the bot")));
+        assert!(said(&store, 5).is_some_and(|text| text.contains("has not been let in")));
         assert!(!note(&mut store, Some(Way::Refused), at(35)).unwrap(), "no news");
         assert_eq!(said(&store, 3 * 3600), None, "nobody has listened since");
         assert!(note(&mut store, None, at(40)).unwrap());
