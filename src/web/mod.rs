@@ -1,5 +1,6 @@
 //! HTTP: the page, the metrics, the API, health and reload (CONTRACTS §5). Everything shown is a view of what the monitor
-//! last published: no request reads a file, asks a provider or waits for a cycle.
+//! last published: no request asks a provider or waits for a cycle, and none reads a file but that of `[web] config`, after a
+//! change of it.
 //!
 //! * [`site`]: what the handlers share, and the routes.
 //! * [`api`]: alerts, and what people do about them.

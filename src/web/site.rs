@@ -260,8 +260,9 @@ pub fn router(site: Arc<Site>) -> Router {
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method.\n")
         })
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
         .layer(axum::middleware::from_fn(limit))
+        // The outermost: what takes too long carries its headers too.
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
         .with_state(site)
 }
 
