@@ -622,6 +622,12 @@ pub enum MonitorCommand {
     },
     /// Check the configuration file: all problems at once
     CheckConfig,
+    /// Copy the monitor's state (history, incidents, waiting messages) into a new file, also while it runs
+    Backup {
+        /// The new file
+        #[arg(value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Show everything on sample credentials in a throw-away home
     Demo {
         /// Stop by itself after this long (`90s`); until Ctrl-C otherwise

@@ -110,7 +110,7 @@ pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>, specifiers: &Specifie
                 "LoadCredential" | "LoadCredentialEncrypted" | "SetCredential" | "SetCredentialEncrypted" => {
                     credential(key.trim(), value, specifiers, &mut settings.credentials);
                 }
-                "ExecStart" => settings.exec_start = words(value),
+                "ExecStart" => settings.exec_start = words(value).iter().map(|word| specifiers.expand(word)).collect(),
                 _ => {}
             }
         }

@@ -105,9 +105,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, name: String, family: Family, path: PathBuf) -> Found {
+        // Those of the manager, not of `User=` (systemd.unit(5)).
+        let own = self.scope == UnitScope::User;
         let specifiers = Specifiers {
-            home: if self.scope == UnitScope::User { self.env.home().display().to_string() } else { "/root".into() },
-            user: self.env.get("USER").unwrap_or_default().to_owned(),
+            home: if own { self.env.home().display().to_string() } else { "/root".into() },
+            user: if own { self.env.get("USER").unwrap_or_default().to_owned() } else { "root".into() },
             unit: name.clone(),
         };
         let mut sources = vec![path.clone()];
