@@ -588,3 +588,23 @@ fn a_command_line_may_name_the_home() {
     let home = tree.dir.path().join("home");
     assert_eq!(tree.look().units[0].program, [home.join("bin/node"), PathBuf::from("/x.js")]);
 }
+
+#[test]
+fn what_more_than_files_decides_leaves_open_what_it_sees() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    tree.write("home/.config/gw.env", "GROQ_API_KEY=g\n");
+    for (text, sight) in [
+        ("EnvironmentFile=%E/gw.env", Sight::Planned),
+        ("EnvironmentFile=-%E/gone.env", Sight::Planned),
+        ("EnvironmentFile=%E/gone.env", Sight::Blind),
+        ("EnvironmentFile=-%j/gw.env", Sight::Blind),
+        ("PassEnvironment=GROQ_API_KEY", Sight::Blind),
+        ("ImportCredential=groq*", Sight::Blind),
+    ] {
+        tree.unit("opensoul-gateway.service", &format!("[Service]\n{text}\n"), false);
+        let view = tree.look();
+        assert_eq!(view.sight, sight, "{text}");
+        assert_eq!(view.visible.contains_key("GROQ_API_KEY"), text.contains("%E/gw.env"), "{text}");
+    }
+}
