@@ -354,7 +354,7 @@ fn a_file_of_a_unit_that_cannot_be_read_leaves_open_what_is_in_it() {
     let mut tree = Tree::new();
     tree.env.set("USER", "ann");
     fs::create_dir_all(tree.dir.path().join("home/gateway.env")).unwrap();
-    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=%h/gateway.env\n";
+    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=-%h/gateway.env\n";
     tree.unit("opensoul-gateway.service", text, true);
     let view = tree.look();
     assert_eq!(view.sight, Sight::Blind);

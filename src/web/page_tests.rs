@@ -185,7 +185,7 @@ fn what_is_left_and_until_when() {
     );
     assert!(said.contains("the 4.50 USD behind env:OPENROUTER_API_KEY will be used up"), "{said}");
     assert!(
-        said.contains("Add credit to the anthropic account.") && said.contains("Something needs you soon"),
+        said.contains("Add credit to the anthropic account.") && said.contains("Something needs you now"),
         "{said}"
     );
     assert!(said.contains("5h 125 % used begins anew in 2 h"), "{said}");
