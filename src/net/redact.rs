@@ -3,6 +3,7 @@
 
 use reqwest::Url;
 
+use crate::domain::is_unprintable;
 use crate::formats::secret_shape::is_key;
 
 /// Only this much of a foreign text is looked at.
@@ -62,8 +63,7 @@ pub fn words(text: &str, secrets: &[&str], limit: usize) -> String {
         shown = shown.replace(secret, "…");
     }
 
-    let shown: String =
-        shown.chars().take(LOOK).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
+    let shown: String = shown.chars().take(LOOK).map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let mut out: Vec<String> = Vec::new();
     let mut hide_next = false;
     for word in shown.split_whitespace() {
@@ -101,11 +101,6 @@ fn opaque(word: &str) -> bool {
     word.split(['.', '/', '=']).any(|run| {
         run.len() >= OPAQUE && run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
     })
-}
-
-/// Characters that change how text is displayed: directions, joiners, marks of byte order.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// At most `limit` characters; cut words end in `…`.

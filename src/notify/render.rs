@@ -7,7 +7,9 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::{Signer, template};
-use crate::domain::{Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time, Zone};
+use crate::domain::{
+    Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time, Zone, is_unprintable,
+};
 use crate::output::wording::{localised, spoken};
 
 /// More items than this are only counted.
@@ -449,7 +451,7 @@ pub fn words(span: Span) -> String {
 
 /// One line without control characters: what came from files and providers must break neither a header nor the layout.
 fn line(text: &str) -> String {
-    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
