@@ -162,14 +162,7 @@ fn with<T>(scene: &Scene<'_>, known: &Known, show: impl FnOnce(&alerts::Alerts<'
     let withheld = overlays.all(&known.incidents);
     let (incidents, silences) = (&known.incidents, &known.silences);
     let windows = scene.config.alerts.windows(scene.now);
-    show(&alerts::Alerts {
-        host: &host,
-        now: scene.now,
-        incidents,
-        silences,
-        windows: &windows,
-        withheld: &withheld,
-    })
+    show(&alerts::Alerts { host: &host, now: scene.now, incidents, silences, windows: &windows, withheld: &withheld })
 }
 
 const NEVER: &str =

@@ -9,8 +9,8 @@ use super::sections::zone;
 use super::tree::{Table, shown};
 use super::values;
 use crate::domain::{Matcher, Severity, Span, Zone};
-use crate::engine::{due, silences};
 use crate::engine::policy::{Escalation, Maintenance, QuietHours, Report, Rhythm, Route, Schedule};
+use crate::engine::{due, silences};
 
 /// `[[escalation]]`; `names` are the receivers that exist.
 pub(super) fn escalation(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Escalation> {

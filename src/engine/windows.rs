@@ -47,7 +47,8 @@ impl AlertPolicy {
         let maintenance =
             maintenance.map(|one| Window { kind: "maintenance", name: one.name.clone(), open: one.open(now) });
         let quiet = self.quiet.iter();
-        let quiet = quiet.map(|one| Window { kind: "quiet_hours", name: "quiet hours".to_owned(), open: one.open(now) });
+        let quiet =
+            quiet.map(|one| Window { kind: "quiet_hours", name: "quiet hours".to_owned(), open: one.open(now) });
         maintenance.chain(quiet).collect()
     }
 }

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, HashSet};
 use prometheus::TextEncoder;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
-use crate::engine::windows::Window;
 use crate::domain::{
     Assessed, Basis, GatewayState, Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Silence, Snapshot,
     State, Time, VerdictKind, Withheld,
 };
+use crate::engine::windows::Window;
 
 /// The `Content-Type` of a scrape; Prometheus 3 refuses one without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -97,11 +97,7 @@ pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
 
 /// The series of incidents, queues and cycles.
 #[must_use]
-pub fn standing_text(
-    standing: &Standing,
-    withheld: &BTreeMap<IncidentId, Withheld>,
-    windows: &[Window],
-) -> String {
+pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withheld>, windows: &[Window]) -> String {
     let mut out = String::new();
     let silences = silences(&standing.silences, standing.last_cycle);
     encode(&mut out, [alerts(&standing.incidents, withheld), silences, windows_open(windows)]);
@@ -433,9 +429,9 @@ fn windows_open(windows: &[Window]) -> MetricFamily {
     for one in windows {
         *all.entry((one.kind, one.name.as_str())).or_default() |= one.open.is_some();
     }
-    let series = all.into_iter().map(|((kind, name), open)| {
-        gauge(vec![label("kind", kind), label("window", name)], number(usize::from(open)))
-    });
+    let series = all
+        .into_iter()
+        .map(|((kind, name), open)| gauge(vec![label("kind", kind), label("window", name)], number(usize::from(open))));
     open.set_metric(series.collect());
     open
 }

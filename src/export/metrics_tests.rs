@@ -1,11 +1,11 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::windows::Period;
 use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Finding, Gateway, IncidentId, Judgement, Kind, Origin,
     Owner, ProviderSummary, Renewal, Selection, SourceReport, Subject, Verdict,
 };
+use crate::engine::windows::Period;
 
 fn at(text: &str) -> Time {
     text.parse().unwrap()

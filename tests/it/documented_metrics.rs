@@ -168,7 +168,9 @@ fn scene() -> String {
     own.push_target(ALERTMANAGER, "to");
     own.push_target(HEARTBEAT, "to");
     let windows = [Window { kind: "maintenance", name: "m".into(), open: None }];
-    own.text() + &standing_text(&standing, &BTreeMap::new(), &windows) + &snapshot_text(&snapshot, &Pseudonyms::default())
+    own.text()
+        + &standing_text(&standing, &BTreeMap::new(), &windows)
+        + &snapshot_text(&snapshot, &Pseudonyms::default())
 }
 
 fn renamed(one: &Assessed, id: &str) -> Assessed {

@@ -85,7 +85,9 @@ pub fn incidents(alerts: &Alerts<'_>, options: &Options) -> String {
 fn window(one: &Window, now: Time, options: &Options) -> Option<String> {
     let until = options.when(one.open?.until, now);
     Some(match one.kind {
-        "maintenance" => format!("maintenance window {:?} until {until}: nothing is said about what it concerns", one.name),
+        "maintenance" => {
+            format!("maintenance window {:?} until {until}: nothing is said about what it concerns", one.name)
+        }
         _ => format!("{} until {until}: only criticals are sent", one.name),
     })
 }
