@@ -103,7 +103,7 @@ pub(super) fn window(one: &Window, reader: &Reader<'_>) -> Option<SilenceRow> {
     let Period { since, until } = one.open?;
     let what = match one.kind {
         "maintenance" => format!("maintenance window {:?}", one.name),
-        _ => format!("{}: only criticals are sent", one.name),
+        _ => "quiet hours: only criticals are sent".to_owned(),
     };
     Some(SilenceRow {
         matchers: reader.say(&what),
