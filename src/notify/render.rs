@@ -409,7 +409,11 @@ fn times(item: &Item, manner: &Manner, now: Time) -> Vec<Line> {
         say(name, format!("{relative}, {}", moment(end, zone)));
     }
     match (item.status, item.ended) {
-        (ItemStatus::Firing, _) => say("Seen since", moment(item.since, zone)),
+        (ItemStatus::Firing, _) => {
+            let ago = Some(now - item.since).filter(|span| *span >= Span::minutes(1));
+            let ago = ago.map_or_else(String::new, |span| format!("{} ago, ", words(span)));
+            say("Seen since", format!("{ago}{}", moment(item.since, zone)));
+        }
         (ItemStatus::Notice, None) => {}
         (_, None) => say("Was wrong from", moment(item.since, zone)),
         (_, Some(ended)) => say(

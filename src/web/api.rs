@@ -80,7 +80,9 @@ async fn incidents(State(site): State<Arc<Site>>) -> Response {
     let overlays = Overlays::new(&view.policy, &silences, &view.snapshot.host, now);
     let withheld = overlays.all(&incidents);
     let host = &view.snapshot.host;
-    let shown = Alerts { host, now, incidents: &incidents, silences: &silences, withheld: &withheld };
+    let windows = view.policy.windows(now);
+    let shown =
+        Alerts { host, now, incidents: &incidents, silences: &silences, windows: &windows, withheld: &withheld };
     json(StatusCode::OK, &alerts::document(&shown))
 }
 

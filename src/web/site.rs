@@ -282,7 +282,8 @@ pub(super) fn nothing_yet() -> Response {
 async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let mut body = site.own.text().into_bytes();
     if let Some(view) = site.view() {
-        let standing = standing_text(&view.standing, &view.withheld(site.clock.now()));
+        let now = site.clock.now();
+        let standing = standing_text(&view.standing, &view.withheld(now), &view.policy.windows(now));
         body.reserve_exact(standing.len() + view.metrics.len());
         body.extend_from_slice(standing.as_bytes());
         body.extend_from_slice(&view.metrics);
