@@ -642,3 +642,40 @@ pub enum MonitorCommand {
         r#for: Option<String>,
     },
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command, CommandFactory};
+
+    /// What is on a command line, everybody on the machine can read, and a shell remembers it.
+    #[test]
+    fn no_option_takes_a_secret() {
+        fn all(command: &Command, found: &mut Vec<String>) {
+            let takes = |arg: &&Arg| arg.get_action().takes_values() && !arg.is_global_set();
+            found.extend(command.get_arguments().filter(takes).map(|arg| {
+                let names: Vec<String> =
+                    arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+                format!("{}={}", arg.get_id(), names.join(" "))
+            }));
+            command.get_subcommands().for_each(|command| all(command, found));
+        }
+        let mut found = Vec::new();
+        all(&super::Cli::command(), &mut found);
+        let secret = |text: &&String| {
+            ["secret", "token", "key", "password"].iter().any(|word| text.to_lowercase().contains(word))
+        };
+        let mut named: Vec<&str> = found.iter().filter(secret).map(String::as_str).collect();
+        named.sort_unstable();
+        named.dedup();
+        let allowed = [
+            // Where a key is, whose it is, where it goes; the key of a session is its name; so many tokens.
+            "key_file=PROVIDER=FILE",
+            "key_stdin=PROVIDER",
+            "keys_in=KEYS_IN",
+            "probe_max_tokens=N",
+            "session=KEY",
+            "token_file=FILE",
+        ];
+        assert_eq!(named, allowed);
+    }
+}

@@ -255,6 +255,21 @@ def test_a_token_comes_by_pipe_or_private_file_and_never_as_an_argument(gateway)
     assert paste(gateway, "x", "--provider", "x", "--agent", "nobody")[0] == 64
 
 
+def test_an_agent_of_its_own_and_what_there_is(gateway):
+    gateway.write(CONFIG, "{agents: {list: [{id: 'main', default: true}, {id: 'office'}]}}")
+    assert paste(gateway, "of-main", "--provider", "anthropic", "--expires-in", "12h")[0] == 0
+    assert paste(gateway, "of-office", "--provider", "anthropic", "--agent", "office", "--profile-id", "anthropic:o")[0] == 0
+    own = read(gateway, ".opensoul/agents/office/agent/auth-profiles.json")
+    assert own == {"version": 1, "profiles": {"anthropic:o": {"type": "token", "provider": "anthropic", "token": "of-office"}}}
+    assert list(profiles(gateway)) == ["anthropic:manual"]
+    listed = gateway.run("models", "auth", "list", "--json")
+    (row,) = listed.json()["profiles"]
+    assert (row["id"], row["type"], row["provider"]) == ("anthropic:manual", "token", "anthropic"), row
+    office = gateway.run("models", "auth", "--agent", "office", "list")
+    assert office.code == 0 and "anthropic:o" in office.out, office
+    assert not [secret for secret in ("of-main", "of-office") if secret in listed.out + office.out]
+
+
 def test_what_the_gateway_would_not_use_is_said(gateway):
     gateway.write(STORE, {**c.store(anthropic__a=c.api_key()), "usageStats": {"anthropic:manual": {"disabledUntil": c.ms(c.HOUR), "disabledReason": "billing"}}})
     code, out, _ = paste(gateway)

@@ -85,6 +85,18 @@ def test_a_pin_that_will_not_do_is_said(machine):
     assert expired.code == 0 and "anthropic:old does not work now (expired)" in expired.out, expired
     assert "drops this pin at once" in expired.out
     assert session(machine)["authProfileOverride"] == "anthropic:old"
+    store = json.loads((machine.home / STORE).read_text())
+    machine.write(STORE, store | {"usageStats": {"anthropic:work": {"disabledUntil": c.ms(5 * c.HOUR), "disabledReason": "billing"}}})
+    disabled = chat(machine, "/model opus@anthropic:work")
+    assert disabled.code == 0 and "anthropic:work does not work now (disabled:billing" in disabled.out, disabled
+    assert session(machine)["authProfileOverride"] == "anthropic:work"
+
+
+def test_who_pinned_is_told_apart(machine):
+    """The gateway pins by itself what it uses; that is no choice of a person, and is not called one."""
+    for source, said in [("auto", "the gateway keeps it for this session"), ("user", "pinned for this session")]:
+        furnish(machine, {"authProfileOverride": "anthropic:work", "authProfileOverrideSource": source})
+        assert said in chat(machine, "/model").out, source
 
 
 def test_what_there_is(machine):
