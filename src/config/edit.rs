@@ -98,10 +98,36 @@ pub struct NewReceiver {
     pub name: String,
     /// `type`
     pub kind: String,
-    /// Key and text of each.
-    pub texts: Vec<(&'static str, String)>,
-    /// Key and path of the secrets that are in files.
-    pub files: Vec<(&'static str, String)>,
+    /// Its other keys.
+    pub values: Vec<(&'static str, NewValue)>,
+}
+
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewValue {
+    /// A text.
+    Text(String),
+    /// The path of the private file that has the secret in it.
+    File(String),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Flag(bool),
+    /// Several texts.
+    Texts(Vec<String>),
+}
+
+impl std::fmt::Display for NewValue {
+    /// As TOML.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{}", Value::from(text.as_str())),
+            Self::File(path) => write!(f, "{{ file = {} }}", Value::from(path.as_str())),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Texts(texts) => write!(f, "{}", Value::from_iter(texts.iter().map(String::as_str))),
+        }
+    }
 }
 
 /// The text with a receiver in it; one of the same name stays as it is.
@@ -126,12 +152,9 @@ pub fn receiver(text: &str, new: &NewReceiver) -> Result<String, String> {
         out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
     }
     out.push_str("[[receivers]]\n");
-    let own = [("name", new.name.clone()), ("type", new.kind.clone())];
-    for (key, value) in own.iter().chain(&new.texts) {
-        out.push_str(&format!("{key} = {}\n", Value::from(value.as_str())));
-    }
-    for (key, path) in &new.files {
-        out.push_str(&format!("{key} = {{ file = {} }}\n", Value::from(path.as_str())));
+    let own = [("name", NewValue::Text(new.name.clone())), ("type", NewValue::Text(new.kind.clone()))];
+    for (key, value) in own.iter().chain(&new.values) {
+        out.push_str(&format!("{key} = {value}\n"));
     }
     Ok(out)
 }
@@ -223,12 +246,18 @@ mod tests {
         let new = NewReceiver {
             name: "push".into(),
             kind: "ntfy".into(),
-            texts: vec![("topic", "a \"b\"".into())],
-            files: vec![("token", "~/.secrets/ntfy".into())],
+            values: vec![
+                ("topic", NewValue::Text("a \"b\"".into())),
+                ("to", NewValue::Texts(vec!["a".into(), "b".into()])),
+                ("retry", NewValue::Number(5)),
+                ("loud", NewValue::Flag(true)),
+                ("token", NewValue::File("~/.secrets/ntfy".into())),
+            ],
         };
         let text = "# mine\n[web]\nenabled = false\n";
         let with = receiver(text, &new).unwrap();
         assert!(with.starts_with(text) && with.ends_with("token = { file = \"~/.secrets/ntfy\" }\n"), "{with}");
+        assert!(with.contains("to = [\"a\", \"b\"]\nretry = 5\nloud = true\n"), "{with}");
         assert!(with.parse::<DocumentMut>().is_ok(), "{with}");
         assert_eq!(receiver(&with, &new).unwrap(), with, "again: nothing");
         let other = NewReceiver { name: "push2".into(), ..new.clone() };

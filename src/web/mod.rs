@@ -22,6 +22,6 @@ mod session;
 pub mod site;
 
 pub use access::Access;
-pub use api::{Clerk, Past, Pasts};
+pub use api::{Clerk, Past, Pasts, Talk};
 pub use serve::{Door, serve, serve_guarded};
 pub use site::{Passes, Reload, Site, View, router};

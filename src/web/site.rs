@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::access::Access;
-use super::api::{self, Clerk};
+use super::api::{self, Clerk, Talk};
 use super::session::Sessions;
 use super::{guard, links, outside, pages};
 use crate::clock::Clock;
@@ -75,6 +75,7 @@ pub struct Site {
     token: Option<Secret>,
     reload: mpsc::Sender<Reload>,
     clerk: OnceLock<Arc<dyn Clerk>>,
+    talk: OnceLock<Talk>,
     /// The key of signed links, and the host that they lead to.
     links: RwLock<Option<(Arc<LinkKey>, String)>>,
     pace: Mutex<links::Pace>,
@@ -99,6 +100,7 @@ impl Site {
             token,
             reload,
             clerk: OnceLock::new(),
+            talk: OnceLock::new(),
             links: RwLock::default(),
             pace: Mutex::new(links::Pace::new()),
             state: OnceLock::new(),
@@ -185,6 +187,15 @@ impl Site {
         self.clerk.get()
     }
 
+    /// Lets people talk about sessions of the gateway, from now on.
+    pub fn talk_about(&self, talk: Talk) {
+        let _ = self.talk.set(talk);
+    }
+
+    pub(super) fn talk(&self) -> Option<&Talk> {
+        self.talk.get()
+    }
+
     pub(super) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
@@ -254,7 +265,7 @@ pub fn router(site: Arc<Site>) -> Router {
             (
                 StatusCode::NOT_FOUND,
                 "Not found. There is /, /metrics, /api/v1/status, /api/v1/incidents, /api/v1/silences, /api/v1/outbox, \
-                 /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
+                 /api/v1/chat, /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
             )
         })
         .method_not_allowed_fallback(async || {

@@ -273,6 +273,7 @@ async fn alerts_are_read_freely_and_written_with_the_token() {
         ("POST", "outbox/retry"),
         ("POST", "outbox/drop"),
         ("POST", "receivers/enable"),
+        ("POST", "chat"),
     ] {
         let documented = path.replace("/ab", "/{id}");
         assert!(

@@ -89,15 +89,12 @@ impl Listener {
 
 /// What `/model` is about there.
 fn sessions(settings: &Chat, env: &Environment) -> Option<Arc<dyn Sessions>> {
-    let session = settings.session.clone()?;
-    Some(Arc::new(GatewaySessions {
-        env: env.clone(),
-        cwd: None,
-        preferred: None,
-        session: Some(session),
-        agent: None,
-        patience: SESSION_PATIENCE,
-    }))
+    Some(Arc::new(gateway_sessions(env, Some(settings.session.clone()?), None)))
+}
+
+/// A session of the gateway as the monitor reaches it.
+pub(super) fn gateway_sessions(env: &Environment, session: Option<String>, agent: Option<String>) -> GatewaySessions {
+    GatewaySessions { env: env.clone(), cwd: None, preferred: None, session, agent, patience: SESSION_PATIENCE }
 }
 
 /// Our own bot, as Telegram knows it.
