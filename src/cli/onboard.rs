@@ -17,7 +17,8 @@ use super::prompt::Terminal;
 use super::reading::Reading;
 use super::{Context, alerts_test, completions, credentials_declare};
 use crate::clock::SystemClock;
-use crate::config::{self, edit};
+use crate::config;
+use crate::config::edit::{self, NewValue};
 use crate::control::onboard::{self, Whole, Wrote};
 use crate::control::{Keeper, WriteError};
 use crate::domain::{Credential, Secret, VerdictKind};
@@ -118,7 +119,7 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     }
     // What would be refused is refused before anything is written.
     let toml = if touches_config(&plan) { Some(toml(&plan, &places.config, context)?) } else { None };
-    let lines = lines(&plan, &places, context)?;
+    let lines = lines(&plan, toml.as_ref(), &places, context)?;
     if lines.is_empty() {
         anstream::println!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
         return Ok(0);
@@ -135,6 +136,10 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     }
     let keys = apply(&mut plan, toml.as_ref(), &places, context)?;
     let checked = check(&plan, &keys, &places, context);
+    let changed = toml.is_some_and(|toml| toml.before.as_deref() != Some(toml.after.as_str()));
+    if changed && plan.service != Some(ServiceArg::Daemon) {
+        credentials_declare::tell_the_monitor(&reading.location.state);
+    }
     next_steps(&plan, &keys, &observed);
     checked
 }
@@ -151,7 +156,7 @@ fn places(reading: &Reading, installations: &[Installation]) -> Result<Places, F
 }
 
 /// What will be done, in the words of the person who is asked. No secret.
-fn lines(plan: &Plan, places: &Places, context: &Context) -> Result<Vec<String>, Failure> {
+fn lines(plan: &Plan, toml: Option<&Toml>, places: &Places, context: &Context) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for key in &plan.keys {
         lines.push(match &key.place {
@@ -171,8 +176,8 @@ fn lines(plan: &Plan, places: &Places, context: &Context) -> Result<Vec<String>,
     if let Some(allowed) = plan.undocumented {
         lines.push(format!("  [probe] undocumented = {allowed}"));
     }
-    for receiver in &plan.receivers {
-        lines.push(format!("  the receiver {}", receiver.entry.name));
+    for name in toml.map(|toml| toml.receivers.as_slice()).unwrap_or_default() {
+        lines.push(format!("  the receiver {name}"));
     }
     if let Some(service) = plan.service {
         lines.extend(service::lines(service, context));
@@ -214,7 +219,7 @@ fn apply(plan: &mut Plan, toml: Option<&Toml>, places: &Places, context: &Contex
     for (path, secret) in plan.receivers.iter().flat_map(|receiver| &receiver.secrets) {
         told(&onboard::secret(path, secret, &keeper).map_err(|error| not_written(&error))?);
     }
-    if let Some(Toml { before, after }) = toml {
+    if let Some(Toml { before, after, .. }) = toml {
         let changed = before.as_deref() != Some(after.as_str());
         if changed {
             credentials_declare::write(&places.config, before.as_deref(), after)?;
@@ -255,6 +260,8 @@ fn told(wrote: &Wrote) {
 struct Toml {
     before: Option<String>,
     after: String,
+    /// The names that new receivers have in it.
+    receivers: Vec<String>,
 }
 
 /// A person's file: what is in it stays, and nothing is made of it that would not be read again.
@@ -265,13 +272,30 @@ fn toml(plan: &Plan, path: &Path, context: &Context) -> Result<Toml, Failure> {
     if let Some(allowed) = plan.undocumented {
         after = edit::undocumented(&after, allowed).map_err(wrong)?;
     }
+    let mut receivers = Vec::new();
     for receiver in &plan.receivers {
-        after = edit::receiver(&after, &receiver.entry).map_err(wrong)?;
+        let name;
+        (after, name) = edit::receiver(&after, &receiver.entry).map_err(wrong)?;
+        receivers.extend(name);
+        // A monitor does not start without them.
+        let files = receiver.entry.values.iter().filter_map(|(_, value)| match value {
+            NewValue::File(path) => Some(context.env.expand(path)),
+            _ => None,
+        });
+        let made = |path: &PathBuf| receiver.secrets.iter().any(|(made, _)| made == path);
+        if let Some(gone) = files.filter(|path| !made(path)).find(|path| !path.is_file()) {
+            let what = format!(
+                "the receiver {} has its secret in {}, which is not there: write it first, for yourself only (chmod 600)",
+                receiver.entry.kind,
+                gone.display()
+            );
+            return Err(Failure::new(FailureKind::NoInput, what));
+        }
     }
     config::parse(&after, Some(path), &context.env, config::local_zone(&context.env)).map_err(|problems| {
         Failure::new(FailureKind::Config, format!("monitor.toml was not written:\n{}", config::report(&problems)))
     })?;
-    Ok(Toml { before, after })
+    Ok(Toml { before, after, receivers })
 }
 
 /// Where a shell finds the completion of a program by itself; `None`: it has no such place.
@@ -333,6 +357,11 @@ fn next_steps(plan: &Plan, keys: &[Place], observed: &Observed) {
     anstream::println!();
     if keys.iter().any(|key| matches!(key, Place::Dotenv { .. })) && observed.gateway.process.is_some() {
         anstream::println!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
+    }
+    if plan.service.is_some_and(|service| service != ServiceArg::None) && observed.gateway.lingers == Some(false) {
+        anstream::println!(
+            "So that it goes on when you log out, and begins when the machine starts: loginctl enable-linger"
+        );
     }
     if plan.completions == Some(Shell::Zsh) {
         anstream::println!(

@@ -46,7 +46,9 @@ def test_everything_by_flags_and_again(fresh):
     assert fresh.run("monitor", "check-config").code == 0
     unit = (fresh.home / ".config/systemd/user/opensoul-check.service").read_text()
     assert f"ExecStart={fresh.program} monitor once" in unit
-    assert (fresh.home / "systemctl.log").read_text().splitlines()[-1] == "--user enable --now opensoul-check.timer"
+    assert (fresh.home / "systemctl.log").read_text().splitlines()[-2:] == [
+        "--user enable opensoul-check.timer", "--user restart opensoul-check.timer"
+    ]
     assert (fresh.home / ".local/share/bash-completion/completions/opensoul").exists()
     before = everything(fresh.home)
     again = fresh.run(*args)
@@ -84,6 +86,42 @@ def test_what_makes_no_sense_is_said_and_nothing_is_written(fresh, args, says):
     ended = fresh.run("onboard", "--non-interactive", *args)
     assert ended.code in (64, 66) and says in ended.err and "canary" not in ended.err, ended
     assert everything(fresh.home) == before
+
+
+def test_several_receivers_of_a_type_and_one_that_is_there(fresh):
+    urls = [fresh.write(f"url-{n}", f"http://127.0.0.1:9/{n}\n", mode=0o600) for n in "ab"]
+    args = [word for url in urls for word in ("--receiver", f"webhook:{url}")]
+    ended = fresh.run("onboard", "--non-interactive", *args)
+    assert ended.code == 0 and "the receiver webhook-2" in ended.out, ended
+    text = fresh.config.read_text()
+    assert text.count("[[receivers]]\nname") == 2 and all(str(url) in text for url in urls)
+    again = fresh.run("onboard", "--non-interactive", *args)
+    assert again.code == 0 and "the receiver" not in again.out and fresh.config.read_text() == text, again
+    assert fresh.run("monitor", "check-config").code == 0
+
+
+def test_a_secret_that_is_not_there_is_refused_before_anything_is_written(fresh):
+    before = everything(fresh.home)
+    ended = fresh.run("onboard", "--non-interactive", "--receiver", f"webhook:{fresh.home}/gone", "--service", "timer")
+    assert ended.code == 66 and "gone" in ended.err, ended
+    assert everything(fresh.home) == before
+
+
+def test_the_unit_watches_what_this_shell_watches_under_the_name_it_has_here(fresh):
+    (fresh.home / "bin/opensoul").symlink_to(fresh.program)
+    fresh.env["CLAUDE_CONFIG_DIR"] = '~/my "claude" 100%'
+    ended = fresh.run("onboard", "--non-interactive", "--service", "daemon")
+    assert ended.code == 0, ended
+    unit = (fresh.home / ".config/systemd/user/opensoul-monitor.service").read_text()
+    assert f"ExecStart={fresh.home}/bin/opensoul monitor run" in unit, unit
+    assert '[Service]\n' in unit and 'Environment="CLAUDE_CONFIG_DIR=~/my \\"claude\\" 100%%"\n' in unit, unit
+
+
+def test_a_running_monitor_is_told_of(fresh):
+    fresh.configure()
+    fresh.daemon()
+    ended = fresh.run("onboard", "--non-interactive", "--receiver", "ntfy:topic-of-mine-4711")
+    assert ended.code == 0 and "kill -HUP" in ended.out, ended
 
 
 def test_without_a_terminal_it_needs_flags(fresh):

@@ -215,7 +215,7 @@ fn value(field: &Field, text: &str) -> NewValue {
 /// What `monitor.toml` would have against it.
 fn problem(entry: &NewReceiver, env: &Environment) -> Option<String> {
     let text = match edit::receiver("", entry) {
-        Ok(text) => text,
+        Ok((text, _)) => text,
         Err(what) => return Some(what),
     };
     let problems = config::parse(&text, None, env, Zone::UTC).err()?;
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     fn made(text: &str) -> Result<String, Failure> {
-        of_flag(text, &Environment::default()).map(|one| edit::receiver("", &one.entry).expect("TOML"))
+        of_flag(text, &Environment::default()).map(|one| edit::receiver("", &one.entry).expect("TOML").0)
     }
 
     #[test]
