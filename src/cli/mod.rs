@@ -23,6 +23,7 @@ mod models_auth_paste;
 mod models_config;
 mod models_status;
 mod monitor_demo;
+mod monitor_forget;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
@@ -167,6 +168,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
             monitor_demo::run(context, r#for.as_deref())
         }
         Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Forget }) => monitor_forget::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),

@@ -147,7 +147,7 @@ fn scene() -> String {
             last_error: None,
             quarantined: None,
         }],
-        pushes: [ALERTMANAGER, HEARTBEAT]
+        pushes: [ALERTMANAGER, HEARTBEAT, "remote-write"]
             .map(|kind| PushHealth {
                 name: "to".into(),
                 kind,
@@ -165,6 +165,7 @@ fn scene() -> String {
     own.receiver("email", "ops");
     own.push_target(ALERTMANAGER, "to");
     own.push_target(HEARTBEAT, "to");
+    own.push_target("remote-write", "to");
     own.text() + &standing_text(&standing, &BTreeMap::new()) + &snapshot_text(&snapshot, &Pseudonyms::default())
 }
 
