@@ -33,7 +33,7 @@
 //! | [`doctor`] | checks of what was seen and judged; each names its remedy |
 //! | [`control`] | the commands that write into a gateway's files: locks, atomic replace, edits |
 //! | [`notify`] | receivers, rendering of messages, the courier |
-//! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |
+//! | [`export`] | state pushed or scraped: metrics (text, remote-write, OTLP, Pushgateway), Alertmanager, heartbeats |
 //! | [`chat`] | what people ask and order in chats, as functions of text |
 //! | [`web`] | HTTP: page, API, metrics |
 //! | [`monitor`] | observe, cycle, ticker, daemon |

@@ -627,6 +627,8 @@ pub enum MonitorCommand {
     Run,
     /// One cycle, for timers, cron and phones: same state, same alerts
     Once,
+    /// Take back pushed metrics that would be shown for ever: groups of Pushgateways, the textfile
+    Forget,
     /// Write a commented configuration file
     Init {
         /// Replace an existing file

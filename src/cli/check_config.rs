@@ -78,6 +78,9 @@ fn summary(config: &Config, env: &Environment, now: Time) -> String {
     for peer in config.alertmanagers.iter().flat_map(|cluster| &cluster.peers) {
         say("alerts to", format!("Alertmanager {}", peer.name));
     }
+    for outlet in &config.outlets {
+        say("metrics to", format!("{} ({})", outlet.name, outlet.way.word()));
+    }
     for one in &config.heartbeats {
         let on_critical = if one.fail_on_critical { ", a critical is a failure" } else { "" };
         say("heartbeat", format!("{}: {}{on_critical}", one.name, one.kind.word()));
@@ -194,6 +197,7 @@ fn variables(config: &Config) -> Vec<&str> {
     let mut found: Vec<&SecretRef> = config.identity.key.iter().collect();
     found.extend(config.receivers.iter().flat_map(|receiver| receiver.references()));
     found.extend(config.alertmanagers.iter().flat_map(config::Alertmanager::references));
+    found.extend(config.outlets.iter().flat_map(config::Outlet::references));
     found.extend(config.heartbeats.iter().flat_map(config::Heartbeat::references));
     found.extend(config.chat.iter().map(|chat| &chat.token));
     let mut names: Vec<&str> = found

@@ -24,6 +24,7 @@ mod models_config;
 mod models_status;
 mod monitor_backup;
 mod monitor_demo;
+mod monitor_forget;
 mod monitor_init;
 mod monitor_once;
 mod monitor_run;
@@ -168,6 +169,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
             monitor_demo::run(context, r#for.as_deref())
         }
         Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Forget }) => monitor_forget::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::Backup { file } }) => {
             monitor_backup::run(context, &file)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Url;
 use toml::de::DeValue;
 
+use super::outlets::{Outlet, outlets};
 use super::receivers::headers;
 use super::tree::{At, Table, Value, nearest, shown};
 use super::{Context, MaybeSecret, SecretRef, values};
@@ -65,15 +66,22 @@ fn reference(value: &MaybeSecret) -> Option<&SecretRef> {
     if let MaybeSecret::Ref(reference) = value { Some(reference) } else { None }
 }
 
+impl Login {
+    /// Where its secret is.
+    #[must_use]
+    pub fn secret(&self) -> &SecretRef {
+        match self {
+            Self::Bearer(secret) | Self::Basic(_, secret) => secret,
+        }
+    }
+}
+
 impl Alertmanager {
     /// Every reference to a secret that it needs.
     #[must_use]
     pub fn references(&self) -> Vec<&SecretRef> {
         let values = self.peers.iter().map(|peer| &peer.url).chain(self.headers.iter().map(|(_, value)| value));
-        let login = self.login.iter().map(|login| match login {
-            Login::Bearer(secret) | Login::Basic(_, secret) => secret,
-        });
-        values.filter_map(reference).chain(login).collect()
+        values.filter_map(reference).chain(self.login.as_ref().map(Login::secret)).collect()
     }
 }
 
@@ -112,23 +120,33 @@ impl HeartbeatKind {
     }
 }
 
-/// `[export]`: whether e-mail addresses may leave the machine, and the Alertmanagers.
-pub(super) fn export(root: &mut Table<'_>, context: &Context<'_>) -> (bool, Vec<Alertmanager>) {
-    let Some(mut table) = root.table("export") else { return (false, Vec::new()) };
+/// What is in `[export]`.
+#[derive(Default)]
+pub(super) struct Export {
+    /// E-mail addresses may leave the machine.
+    pub emails: bool,
+    pub alertmanagers: Vec<Alertmanager>,
+    pub outlets: Vec<Outlet>,
+}
+
+/// `[export]`
+pub(super) fn export(root: &mut Table<'_>, context: &Context<'_>) -> Export {
+    let Some(mut table) = root.table("export") else { return Export::default() };
     let emails = table.flag("emails").unwrap_or(false);
-    let clusters = table.value("alertmanager").map(|value| alertmanagers(&value, context)).unwrap_or_default();
+    let alertmanagers = table.value("alertmanager").map(|value| alertmanagers(&value, context)).unwrap_or_default();
+    let outlets = outlets(&mut table, context);
     table.finish();
-    (emails, clusters)
+    Export { emails, alertmanagers, outlets }
 }
 
 /// One address, a list of addresses (one cluster), or `[[export.alertmanager]]` (a cluster each).
 fn alertmanagers(value: &Value<'_>, context: &Context<'_>) -> Vec<Alertmanager> {
     let mut names = BTreeSet::new();
     let tables: Vec<Value<'_>> = match value.inner {
-        DeValue::Array(all) if !all.is_empty() && all.iter().all(|one| is_cluster(one.get_ref())) => {
+        DeValue::Array(all) if !all.is_empty() && all.iter().all(|one| is_table(one.get_ref())) => {
             value.elements().unwrap_or_default()
         }
-        inner if is_cluster(inner) => vec![value.clone()],
+        inner if is_table(inner) => vec![value.clone()],
         _ => {
             let peers = peers(value, false, context, &mut names);
             let plain = |peers| Alertmanager {
@@ -145,7 +163,7 @@ fn alertmanagers(value: &Value<'_>, context: &Context<'_>) -> Vec<Alertmanager> 
 }
 
 /// A table, and not a reference to an address.
-fn is_cluster(value: &DeValue<'_>) -> bool {
+pub(super) fn is_table(value: &DeValue<'_>) -> bool {
     let DeValue::Table(entries) = value else { return false };
     !["env", "file", "credential"].iter().any(|sort| entries.contains_key(*sort))
 }
@@ -202,7 +220,7 @@ fn peers(value: &Value<'_>, insecure: bool, context: &Context<'_>, names: &mut B
 }
 
 /// A URL or a reference to one; with its host and port, if it is written.
-fn address(value: &Value<'_>, insecure: bool, context: &Context<'_>) -> Option<(MaybeSecret, String)> {
+pub(super) fn address(value: &Value<'_>, insecure: bool, context: &Context<'_>) -> Option<(MaybeSecret, String)> {
     let text = match value.inner {
         DeValue::String(text) => text.trim(),
         DeValue::Table(_) => return context.secret(value).map(|found| (MaybeSecret::Ref(found), String::new())),
@@ -222,14 +240,14 @@ fn host(url: &Url) -> String {
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
-fn name_of(reference: &SecretRef) -> String {
+pub(super) fn name_of(reference: &SecretRef) -> String {
     match reference {
         SecretRef::Env(name) | SecretRef::Credential(name) => name.clone(),
         SecretRef::File(path) => path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
     }
 }
 
-fn login(table: &mut Table<'_>, context: &Context<'_>) -> Option<Login> {
+pub(super) fn login(table: &mut Table<'_>, context: &Context<'_>) -> Option<Login> {
     let token = table.value("token");
     let username = table.text("username");
     let password = table.value("password");

@@ -11,6 +11,7 @@ pub mod edit;
 mod exports;
 mod load;
 mod locate;
+mod outlets;
 mod problem;
 mod providers;
 mod receivers;
@@ -36,6 +37,7 @@ pub use chat::{Chat, NOBODY};
 pub use exports::{Alertmanager, Heartbeat, HeartbeatKind, Login, Peer};
 pub use load::load;
 pub use locate::{Location, is_termux, local_zone, locate};
+pub use outlets::{Outlet, Protocol, Server, Way};
 pub use problem::{Problem, report};
 pub use providers::{Probing, Provider};
 pub use secret_ref::{resolve, resolve_maybe};
@@ -105,7 +107,7 @@ fn validate<'a>(
             testable: !["pagerduty", "opsgenie", "jsm"].contains(&receiver.channel()),
         })
         .collect();
-    let (export_emails, alertmanagers) = exports::export(root, context);
+    let exports::Export { emails: export_emails, alertmanagers, outlets } = exports::export(root, context);
     let web = sections::web(root, context);
     let config = Config {
         path: path.map(Path::to_path_buf),
@@ -117,6 +119,7 @@ fn validate<'a>(
         web,
         export_emails,
         alertmanagers,
+        outlets,
         heartbeats: exports::heartbeats(root, context),
         chat: chat::chat(root, context),
         doctor: sections::doctor(root),
@@ -185,6 +188,8 @@ pub struct Config {
     pub export_emails: bool,
     /// `[export] alertmanager`: clusters that the state is pushed to.
     pub alertmanagers: Vec<Alertmanager>,
+    /// `[export] textfile, pushgateway, remote_write, otlp`: where metrics are pushed to.
+    pub outlets: Vec<Outlet>,
     /// `[heartbeat]`: who is told that we live.
     pub heartbeats: Vec<Heartbeat>,
     /// `[chat]`: who may ask and act over Telegram; `None`: nobody.

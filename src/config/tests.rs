@@ -10,11 +10,11 @@ fn env() -> Environment {
     [("HOME".to_owned(), "/home/a".to_owned())].into_iter().collect()
 }
 
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     parse(text, None, &env(), Zone::UTC).unwrap_or_else(|problems| panic!("{}", report(&problems)))
 }
 
-fn bad(text: &str) -> Vec<String> {
+pub(super) fn bad(text: &str) -> Vec<String> {
     let problems = parse(text, Some(Path::new("m.toml")), &env(), Zone::UTC).expect_err("a problem");
     problems.iter().map(ToString::to_string).collect()
 }
@@ -474,7 +474,7 @@ fn the_template_shows_the_defaults_and_only_keys_that_exist() {
     let text = uncommented();
     let config = good(&text);
     assert_eq!((config.receivers.len(), config.alerts.routes.len(), config.declared.len()), (3, 1, 2), "{text}");
-    assert_eq!((config.alertmanagers.len(), config.heartbeats.len()), (1, 2), "{text}");
+    assert_eq!((config.alertmanagers.len(), config.heartbeats.len(), config.outlets.len()), (1, 2, 4), "{text}");
     // What it says the defaults are is what they are.
     assert_eq!((&config.thresholds, config.history.max_bytes), (&plain.thresholds, plain.history.max_bytes));
     let rhythm = |config: &Config| config.probe.as_ref().map(|probe| probe.rhythm.clone());

@@ -34,6 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "own.state-unreadable", about: "what the monitor has stored", by: By::Source },
     // By the monitor, about itself.
     Check { id: "export.alertmanager-failing", about: "Alertmanagers that take nothing", by: By::Source },
+    Check { id: "export.metrics-failing", about: "whether pushed metrics are taken", by: By::Source },
     Check { id: "chat.failing", about: "whether the bot of [chat] hears anybody", by: By::Source },
     Check { id: "heartbeat.failing", about: "heartbeats that no ping reaches", by: By::Source },
     Check { id: "network.unreachable", about: "whether any provider could be reached", by: By::Source },

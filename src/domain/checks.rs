@@ -32,6 +32,7 @@ pub const IDS: &[&str] = &[
     "dotenv.permissions",
     "env.login-shell",
     "export.alertmanager-failing",
+    "export.metrics-failing",
     "gateway.down",
     "gateway.env-stale",
     "gateway.no-linger",

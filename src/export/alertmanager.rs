@@ -12,8 +12,8 @@ use reqwest::{Method, Url};
 
 use self::alerts::Alert;
 use super::exchange::{Failure, Target};
-use crate::config::{self, Login, resolve};
-use crate::domain::{Environment, FailureReason, Secret, Time};
+use crate::config;
+use crate::domain::{Environment, FailureReason, Time};
 use crate::net::Clients;
 
 /// Alerts in one request.
@@ -59,7 +59,7 @@ impl Peer {
     pub async fn push(&self, alerts: &[Alert], now: Time) -> Result<(), Failure> {
         let mut target =
             Target::new(&self.url, &self.cluster.headers, self.cluster.insecure, &self.env, &self.clients)?;
-        self.log_in(&mut target)?;
+        target.log_in(self.cluster.login.as_ref(), &self.env)?;
         let url = endpoint(&target.url);
         // Even if nothing is wrong: that it would be heard is worth knowing before something is.
         let mut rest = alerts;
@@ -69,23 +69,6 @@ impl Peer {
             rest = later;
             if rest.is_empty() {
                 return Ok(());
-            }
-        }
-    }
-
-    fn log_in(&self, target: &mut Target) -> Result<(), Failure> {
-        let secret =
-            |reference| resolve(reference, &self.env).map_err(|text| Failure::new(FailureReason::Config, text));
-        match &self.cluster.login {
-            None => Ok(()),
-            Some(Login::Bearer(token)) => target.authorization("Bearer", secret(token)?),
-            Some(Login::Basic(name, password)) => {
-                use base64::Engine;
-                let password = secret(password)?;
-                let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
-                target.hide(password);
-                let encoded = base64::engine::general_purpose::STANDARD.encode(pair.as_bytes());
-                target.authorization("Basic", Secret::new(encoded))
             }
         }
     }

@@ -2,7 +2,7 @@ use wiremock::matchers::{body_string_contains, header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::*;
-use crate::config::{MaybeSecret, SecretRef};
+use crate::config::{Login, MaybeSecret, SecretRef};
 use crate::domain::{Pseudonyms, Severity, Span};
 use alerts::{Board, Words, tests::incident};
 

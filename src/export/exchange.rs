@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, StatusCode, Url};
 
-use crate::config::{MaybeSecret, resolve_maybe};
+use crate::config::{Login, MaybeSecret, resolve, resolve_maybe};
 use crate::domain::{Environment, FailureReason, Secret, Time};
 use crate::net::{self, Clients, address, failure, redact};
 
@@ -15,7 +15,21 @@ pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// What is read of an answer.
 const ANSWER: usize = 16 * 1024;
 /// Parts of a path that say nothing secret.
-const WORDS: [&str; 9] = ["api", "push", "ping", "fail", "external", "endpoints", "v1", "v2", "alerts"];
+const WORDS: [&str; 13] = [
+    "api",
+    "push",
+    "ping",
+    "fail",
+    "external",
+    "endpoints",
+    "v1",
+    "v2",
+    "alerts",
+    "write",
+    "metrics",
+    "otlp",
+    "instance",
+];
 
 /// Why a push failed; `detail` is redacted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,9 +95,26 @@ impl Target {
         self.header(AUTHORIZATION.as_str(), whole)
     }
 
-    /// Something that must not be shown.
-    pub fn hide(&mut self, secret: Secret) {
-        self.secrets.push(secret);
+    /// The same, as `monitor.toml` says.
+    pub fn log_in(&mut self, login: Option<&Login>, env: &Environment) -> Result<(), Failure> {
+        let secret = |reference| resolve(reference, env).map_err(|text| Failure::new(FailureReason::Config, text));
+        match login {
+            None => Ok(()),
+            Some(Login::Bearer(token)) => self.authorization("Bearer", secret(token)?),
+            Some(Login::Basic(name, password)) => {
+                use base64::Engine;
+                let password = secret(password)?;
+                let pair = zeroize::Zeroizing::new(format!("{name}:{}", password.expose()));
+                self.secrets.push(password);
+                let encoded = base64::engine::general_purpose::STANDARD.encode(pair.as_bytes());
+                self.authorization("Basic", Secret::new(encoded))
+            }
+        }
+    }
+
+    /// A header of the protocol.
+    pub fn say(&mut self, name: &'static str, value: &'static str) {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
 
     fn header(&mut self, name: &str, secret: Secret) -> Result<(), Failure> {
@@ -149,6 +180,12 @@ impl Target {
 impl Answer {
     pub fn is_html(&self) -> bool {
         net::http::is_html(&self.text)
+    }
+
+    /// How long it asks us to wait; a date is none that we follow.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
+        Some(Duration::from_secs(text.trim().parse().ok()?))
     }
 
     /// What the other side's clock shows.

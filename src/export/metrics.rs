@@ -38,12 +38,12 @@ pub struct ReceiverHealth {
     pub quarantined: Option<Time>,
 }
 
-/// What is known of one target of state pushes: a peer of Alertmanager, or a heartbeat.
+/// What is known of one target of state pushes: a peer of Alertmanager, a heartbeat, an outlet for metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PushHealth {
     /// Its name.
     pub name: String,
-    /// `alertmanager` or `heartbeat`.
+    /// `alertmanager`, `heartbeat`, or the way of an outlet for metrics.
     pub kind: &'static str,
     /// When it last took a push.
     pub last_success: Option<Time>,
@@ -81,28 +81,51 @@ pub struct ReportDates {
     pub next: Option<Time>,
 }
 
+/// Whoever takes families, one after the other.
+pub type Take<'a> = dyn FnMut(MetricFamily) + 'a;
+
 /// The series of a snapshot. The long part of a scrape: the caller renders it once per snapshot and keeps it.
 #[must_use]
 pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
-    let mut out = String::new();
-    let credentials = labelled(snapshot, names);
-    for family in credential_families(&credentials, snapshot) {
-        family(&mut out);
-    }
-    encode(&mut out, [gateway_up(snapshot), doctor_findings(snapshot)]);
-    encode(&mut out, sources(snapshot));
-    encode(&mut out, [providers(snapshot)]);
-    out
+    text(|take| snapshot_families(snapshot, names, take))
 }
 
 /// The series of incidents, queues and cycles.
 #[must_use]
 pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withheld>, windows: &[Window]) -> String {
+    text(|take| standing_families(standing, withheld, windows, take))
+}
+
+fn text(families: impl FnOnce(&mut Take<'_>)) -> String {
     let mut out = String::new();
-    let silences = silences(&standing.silences, standing.last_cycle);
-    encode(&mut out, [alerts(&standing.incidents, withheld), silences, windows_open(windows)]);
-    encode(&mut out, queues(&standing.receivers));
-    encode(&mut out, pushes(&standing.pushes));
+    families(&mut |family| encode(&mut out, [family]));
+    out
+}
+
+/// The same as [`snapshot_text`].
+pub fn snapshot_families(snapshot: &Snapshot, names: &Pseudonyms, take: &mut Take<'_>) {
+    let credentials = labelled(snapshot, names);
+    for family in credential_families(&credentials, snapshot) {
+        take(family());
+    }
+    take(gateway_up(snapshot));
+    take(doctor_findings(snapshot));
+    sources(snapshot).into_iter().for_each(&mut *take);
+    take(providers(snapshot));
+}
+
+/// The same as [`standing_text`].
+pub fn standing_families(
+    standing: &Standing,
+    withheld: &BTreeMap<IncidentId, Withheld>,
+    windows: &[Window],
+    take: &mut Take<'_>,
+) {
+    take(alerts(&standing.incidents, withheld));
+    take(silences(&standing.silences, standing.last_cycle));
+    take(windows_open(windows));
+    queues(&standing.receivers).into_iter().for_each(&mut *take);
+    pushes(&standing.pushes).into_iter().for_each(&mut *take);
     let report = standing.report.unwrap_or_default();
     let dates = [
         (
@@ -121,9 +144,8 @@ pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withhe
     for (name, help, date) in dates {
         let mut due = family(name, help, MetricType::GAUGE);
         due.set_metric(date.map(|at| gauge(Vec::new(), seconds(at))).into_iter().collect());
-        encode(&mut out, [due]);
+        take(due);
     }
-    out
 }
 
 /// A credential with the labels that all its series carry.
@@ -157,66 +179,49 @@ fn labelled<'a>(snapshot: &'a Snapshot, names: &Pseudonyms) -> Vec<Labelled<'a>>
         .collect()
 }
 
-type Render<'a> = Box<dyn Fn(&mut String) + 'a>;
+type Make<'a> = Box<dyn Fn() -> MetricFamily + 'a>;
 
 /// One after the other, so that only one family of 10,000 credentials is in memory at a time.
-fn credential_families<'a>(all: &'a [Labelled<'a>], snapshot: &'a Snapshot) -> Vec<Render<'a>> {
-    let mut families: Vec<Render<'a>> = vec![
-        Box::new(move |out| {
-            let mut info = family(
-                "opensoul_credential_info",
-                "Every credential found; copy_of names the place that counts when several hold the same secret.",
-                MetricType::GAUGE,
-            );
-            info.set_metric(all.iter().map(|one| info_series(one, all, snapshot)).collect());
-            encode(out, [info]);
-        }),
-        Box::new(move |out| {
-            let mut states = family(
-                "opensoul_credential_state",
-                "1 for the state the credential is in, 0 for the others.",
-                MetricType::GAUGE,
-            );
-            states.set_metric(canonical(all).flat_map(state_series).collect());
-            encode(out, [states]);
-        }),
-        Box::new(move |out| {
-            let mut severities = family(
-                "opensoul_credential_severity",
-                "1 for how bad its state is for those who depend on it, 0 for the others; all 0 where nothing is wrong.",
-                MetricType::GAUGE,
-            );
-            severities.set_metric(canonical(all).flat_map(severity_series).collect());
-            encode(out, [severities]);
-        }),
-    ];
-    families.push(Box::new(move |out| {
-        let mut left = family(
+fn credential_families<'a>(all: &'a [Labelled<'a>], snapshot: &'a Snapshot) -> Vec<Make<'a>> {
+    let make = |name: &'static str, help: &'static str, series: Box<dyn Fn() -> Vec<Metric> + 'a>| -> Make<'a> {
+        Box::new(move || {
+            let mut family = family(name, help, MetricType::GAUGE);
+            family.set_metric(series());
+            family
+        })
+    };
+    let mut families = vec![
+        make(
+            "opensoul_credential_info",
+            "Every credential found; copy_of names the place that counts when several hold the same secret.",
+            Box::new(move || all.iter().map(|one| info_series(one, all, snapshot)).collect()),
+        ),
+        make(
+            "opensoul_credential_state",
+            "1 for the state the credential is in, 0 for the others.",
+            Box::new(move || canonical(all).flat_map(state_series).collect()),
+        ),
+        make(
+            "opensoul_credential_severity",
+            "1 for how bad its state is for those who depend on it, 0 for the others; all 0 where nothing is wrong.",
+            Box::new(move || canonical(all).flat_map(severity_series).collect()),
+        ),
+        make(
             "opensoul_balance",
             "What is left behind a key, as its provider says, in its currency or unit.",
-            MetricType::GAUGE,
-        );
-        left.set_metric(canonical(all).filter_map(balance_series).collect());
-        encode(out, [left]);
-    }));
-    families.push(Box::new(move |out| {
-        let mut used = family(
+            Box::new(move || canonical(all).filter_map(balance_series).collect()),
+        ),
+        make(
             "opensoul_quota_used_ratio",
             "Used share of a window, as the provider says; 1 is all of it.",
-            MetricType::GAUGE,
-        );
-        used.set_metric(canonical(all).flat_map(quota_series).collect());
-        encode(out, [used]);
+            Box::new(move || canonical(all).flat_map(quota_series).collect()),
+        ),
+    ];
+    families.extend(VALUES.iter().map(|&(name, help, value)| {
+        let series =
+            move || canonical(all).filter_map(|one| Some(gauge(one.labels.clone(), value(one.assessed)?))).collect();
+        make(name, help, Box::new(series))
     }));
-    for (name, help, value) in VALUES {
-        families.push(Box::new(move |out| {
-            let mut values = family(name, help, MetricType::GAUGE);
-            values.set_metric(
-                canonical(all).filter_map(|one| Some(gauge(one.labels.clone(), value(one.assessed)?))).collect(),
-            );
-            encode(out, [values]);
-        }));
-    }
     families
 }
 
@@ -461,28 +466,35 @@ fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 4] {
     ]
 }
 
-fn pushes(targets: &[PushHealth]) -> [MetricFamily; 2] {
-    let each = |kind: &str, name: &str, help: &str, label_name: &str| {
+fn pushes(targets: &[PushHealth]) -> [MetricFamily; 3] {
+    let dates = |name: &str, help: &str, labels: &dyn Fn(&PushHealth) -> Option<Vec<LabelPair>>| {
         let mut last = family(name, help, MetricType::GAUGE);
-        let of_kind = targets.iter().filter(|target| target.kind == kind);
-        let series = of_kind.filter_map(|target| {
-            Some(gauge(vec![label(label_name, target.name.as_str())], seconds(target.last_success?)))
-        });
+        let series = targets.iter().filter_map(|one| Some(gauge(labels(one)?, seconds(one.last_success?))));
         last.set_metric(series.collect());
         last
     };
+    let of_kind = |kind: &'static str, name: &'static str| {
+        move |one: &PushHealth| (one.kind == kind).then(|| vec![label(name, one.name.as_str())])
+    };
+    let outlet = |one: &PushHealth| {
+        let other = [super::ALERTMANAGER, super::HEARTBEAT].contains(&one.kind);
+        (!other).then(|| vec![label("channel", one.kind), label("outlet", one.name.as_str())])
+    };
     [
-        each(
-            super::ALERTMANAGER,
+        dates(
             "opensoul_export_alertmanager_last_success_timestamp_seconds",
             "When an Alertmanager last took the state of everything.",
-            "peer",
+            &of_kind(super::ALERTMANAGER, "peer"),
         ),
-        each(
-            super::HEARTBEAT,
+        dates(
+            "opensoul_export_metrics_last_success_timestamp_seconds",
+            "When an outlet last took the metrics.",
+            &outlet,
+        ),
+        dates(
             "opensoul_heartbeat_last_success_timestamp_seconds",
             "When a dead-man's ping last went through.",
-            "receiver",
+            &of_kind(super::HEARTBEAT, "receiver"),
         ),
     ]
 }

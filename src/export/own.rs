@@ -2,8 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use prometheus::proto::MetricType;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::domain::{FailureReason, Time};
 
@@ -18,6 +18,7 @@ struct Pushed {
 
 struct Pushes {
     alertmanager: Pushed,
+    metrics: Pushed,
     heartbeat: Pushed,
     withheld: IntCounterVec,
 }
@@ -80,6 +81,18 @@ impl Own {
                         &["peer", "reason"],
                     ),
                 },
+                metrics: Pushed {
+                    all: counters(
+                        "opensoul_export_metrics_pushes_total",
+                        "Attempts to give an outlet the metrics.",
+                        &["channel", "outlet"],
+                    ),
+                    failed: counters(
+                        "opensoul_export_metrics_pushes_failed_total",
+                        "Attempts that an outlet did not take.",
+                        &["channel", "outlet", "reason"],
+                    ),
+                },
                 heartbeat: Pushed {
                     all: counters("opensoul_heartbeat_pings_total", "Dead-man's pings that were sent.", &["receiver"]),
                     failed: counters(
@@ -129,16 +142,21 @@ impl Own {
         self.failed.with_label_values(&[channel, receiver, reason.word()]).inc();
     }
 
-    fn pushed_to(&self, kind: &str) -> &Pushed {
-        if kind == super::ALERTMANAGER { &self.pushes.alertmanager } else { &self.pushes.heartbeat }
+    /// The counters of a target of state pushes, and what it is called there.
+    fn pushed_to<'a>(&self, kind: &'a str, name: &'a str) -> (&Pushed, Vec<&'a str>) {
+        match kind {
+            super::ALERTMANAGER => (&self.pushes.alertmanager, vec![name]),
+            super::HEARTBEAT => (&self.pushes.heartbeat, vec![name]),
+            way => (&self.pushes.metrics, vec![way, name]),
+        }
     }
 
     /// Shows the counters of a target of state pushes from the start, at 0.
     pub fn push_target(&self, kind: &str, name: &str) {
-        let counters = self.pushed_to(kind);
-        counters.all.with_label_values(&[name]);
+        let (counters, who) = self.pushed_to(kind, name);
+        counters.all.with_label_values(&who);
         for reason in FailureReason::ALL {
-            counters.failed.with_label_values(&[name, reason.word()]);
+            counters.failed.with_label_values(&[who.as_slice(), &[reason.word()]].concat());
         }
         if kind == super::HEARTBEAT {
             self.pushes.withheld.with_label_values(&[name]);
@@ -147,10 +165,10 @@ impl Own {
 
     /// A state push was tried; `failed` is why it came to nothing.
     pub fn pushed(&self, kind: &str, name: &str, failed: Option<FailureReason>) {
-        let counters = self.pushed_to(kind);
-        counters.all.with_label_values(&[name]).inc();
+        let (counters, who) = self.pushed_to(kind, name);
+        counters.all.with_label_values(&who).inc();
         if let Some(reason) = failed {
-            counters.failed.with_label_values(&[name, reason.word()]).inc();
+            counters.failed.with_label_values(&[who.as_slice(), &[reason.word()]].concat()).inc();
         }
     }
 
@@ -167,10 +185,23 @@ impl Own {
         }
     }
 
+    /// When it began to count.
+    #[must_use]
+    pub fn started(&self) -> Time {
+        self.started
+    }
+
     /// Everything as Prometheus text.
     #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
+        encode(&mut out, self.families());
+        out
+    }
+
+    /// The same as families.
+    #[must_use]
+    pub fn families(&self) -> Vec<MetricFamily> {
         let mut build = family("opensoul_build_info", "What is running.", MetricType::GAUGE);
         let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
         build.set_metric(vec![gauge(vec![label("version", env!("CARGO_PKG_VERSION")), label("target", target)], 1.0)]);
@@ -188,10 +219,10 @@ impl Own {
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53")]
         let read = self.reload_at.load(Ordering::Relaxed) as f64 / 1000.0;
         at.set_metric(vec![gauge(Vec::new(), read)]);
-        encode(&mut out, [build, ok, at]);
-        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut out).expect("registered families can be encoded");
-        encode(&mut out, process::families(seconds(self.started)));
-        out
+        let mut all = vec![build, ok, at];
+        all.extend(self.registry.gather());
+        all.extend(process::families(seconds(self.started)));
+        all
     }
 }
 

@@ -29,6 +29,7 @@ use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
 use super::desk::Desk;
 use super::ground::{Ground, StartError};
+use super::observe::host;
 use super::probing::{self, Answers};
 use super::pushes::{Begun, Pushes};
 use super::systemd;
@@ -192,6 +193,8 @@ struct Daemon {
     idle: bool,
     /// When this process last completed a cycle.
     last_cycle: Option<Time>,
+    /// What it saw then.
+    seen: Option<Arc<Snapshot>>,
     /// From when on a login that was renewed after a refusal may be asked about.
     proof_at: Option<Time>,
     /// Why the configuration in use is not the one in the file.
@@ -211,7 +214,7 @@ impl Daemon {
         let clients = Clients::new(&start.env);
         let signer = new_signer(&config, &location, &site);
         let mail = new_mail(&config, &start, &clients, &monitor, signer.as_ref());
-        let pushes = new_pushes(&config, &start, &clients, &monitor);
+        let pushes = new_pushes(&config, None, &start, &clients, &monitor);
         site.allow_hosts(config.web.allowed_hosts.clone());
         Self {
             start,
@@ -231,6 +234,7 @@ impl Daemon {
             pushing: JoinSet::new(),
             idle: false,
             last_cycle: None,
+            seen: None,
             proof_at: None,
             not_taken: None,
         }
@@ -287,6 +291,7 @@ impl Daemon {
             self.cycle(&Answers::default()).await;
         } else {
             self.monitor.progress.made();
+            self.push_again();
         }
         self.probe().await;
     }
@@ -344,6 +349,7 @@ impl Daemon {
         match done {
             Ok(committed) => {
                 self.last_cycle = Some(committed.snapshot.taken_at);
+                self.seen = Some(Arc::clone(&committed.snapshot));
                 self.proof_at = committed.proof_at;
                 self.watch.follow(&committed.snapshot);
                 let count = committed.snapshot.credentials.len();
@@ -369,6 +375,14 @@ impl Daemon {
         if let Some(begun) = begun {
             let (monitor, config, seen) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(seen));
             self.pushing.spawn(Arc::clone(&self.pushes).push(monitor, config, seen, begun));
+        }
+    }
+
+    /// What is pushed and would be forgotten before the next round is said again.
+    fn push_again(&mut self) {
+        if let Some(seen) = &self.seen {
+            let (monitor, config, seen) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(seen));
+            self.pushing.spawn(Arc::clone(&self.pushes).again(monitor, config, seen));
         }
     }
 
@@ -440,7 +454,9 @@ impl Daemon {
         self.clients = Clients::new(&self.start.env);
         let signer = new_signer(&self.config, &self.location, &self.site);
         self.mail = new_mail(&self.config, &self.start, &self.clients, &self.monitor, signer.as_ref());
-        self.pushes = new_pushes(&self.config, &self.start, &self.clients, &self.monitor);
+        let pushes = new_pushes(&self.config, Some(&self.pushes), &self.start, &self.clients, &self.monitor);
+        let before = std::mem::replace(&mut self.pushes, pushes);
+        self.pushing.spawn(before.leave(Arc::clone(&self.pushes), host(&old), host(&self.config)));
         // A change is the usual cure of a receiver that refused us.
         let now = self.monitor.clock.now();
         let changed = |name: &str| old.receivers.iter().find(|one| one.name == name);
@@ -572,8 +588,14 @@ fn new_mail(
     Arc::new(mail)
 }
 
-fn new_pushes(config: &Config, start: &Start, clients: &Arc<Clients>, monitor: &Monitor) -> Arc<Pushes> {
-    let pushes = Pushes::new(config, &start.env, clients);
+fn new_pushes(
+    config: &Config,
+    before: Option<&Pushes>,
+    start: &Start,
+    clients: &Arc<Clients>,
+    monitor: &Monitor,
+) -> Arc<Pushes> {
+    let pushes = Pushes::new(config, before, &start.env, clients);
     pushes.announce(&monitor.own);
     pushes
 }

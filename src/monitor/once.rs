@@ -61,7 +61,7 @@ pub async fn once<E: Eyes + 'static>(
     let clients = Clients::new(env);
     // No links: nobody would answer them when this has ended.
     let mail = Mail::new(&config, env, &clients, &clock, None);
-    let pushes = Pushes::new(&config, env, &clients);
+    let pushes = Pushes::new(&config, None, env, &clients);
     // State pushes run beside the rest; one waits for the other.
     let mut pushing: Vec<AbortOnDropHandle<()>> = Vec::new();
 

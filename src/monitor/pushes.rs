@@ -1,5 +1,5 @@
-//! State pushes beside the cycles: the Alertmanagers hear of every problem and the heartbeats that we live, after each commit.
-//! What they take is not kept for later, so this stands outside the outbox (DESIGN §8).
+//! State pushes beside the cycles: the Alertmanagers hear of every problem, the outlets get the metrics, and the heartbeats learn
+//! that we live, after each commit. What they take is not kept for later, so this stands outside the outbox (DESIGN §8).
 //!
 //! What must hold: a push holds up neither a cycle nor a message, one runs at a time and the newest state wins; a target that
 //! takes nothing is seen in the log, on the page, in the metrics, and after a while by the other receivers.
@@ -13,20 +13,23 @@ use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::domain::{
-    Environment, FailureReason, Finding, Incident, IncidentStatus, Place, Pseudonyms, Severity, Snapshot, Span, Time,
+    Environment, FailureReason, Finding, Incident, IncidentId, IncidentStatus, Place, Pseudonyms, Severity, Snapshot,
+    Span, Time, Withheld,
 };
 use crate::engine::heartbeat::{Cycle, criticals, deserved};
 use crate::engine::overlays::Overlays;
 use crate::export::alertmanager::alerts::{Board, Words, hold};
 use crate::export::alertmanager::{Peer, peers};
 use crate::export::heartbeat::{Heartbeat, Ping};
-use crate::export::metrics::PushHealth;
+use crate::export::metrics::{PushHealth, snapshot_families, standing_families};
+use crate::export::outlet::Outlet;
 use crate::export::own::Own;
+use crate::export::series::Batch;
 use crate::export::{ALERTMANAGER, Failure, HEARTBEAT};
 use crate::net::Clients;
 use crate::store::{Store, StoreError};
 
-use super::cycle::{Monitor, STATUS, standing};
+use super::cycle::{CycleError, Monitor, STATUS, standing};
 
 /// For one target, with all its tries.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -47,6 +50,7 @@ const NAMED: usize = 50;
 pub struct Pushes {
     peers: Vec<Arc<Peer>>,
     heartbeats: Vec<Arc<Heartbeat>>,
+    outlets: Vec<Arc<Outlet>>,
     link: String,
     /// Held by the push that runs.
     board: tokio::sync::Mutex<Board>,
@@ -81,14 +85,17 @@ pub struct Known {
 const ATTEMPT: &str = "attempt";
 
 impl Pushes {
-    /// Opens nothing.
+    /// Opens nothing. `before` are those of the configuration that was in use until now, if there was one.
     #[must_use]
-    pub fn new(config: &Config, env: &Environment, clients: &Arc<Clients>) -> Arc<Self> {
+    pub fn new(config: &Config, before: Option<&Self>, env: &Environment, clients: &Arc<Clients>) -> Arc<Self> {
         let env = Arc::new(env.clone());
+        let before = before.map(|pushes| pushes.outlets.as_slice()).unwrap_or_default();
+        let outlet = |one| Arc::new(Outlet::new(one, before, &env, clients));
         let heartbeat = |one: &crate::config::Heartbeat| Arc::new(Heartbeat::new(one.clone(), &env, clients));
         Arc::new(Self {
             peers: peers(&config.alertmanagers, &env, clients),
             heartbeats: config.heartbeats.iter().map(heartbeat).collect(),
+            outlets: config.outlets.iter().map(outlet).collect(),
             link: config.web.url().filter(|_| config.web.enabled).unwrap_or_default(),
             board: tokio::sync::Mutex::default(),
             begun: AtomicBool::new(false),
@@ -101,12 +108,13 @@ impl Pushes {
     pub fn announce(&self, own: &Own) {
         self.peers.iter().for_each(|peer| own.push_target(ALERTMANAGER, &peer.name));
         self.heartbeats.iter().for_each(|one| own.push_target(HEARTBEAT, one.name()));
+        self.outlets.iter().for_each(|one| own.push_target(one.way(), one.name()));
     }
 
     /// To be called before each cycle: notes that one is begun, so that a cycle that comes to nothing is known of even if the
     /// process dies in it. `None`: there is nothing to push to.
     pub async fn begin(&self, monitor: &Monitor) -> Option<Begun> {
-        if self.peers.is_empty() && self.heartbeats.is_empty() {
+        if self.peers.is_empty() && self.heartbeats.is_empty() && self.outlets.is_empty() {
             return None;
         }
         let (now, at) = (monitor.clock.now(), monitor.clock.monotonic());
@@ -149,9 +157,13 @@ impl Pushes {
         let words = Words { host: &seen.host, names: &names, link: &self.link };
         let alerts = Arc::new(board.alerts(&words, hold(&config.status, begun.before, now), now));
 
-        let mut results = self.tell_peers(&alerts, now).await;
-        let taken = results.iter().any(|(.., result)| result.is_ok());
         let withheld = Overlays::new(&config.alerts, &silences, &seen.host, now).all(&incidents);
+        let (mut results, given) = tokio::join!(
+            self.tell_peers(&alerts, now),
+            self.give(&monitor, &config, &seen, &names, &withheld, |_| true)
+        );
+        let taken = results.iter().any(|(.., result)| result.is_ok());
+        results.extend(given);
         let aside = withheld.into_iter().filter(|(_, why)| why.is_deliberate()).map(|(id, _)| id).collect();
         let cycle = Cycle { incidents: &incidents, one_before: begun.one_before, aside: &aside, taken, now };
         let ping = |well| ping(well, &seen, &incidents, &names, took, now);
@@ -176,6 +188,79 @@ impl Pushes {
             all.spawn(async move {
                 let result = bounded(peer.push(&alerts, now)).await;
                 (ALERTMANAGER, peer.name.clone(), result)
+            });
+        }
+        finished(all).await
+    }
+
+    /// Gives the same metrics, as of now, to the outlets that forget what they do not hear again: a series of which Prometheus
+    /// hears nothing for five minutes is over for it, and a round may be as long. Not while a push is under way.
+    pub async fn again(self: Arc<Self>, monitor: Monitor, config: Arc<Config>, seen: Arc<Snapshot>) {
+        let Ok(_turn) = self.board.try_lock() else { return };
+        if !self.outlets.iter().any(|one| one.forgets()) {
+            return;
+        }
+        let (now, emails) = (monitor.clock.now(), config.export_emails);
+        let read = monitor.desk.with(move |store| -> Result<_, StoreError> {
+            Ok((store.incidents()?, store.pseudonyms(std::iter::empty(), emails)?, store.silences()?))
+        });
+        let Ok(Ok((incidents, names, silences))) = read.await else { return };
+        let withheld = Overlays::new(&config.alerts, &silences, &seen.host, now).all(&incidents);
+        let given = self.give(&monitor, &config, &seen, &names, &withheld, Outlet::forgets).await;
+        record(&monitor, given, now).await;
+    }
+
+    /// Gives the metrics to the outlets that are meant.
+    async fn give(
+        &self,
+        monitor: &Monitor,
+        config: &Arc<Config>,
+        seen: &Arc<Snapshot>,
+        names: &Pseudonyms,
+        withheld: &BTreeMap<IncidentId, Withheld>,
+        meant: impl Fn(&Outlet) -> bool,
+    ) -> Vec<Pushed> {
+        let outlets: Vec<_> = self.outlets.iter().filter(|one| meant(one)).map(Arc::clone).collect();
+        if outlets.is_empty() {
+            return Vec::new();
+        }
+        let batch = match batch(monitor, config, seen, names, withheld).await {
+            Ok(batch) => Arc::new(batch),
+            Err(error) => {
+                tracing::error!(%error, "the metrics could not be pushed");
+                return Vec::new();
+            }
+        };
+        let mut all = JoinSet::new();
+        for outlet in outlets {
+            let batch = Arc::clone(&batch);
+            all.spawn(async move {
+                let result = bounded(outlet.push(&batch)).await;
+                (outlet.way(), outlet.name().to_owned(), result)
+            });
+        }
+        finished(all).await
+    }
+
+    /// Takes back what was left where `new` leaves nothing any more; with the name of this machine then and now.
+    pub async fn leave(self: Arc<Self>, new: Arc<Self>, host: String, new_host: String) {
+        let stays = |old: &Outlet| new.outlets.iter().any(|one| one.trace(&new_host) == old.trace(&host));
+        for (way, name, result) in self.forget(&host, |old| !stays(old)).await {
+            match result {
+                Ok(()) => tracing::info!("{way} {name}: what was pushed there is taken back"),
+                Err(failure) => tracing::warn!("{way} {name}: what was pushed there stays: {}", failure.detail),
+            }
+        }
+    }
+
+    /// Takes back what was given to the outlets that are meant.
+    pub async fn forget(&self, host: &str, meant: impl Fn(&Outlet) -> bool) -> Vec<Pushed> {
+        let mut all = JoinSet::new();
+        for outlet in self.outlets.iter().filter(|one| !one.forgets() && meant(one)) {
+            let (outlet, host) = (Arc::clone(outlet), host.to_owned());
+            all.spawn(async move {
+                let result = bounded(outlet.forget(&host)).await;
+                (outlet.way(), outlet.name().to_owned(), result)
             });
         }
         finished(all).await
@@ -214,8 +299,32 @@ impl Pushes {
     }
 }
 
+/// Everything that is known now. A run that ends has counted nothing worth telling: its counters are left out.
+async fn batch(
+    monitor: &Monitor,
+    config: &Arc<Config>,
+    seen: &Arc<Snapshot>,
+    names: &Pseudonyms,
+    withheld: &BTreeMap<IncidentId, Withheld>,
+) -> Result<Batch, CycleError> {
+    let standing = standing(monitor, config).await?;
+    let counting = monitor.site.is_some().then(|| monitor.own.started());
+    let (seen, names, withheld, own) = (Arc::clone(seen), names.clone(), withheld.clone(), Arc::clone(&monitor.own));
+    let (at, host) = (monitor.clock.now(), seen.host.clone());
+    let windows = config.alerts.windows(at);
+    let made = tokio::task::spawn_blocking(move || {
+        let mut families = if counting.is_some() { own.families() } else { Vec::new() };
+        snapshot_families(&seen, &names, &mut |family| families.push(family));
+        standing_families(&standing, &withheld, &windows, &mut |family| families.push(family));
+        families.retain(|family| !family.get_metric().is_empty());
+        families
+    });
+    let families = Arc::new(made.await.map_err(|_| CycleError::Panicked)?);
+    Ok(Batch { families, at, host, counting })
+}
+
 /// What came of one push: sort and name of the target.
-type Pushed = (&'static str, String, Result<(), Failure>);
+pub type Pushed = (&'static str, String, Result<(), Failure>);
 
 async fn bounded(push: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let late = |_| Failure { reason: FailureReason::Timeout, detail: format!("no end within {} s", LIMIT.as_secs()) };
@@ -335,10 +444,11 @@ pub type Target = (&'static str, String);
 pub fn targets(config: &Config) -> Vec<Target> {
     let peers = config.alertmanagers.iter().flat_map(|cluster| &cluster.peers);
     let peers = peers.map(|peer| (ALERTMANAGER, peer.name.clone()));
-    peers.chain(config.heartbeats.iter().map(|one| (HEARTBEAT, one.name.clone()))).collect()
+    let outlets = config.outlets.iter().map(|one| (one.way.word(), one.name.clone()));
+    peers.chain(outlets).chain(config.heartbeats.iter().map(|one| (HEARTBEAT, one.name.clone()))).collect()
 }
 
-/// The findings `export.alertmanager-failing` and `heartbeat.failing`, which the monitor adds to its snapshot: so a receiver
+/// The findings `export.alertmanager-failing`, `export.metrics-failing` and `heartbeat.failing`, which the monitor adds to its snapshot: so a receiver
 /// hears of it.
 ///
 /// # Errors
@@ -370,6 +480,18 @@ pub fn findings(store: &Store, config: &Config) -> Result<Vec<Finding>, StoreErr
                 "start it, or correct [export] alertmanager in monitor.toml; the monitor's log and page show its answer",
             );
             finding.place = Place::default().key(format!("export.alertmanager.{name}"));
+            found.push(finding);
+        }
+    }
+    for one in &config.outlets {
+        if let Some(since) = long(one.way.word(), &one.name)? {
+            let mut finding = Finding::new(
+                "export.metrics-failing",
+                Severity::Warning,
+                format!("{} {} has taken no metrics from us since {}", one.way.word(), one.name, clock(since)),
+                "correct [export] in monitor.toml; the monitor's log and page show its answer",
+            );
+            finding.place = Place::default().key(format!("export.{}.{}", one.way.word(), one.name));
             found.push(finding);
         }
     }

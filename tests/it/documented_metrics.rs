@@ -149,7 +149,7 @@ fn scene() -> String {
             last_error: None,
             quarantined: None,
         }],
-        pushes: [ALERTMANAGER, HEARTBEAT]
+        pushes: [ALERTMANAGER, HEARTBEAT, "remote-write"]
             .map(|kind| PushHealth {
                 name: "to".into(),
                 kind,
@@ -167,6 +167,7 @@ fn scene() -> String {
     own.receiver("email", "ops");
     own.push_target(ALERTMANAGER, "to");
     own.push_target(HEARTBEAT, "to");
+    own.push_target("remote-write", "to");
     let windows = [Window { kind: "maintenance", name: "m".into(), open: None }];
     own.text()
         + &standing_text(&standing, &BTreeMap::new(), &windows)
