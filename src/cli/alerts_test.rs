@@ -88,9 +88,7 @@ impl Trial<'_> {
         let outcome = tokio::time::timeout(LIMIT, self.receiver.deliver(&message, &attempt)).await;
         let took = self.clock.monotonic().saturating_sub(start).as_millis();
         let what = if over { "end of the test" } else { "test" };
-        let say = |word: &str, text: &str| {
-            anstream::println!("{name} ({}): {what} {word} in {took} ms: {text}", self.channel)
-        };
+        let say = |word: &str, text: &str| say!("{name} ({}): {what} {word} in {took} ms: {text}", self.channel);
         match outcome {
             Ok(domain::Outcome::Delivered { detail, keep }) => {
                 say("delivered", &detail);
@@ -120,7 +118,7 @@ fn release(names: &[String], config: Config, context: &Context, now: Time) {
         let action = Action::Enable { receiver: name.clone() };
         if let Err(failure) = act(&scene, &action, &author(&context.env)) {
             // It has the message, which is what was asked. The next hourly try ends a quarantine all the same.
-            anstream::eprintln!("opensoul: {name} works; the monitor was not told: {}", failure.message);
+            note!("opensoul: {name} works; the monitor was not told: {}", failure.message);
         }
     }
 }

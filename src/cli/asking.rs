@@ -4,6 +4,7 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use super::exit::{Failure, FailureKind};
+use super::print::spoken;
 use crate::domain::CredentialId;
 use crate::formats::installation::Installation;
 use crate::formats::model_ref;
@@ -19,7 +20,7 @@ pub fn watcher() -> Watcher {
         let mut err = std::io::stderr().lock();
         // Erased when the last answer is there; what cannot be shown is not missed.
         let _ = if done < total {
-            write!(err, "\rasking providers: {done} of {total} answered\x1b[K")
+            write!(err, "\r{}\x1b[K", spoken(format!("asking providers: {done} of {total} answered")))
         } else {
             write!(err, "\r\x1b[K")
         };
@@ -45,17 +46,17 @@ pub fn models(installations: &[Installation]) -> BTreeMap<String, String> {
 /// If the person does not want it: cancelled, nothing was asked.
 pub fn consent(questions: &[(CredentialId, String)]) -> Result<(), Failure> {
     if questions.is_empty() {
-        anstream::eprintln!(
+        note!(
             "opensoul: --probe-paid: no credential has a configured model and an API that can be asked for one token, so \
              only free questions are asked"
         );
         return Ok(());
     }
-    anstream::eprintln!("opensoul: --probe-paid sends one request each, about 10 tokens in and 1 token out:");
+    note!("opensoul: --probe-paid sends one request each, about 10 tokens in and 1 token out:");
     for (id, model) in questions {
-        anstream::eprintln!("  {id}  {model}");
+        note!("  {id}  {model}");
     }
-    anstream::eprintln!(
+    note!(
         "At the price of a dear model (15 USD for a million tokens in, 75 out) that is about 0.0003 USD each, at most twice \
          that if an answer has to be confirmed; your providers' own prices count."
     );
@@ -63,10 +64,10 @@ pub fn consent(questions: &[(CredentialId, String)]) -> Result<(), Failure> {
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return Ok(());
     }
-    anstream::eprint!("Send them? [y/N] ");
+    anstream::eprint!("{} [y/N] ", spoken("Send them?"));
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是") {
         return Ok(());
     }
     Err(Failure::new(FailureKind::Cancelled, "nothing was asked"))

@@ -13,7 +13,7 @@ use super::exit::{Failure, FailureKind, Outcome};
 use super::models_auth::not_written;
 use super::prompt::Terminal;
 use super::reading::Reading;
-use super::{Context, alerts_test, completions, credentials_declare};
+use super::{Context, alerts_test, completions, credentials_declare, print};
 use crate::clock::SystemClock;
 use crate::config::{self, edit};
 use crate::control::onboard::{self, Key, Whole, Wrote};
@@ -72,17 +72,17 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     }
     let lines = lines(&plan, &places, context);
     if lines.is_empty() {
-        anstream::println!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
+        say!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
         return Ok(0);
     }
-    anstream::println!("\nThis will be done:");
+    say!("\nThis will be done:");
     for line in &lines {
-        anstream::println!("  {line}");
+        say!("  {line}");
     }
     if let Some(terminal) = &terminal
         && !terminal.confirm("Do it?", true)?
     {
-        anstream::println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(0);
     }
     apply(&plan, &places, context)?;
@@ -139,7 +139,7 @@ fn touches_config(plan: &Plan) -> bool {
 
 fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure> {
     let clock = SystemClock::new();
-    let waiting = |lock: &Path| anstream::eprintln!("opensoul: waiting for {}", lock.display());
+    let waiting = |lock: &Path| note!("opensoul: waiting for {}", lock.display());
     let keeper = Keeper { clock: &clock, patience: Keeper::PATIENCE, waiting: &waiting };
     if !plan.keys.is_empty() {
         told(&onboard::keys(&places.dotenv, &plan.keys, &keeper).map_err(|error| not_written(&error))?);
@@ -174,7 +174,7 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
 
 fn told(wrote: &Wrote) {
     let word = if wrote.changed { "wrote" } else { "kept" };
-    anstream::println!("{word} {}", wrote.path.display());
+    say!("{word} {}", wrote.path.display());
 }
 
 /// A person's file: what is in it stays, and nothing is written that would not be read again.
@@ -225,10 +225,10 @@ fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
         let mut reading = open(context)?;
         reading.probe(&context.program, false)?;
         let snapshot = reading.observe(context.program.clone()).snapshot;
-        anstream::println!();
+        say!();
         for one in snapshot.credentials.iter().filter(|one| one.copy_of.is_none()) {
             let said = one.verdict.as_ref().map_or("not asked", |verdict| verdict.kind.word());
-            anstream::println!("{:<50} {}", one.credential.id.as_str(), said.replace('_', " "));
+            say!("{:<50} {}", one.credential.id.as_str(), print::spoken(said.replace('_', " ")));
         }
         let all = &snapshot.credentials;
         for key in &plan.keys {
@@ -244,7 +244,7 @@ fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
         }
     }
     if plan.test {
-        anstream::println!();
+        say!();
         alerts_test::run(None, false, context)?;
     }
     if code == 0 && !unproved.is_empty() {
@@ -256,14 +256,12 @@ fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
 }
 
 fn next_steps(plan: &Plan, observed: &Observed) {
-    anstream::println!();
+    say!();
     if !plan.keys.is_empty() && observed.gateway.process.is_some() {
-        anstream::println!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
+        say!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
     }
     if plan.completions == Some(Shell::Zsh) {
-        anstream::println!(
-            "zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)"
-        );
+        say!("zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)");
     }
-    anstream::println!("Look at it all with: opensoul status; opensoul doctor");
+    say!("Look at it all with: opensoul status; opensoul doctor");
 }

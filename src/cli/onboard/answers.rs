@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use super::super::args::{Onboard, ServiceArg, Shell};
 use super::super::exit::{Failure, FailureKind};
 use super::super::models_auth_paste::{from_file, from_pipe};
+use super::super::print::spoken;
 use super::super::prompt::Terminal;
 use super::super::reading::Reading;
 use super::Plan;
@@ -109,26 +110,21 @@ fn receiver(text: &str) -> Result<NewReceiver, Failure> {
 /// What is there.
 pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
     let snapshot = &observed.snapshot;
-    anstream::println!("Gateway      {}", snapshot.gateway.detail);
-    anstream::println!("Its .env     {}{}", dotenv.display(), if dotenv.exists() { "" } else { " (not there yet)" });
+    say!("Gateway      {}", snapshot.gateway.detail);
+    say!("Its .env     {}{}", dotenv.display(), if dotenv.exists() { "" } else { " (not there yet)" });
     for provider in snapshot.providers.iter().filter(|one| one.in_use || one.total > 0) {
         let used = if provider.in_use { "" } else { ", unused" };
-        anstream::println!(
-            "{:<12} {} ({} of {} usable{used})",
-            provider.provider,
-            provider.state,
-            provider.usable,
-            provider.total
-        );
+        let usable = format!("{} ({} of {} usable{used})", provider.state, provider.usable, provider.total);
+        say!("{:<12} {}", provider.provider, spoken(usable));
     }
     if snapshot.providers.is_empty() {
-        anstream::println!("Credentials  none found");
+        say!("Credentials  none found");
     }
     let config = &reading.location.config;
     let receivers = reading.config.receivers.len();
     let monitor =
         if config.exists() { format!("{} ({receivers} receivers)", config.display()) } else { "not set up".to_owned() };
-    anstream::println!("Monitor      {monitor}\n");
+    say!("Monitor      {monitor}\n");
 }
 
 /// Asks for what the flags have not said.
@@ -176,7 +172,7 @@ fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed) -> Result<(),
         let name = terminal.line("Provider (anthropic, openai, openrouter, …)", "", |_| None)?;
         let provider = normalize(&name);
         if variable(&provider).is_none() {
-            anstream::println!("The gateway reads no key of {provider:?} from its environment.");
+            say!("The gateway reads no key of {provider:?} from its environment.");
         } else if let Some(secret) = secret(terminal, &format!("API key for {provider} (Enter: none)"))? {
             plan.keys.retain(|key| key.provider != provider);
             plan.keys.push(key(&provider, secret)?);
