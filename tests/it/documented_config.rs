@@ -34,7 +34,7 @@ const SECTIONS: [(&str, &str, &str, &str); 23] = [
     ("actions", "[actions]", "", ""),
     ("export", "[export]", "", "[export.md](export.md)"),
     ("export.alertmanager", "[[export.alertmanager]]", "", "[export.md](export.md)"),
-    ("heartbeat", "[[heartbeat]]", "", "[export.md](export.md)"),
+    ("heartbeat", "[[heartbeat]]", "type = 'gatus'", "[export.md](export.md)"),
     ("chat", "[chat]", "", "[chat.md](chat.md)"),
     ("doctor", "[doctor]", "", "[doctor.md](doctor.md)"),
     ("history", "[history]", "", ""),
@@ -43,6 +43,18 @@ const SECTIONS: [(&str, &str, &str, &str); 23] = [
 
 /// Sections whose keys depend on what is in them, and have a page or a file of their own.
 const ELSEWHERE: [&str; 2] = ["receivers", "providers.NAME.probe"];
+
+/// What the template leaves out, because it stands instead of something that it shows.
+const INSTEAD: [(&str, &str, &str, &str); 3] = [
+    (
+        "providers.NAME",
+        "status_page",
+        "{ url = \"https://status.example.org/index.json\", format = \"better_stack\" }",
+        "where it says that it has trouble, instead of the page that is known",
+    ),
+    ("export.alertmanager", "username", "\"monitor\"", "with `password`, instead of `token`"),
+    ("export.alertmanager", "password", "{ file = \"~/.secrets/alertmanager\" }", "of `username`"),
+];
 
 /// A key that nobody has.
 const NONE: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
@@ -157,10 +169,12 @@ fn the_documented_configuration_is_that_of_the_parser() {
         writeln!(fresh, "| key | takes | {what} | |\n|---|---|---|---|").unwrap();
         for key in keys {
             let nested = SECTIONS.iter().any(|(other, ..)| *other == format!("{name}.{key}"));
-            let row = match of(&key) {
-                Some(one) => (one.value.replace('|', "\\|"), one.remark.replace('|', "\\|")),
-                None if nested => (String::new(), "below".to_owned()),
-                None => {
+            let instead = INSTEAD.iter().find(|(section, known, ..)| *section == name && *known == key);
+            let row = match (of(&key), instead) {
+                (Some(one), _) => (one.value.replace('|', "\\|"), one.remark.replace('|', "\\|")),
+                (None, Some((_, _, value, remark))) => ((*value).to_owned(), (*remark).to_owned()),
+                (None, None) if nested => (String::new(), "below".to_owned()),
+                (None, None) => {
                     missing.push(format!("[{name}] {key}"));
                     continue;
                 }
