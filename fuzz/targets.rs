@@ -277,7 +277,8 @@ fn status_page(data: &[u8]) -> String {
 /// A unit, its drop-ins, and the file that it names.
 fn systemd_unit(data: &[u8]) -> String {
     let text = text(data);
-    let specifiers = Specifiers { home: "/home/x".to_owned(), user: "x".to_owned(), unit: "a@b.service".to_owned() };
+    let specifiers =
+        Specifiers { home: "/home/x".to_owned(), user: "x".to_owned(), unit: "a@b.service".to_owned(), dirs: vec![] };
     let settings = systemd_unit::parse(text.split(CUT), &specifiers);
     let environment = systemd_unit::parse_environment_file(&text);
     let words = settings.exec_start.len() + settings.environment.len() + settings.environment_files.len();

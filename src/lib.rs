@@ -7,8 +7,8 @@
 //! ```text
 //! sources ──┐
 //!           ├─ collect ─> assess (pure) ─> Snapshot ─┬─> render    (text, json, nagios, page)
-//! probes ───┤                                        ├─> export    (metrics, Alertmanager, heartbeat)
-//! doctor ───┘                                        └─> decide    (pure: incidents ─> notifications)
+//! probes ───┘                                 ^      ├─> export    (metrics, Alertmanager, heartbeat)
+//!                               doctor: findings     └─> decide    (pure: incidents ─> notifications)
 //!                                                           └─ ONE SQLite transaction: history + incidents + outbox
 //!                                                                        └─> courier ─> receivers
 //! ```
@@ -21,7 +21,7 @@
 //! | [`domain`] | plain nouns; no I/O, no clock |
 //! | [`clock`] | the only door to the machine's clocks |
 //! | [`engine`] | pure decisions: judgement, order, tiers, incidents, due-ness, retries |
-//! | [`formats`] | pure parsing of foreign formats |
+//! | [`formats`] | pure parsing of foreign formats, and what they mean to their owners |
 //! | [`output`] | pure view models and their renderers |
 //! | [`files`] | reading other people's files: bounded, never blocking |
 //! | [`config`] | `monitor.toml`: raw → validated, all problems at once |
@@ -29,8 +29,8 @@
 //! | [`store`] | our own SQLite file |
 //! | [`sources`] | one file per owner of credentials |
 //! | [`providers`] | the provider catalog, probes, classification of answers |
-//! | [`gateway`] | is it there, is it well, what can it see |
-//! | [`doctor`] | checks |
+//! | [`gateway`] | looks: is it there, is it well, what can it see |
+//! | [`doctor`] | checks of what was seen and judged; each names its remedy |
 //! | [`control`] | the commands that write into a gateway's files: locks, atomic replace, edits |
 //! | [`notify`] | receivers, rendering of messages, the courier |
 //! | [`export`] | state pushed or scraped: metrics, Alertmanager, heartbeats |

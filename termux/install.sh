@@ -31,6 +31,8 @@ main() {
     if ! grep -aq '/system/bin/linker\|/ld-linux' "$program"; then
         die 65 "$program is static or made with musl, and cannot look up names on Android: leave --program out to build it here"
     fi
+    # One for another system, made with glibc for example, is there and cannot begin.
+    "$program" --version >/dev/null 2>&1 || die 65 "$program does not run here: leave --program out to build it here"
     install_all
 }
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use super::command::Write;
 use crate::domain::{
     Acted, Assessed, GatewayState, Incident, IncidentId, IncidentStatus, Lang, Pseudonyms, Severity, Silence, Snapshot,
-    Span, State, Time, Withheld, Zone,
+    Span, State, Time, Withheld, Zone, is_unprintable,
 };
 use crate::engine::check::{CheckScope, exit_code};
 use crate::engine::silences::{self, Labels};
@@ -61,7 +61,7 @@ impl Scene<'_> {
     pub fn say(&self, text: &str) -> String {
         let said = spoken(self.lang, self.names.apply(text));
         let said = localised(&shortened(&said, Some(self.home)), &|time| self.zone.minute(time));
-        said.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        said.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
     }
 
     /// `in 3 d (2027-01-31 08:05)`

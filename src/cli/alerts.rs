@@ -161,7 +161,8 @@ fn with<T>(scene: &Scene<'_>, known: &Known, show: impl FnOnce(&alerts::Alerts<'
     let overlays = Overlays::new(&scene.config.alerts, &known.silences, &host, scene.now);
     let withheld = overlays.all(&known.incidents);
     let (incidents, silences) = (&known.incidents, &known.silences);
-    show(&alerts::Alerts { host: &host, now: scene.now, incidents, silences, withheld: &withheld })
+    let windows = scene.config.alerts.windows(scene.now);
+    show(&alerts::Alerts { host: &host, now: scene.now, incidents, silences, windows: &windows, withheld: &withheld })
 }
 
 const NEVER: &str =

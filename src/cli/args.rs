@@ -352,20 +352,24 @@ pub struct Onboard {
     /// Never ask: do what the other options say
     #[arg(long)]
     pub non_interactive: bool,
-    /// Put the API key in this file into the gateway's .env (repeatable)
+    /// Give the gateway the API key in this file (repeatable)
     #[arg(long, value_name = "PROVIDER=FILE")]
     pub key_file: Vec<String>,
-    /// Put the API key on standard input there
+    /// Give it the API key on standard input
     #[arg(long, value_name = "PROVIDER", requires = "non_interactive")]
     pub key_stdin: Option<String>,
+    /// Where its keys go [default: env]
+    #[arg(long, value_enum)]
+    pub keys_in: Option<KeysIn>,
     /// Ask the providers afterwards whether the keys work: documented requests that cost nothing
     #[arg(long)]
     pub verify: bool,
     /// Also ask where a provider tolerates it without describing it
     #[arg(long, value_enum, value_name = "yes|no")]
     pub undocumented: Option<YesNo>,
-    /// Who is told: ntfy:TOPIC, webhook:FILE (a file with the URL in it), desktop, termux (repeatable)
-    #[arg(long, value_name = "TYPE[:VALUE]")]
+    /// Who is told: ntfy:TOPIC, webhook:FILE (a file with the URL in it), email:server=URL,from=…,to=…, any type of
+    /// docs/channels.md (repeatable)
+    #[arg(long, value_name = "TYPE[:VALUE | :KEY=VALUE,…]")]
     pub receiver: Vec<String>,
     /// Send a test message to each receiver afterwards
     #[arg(long)]
@@ -393,6 +397,15 @@ impl YesNo {
     pub fn is_yes(self) -> bool {
         self == Self::Yes
     }
+}
+
+/// Where the gateway has its API keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeysIn {
+    /// In its .env, which it reads when it starts
+    Env,
+    /// In auth profiles (PROVIDER:default), which can be ordered and pinned
+    Profiles,
 }
 
 /// Who runs the monitor.
@@ -634,10 +647,53 @@ pub enum MonitorCommand {
     },
     /// Check the configuration file: all problems at once
     CheckConfig,
+    /// Copy the monitor's state (history, incidents, waiting messages) into a new file, also while it runs
+    Backup {
+        /// The new file
+        #[arg(value_hint = clap::ValueHint::FilePath)]
+        file: PathBuf,
+    },
     /// Show everything on sample credentials in a throw-away home
     Demo {
         /// Stop by itself after this long (`90s`); until Ctrl-C otherwise
         #[arg(long, value_name = "DURATION")]
         r#for: Option<String>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command, CommandFactory};
+
+    /// What is on a command line, everybody on the machine can read, and a shell remembers it.
+    #[test]
+    fn no_option_takes_a_secret() {
+        fn all(command: &Command, found: &mut Vec<String>) {
+            let takes = |arg: &&Arg| arg.get_action().takes_values() && !arg.is_global_set();
+            found.extend(command.get_arguments().filter(takes).map(|arg| {
+                let names: Vec<String> =
+                    arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+                format!("{}={}", arg.get_id(), names.join(" "))
+            }));
+            command.get_subcommands().for_each(|command| all(command, found));
+        }
+        let mut found = Vec::new();
+        all(&super::Cli::command(), &mut found);
+        let secret = |text: &&String| {
+            ["secret", "token", "key", "password"].iter().any(|word| text.to_lowercase().contains(word))
+        };
+        let mut named: Vec<&str> = found.iter().filter(secret).map(String::as_str).collect();
+        named.sort_unstable();
+        named.dedup();
+        let allowed = [
+            // Where a key is, whose it is, where it goes; the key of a session is its name; so many tokens.
+            "key_file=PROVIDER=FILE",
+            "key_stdin=PROVIDER",
+            "keys_in=KEYS_IN",
+            "probe_max_tokens=N",
+            "session=KEY",
+            "token_file=FILE",
+        ];
+        assert_eq!(named, allowed);
+    }
 }

@@ -1,10 +1,11 @@
 //! What asking providers looks like to a person: how far it is, and what a paid question costs before it is put.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use super::exit::{Failure, FailureKind};
 use super::print::spoken;
+use super::prompt::Terminal;
 use crate::domain::CredentialId;
 use crate::formats::installation::Installation;
 use crate::formats::model_ref;
@@ -60,15 +61,10 @@ pub fn consent(questions: &[(CredentialId, String)]) -> Result<(), Failure> {
         "At the price of a dear model (15 USD for a million tokens in, 75 out) that is about 0.0003 USD each, at most twice \
          that if an answer has to be confirmed; your providers' own prices count."
     );
-    let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
-    if !stdin.is_terminal() || !stderr.is_terminal() {
-        return Ok(());
+    match Terminal::find() {
+        Some(terminal) if !terminal.confirm("Send them?", false)? => {
+            Err(Failure::new(FailureKind::Cancelled, "nothing was asked"))
+        }
+        _ => Ok(()),
     }
-    anstream::eprint!("{} [y/N] ", spoken("Send them?"));
-    let mut answer = String::new();
-    let read = stdin.lock().read_line(&mut answer);
-    if read.is_ok() && matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是") {
-        return Ok(());
-    }
-    Err(Failure::new(FailureKind::Cancelled, "nothing was asked"))
 }

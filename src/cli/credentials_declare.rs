@@ -44,11 +44,16 @@ pub fn run(args: &Declare, mut reading: Reading, context: &Context) -> Outcome {
     if let Some(judged) = judged {
         say!("{}", summary(judged, reading.config.status.zone));
     }
-    if let Some(pid) = Lock::holder(&reading.location.state) {
+    tell_the_monitor(&reading.location.state);
+    Ok(0)
+}
+
+/// A monitor that runs reads its configuration anew only when it is told.
+pub(super) fn tell_the_monitor(state: &Path) {
+    if let Some(pid) = Lock::holder(state) {
         let pid = pid.map_or_else(|| "its process number".to_owned(), |pid| pid.to_string());
         say!("The running monitor takes it after: kill -HUP {pid} (or systemctl reload its unit).");
     }
-    Ok(0)
 }
 
 /// What was asked for, and the id under which it will be found.

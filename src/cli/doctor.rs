@@ -300,6 +300,7 @@ mod tests {
                 units: Vec::new(),
                 visible: [].into(),
                 sight: Sight::Blind,
+                systemd: false,
                 lingers: None,
                 listening: Listening::default(),
             },

@@ -26,6 +26,7 @@ mod models_auth_order;
 mod models_auth_paste;
 mod models_config;
 mod models_status;
+mod monitor_backup;
 mod monitor_demo;
 mod monitor_init;
 mod monitor_once;
@@ -177,6 +178,9 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         }
         Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Backup { file } }) => {
+            monitor_backup::run(context, &file)
+        }
         Command::Completions { shell } => completions::completions(shell, &mut std::io::stdout().lock()),
         Command::Man { dir } => completions::man(&dir, &mut std::io::stdout().lock()),
         Command::Credentials(args) => credentials::run(&args.command, context),

@@ -15,7 +15,7 @@ use super::prompt::Terminal;
 use super::{Context, handover, reading};
 use crate::config;
 use crate::control;
-use crate::domain::{Secret, Selection, VerdictKind};
+use crate::domain::{Credential, Secret, Selection, VerdictKind};
 use crate::files;
 use crate::formats::auth_store::ProfileType;
 use crate::formats::auth_store_edit::NewProfile;
@@ -32,7 +32,7 @@ use crate::store::{self, Store, key};
 const LONGEST: u64 = 64 << 10;
 
 /// A profile that is going to be written, but for its secret.
-struct Plan<'a> {
+pub(super) struct Entry<'a> {
     gateway: Gateway,
     /// Its own program, where only that may write.
     owner: Option<Owner>,
@@ -54,17 +54,17 @@ pub fn paste_token(args: &PasteToken, agent: Option<&str>, context: &Context) ->
     let id = args.profile_id.as_deref().map(trim).filter(|id| !id.is_empty());
     let id = id.map_or_else(|| format!("{provider}:manual"), str::to_owned);
     let life = args.expires_in.as_deref().map(trim).filter(|text| !text.is_empty()).map(life).transpose()?;
-    let plan = Plan::new(provider, id, ProfileType::Token, life.flatten(), args.verify, agent, context)?;
+    let entry = Entry::new(provider, id, ProfileType::Token, life.flatten(), args.verify, agent, context)?;
     let secret = match (&args.token_file, args.stdin && !stdin().is_terminal()) {
         (Some(path), _) => from_file("--token-file", path)?,
         (None, true) => from_pipe()?,
         (None, false) => {
             let instead = "pass the token on standard input with --stdin, or name a private file with --token-file";
-            let question = format!("Paste token for {}", plan.provider);
+            let question = format!("Paste token for {}", entry.provider);
             Terminal::need(instead)?.secret(&question, |_| None)?
         }
     };
-    plan.write(secret, context)
+    entry.write(secret, context)
 }
 
 /// Runs `setup-token`.
@@ -82,7 +82,7 @@ pub fn setup_token(whose: &str, yes: bool, verify: bool, agent: Option<&str>, co
     }
     let terminal = Terminal::need("for scripts: opensoul models auth paste-token --provider anthropic --stdin")?;
     let id = format!("{provider}:manual");
-    let plan = Plan::new(provider, id, ProfileType::Token, None, verify, agent, context)?;
+    let entry = Entry::new(provider, id, ProfileType::Token, None, verify, agent, context)?;
     if !yes
         && !terminal.confirm("Have you run `claude setup-token` and copied the token?", true)?
         && !make_one(&terminal, context)?
@@ -91,7 +91,7 @@ pub fn setup_token(whose: &str, yes: bool, verify: bool, agent: Option<&str>, co
     }
     let wrong = |token: &str| pasted::setup_token_problem(token).map(str::to_owned);
     let secret = terminal.secret("Paste Anthropic setup-token", wrong)?;
-    plan.write(secret, context)
+    entry.write(secret, context)
 }
 
 /// Runs `claude setup-token` if the person wants it; false if there is nothing to paste yet.
@@ -151,18 +151,18 @@ pub fn add(agent: Option<&str>, context: &Context) -> Outcome {
         })?;
         end = if text.is_empty() { None } else { life(&text)? };
     }
-    let mut plan = Plan::new(provider, id, kind, end, false, agent, context)?;
-    if plan.gateway.store()?.store.profile(&plan.id).is_some()
-        && !terminal.confirm(&format!("{} exists. Replace it?", plan.id), false)?
+    let mut entry = Entry::new(provider, id, kind, end, false, agent, context)?;
+    if entry.gateway.store()?.store.profile(&entry.id).is_some()
+        && !terminal.confirm(&format!("{} exists. Replace it?", entry.id), false)?
     {
         say!("Nothing was changed.");
         return Ok(0);
     }
     let what = if kind == ProfileType::ApiKey { "API key" } else { "token" };
-    let secret = terminal.secret(&format!("Paste {what} for {}", plan.provider), |_| None)?;
-    plan.verify =
-        terminal.confirm(&format!("Ask {} now whether it accepts it? (a free request)", plan.provider), false)?;
-    plan.write(secret, context)
+    let secret = terminal.secret(&format!("Paste {what} for {}", entry.provider), |_| None)?;
+    entry.verify =
+        terminal.confirm(&format!("Ask {} now whether it accepts it? (a free request)", entry.provider), false)?;
+    entry.write(secret, context)
 }
 
 /// How long a token lives; none for zero, as in the gateway.
@@ -215,7 +215,7 @@ fn one_line(text: &str) -> Option<Secret> {
     (!token.is_empty()).then(|| Secret::new(token.to_owned()))
 }
 
-impl<'a> Plan<'a> {
+impl<'a> Entry<'a> {
     /// Everything that can be found out before a secret is asked for.
     fn new(
         provider: String,
@@ -230,32 +230,80 @@ impl<'a> Plan<'a> {
             return Err(Failure::new(FailureKind::Usage, format!("--profile-id: an id that {what} cannot be used")));
         }
         let gateway = Gateway::open(agent, Unnamed::Main, context)?;
-        let mut plan = Self { gateway, owner: None, agent, provider, id, kind, life, verify };
-        if plan.gateway.installation.sqlite {
-            let text = plan.life.map(|life| format!("{life}ms"));
+        let mut entry = Self { gateway, owner: None, agent, provider, id, kind, life, verify };
+        if entry.gateway.installation.sqlite {
+            let text = entry.life.map(|life| format!("{life}ms"));
             let what = if kind == ProfileType::ApiKey { "paste-api-key" } else { "paste-token" };
-            let mut words = vec!["models", "auth", what, "--provider", &plan.provider, "--profile-id", &plan.id];
+            let mut words = vec!["models", "auth", what, "--provider", &entry.provider, "--profile-id", &entry.id];
             words.extend(text.iter().flat_map(|text| ["--expires-in", text.as_str()]));
-            plan.owner = Some(Owner::of(&plan.gateway.installation, &agent_words(&words, agent), context)?);
+            entry.owner = Some(Owner::of(&entry.gateway.installation, &agent_words(&words, agent), context)?);
         } else {
-            plan.gateway.writer()?;
-            let declare = |text: &str| config_edit::declare(text, &plan.id, &plan.provider, kind.word());
-            control::config::try_out(&plan.gateway.installation, &declare)
+            entry.gateway.writer()?;
+            let declare = |text: &str| config_edit::declare(text, &entry.id, &entry.provider, kind.word());
+            control::config::try_out(&entry.gateway.installation, &declare)
                 .map_err(|error| super::models_auth::not_written(&error))?;
         }
-        Ok(plan)
+        Ok(entry)
     }
 
-    fn write(self, secret: Secret, context: &Context) -> Outcome {
+    /// The API key of a provider under its usual id, which a login does not lose to it.
+    ///
+    /// # Errors
+    /// Its store or the config cannot be written.
+    pub(super) fn api_key(provider: String, context: &Context) -> Result<Entry<'static>, Failure> {
+        let provider = self::provider(&provider)?;
+        let of = |name: &str| {
+            Entry::new(provider.clone(), format!("{provider}:{name}"), ProfileType::ApiKey, None, false, None, context)
+        };
+        let usual = of("default")?;
+        let there = usual.gateway.store()?.store.profile(&usual.id).map(|profile| profile.kind);
+        if there.is_none_or(|kind| kind == ProfileType::ApiKey) { Ok(usual) } else { of("api-key") }
+    }
+
+    /// What will be done, for the person who is asked.
+    pub(super) fn line(&self, context: &Context) -> Result<String, Failure> {
+        if let Some(owner) = &self.owner {
+            return Ok(format!("give the key to `{owner}`, on its standard input"));
+        }
+        let store = self.gateway.store()?;
+        let verb = if store.store.profile(&self.id).is_some() { "replace the key of" } else { "write" };
+        let place = short(&store.store_path, &context.env.home());
+        Ok(format!(
+            "{verb} the auth profile {} in {place} (only you can read it), and name it in the gateway's config",
+            self.id
+        ))
+    }
+
+    /// Whose.
+    pub(super) fn provider(&self) -> &str {
+        &self.provider
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether this is what was written.
+    pub(super) fn is(&self, one: &Credential) -> bool {
+        let path = self.gateway.store().ok().map(|store| store.store_path.as_path());
+        one.profile == self.id && path.is_some() && one.origin.path.as_deref() == path
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// As [`paste_token`].
+    pub(super) fn write(&self, secret: Secret, context: &Context) -> Outcome {
         let setup = secret.expose().starts_with(SETUP_TOKEN);
         if let Some(owner) = &self.owner {
             owner.run(Some(&secret))?;
-            caution(&self, &secret);
+            caution(self, &secret);
             return self.verified(context);
         }
         let home = context.env.home();
         let ledger = if setup && self.life.is_none() { fingerprint(&secret, context) } else { None };
-        caution(&self, &secret);
+        caution(self, &secret);
         #[expect(clippy::cast_possible_truncation, reason = "a hundred years of milliseconds are exact")]
         let expires = self.life.map(|life| self.gateway.now.timestamp_millis() + life as i64);
         let profile =
@@ -272,7 +320,7 @@ impl<'a> Plan<'a> {
         }
         if setup && self.life.is_none() {
             if let Some(ledger) = ledger {
-                ledger.note(&self);
+                ledger.note(self);
             }
             say!(
                 "It says nowhere when it ends; a setup-token lives about a year, so an end in 365 days is assumed (not written into the store)."
@@ -355,7 +403,7 @@ impl<'a> Plan<'a> {
 }
 
 /// What is worth knowing about what was pasted; quotes nothing of it.
-fn caution(plan: &Plan<'_>, secret: &Secret) {
+fn caution(entry: &Entry<'_>, secret: &Secret) {
     let text = secret.expose();
     if text.starts_with(SETUP_TOKEN) {
         note!(
@@ -366,7 +414,7 @@ fn caution(plan: &Plan<'_>, secret: &Secret) {
         if let Some(what) = pasted::setup_token_problem(text) {
             note!("Note: {what}.");
         }
-    } else if plan.kind == ProfileType::Token && text.starts_with("sk-ant-api") {
+    } else if entry.kind == ProfileType::Token && text.starts_with("sk-ant-api") {
         note!("Note: this looks like an API key, not a token; opensoul models auth add stores it as one.");
     }
     if text.contains(char::is_whitespace) && !text.starts_with('{') {
@@ -399,10 +447,10 @@ fn fingerprint(secret: &Secret, context: &Context) -> Option<Ledger> {
 
 impl Ledger {
     /// A running monitor sees the file within seconds and notes it itself; where none runs, we note it for the next.
-    fn note(&self, plan: &Plan<'_>) {
+    fn note(&self, entry: &Entry<'_>) {
         if let Ok(Attempt::Ours(_lock)) = Lock::acquire(&self.state, false)
-            && let Ok(mut opened) = Store::open(&self.state, plan.gateway.now)
-            && let Err(error) = opened.store.first_seen(&[self.fingerprint], plan.gateway.now)
+            && let Ok(mut opened) = Store::open(&self.state, entry.gateway.now)
+            && let Err(error) = opened.store.first_seen(&[self.fingerprint], entry.gateway.now)
         {
             tracing::debug!(%error, "the ledger could not be written; the next cycle does it");
         }

@@ -102,7 +102,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     };
     let mut status = ManuallyDrop::new(document::build(&input));
     if compat {
-        let CheckResult { code, reasons } = document::store_check(&status);
+        let CheckResult { code, reasons, .. } = document::store_check(&status);
         status.check = document::Check { exit_code: code, because: reasons };
         // OpenSoul 0.2 shows the path that it would have taken without --profile.
         if let Some(home) = opensoul::locate::homes(&context.env_as_given, scene.preferred).first() {

@@ -4,33 +4,80 @@
 //! flags with `--non-interactive`. Safe to run again: what is there stays.
 
 mod answers;
+mod receivers;
 mod service;
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Onboard, ServiceArg, Shell};
+use super::args::{KeysIn, Onboard, ServiceArg, Shell};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::models_auth::not_written;
+use super::models_auth_paste::Entry;
 use super::prompt::Terminal;
 use super::reading::Reading;
 use super::{Context, alerts_test, completions, credentials_declare, print};
 use crate::clock::SystemClock;
-use crate::config::{self, edit};
-use crate::control::onboard::{self, Key, Whole, Wrote};
+use crate::config;
+use crate::config::edit::{self, NewValue};
+use crate::control::onboard::{self, Whole, Wrote};
 use crate::control::{Keeper, WriteError};
-use crate::domain::VerdictKind;
+use crate::domain::{Credential, Secret, VerdictKind};
 use crate::formats::installation::Installation;
 use crate::monitor::observe::Observed;
 
+/// One API key for the gateway, and where it goes.
+struct Key {
+    place: Place,
+    secret: Secret,
+}
+
+/// Where a key goes.
+enum Place {
+    /// Into the gateway's `.env`.
+    Dotenv {
+        /// Whose.
+        provider: String,
+        /// The variable that the gateway reads.
+        variable: &'static str,
+    },
+    /// Into the main agent's store.
+    Profile(Box<Entry<'static>>),
+}
+
+impl Place {
+    fn provider(&self) -> &str {
+        match self {
+            Self::Dotenv { provider, .. } => provider,
+            Self::Profile(entry) => entry.provider(),
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Dotenv { variable, .. } => variable,
+            Self::Profile(entry) => entry.id(),
+        }
+    }
+
+    /// Whether this is what was found there.
+    fn is(&self, one: &Credential, dotenv: &Path) -> bool {
+        match self {
+            Self::Dotenv { variable, .. } => one.id.as_str() == format!("dotenv:{}#{variable}", dotenv.display()),
+            Self::Profile(entry) => entry.is(one),
+        }
+    }
+}
+
 /// Everything that is agreed.
-#[derive(Default)]
 pub struct Plan {
-    /// Keys for the gateway's `.env`.
+    /// Keys for the gateway.
     keys: Vec<Key>,
+    /// Where they go, once that was said.
+    keys_in: Option<KeysIn>,
     /// `[probe] undocumented`
     undocumented: Option<bool>,
     /// Receivers of the monitor.
-    receivers: Vec<edit::NewReceiver>,
+    receivers: Vec<receivers::Receiver>,
     /// Who runs the monitor.
     service: Option<ServiceArg>,
     /// Whose completion is installed.
@@ -61,16 +108,18 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     }
     let observed = reading.observe(context.program.clone());
     let places = places(&reading, &observed.installations)?;
-    let mut plan = answers::of_flags(args)?;
+    let mut plan = answers::of_flags(args, context)?;
     let terminal = match args.non_interactive {
         true => None,
         false => Some(Terminal::need("add --non-interactive and say what you want (--help)")?),
     };
     if let Some(terminal) = &terminal {
         answers::show(&reading, &observed, &places.dotenv);
-        answers::ask(terminal, &mut plan, &reading, &observed)?;
+        answers::ask(terminal, &mut plan, &reading, &observed, context)?;
     }
-    let lines = lines(&plan, &places, context);
+    // What would be refused is refused before anything is written.
+    let toml = if touches_config(&plan) { Some(toml(&plan, &places.config, context)?) } else { None };
+    let lines = lines(&plan, toml.as_ref(), &places, context)?;
     if lines.is_empty() {
         say!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
         return Ok(0);
@@ -85,9 +134,13 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
         say!("Nothing was changed.");
         return Ok(0);
     }
-    apply(&plan, &places, context)?;
-    let checked = check(&plan, &places, context);
-    next_steps(&plan, &observed);
+    let keys = apply(&mut plan, toml.as_ref(), &places, context)?;
+    let checked = check(&plan, &keys, &places, context);
+    let changed = toml.is_some_and(|toml| toml.before.as_deref() != Some(toml.after.as_str()));
+    if changed && plan.service != Some(ServiceArg::Daemon) {
+        credentials_declare::tell_the_monitor(&reading.location.state);
+    }
+    next_steps(&plan, &keys, &observed);
     checked
 }
 
@@ -103,10 +156,18 @@ fn places(reading: &Reading, installations: &[Installation]) -> Result<Places, F
 }
 
 /// What will be done, in the words of the person who is asked. No secret.
-fn lines(plan: &Plan, places: &Places, context: &Context) -> Vec<String> {
+fn lines(plan: &Plan, toml: Option<&Toml>, places: &Places, context: &Context) -> Result<Vec<String>, Failure> {
     let mut lines = Vec::new();
     for key in &plan.keys {
-        lines.push(format!("write {}=… into {} (only you can read it)", key.variable, places.dotenv.display()));
+        lines.push(match &key.place {
+            Place::Dotenv { variable, .. } => {
+                format!("write {variable}=… into {} (only you can read it)", places.dotenv.display())
+            }
+            Place::Profile(entry) => entry.line(context)?,
+        });
+    }
+    for (path, _) in plan.receivers.iter().flat_map(|receiver| &receiver.secrets) {
+        lines.push(format!("write {} (only you can read it)", path.display()));
     }
     if touches_config(plan) {
         let what = if places.config.exists() { "change" } else { "write" };
@@ -115,8 +176,8 @@ fn lines(plan: &Plan, places: &Places, context: &Context) -> Vec<String> {
     if let Some(allowed) = plan.undocumented {
         lines.push(format!("  [probe] undocumented = {allowed}"));
     }
-    for receiver in &plan.receivers {
-        lines.push(format!("  the receiver {} ({})", receiver.name, receiver.kind));
+    for name in toml.map(|toml| toml.receivers.as_slice()).unwrap_or_default() {
+        lines.push(format!("  the receiver {name}"));
     }
     if let Some(service) = plan.service {
         lines.extend(service::lines(service, context));
@@ -130,22 +191,40 @@ fn lines(plan: &Plan, places: &Places, context: &Context) -> Vec<String> {
     if plan.test {
         lines.push("send a test message to each receiver".to_owned());
     }
-    lines
+    Ok(lines)
 }
 
 fn touches_config(plan: &Plan) -> bool {
     plan.undocumented.is_some() || !plan.receivers.is_empty() || plan.service.is_some_and(|s| s != ServiceArg::None)
 }
 
-fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure> {
+/// Does it; what it did with keys.
+fn apply(plan: &mut Plan, toml: Option<&Toml>, places: &Places, context: &Context) -> Result<Vec<Place>, Failure> {
     let clock = SystemClock::new();
     let waiting = |lock: &Path| note!("opensoul: waiting for {}", lock.display());
     let keeper = Keeper { clock: &clock, patience: Keeper::PATIENCE, waiting: &waiting };
-    if !plan.keys.is_empty() {
-        told(&onboard::keys(&places.dotenv, &plan.keys, &keeper).map_err(|error| not_written(&error))?);
+    let (mut keys, mut variables) = (Vec::new(), Vec::new());
+    for Key { place, secret } in std::mem::take(&mut plan.keys) {
+        match &place {
+            Place::Dotenv { variable, .. } => variables.push((*variable, secret)),
+            Place::Profile(entry) => {
+                entry.write(secret, context)?;
+            }
+        }
+        keys.push(place);
     }
-    if touches_config(plan) {
-        write_config(plan, &places.config, context)?;
+    if !variables.is_empty() {
+        told(&onboard::keys(&places.dotenv, &variables, &keeper).map_err(|error| not_written(&error))?);
+    }
+    for (path, secret) in plan.receivers.iter().flat_map(|receiver| &receiver.secrets) {
+        told(&onboard::secret(path, secret, &keeper).map_err(|error| not_written(&error))?);
+    }
+    if let Some(Toml { before, after, .. }) = toml {
+        let changed = before.as_deref() != Some(after.as_str());
+        if changed {
+            credentials_declare::write(&places.config, before.as_deref(), after)?;
+        }
+        told(&Wrote { path: places.config.clone(), changed });
     }
     if let Some(service) = plan.service {
         for file in service::files(service, context)? {
@@ -169,7 +248,7 @@ fn apply(plan: &Plan, places: &Places, context: &Context) -> Result<(), Failure>
             wrote => told(&wrote.map_err(|error| not_written(&error))?),
         }
     }
-    Ok(())
+    Ok(keys)
 }
 
 fn told(wrote: &Wrote) {
@@ -177,26 +256,46 @@ fn told(wrote: &Wrote) {
     say!("{word} {}", wrote.path.display());
 }
 
-/// A person's file: what is in it stays, and nothing is written that would not be read again.
-fn write_config(plan: &Plan, path: &Path, context: &Context) -> Result<(), Failure> {
+/// `monitor.toml` as it is and as it will be.
+struct Toml {
+    before: Option<String>,
+    after: String,
+    /// The names that new receivers have in it.
+    receivers: Vec<String>,
+}
+
+/// A person's file: what is in it stays, and nothing is made of it that would not be read again.
+fn toml(plan: &Plan, path: &Path, context: &Context) -> Result<Toml, Failure> {
     let before = credentials_declare::read(path)?;
-    let mut text = before.clone().unwrap_or_else(|| config::TEMPLATE.to_owned());
+    let mut after = before.clone().unwrap_or_else(|| config::TEMPLATE.to_owned());
     let wrong = |what: String| Failure::new(FailureKind::Config, format!("{}: {what}", path.display()));
     if let Some(allowed) = plan.undocumented {
-        text = edit::undocumented(&text, allowed).map_err(wrong)?;
+        after = edit::undocumented(&after, allowed).map_err(wrong)?;
     }
+    let mut receivers = Vec::new();
     for receiver in &plan.receivers {
-        text = edit::receiver(&text, receiver).map_err(wrong)?;
+        let name;
+        (after, name) = edit::receiver(&after, &receiver.entry).map_err(wrong)?;
+        receivers.extend(name);
+        // A monitor does not start without them.
+        let files = receiver.entry.values.iter().filter_map(|(_, value)| match value {
+            NewValue::File(path) => Some(context.env.expand(path)),
+            _ => None,
+        });
+        let made = |path: &PathBuf| receiver.secrets.iter().any(|(made, _)| made == path);
+        if let Some(gone) = files.filter(|path| !made(path)).find(|path| !path.is_file()) {
+            let what = format!(
+                "the receiver {} has its secret in {}, which is not there: write it first, for yourself only (chmod 600)",
+                receiver.entry.kind,
+                gone.display()
+            );
+            return Err(Failure::new(FailureKind::NoInput, what));
+        }
     }
-    config::parse(&text, Some(path), &context.env, config::local_zone(&context.env)).map_err(|problems| {
+    config::parse(&after, Some(path), &context.env, config::local_zone(&context.env)).map_err(|problems| {
         Failure::new(FailureKind::Config, format!("monitor.toml was not written:\n{}", config::report(&problems)))
     })?;
-    let changed = before.as_deref() != Some(text.as_str());
-    if changed {
-        credentials_declare::write(path, before.as_deref(), &text)?;
-    }
-    told(&Wrote { path: path.to_owned(), changed });
-    Ok(())
+    Ok(Toml { before, after, receivers })
 }
 
 /// Where a shell finds the completion of a program by itself; `None`: it has no such place.
@@ -219,7 +318,7 @@ fn completion_path(shell: Shell, context: &Context) -> Option<PathBuf> {
 }
 
 /// Asks providers and receivers, when all is written: what they say does not undo it, and is in the exit code.
-fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
+fn check(plan: &Plan, keys: &[Place], places: &Places, context: &Context) -> Outcome {
     let (mut code, mut unproved) = (0, Vec::new());
     if plan.verify {
         let mut reading = open(context)?;
@@ -231,15 +330,14 @@ fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
             say!("{:<50} {}", one.credential.id.as_str(), print::spoken(said.replace('_', " ")));
         }
         let all = &snapshot.credentials;
-        for key in &plan.keys {
-            let id = format!("dotenv:{}#{}", places.dotenv.display(), key.variable);
-            let of = all.iter().find(|one| one.credential.id.as_str() == id);
+        for key in keys {
+            let of = all.iter().find(|one| key.is(&one.credential, &places.dotenv));
             let of = of.map(|one| one.copy_of.as_ref().unwrap_or(&one.credential.id));
             let verdict = of.and_then(|id| all.iter().find(|one| one.credential.id == *id)?.verdict.as_ref());
             match verdict.map(|verdict| verdict.kind) {
                 Some(VerdictKind::Accepted | VerdictKind::Limited) => {}
                 Some(kind) if kind.is_conclusive() => code = 1,
-                _ => unproved.push(key.variable.as_str()),
+                _ => unproved.push(key.name()),
             }
         }
     }
@@ -255,10 +353,13 @@ fn check(plan: &Plan, places: &Places, context: &Context) -> Outcome {
     Ok(code)
 }
 
-fn next_steps(plan: &Plan, observed: &Observed) {
+fn next_steps(plan: &Plan, keys: &[Place], observed: &Observed) {
     say!();
-    if !plan.keys.is_empty() && observed.gateway.process.is_some() {
+    if keys.iter().any(|key| matches!(key, Place::Dotenv { .. })) && observed.gateway.process.is_some() {
         say!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
+    }
+    if plan.service.is_some_and(|service| service != ServiceArg::None) && observed.gateway.lingers == Some(false) {
+        say!("So that it goes on when you log out, and begins when the machine starts: loginctl enable-linger");
     }
     if plan.completions == Some(Shell::Zsh) {
         say!("zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)");

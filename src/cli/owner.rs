@@ -20,6 +20,13 @@ pub struct Owner {
     env: Vec<(String, String)>,
 }
 
+impl std::fmt::Display for Owner {
+    /// As a person would type it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
 /// What the gateway's program is told by variables: that we started it, and what `--profile` and `--dev` mean for us.
 pub(super) fn variables(context: &Context) -> Vec<(String, String)> {
     let own = ["OPENSOUL_STATE_DIR", "OPENSOUL_CONFIG_PATH"];

@@ -118,15 +118,17 @@ impl Terminal {
     /// # Errors
     /// Cancelled.
     pub fn choose(&self, question: &str, options: &[&str]) -> Result<usize, Failure> {
-        note!("{question}");
-        for (n, option) in options.iter().enumerate() {
-            note!("  {}) {}", n + 1, spoken(*option));
-        }
+        let again = format!("1-{} [1]: ", options.len());
+        let lines: Vec<String> =
+            options.iter().enumerate().map(|(n, option)| format!("  {}) {}\n", n + 1, spoken(*option))).collect();
+        let mut shown = format!("{}\n{}{again}", spoken(question), lines.concat());
         loop {
-            let answer = self.ask(&format!("1-{} [1]: ", options.len()), true)?;
+            // Shown when keys are ours already: Ctrl-C is an answer from the first word on.
+            let answer = self.ask(&shown, true)?;
+            shown.clone_from(&again);
             let text = answer.trim().to_lowercase();
             let number = if text.is_empty() { Some(1) } else { text.parse::<usize>().ok() };
-            let named = || options.iter().position(|option| option.split(' ').next() == Some(text.as_str()));
+            let named = || options.iter().position(|option| option.split([' ', ':']).next() == Some(text.as_str()));
             let chosen = number.and_then(|n| n.checked_sub(1)).filter(|n| *n < options.len()).or_else(named);
             match chosen {
                 Some(n) => return Ok(n),

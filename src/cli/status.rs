@@ -83,7 +83,8 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
                 silences: silences.into_iter().filter(|silence| silence.ends_at > reading.now).collect(),
                 ..Standing::default()
             };
-            snapshot_text(snapshot, &names) + &standing_text(&standing, &withheld)
+            snapshot_text(snapshot, &names)
+                + &standing_text(&standing, &withheld, &reading.config.alerts.windows(reading.now))
         }
     };
     print::text(&out)?;

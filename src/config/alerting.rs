@@ -8,9 +8,9 @@ use super::receivers::{named, severity_of};
 use super::sections::zone;
 use super::tree::{Table, shown};
 use super::values;
-use crate::domain::{Severity, Span, Zone};
-use crate::engine::due;
+use crate::domain::{Matcher, Severity, Span, Zone};
 use crate::engine::policy::{Escalation, Maintenance, QuietHours, Report, Rhythm, Route, Schedule};
+use crate::engine::{due, silences};
 
 /// `[[escalation]]`; `names` are the receivers that exist.
 pub(super) fn escalation(root: &mut Table<'_>, names: &BTreeSet<String>) -> Vec<Escalation> {
@@ -53,13 +53,27 @@ pub(super) fn maintenance(root: &mut Table<'_>, local: Zone) -> Vec<Maintenance>
         });
         let duration = span(&mut table, "duration", "\"2h\"");
         let (providers, subjects) = (plain(&mut table, "providers"), plain(&mut table, "subjects"));
+        let matchers = matchers(&mut table);
         table.finish();
         if let (Some(rhythm), Some(duration)) = (rhythm, duration) {
             let name = name.unwrap_or_else(|| format!("maintenance {}", windows.len() + 1));
-            windows.push(Maintenance { name, schedule: Schedule { rhythm, zone }, duration, providers, subjects });
+            let schedule = Schedule { rhythm, zone };
+            windows.push(Maintenance { name, schedule, duration, providers, subjects, matchers });
         }
     }
     windows
+}
+
+/// `matchers`, written as those of a silence.
+fn matchers(table: &mut Table<'_>) -> Vec<Matcher> {
+    let mut all = Vec::new();
+    for text in table.texts("matchers").unwrap_or_default() {
+        match silences::parse(text.value) {
+            Ok(matcher) => all.push(matcher),
+            Err(what) => table.problem(text.place, what, "the matchers are those of `opensoul alerts silence`"),
+        }
+    }
+    all
 }
 
 /// `[quiet_hours]`

@@ -1,7 +1,7 @@
 //! Writes one `[[declared]]` into the text of a `monitor.toml`. It is a person's file: everything else in it stays as it is,
 //! comments and order included. Pure; whether the result is a valid configuration is for the caller to find out.
 
-use toml_edit::{DocumentMut, Item, Table, Value};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
 
 /// What to write. Dates are as TOML has them (`2027-01-31`, `2027-01-31T12:00:00Z`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,42 +98,80 @@ pub struct NewReceiver {
     pub name: String,
     /// `type`
     pub kind: String,
-    /// Key and text of each.
-    pub texts: Vec<(&'static str, String)>,
-    /// Key and path of the secrets that are in files.
-    pub files: Vec<(&'static str, String)>,
+    /// Its other keys.
+    pub values: Vec<(&'static str, NewValue)>,
 }
 
-/// The text with a receiver in it; one of the same name stays as it is.
+/// The value of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NewValue {
+    /// A text.
+    Text(String),
+    /// The path of the private file that has the secret in it.
+    File(String),
+    /// A whole number.
+    Number(i64),
+    /// True or false.
+    Flag(bool),
+    /// Several texts.
+    Texts(Vec<String>),
+}
+
+impl std::fmt::Display for NewValue {
+    /// As TOML.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{}", Value::from(text.as_str())),
+            Self::File(path) => write!(f, "{{ file = {} }}", Value::from(path.as_str())),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Flag(flag) => write!(f, "{flag}"),
+            Self::Texts(texts) => write!(f, "{}", Value::from_iter(texts.iter().map(String::as_str))),
+        }
+    }
+}
+
+impl NewReceiver {
+    /// Whether this is what stands there already, under whatever name.
+    fn is(&self, table: &Table) -> bool {
+        let same = |key: &str, value: &NewValue| {
+            let there =
+                table.get(key).and_then(Item::as_value).map(|there| there.clone().decorated("", "").to_string());
+            there == Some(value.to_string())
+        };
+        same("type", &NewValue::Text(self.kind.clone())) && self.values.iter().all(|(key, value)| same(key, value))
+    }
+}
+
+/// The text with a receiver in it, and its name there: the one it is to have, or with a number where another has that name.
+/// `None`: it is there already.
 ///
 /// # Errors
 /// The text is no TOML, or its receivers are written in one line; the message quotes nothing.
-pub fn receiver(text: &str, new: &NewReceiver) -> Result<String, String> {
+pub fn receiver(text: &str, new: &NewReceiver) -> Result<(String, Option<String>), String> {
     let document: DocumentMut = text.parse().map_err(|_| "is not TOML".to_owned())?;
-    match document.get("receivers") {
-        None => {}
-        Some(Item::ArrayOfTables(tables)) => {
-            let named =
-                |table: &Table| table.get("name").and_then(Item::as_str).map(str::trim) == Some(new.name.as_str());
-            if tables.iter().any(named) {
-                return Ok(text.to_owned());
-            }
-        }
+    let none = ArrayOfTables::new();
+    let tables = match document.get("receivers") {
+        None => &none,
+        Some(Item::ArrayOfTables(tables)) => tables,
         Some(_) => return Err("has its receivers in one line; write them as [[receivers]]".to_owned()),
+    };
+    if tables.iter().any(|table| new.is(table)) {
+        return Ok((text.to_owned(), None));
     }
+    let taken =
+        |name: &str| tables.iter().any(|table| table.get("name").and_then(Item::as_str).map(str::trim) == Some(name));
+    let numbered = (2..).map(|n| format!("{}-{n}", new.name));
+    let name = std::iter::once(new.name.clone()).chain(numbered).find(|name| !taken(name)).unwrap_or_default();
     let mut out = text.to_owned();
     if !out.is_empty() {
         out.push_str(if out.ends_with('\n') { "\n" } else { "\n\n" });
     }
     out.push_str("[[receivers]]\n");
-    let own = [("name", new.name.clone()), ("type", new.kind.clone())];
-    for (key, value) in own.iter().chain(&new.texts) {
-        out.push_str(&format!("{key} = {}\n", Value::from(value.as_str())));
+    let own = [("name", NewValue::Text(name.clone())), ("type", NewValue::Text(new.kind.clone()))];
+    for (key, value) in own.iter().chain(&new.values) {
+        out.push_str(&format!("{key} = {value}\n"));
     }
-    for (key, path) in &new.files {
-        out.push_str(&format!("{key} = {{ file = {} }}\n", Value::from(path.as_str())));
-    }
-    Ok(out)
+    Ok((out, Some(name)))
 }
 
 /// The text with `[probe] undocumented` set.
@@ -223,16 +261,27 @@ mod tests {
         let new = NewReceiver {
             name: "push".into(),
             kind: "ntfy".into(),
-            texts: vec![("topic", "a \"b\"".into())],
-            files: vec![("token", "~/.secrets/ntfy".into())],
+            values: vec![
+                ("topic", NewValue::Text("a \"b\"".into())),
+                ("to", NewValue::Texts(vec!["a".into(), "b".into()])),
+                ("retry", NewValue::Number(5)),
+                ("loud", NewValue::Flag(true)),
+                ("token", NewValue::File("~/.secrets/ntfy".into())),
+            ],
         };
         let text = "# mine\n[web]\nenabled = false\n";
-        let with = receiver(text, &new).unwrap();
+        let (with, name) = receiver(text, &new).unwrap();
+        assert_eq!(name.as_deref(), Some("push"));
         assert!(with.starts_with(text) && with.ends_with("token = { file = \"~/.secrets/ntfy\" }\n"), "{with}");
+        assert!(with.contains("to = [\"a\", \"b\"]\nretry = 5\nloud = true\n"), "{with}");
         assert!(with.parse::<DocumentMut>().is_ok(), "{with}");
-        assert_eq!(receiver(&with, &new).unwrap(), with, "again: nothing");
-        let other = NewReceiver { name: "push2".into(), ..new.clone() };
-        assert_eq!(receiver(&with, &other).unwrap().matches("[[receivers]]").count(), 2);
+        assert_eq!(receiver(&with, &new).unwrap(), (with.clone(), None), "again: nothing");
+        let other = NewReceiver { values: vec![("topic", NewValue::Text("b".into()))], ..new.clone() };
+        let (both, name) = receiver(&with, &other).unwrap();
+        assert_eq!((both.matches("[[receivers]]").count(), name.as_deref()), (2, Some("push-2")));
+        let third = NewReceiver { values: vec![("topic", NewValue::Text("c".into()))], ..new.clone() };
+        assert_eq!(receiver(&both, &third).unwrap().1.as_deref(), Some("push-3"));
+        assert_eq!(receiver(&both, &other).unwrap().1, None);
         assert!(receiver("receivers = [{ name = \"hunter2\" }]", &new).is_err_and(|why| !why.contains("hunter2")));
         let text = "[probe] # asking\nconcurrency = 2 # few\n\n[web]\n";
         let with = undocumented(text, true).unwrap();

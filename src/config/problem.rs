@@ -1,6 +1,6 @@
 //! One problem of a configuration: where it is, what it is, what to do about it. Never quotes a value that might be a secret.
 
-use crate::domain::Place;
+use crate::domain::{Place, is_unprintable};
 
 /// One problem of `monitor.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +18,7 @@ impl Problem {
     #[must_use]
     pub fn new(place: Place, what: impl Into<String>, fix: impl Into<String>) -> Self {
         // Some words quote the file, and a string in it may hold a line end.
-        let line = |text: String| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let line = |text: String| text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
         Self { place, what: line(what.into()), fix: line(fix.into()) }
     }
 }

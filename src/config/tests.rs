@@ -80,6 +80,7 @@ schedule = "0 2 * * 0"
 duration = "2h"
 zone = "Europe/Berlin"
 providers = ["anth*"]
+matchers = ["severity!=critical", "credential=~codex:*"]
 [quiet_hours]
 from = "22:00"
 to = "07:30"
@@ -146,6 +147,8 @@ fn every_section_is_read() {
         (window.name.as_str(), window.duration, &window.providers[..]),
         ("maintenance 1", Span::hours(2), &["anth*".to_owned()][..])
     );
+    let matchers: Vec<String> = window.matchers.iter().map(ToString::to_string).collect();
+    assert_eq!(matchers, ["severity!=critical", "credential=~codex:*"]);
     assert_eq!(window.schedule.zone, "Europe/Berlin".parse().unwrap());
     let quiet = alerts.quiet.unwrap();
     assert_eq!(
@@ -249,6 +252,11 @@ fn each_problem_has_its_place_and_remedy() {
         ("", "[[maintenance]]\nschedule='5m'\nduration='2h'\n", "is an interval"),
         ("", "[[maintenance]]\nschedule='0 2 * * 0'\n", "`duration` is missing"),
         ("", "[[maintenance]]\nschedule='0 2 * * 0'\nduration='2h'\nzone='Mars'\n", "is not the name of a time zone"),
+        (
+            "",
+            "[[maintenance]]\nschedule='0 2 * * 0'\nduration='2h'\nmatchers=['provider']\n",
+            "maintenance[1].matchers[1]: \"provider\" is not a condition",
+        ),
         ("", "[digest]\nschedule='monthly'\n", "neither an interval"),
         ("", "[digest]\nreceivers=['nobody']\n", "there is no receiver `nobody`"),
         ("", "[digest]\nhorizon='soon'\n", "is not a span of time"),

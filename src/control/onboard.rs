@@ -1,23 +1,13 @@
-//! What `onboard` writes, when all is asked and agreed: keys into the gateway's `.env`, the units that run
+//! What `onboard` writes, when all is asked and agreed: keys into the gateway's `.env`, secrets of receivers, the units that run
 //! the monitor, the completion of a shell. Each file is replaced in one step; what is there already stays, so that it can be run
 //! again. Asks nobody.
 
 use std::path::{Path, PathBuf};
 
 use super::repair::{self, Applied};
-use super::{Keeper, Protocol, WriteError, update};
+use super::{Keeper, Protocol, Updated, WriteError, update};
 use crate::domain::Secret;
 use crate::formats::dotenv_edit;
-
-/// One key for the gateway.
-pub struct Key {
-    /// Whose.
-    pub provider: String,
-    /// The variable that the gateway reads.
-    pub variable: String,
-    /// The key.
-    pub secret: Secret,
-}
 
 /// A file that a step writes whole.
 pub struct Whole {
@@ -36,24 +26,38 @@ pub struct Wrote {
     pub changed: bool,
 }
 
-/// Puts keys into a `.env`: every other line stays, and afterwards only its owner can read it.
+/// Puts keys, each with its variable, into a `.env`: every other line stays, and afterwards only its owner can read it.
 ///
 /// # Errors
 /// It cannot be read, edited, locked or written; then none of the keys is in it.
-pub fn keys(path: &Path, keys: &[Key], keeper: &Keeper<'_>) -> Result<Wrote, WriteError> {
+pub fn keys(path: &Path, keys: &[(&str, Secret)], keeper: &Keeper<'_>) -> Result<Wrote, WriteError> {
     let updated = update(path, Protocol::Directory, keeper, |before| {
         let mut text = before.unwrap_or_default().to_owned();
-        for key in keys {
-            text = dotenv_edit::set(&text, &key.variable, key.secret.expose().trim()).map_err(|why| {
-                WriteError::Unusable { path: path.to_owned(), why: format!("({}) {why}", key.variable) }
-            })?;
+        for (variable, key) in keys {
+            text = dotenv_edit::set(&text, variable, key.expose().trim())
+                .map_err(|why| WriteError::Unusable { path: path.to_owned(), why: format!("({variable}) {why}") })?;
         }
         Ok::<_, WriteError>(Some(text))
     })?;
-    // What was written is closed; what was so already may be open.
-    let closed = if updated.changed { Ok(Applied::Unneeded) } else { repair::close(&updated.path, 0o600) };
-    let closed = closed.map_err(|error| WriteError::Unusable { path: path.to_owned(), why: error.to_string() })?;
-    Ok(Wrote { path: updated.path, changed: updated.changed || closed != Applied::Unneeded })
+    private(updated)
+}
+
+/// Puts a secret of a receiver into a file of its own, which only its owner can read.
+///
+/// # Errors
+/// It cannot be locked or written.
+pub fn secret(path: &Path, secret: &Secret, keeper: &Keeper<'_>) -> Result<Wrote, WriteError> {
+    private(update(path, Protocol::Directory, keeper, |_| {
+        Ok::<_, WriteError>(Some(format!("{}\n", secret.expose().trim())))
+    })?)
+}
+
+/// What was written is closed; what was so already may be open.
+fn private(updated: Updated) -> Result<Wrote, WriteError> {
+    let path = updated.path;
+    let closed = if updated.changed { Ok(Applied::Unneeded) } else { repair::close(&path, 0o600) };
+    let closed = closed.map_err(|error| WriteError::Unusable { path: path.clone(), why: error.to_string() })?;
+    Ok(Wrote { path, changed: updated.changed || closed != Applied::Unneeded })
 }
 
 /// Writes a file of ours; one that says something else is replaced only if it is ours by its first line.
@@ -83,8 +87,8 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    fn key(variable: &str, secret: &str) -> Key {
-        Key { provider: "p".into(), variable: variable.into(), secret: Secret::new(secret.into()) }
+    fn key<'a>(variable: &'a str, secret: &str) -> (&'a str, Secret) {
+        (variable, Secret::new(secret.into()))
     }
 
     #[test]
@@ -107,6 +111,21 @@ mod tests {
         let refused = keys(&path, &[key("D", "four"), key("E", "fi\nve")], &keeper).expect_err("unfit");
         assert!(refused.to_string().contains("(E)") && !refused.to_string().contains("ve\""), "{refused}");
         assert_eq!(fs::read_to_string(&path).expect("read"), before);
+    }
+
+    #[test]
+    fn a_secret_is_private() {
+        let dir = tempfile::tempdir().expect("directory");
+        let path = dir.path().join("secrets/email-password");
+        let clock = SystemClock::new();
+        let keeper = Keeper { clock: &clock, patience: Keeper::PATIENCE, waiting: &|_| {} };
+        let write = |text: &str| secret(&path, &Secret::new(text.into()), &keeper).expect("written").changed;
+        assert!(write("one") && write("two") && !write("two"));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("mode");
+        assert!(write("two"), "others could read it");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "two\n");
+        let mode = |path: &Path| fs::metadata(path).expect("there").mode() & 0o777;
+        assert_eq!((mode(&path), mode(path.parent().expect("directory"))), (0o600, 0o700));
     }
 
     #[test]

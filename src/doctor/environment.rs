@@ -95,10 +95,11 @@ fn not_inherited(context: &Context<'_>) -> Vec<Finding> {
         );
         let dotenv = chosen(context).map(|i| i.state_dir.join(".env"));
         let fix = match &dotenv {
+            // A line of its own, whether or not the last one ends.
             Some(path) => format!(
-                "Add the line {name}=… to the gateway's .env and restart it: (umask 077; printf '{name}=%s\\n' \"${name}\" \
-                 >> '{}') && {}",
-                path.display(),
+                "Add the line {name}=… to the gateway's .env and restart it: (umask 077; printf '\\n{name}=%s\\n' \"${name}\" \
+                 >> {}) && {}",
+                super::files::quoted(path),
                 context.gateway.restart_command()
             ),
             None => format!("Set {name} where the gateway is started, then {}", context.gateway.restart_command()),

@@ -40,17 +40,50 @@ fn exposed(path: &Path, mode: u32) -> Option<(Exposure, u32)> {
         return None;
     }
     let path = path.canonicalize().ok()?;
-    // Where a directory on the way lets a class of users through.
-    let opened =
-        |bit: u32| path.ancestors().skip(1).all(|dir| fs::metadata(dir).is_ok_and(|meta| meta.mode() & bit != 0));
-    let exposure = if mode & 0o004 != 0 && opened(0o001) {
+    let exposure = if mode & 0o004 != 0 && lets_through(&path, EVERYBODY) {
         Exposure::World
-    } else if mode & 0o040 != 0 && opened(0o011) {
+    } else if mode & 0o040 != 0 && lets_through(&path, GROUP) {
         Exposure::Group
     } else {
         Exposure::Shielded
     };
     Some((exposure, mode))
+}
+
+/// The bits by which a directory lets every user through, and its group.
+const EVERYBODY: u32 = 0o001;
+const GROUP: u32 = 0o011;
+
+/// Whether each directory on the way to a real path lets such users through.
+fn lets_through(path: &Path, bit: u32) -> bool {
+    path.ancestors().skip(1).all(|dir| fs::metadata(dir).is_ok_and(|meta| meta.mode() & bit != 0))
+}
+
+/// What others can do in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Openness {
+    /// Nothing, only because of the directories around it.
+    Shielded,
+    /// Look into it.
+    Look,
+    /// Replace what is in it.
+    Change,
+}
+
+/// `None`: its mode gives others nothing. A group with the number of its user is that user's own, as Debian makes them.
+pub(super) fn openness(dir: &Path, meta: &Metadata) -> Option<Openness> {
+    let mode = meta.mode();
+    if mode & 0o077 == 0 {
+        return None;
+    }
+    let dir = dir.canonicalize().ok()?;
+    let (everybody, group) = (lets_through(&dir, EVERYBODY), meta.gid() != meta.uid() && lets_through(&dir, GROUP));
+    let may = |bits: u32| (mode & bits & 0o007 != 0 && everybody) || (mode & bits & 0o070 != 0 && group);
+    Some(match (may(0o022), may(0o055)) {
+        (true, _) => Openness::Change,
+        (false, true) => Openness::Look,
+        (false, false) => Openness::Shielded,
+    })
 }
 
 /// A finding for a file whose content is secret.
@@ -226,12 +259,14 @@ fn state_dir(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for installation in present(context) {
         let dir = &installation.state_dir;
-        let Ok(mode) = fs::metadata(dir).map(|meta| meta.mode() & 0o7777) else { continue };
-        let (severity, who) = match mode {
-            m if m & 0o022 != 0 => (Severity::Critical, "others can replace the files in it"),
-            m if m & 0o077 != 0 => (Severity::Info, "others can look into it"),
-            _ => continue,
+        let Ok(meta) = fs::metadata(dir) else { continue };
+        let (severity, who) = match openness(dir, &meta) {
+            Some(Openness::Change) => (Severity::Critical, "others can replace the files in it"),
+            Some(Openness::Look) => (Severity::Info, "others can look into it"),
+            Some(Openness::Shielded) => (Severity::Info, "only the directories around it keep others out"),
+            None => continue,
         };
+        let mode = meta.mode() & 0o7777;
         let message = format!("The state directory has mode {mode:04o}: {who}.");
         let finding = Finding::new("state.permissions", severity, message, chmod("700", dir)).at(Place::file(dir));
         findings.push(finding.mended_by(Repair::Close { path: dir.clone(), keep: 0o700 }));
@@ -289,12 +324,23 @@ fn stores(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn dotenv(context: &Context<'_>) -> Vec<Finding> {
-    let mut files: Vec<PathBuf> = present(context).into_iter().map(|i| i.state_dir.join(".env")).collect();
+    let ours: Vec<PathBuf> = present(context).into_iter().map(|i| i.state_dir.join(".env")).collect();
     let origins = context.snapshot.credentials.iter().map(|a| &a.credential.origin);
-    files.extend(origins.filter(|o| o.source == "dotenv").filter_map(|o| o.path.as_deref().map(Path::to_owned)));
-    files.sort();
-    files.dedup();
-    files.iter().filter_map(|path| secret_file("dotenv.permissions", "A .env file", path)).collect()
+    let of_source = origins.filter(|o| o.source == "dotenv").filter_map(|o| o.path.as_deref().map(Path::to_owned));
+    let mut others: Vec<PathBuf> = of_source.filter(|path| !ours.contains(path)).collect();
+    others.sort();
+    others.dedup();
+    let finding = |path: &PathBuf| secret_file("dotenv.permissions", "A .env file", path);
+    // An application's file may be its group's on purpose, and no hand of ours touches it.
+    let of_an_application = |path: &PathBuf| {
+        let mut finding = Finding { repair: None, ..finding(path)? };
+        if finding.severity == Severity::Warning {
+            finding.severity = Severity::Info;
+            finding.fix = format!("{} (unless its group is meant to read it)", finding.fix);
+        }
+        Some(finding)
+    };
+    ours.iter().filter_map(finding).chain(others.iter().filter_map(of_an_application)).collect()
 }
 
 fn open_sessions(installation: &Installation) -> Vec<(PathBuf, usize)> {

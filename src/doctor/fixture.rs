@@ -77,6 +77,7 @@ impl Scene {
                 )]
                 .into(),
                 sight: Sight::Running,
+                systemd: true,
                 lingers: Some(true),
                 listening: Listening::default(),
             },

@@ -29,16 +29,23 @@ const STUCK: Span = Span::hours(1);
 /// A topic of ntfy that is as long as this is not guessed.
 const GUESSED: usize = 16;
 
-/// `opensoul-check.timer` where systemd starts timers: of the user, or of the machine.
-fn timers(context: &Context<'_>) -> Vec<(PathBuf, bool)> {
+/// Where units of the user are enabled: by the user, or for every user.
+fn user_units(context: &Context<'_>) -> [PathBuf; 2] {
     let config = context.env.get("XDG_CONFIG_HOME").map_or_else(|| context.env.home().join(".config"), PathBuf::from);
-    let wants = [
-        (config.join("systemd/user"), true),
-        (PathBuf::from("/etc/systemd/user"), true),
-        (PathBuf::from("/etc/systemd/system"), false),
-    ];
+    [config.join("systemd/user"), PathBuf::from("/etc/systemd/user")]
+}
+
+/// `opensoul-check.timer` where systemd starts timers: of the user (`true`), or of the machine.
+fn timers(context: &Context<'_>) -> Vec<(PathBuf, bool)> {
+    let wants = user_units(context).map(|dir| (dir, true)).into_iter().chain([("/etc/systemd/system".into(), false)]);
     let timer = |(dir, user): (PathBuf, bool)| (dir.join("timers.target.wants/opensoul-check.timer"), user);
-    wants.into_iter().map(timer).filter(|(path, _)| path.symlink_metadata().is_ok()).collect()
+    wants.map(timer).filter(|(path, _)| path.symlink_metadata().is_ok()).collect()
+}
+
+/// The machine runs a monitor for this user, under systemd's own state directory (`opensoul@USER.service`).
+fn is_run_by_the_machine(context: &Context<'_>) -> bool {
+    let user = context.env.get("USER").or(context.env.get("LOGNAME")).filter(|user| !user.contains('/'));
+    user.is_some_and(|user| PathBuf::from("/var/lib/opensoul-users").join(user).exists())
 }
 
 /// Somebody set it up: there is a configuration, or a state that a cycle left.
@@ -64,7 +71,10 @@ fn not_running(context: &Context<'_>) -> Vec<Finding> {
     let Some(monitor) = context.monitor.filter(|monitor| is_set_up(monitor) && !monitor.running) else {
         return Vec::new();
     };
-    let Some(last) = overdue(monitor, context.now).filter(|_| timers(context).is_empty()) else { return Vec::new() };
+    let Some(last) = overdue(monitor, context.now) else { return Vec::new() };
+    if !timers(context).is_empty() || is_run_by_the_machine(context) {
+        return Vec::new();
+    }
     let message =
         format!("The monitor is set up and does not run: {}. Nobody is told when a credential ends.", since(last));
     let fix = "systemctl --user enable --now opensoul-monitor (or a timer, a cron line or a phone's job that runs: opensoul \
@@ -75,7 +85,9 @@ fn not_running(context: &Context<'_>) -> Vec<Finding> {
 fn timer(context: &Context<'_>) -> Vec<Finding> {
     let Some(monitor) = context.monitor.filter(|monitor| !monitor.running) else { return Vec::new() };
     let Some(last) = overdue(monitor, context.now) else { return Vec::new() };
-    let Some((path, user)) = timers(context).into_iter().next() else { return Vec::new() };
+    // The machine's timer keeps its state in a place of its own: what is ours says nothing about it.
+    let ours = |(_, user): &(PathBuf, bool)| *user || context.own.state.starts_with("/var/lib/opensoul");
+    let Some((path, user)) = timers(context).into_iter().find(ours) else { return Vec::new() };
     let message =
         format!("opensoul-check.timer is enabled and does not fire, or what it starts fails: {}.", since(last));
     let who = if user { "--user " } else { "" };
@@ -88,8 +100,13 @@ fn timer(context: &Context<'_>) -> Vec<Finding> {
 
 fn no_linger(context: &Context<'_>) -> Vec<Finding> {
     let (Some(_), Some(false)) = (context.monitor, context.gateway.lingers) else { return Vec::new() };
-    let Some((path, _)) = timers(context).into_iter().find(|(_, user)| *user) else { return Vec::new() };
-    let message = "opensoul-check.timer belongs to the user: it stops at logout and does not start at boot.";
+    let of_user = user_units(context).into_iter().flat_map(|dir| {
+        ["default.target.wants/opensoul-monitor.service", "timers.target.wants/opensoul-check.timer"]
+            .map(|unit| dir.join(unit))
+    });
+    let Some(path) = of_user.into_iter().find(|path| path.symlink_metadata().is_ok()) else { return Vec::new() };
+    let unit = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let message = format!("{unit} belongs to the user: it stops at logout and does not start at boot.");
     vec![Finding::new("monitor.no-linger", Severity::Info, message, "loginctl enable-linger").at(Place::file(path))]
 }
 

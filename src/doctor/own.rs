@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use super::files::{chmod, exposure, quoted, secret_file};
+use super::files::{Openness, chmod, exposure, openness, quoted, secret_file};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Repair, Severity};
 
@@ -48,8 +48,12 @@ fn state(context: &Context<'_>) -> Vec<Finding> {
     let Ok(meta) = fs::metadata(dir) else { return Vec::new() };
     let mut findings = Vec::new();
     let mode = meta.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        let severity = if mode & 0o022 != 0 { Severity::Critical } else { Severity::Warning };
+    if let Some(open) = openness(dir, &meta) {
+        let severity = match open {
+            Openness::Change => Severity::Critical,
+            Openness::Look => Severity::Warning,
+            Openness::Shielded => Severity::Info,
+        };
         let message =
             format!("The monitor's state directory has mode {mode:04o}; it should be open to its owner only.");
         let finding = Finding::new("own.state-permissions", severity, message, chmod("700", dir)).at(Place::file(dir));

@@ -162,7 +162,11 @@ fn renamed(installation: &Installation, declared: &DeclaredProfile) -> Option<St
     let stored = &installation.main()?.store.profiles;
     let logins = stored.iter().filter(|one| one.kind == ProfileType::Oauth && normalize(&one.provider) == provider);
     let logins: Vec<Login<'_>> = logins.map(|one| Login { id: &one.id, email: one.email.as_deref() }).collect();
-    successor(&declared.id, declared.email.as_deref(), &logins, None).map(str::to_owned)
+    let to = successor(&declared.id, declared.email.as_deref(), &logins, None)?;
+    // The gateway takes the only login there is; whoever edits a file for somebody does not give away another account.
+    let stored = logins.iter().find(|login| login.id == to)?.email;
+    let other = declared.email.as_deref().is_some_and(|email| stored != Some(email));
+    (!other).then(|| to.to_owned())
 }
 
 /// Stored profiles of an agent that the gateway leaves out for one of these reasons.

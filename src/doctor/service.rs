@@ -168,14 +168,19 @@ fn several(context: &Context<'_>) -> Vec<Finding> {
     vec![Finding::new("gateway.several-services", Severity::Warning, message, fix).at(place(first))]
 }
 
-/// A program or script of an enabled service that is not there. What cannot be looked at is not said to be gone.
+/// A program or script of an enabled service that is not there. What cannot be looked at is not said to be gone: a container
+/// with the home of its host has other programs.
 fn program_missing(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for unit in context.gateway.units.iter().filter(|unit| unit.enabled) {
+    let runs_here = |unit: &&GatewayUnit| unit.scope == UnitScope::Launchd || context.gateway.systemd;
+    for unit in context.gateway.units.iter().filter(|unit| unit.enabled).filter(runs_here) {
         let script =
             |path: &std::path::PathBuf| path.extension().is_some_and(|e| ["js", "mjs", "cjs"].iter().any(|s| e == *s));
         let needed = unit.program.iter().enumerate().filter(|(at, path)| *at == 0 || script(path));
-        let gone = |path: &std::path::PathBuf| path.try_exists().is_ok_and(|there| !there);
+        // A specifier of systemd that we do not know stays in the path.
+        let gone = |path: &std::path::PathBuf| {
+            !path.to_string_lossy().contains('%') && path.try_exists().is_ok_and(|there| !there)
+        };
         let Some((_, path)) = needed.into_iter().find(|(_, path)| gone(path)) else { continue };
         let message = format!("{} runs {}, which does not exist: it cannot start again.", unit.name, path.display());
         let fix = format!("{} gateway install --force", unit.family.word());

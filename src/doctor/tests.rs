@@ -630,6 +630,56 @@ fn a_login_under_the_id_of_earlier_gateways_is_renamed_if_it_is_clear_which() {
     assert_eq!(repair_of(None, &["a@x.org", "b@x.org"]), None, "nobody can tell which");
     assert_eq!(repair_of(Some("b@x.org"), &["a@x.org", "b@x.org"]).as_deref(), Some("anthropic:b@x.org"));
     assert_eq!(repair_of(None, &[]), None);
+    assert_eq!(repair_of(Some("b@x.org"), &["a@x.org"]), None, "another account's");
+}
+
+#[test]
+fn a_directory_is_as_open_as_those_around_it_let() {
+    for path in [".opensoul", ".local/state/opensoul"] {
+        let id = if path == ".opensoul" { "state.permissions" } else { "own.state-permissions" };
+        let scene = Scene::healthy();
+        scene.mode(path, 0o777);
+        assert_eq!(scene.of(id)[0].severity, Severity::Critical, "{id}");
+        scene.mode("", 0o700);
+        assert_eq!(scene.of(id)[0].severity, Severity::Info, "{id}: nobody gets that far");
+    }
+}
+
+#[test]
+fn the_file_of_an_application_is_its_own() {
+    let mut scene = Scene::healthy();
+    let path = scene.file("app/.env", 0o640);
+    scene.add_credential("dotenv:app#K", "openai", Owner::Environment, State::Ok).credential.origin =
+        Origin { source: "dotenv", path: Some(path.clone().into()), modified: None };
+    let found = scene.of("dotenv.permissions");
+    assert_eq!((found[0].severity, &found[0].repair), (Severity::Info, &None), "its group may be meant to read it");
+    scene.mode("app/.env", 0o644);
+    let found = scene.of("dotenv.permissions");
+    assert_eq!((found[0].severity, &found[0].repair), (Severity::Critical, &None));
+    scene.mode("app/.env", 0o600);
+    scene.mode(".opensoul/.env", 0o644);
+    assert!(scene.of("dotenv.permissions")[0].repair.is_some(), "the gateway's");
+}
+
+#[test]
+fn a_daemon_stops_at_logout_too() {
+    let mut scene = Scene::healthy();
+    scene.view.lingers = Some(false);
+    assert_eq!(scene.of("monitor.no-linger"), []);
+    scene.file(".config/systemd/user/default.target.wants/opensoul-monitor.service", 0o644);
+    assert!(scene.of("monitor.no-linger")[0].message.starts_with("opensoul-monitor.service belongs to the user"));
+}
+
+#[test]
+fn units_of_a_machine_that_systemd_does_not_manage_miss_nothing() {
+    let mut scene = Scene::healthy();
+    scene.view.units[0].program = vec!["/nonexistent/node".into()];
+    assert_eq!(scene.of("gateway.program-missing").len(), 1);
+    scene.view.systemd = false;
+    assert_eq!(scene.of("gateway.program-missing"), [], "a container with the home of its host");
+    scene.view.systemd = true;
+    scene.view.units[0].program = vec!["/nonexistent/%j/node".into()];
+    assert_eq!(scene.of("gateway.program-missing"), [], "nobody knows where that is");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub mod secret;
 pub mod silence;
 pub mod snapshot;
 pub mod state;
+pub mod text;
 pub mod verdict;
 pub mod zone;
 
@@ -42,6 +43,7 @@ pub use secret::Secret;
 pub use silence::{Ack, Acted, Action, Comparison, Inhibitor, Label, Matcher, Reach, Refused, Silence, Withheld};
 pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, SourceReport};
 pub use state::{Judgement, Severity, State, Tier};
+pub use text::is_unprintable;
 pub use verdict::{Verdict, VerdictKind};
 pub use zone::Zone;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::assess::in_use::{Pool, User, offered};
 use super::runway;
-use crate::domain::{Assessed, CredentialId, Finding, Kind, Owner, Snapshot, Span, State, Time};
+use crate::domain::{Assessed, Basis, CredentialId, Finding, Kind, Snapshot, Span, State, Time};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub struct CheckResult {
     pub code: u8,
     /// Why.
     pub reasons: Vec<String>,
+    /// Nothing is known to be dead: what could tell cannot be seen.
+    pub unseen: bool,
 }
 
 /// Finding id of a whole store that cannot be read.
@@ -62,7 +64,8 @@ pub fn exit_code(snapshot: &Snapshot, scope: CheckScope) -> CheckResult {
     if code != 2 {
         lines.retain(|(answer, _)| !matches!(answer, Answer::Soon));
     }
-    CheckResult { code, reasons: lines.into_iter().map(|(_, reason)| reason).collect() }
+    let reasons = lines.into_iter().map(|(_, reason)| reason).collect();
+    CheckResult { code, reasons, unseen: hidden && !dead }
 }
 
 enum Answer {
@@ -81,11 +84,10 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     // Where nothing at all is in use, everything found is judged: a machine with one dead login is not fine.
     let nothing_used = !snapshot.providers.iter().any(|provider| provider.in_use);
     let mut pools: BTreeMap<Pool<'_>, Vec<&Assessed>> = BTreeMap::new();
-    // A copy of what is in use elsewhere, at a place from which nobody takes it, is nobody's loss.
+    // What nobody is known to take (parked, of a cloud that no model is called through, a copy at a place that is not read) is
+    // nobody's loss, and what only its tool can open may well be fine.
     let unwanted = |a: &Assessed| a.credential.declared_in_use == Some(false);
-    // What is parked is never judged: it is nobody's until somebody puts it back.
-    let parked = |a: &Assessed| a.credential.owner == Owner::Secondhand && unwanted(a);
-    let counts = |a: &&Assessed| !parked(a) && (nothing_used || (a.judgement.in_use && !unwanted(a)));
+    let counts = |a: &&Assessed| !unwanted(a) && (nothing_used || a.judgement.in_use);
     for assessed in snapshot.credentials.iter().filter(counts) {
         pools.entry(Pool::of(&assessed.credential)).or_default().push(assessed);
     }
@@ -137,7 +139,10 @@ enum Ends {
 /// The first thing that ends it; a copy has the money of its original.
 fn ends(one: &Assessed, spent: &Spent<'_>) -> Option<Ends> {
     let balance = spent.get(one.copy_of.as_ref().unwrap_or(&one.credential.id)).copied();
-    match (one.judgement.expires, balance) {
+    // A guess is worth a warning, and no end that a script acts on.
+    let clocks = &one.credential.clocks;
+    let guessed = clocks.grant_basis == Some(Basis::Assumed) && one.judgement.expires == clocks.grant_expires;
+    match (one.judgement.expires.filter(|_| !guessed), balance) {
         (Some(own), Some(balance)) if balance < own => Some(Ends::Balance(balance)),
         (Some(own), _) => Some(Ends::Itself(own)),
         (None, balance) => balance.map(Ends::Balance),

@@ -219,3 +219,42 @@ fn a_key_that_its_gateway_has_set_aside_is_not_blamed() {
     let want = format!("set aside by its gateway until {}", until.format("%Y-%m-%d %H:%M UTC"));
     assert!(reasons.iter().any(|reason| reason.ends_with(&want)), "{reasons:?}");
 }
+
+#[test]
+fn what_nobody_takes_is_nobodys_loss() {
+    let alone = |credential: Credential| {
+        let mut observation = observe(vec![Credential { declared_in_use: Some(false), ..credential }]);
+        observation.demand.models_configured = false;
+        exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse)
+    };
+    let sealed = Credential { condition: Condition::Unreadable("it is in the keyring".into()), ..login("gh:default") };
+    for one in [sealed, ends(login("aws-sso:x"), -1), ends(stored("mcp"), -1)] {
+        assert_eq!(alone(one.clone()), CheckResult::default(), "{}", one.id);
+    }
+}
+
+#[test]
+fn what_cannot_be_seen_is_not_called_dead() {
+    let hidden = Credential { condition: Condition::Unreadable("locked".into()), ..login("a") };
+    let mut observation = observe(vec![hidden, ends(of("openai", login("b")), 99)]);
+    observation.demand.models_configured = false;
+    let judge = |observation: &Observation| {
+        let result = exit_code(&assess(observation.clone(), &Thresholds::default(), now()), CheckScope::InUse);
+        (result.code, result.unseen)
+    };
+    assert_eq!(judge(&observation), (1, true));
+    observation.credentials[1].clocks.grant_expires = Some(now() - Span::hours(1));
+    assert_eq!(judge(&observation), (1, false), "the other one surely is");
+}
+
+#[test]
+fn a_guess_is_no_end() {
+    for hours in [5, -900] {
+        let mut token = ends(stored("a"), hours);
+        token.clocks.grant_basis = Some(Basis::Assumed);
+        let result = exit_code(&assess(observe(vec![token.clone()]), &Thresholds::default(), now()), CheckScope::InUse);
+        assert_eq!((result.code, result.reasons), (0, vec![]), "{hours}");
+        token.clocks.grant_basis = Some(Basis::Declared);
+        assert_ne!(code(observe(vec![token])), 0, "{hours}");
+    }
+}

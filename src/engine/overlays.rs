@@ -132,5 +132,6 @@ fn concerns(window: &Maintenance, labels: &Labels<'_>) -> bool {
     let provider = window.providers.is_empty()
         || labels.provider.is_some_and(|name| window.providers.iter().any(|pattern| glob::fits(pattern, name)));
     let subject = labels.subject.as_str();
-    provider && (window.subjects.is_empty() || window.subjects.iter().any(|pattern| glob::fits(pattern, subject)))
+    let subject = window.subjects.is_empty() || window.subjects.iter().any(|pattern| glob::fits(pattern, subject));
+    provider && subject && silences::all_fit(&window.matchers, labels)
 }

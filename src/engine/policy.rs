@@ -3,7 +3,7 @@
 
 use chrono::NaiveTime;
 
-use crate::domain::{Severity, Span, Zone};
+use crate::domain::{Matcher, Severity, Span, Zone};
 
 /// When a credential that a person must renew becomes a warning and critical (DESIGN §7).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Maintenance {
     pub providers: Vec<String>,
     /// Credential or check ids that it concerns; `*` stands for any text.
     pub subjects: Vec<String>,
+    /// What it concerns must fit all of these too, as with a silence.
+    pub matchers: Vec<Matcher>,
 }
 
 /// Hours in which only criticals are sent.

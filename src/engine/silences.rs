@@ -47,16 +47,21 @@ impl<'a> Labels<'a> {
 /// Whether all matchers of a silence fit. Whether it holds now is another question.
 #[must_use]
 pub fn matches(silence: &Silence, labels: &Labels<'_>) -> bool {
-    !silence.matchers.is_empty()
-        && silence.matchers.iter().all(|matcher| {
-            let value = labels.value(matcher.label);
-            match matcher.comparison {
-                Comparison::Is => value == matcher.value,
-                Comparison::IsNot => value != matcher.value,
-                Comparison::Like => fits(&matcher.value, value),
-                Comparison::Unlike => !fits(&matcher.value, value),
-            }
-        })
+    !silence.matchers.is_empty() && all_fit(&silence.matchers, labels)
+}
+
+/// Whether all of these fit; so do none at all.
+#[must_use]
+pub fn all_fit(matchers: &[Matcher], labels: &Labels<'_>) -> bool {
+    matchers.iter().all(|matcher| {
+        let value = labels.value(matcher.label);
+        match matcher.comparison {
+            Comparison::Is => value == matcher.value,
+            Comparison::IsNot => value != matcher.value,
+            Comparison::Like => fits(&matcher.value, value),
+            Comparison::Unlike => !fits(&matcher.value, value),
+        }
+    })
 }
 
 /// Reads a matcher.

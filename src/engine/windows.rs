@@ -16,6 +16,17 @@ pub struct Period {
     pub until: Time,
 }
 
+/// A recurring time as it stands at an instant, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// `maintenance` or `quiet_hours`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Since and until when, if it is open.
+    pub open: Option<Period>,
+}
+
 /// Starts looked at for one window: a pattern that begins more often is open all the time.
 const STARTS: usize = 2_000;
 
@@ -27,6 +38,18 @@ impl AlertPolicy {
             Some(_) => Severity::Critical,
             None => Severity::None,
         }
+    }
+
+    /// Every recurring time there is, as it stands now.
+    #[must_use]
+    pub fn windows(&self, now: Time) -> Vec<Window> {
+        let maintenance = self.maintenance.iter();
+        let maintenance =
+            maintenance.map(|one| Window { kind: "maintenance", name: one.name.clone(), open: one.open(now) });
+        let quiet = self.quiet.iter();
+        let quiet =
+            quiet.map(|one| Window { kind: "quiet_hours", name: "quiet hours".to_owned(), open: one.open(now) });
+        maintenance.chain(quiet).collect()
     }
 }
 
@@ -88,6 +111,7 @@ mod tests {
             duration: Span::minutes(minutes),
             providers: Vec::new(),
             subjects: Vec::new(),
+            matchers: Vec::new(),
         }
     }
 

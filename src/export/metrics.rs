@@ -14,6 +14,7 @@ use crate::domain::{
     Assessed, Basis, GatewayState, Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Silence, Snapshot,
     State, Time, VerdictKind, Withheld,
 };
+use crate::engine::windows::Window;
 
 /// The `Content-Type` of a scrape; Prometheus 3 refuses one without it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -96,9 +97,10 @@ pub fn snapshot_text(snapshot: &Snapshot, names: &Pseudonyms) -> String {
 
 /// The series of incidents, queues and cycles.
 #[must_use]
-pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withheld>) -> String {
+pub fn standing_text(standing: &Standing, withheld: &BTreeMap<IncidentId, Withheld>, windows: &[Window]) -> String {
     let mut out = String::new();
-    encode(&mut out, [alerts(&standing.incidents, withheld), silences(&standing.silences, standing.last_cycle)]);
+    let silences = silences(&standing.silences, standing.last_cycle);
+    encode(&mut out, [alerts(&standing.incidents, withheld), silences, windows_open(windows)]);
     encode(&mut out, queues(&standing.receivers));
     encode(&mut out, pushes(&standing.pushes));
     let report = standing.report.unwrap_or_default();
@@ -417,6 +419,21 @@ fn silences(silences: &[Silence], now: Option<Time>) -> MetricFamily {
         count.mut_metric().push(gauge(vec![label("state", state)], self::number(number)));
     }
     count
+}
+
+fn windows_open(windows: &[Window]) -> MetricFamily {
+    let help = "Whether a maintenance window, or the quiet hours, hold messages back now.";
+    let mut open = family("opensoul_window_open", help, MetricType::GAUGE);
+    // Two of one name are one to whoever reads it.
+    let mut all: BTreeMap<(&str, &str), bool> = BTreeMap::new();
+    for one in windows {
+        *all.entry((one.kind, one.name.as_str())).or_default() |= one.open.is_some();
+    }
+    let series = all
+        .into_iter()
+        .map(|((kind, name), open)| gauge(vec![label("kind", kind), label("window", name)], number(usize::from(open))));
+    open.set_metric(series.collect());
+    open
 }
 
 fn queues(receivers: &[ReceiverHealth]) -> [MetricFamily; 4] {

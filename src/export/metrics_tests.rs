@@ -5,6 +5,7 @@ use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Finding, Gateway, IncidentId, Judgement, Kind, Origin,
     Owner, ProviderSummary, Renewal, Selection, SourceReport, Subject, Verdict,
 };
+use crate::engine::windows::Period;
 
 fn at(text: &str) -> Time {
     text.parse().unwrap()
@@ -258,8 +259,12 @@ fn alerts_and_queues() {
         overdue: Some(at("2026-11-22T12:30:00Z")),
         ..Standing::default()
     };
-    insta::assert_snapshot!(standing_text(&standing, &BTreeMap::new()));
-    let text = standing_text(&Standing::default(), &BTreeMap::new());
+    let window = |name: &str, open| Window { kind: "maintenance", name: name.into(), open };
+    let date = at("2026-11-22T12:00:00Z");
+    let open = Some(Period { since: date, until: date });
+    let windows = [window("a", None), window("b", open), window("b", None)];
+    insta::assert_snapshot!(standing_text(&standing, &BTreeMap::new(), &windows));
+    let text = standing_text(&Standing::default(), &BTreeMap::new(), &[]);
     assert!(!text.contains("opensoul_cycle_") && !text.contains("digest"), "what has no date is left out");
 }
 
@@ -282,7 +287,7 @@ fn what_is_held_back_is_not_firing() {
         (why(Withheld::Maintenance { name: "m".into(), until: date }), "silenced"),
         (why(Withheld::Quiet { until: date }), "firing"),
     ] {
-        let text = standing_text(&standing, &withheld);
+        let text = standing_text(&standing, &withheld, &[]);
         for word in STATUSES {
             let value = u8::from(word == status);
             let line = format!("opensoul_alerts{{severity=\"critical\",status=\"{word}\"}} {value}");

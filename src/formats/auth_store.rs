@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use super::javascript::trim;
 use super::json::{self, Broken, Json};
+use super::secret_shape::holds_key;
 use crate::domain::Secret;
 
 /// The three types of the format.
@@ -449,13 +450,22 @@ fn wrong_shape(root: &Json<'_>, profiles: Option<&Json<'_>>) -> Broken {
     Broken { line: 1, column: 1, message }
 }
 
+/// Shown in the place of what looks like a key and stands where a name belongs.
+const HIDDEN: &str = "hidden";
+
+/// A key where a name belongs. Names of providers are short and addresses have an `@`: of ten thousand, few are looked at.
+fn misplaced(text: &str) -> bool {
+    text.len() >= 12 && !text.contains('@') && holds_key(text)
+}
+
 fn read_profile(id: &str, value: &Json<'_>, parsed: &mut Parsed) {
     let provider = value.get("provider").and_then(Json::as_str);
     let drop = |parsed: &mut Parsed, field: Option<&str>, why: String| {
         let path: Vec<&str> = ["profiles", id].into_iter().chain(field).collect();
         let fix = "correct the entry, or remove it: the gateway ignores it and deletes it with its next write";
         parsed.report(&path, format!("profile \"{id}\" {why}; the gateway drops it without a word"), fix);
-        let provider = provider.or_else(|| id.split_once(':').map(|(p, _)| p)).map(str::to_owned);
+        let provider =
+            provider.or_else(|| id.split_once(':').map(|(p, _)| p)).filter(|p| !misplaced(p)).map(str::to_owned);
         parsed.store.dropped.push(Dropped { id: id.to_owned(), provider, why });
     };
     if !matches!(value, Json::Object(_)) {
@@ -466,7 +476,9 @@ fn read_profile(id: &str, value: &Json<'_>, parsed: &mut Parsed) {
             Some(kind) => kind,
             None => {
                 // A secret in the wrong field must not come out again: only what looks like a word is repeated.
-                let is_word = word.len() <= 16 && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
+                let is_word = word.len() <= 16
+                    && !misplaced(word)
+                    && word.chars().all(|c| c.is_ascii_alphabetic() || c == '_' || c == '-');
                 let word = if is_word { format!(" \"{word}\"") } else { String::new() };
                 return drop(parsed, Some("type"), format!("has an unknown type{word} (api_key, token or oauth)"));
             }
@@ -478,6 +490,15 @@ fn read_profile(id: &str, value: &Json<'_>, parsed: &mut Parsed) {
         None | Some(Json::Null) => drop(parsed, None, "has no `provider`".to_owned()),
         Some(Json::String(name)) if name.is_empty() => {
             drop(parsed, Some("provider"), "has an empty `provider`".to_owned());
+        }
+        // Such a name of a provider would be shown, and sent in metrics.
+        Some(Json::String(name)) if misplaced(name) => {
+            parsed.report(
+                &["profiles", id, "provider"],
+                format!("profile \"{id}\": `provider` looks like a key"),
+                "put the key into its own field, and the provider's name here",
+            );
+            take_profile(id, HIDDEN, kind, value, parsed);
         }
         Some(Json::String(name)) => take_profile(id, name, kind, value, parsed),
         Some(other) => drop(parsed, Some("provider"), format!("has a `provider` that is {}", other.kind())),
@@ -507,8 +528,9 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
     let secret = text(parsed, secret_field).map(Secret::new);
     let refresh = if kind == ProfileType::Oauth { text(parsed, "refresh").map(Secret::new) } else { None };
     let email = text(parsed, "email").map(|e| if trim(&e).len() == e.len() { e } else { trim(&e).to_owned() });
-    let email = email.filter(|e| !e.is_empty());
-    let account = value.get("accountId").and_then(Json::as_str).map(str::to_owned);
+    let email = email.filter(|e| !e.is_empty()).map(|e| if misplaced(&e) { HIDDEN.to_owned() } else { e });
+    let account =
+        value.get("accountId").and_then(Json::as_str).map(|a| if misplaced(a) { HIDDEN } else { a }.to_owned());
     let reference = value.get(ref_field).and_then(read_reference).map(Box::new);
     if kind == ProfileType::Token && secret.is_none() && reference.is_none() && damage.is_none() {
         parsed.report(&["profiles", id], format!("profile \"{id}\" is a token without `token`"), FIX);

@@ -178,6 +178,22 @@ fn references() {
     assert_eq!(shorthand("$lower"), None);
 }
 
+#[test]
+fn a_key_where_a_name_belongs_does_not_come_out() {
+    const KEY: &str = "sk-ant-api03-canarycanary";
+    let text = |field: &str| {
+        format!(r#"{{"profiles":{{"p":{{"type":"api_key","provider":"openai","key":"k","{field}":"{KEY}"}}}}}}"#)
+    };
+    for field in ["provider", "email", "accountId", "type"] {
+        let parsed = ok(&text(field));
+        let profile = parsed.store.profiles.first();
+        let names = profile.map(|p| (p.provider.clone(), p.email.clone(), p.account.clone()));
+        let shown = format!("{names:?} {:?} {:?}", parsed.store.dropped, parsed.damage);
+        assert!(!shown.contains("canary"), "{field}: {shown}");
+        assert!(field == "type" || shown.contains("hidden"), "{field}: {shown}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_plain_store_is_what_its_tree_says(

@@ -72,15 +72,14 @@ pub fn rename(text: &str, from: &str, to: &str) -> Result<String, EditError> {
         let Some(order) = tree_edit::find(root, &["auth", "order"]) else { return Ok(()) };
         for property in order.properties() {
             let Some(list) = property.array_value() else { continue };
-            let before = tree_edit::strings(&list);
-            if before.iter().any(|id| id == from) {
-                let mut after: Vec<&str> = Vec::new();
-                for id in before.iter().map(|id| if id == from { to } else { id }) {
-                    if !after.contains(&id) {
-                        after.push(id);
-                    }
+            let known = tree_edit::strings(&list).iter().any(|id| id == to);
+            for old in list.elements().iter().filter(|one| tree_edit::text_of(one).as_deref() == Some(from)) {
+                let Some(old) = old.as_string_lit() else { continue };
+                if known {
+                    old.remove();
+                } else {
+                    old.replace_with(to.into());
                 }
-                property.set_value(CstInputValue::Array(after.into_iter().map(Into::into).collect()));
             }
         }
         Ok(())

@@ -103,3 +103,29 @@ fn models() {
     let config = read(&plain);
     assert_eq!((config.model.primary.as_deref(), config.model.fallbacks), (Some("a/b"), Some(vec!["c/d".to_owned()])));
 }
+
+#[test]
+fn a_renamed_login_takes_its_place_in_the_order_along() {
+    let text = r#"{
+  auth: {
+    profiles: { "anthropic:default": { provider: "anthropic", mode: "oauth" } },
+    order: {
+      anthropic: [
+        // first the one that is paid for
+        "anthropic:default", // ann's
+        "anthropic:key",
+      ],
+    },
+  },
+}
+"#;
+    let after = rename(text, "anthropic:default", "anthropic:ann").unwrap();
+    assert!(after.contains("// first the one that is paid for"), "{after}");
+    assert!(after.contains("\"anthropic:ann\", // ann's"), "{after}");
+    assert!(after.contains("\"anthropic:ann\": {") && !after.contains("default"), "{after}");
+    let both = text.replace("\"anthropic:key\"", "\"anthropic:ann\"");
+    let after = rename(&both, "anthropic:default", "anthropic:ann").unwrap();
+    let order = after.split("order").nth(1).unwrap();
+    assert_eq!(order.matches("anthropic:ann").count(), 1, "{after}");
+    assert!(after.contains("// first the one that is paid for"), "{after}");
+}

@@ -25,6 +25,8 @@ pub struct GatewayView {
     pub visible: BTreeMap<String, Sighting>,
     /// How far `visible` can be trusted.
     pub sight: Sight,
+    /// Whether systemd manages this machine: where it does not, its units say nothing about what runs.
+    pub systemd: bool,
     /// Whether services of this user go on when the user logs out; `None`: not known, or not a question here.
     pub lingers: Option<bool>,
     /// Who waits for connections to its port.

@@ -26,6 +26,7 @@ pub mod plist;
 pub mod provider_env;
 pub mod provider_id;
 pub mod provider_row;
+pub mod secret_shape;
 pub mod sessions;
 pub mod shell;
 pub mod shell_startup;

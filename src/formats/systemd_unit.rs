@@ -16,6 +16,9 @@ pub struct UnitSettings {
     pub credentials: BTreeMap<String, UnitCredential>,
     /// `ExecStart=`, split into words.
     pub exec_start: Vec<String>,
+    /// What the service sees is decided by more than these files: `PassEnvironment=`, `ImportCredential=`, a specifier that we
+    /// do not know.
+    pub open: bool,
 }
 
 /// Where systemd has a credential from that it gives to a service as a file.
@@ -48,6 +51,8 @@ pub struct Specifiers {
     pub user: String,
     /// `%n`: the unit's full name.
     pub unit: String,
+    /// Directories, by their letter: `E` configuration, `S` state, `C` cache, `t` runtime.
+    pub dirs: Vec<(char, String)>,
 }
 
 impl Specifiers {
@@ -69,8 +74,11 @@ impl Specifiers {
                 Some('p') => out.push_str(prefix),
                 Some('i') => out.push_str(instance),
                 Some('%') => out.push('%'),
-                // One that we do not know stays as it is: the path will simply not exist.
-                Some(other) => out.extend(['%', other]),
+                Some(other) => match self.dirs.iter().find(|(letter, _)| *letter == other) {
+                    Some((_, dir)) => out.push_str(dir),
+                    // One that we do not know stays as it is.
+                    None => out.extend(['%', other]),
+                },
                 None => out.push('%'),
             }
         }
@@ -102,15 +110,17 @@ pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>, specifiers: &Specifie
                 "EnvironmentFile" if value.is_empty() => settings.environment_files.clear(),
                 "EnvironmentFile" => {
                     let (path, optional) = value.strip_prefix('-').map_or((value, false), |path| (path, true));
-                    let path = words(path).into_iter().next().unwrap_or_default();
-                    settings.environment_files.push((specifiers.expand(&path), optional));
+                    let path = specifiers.expand(&words(path).into_iter().next().unwrap_or_default());
+                    settings.open |= path.contains('%');
+                    settings.environment_files.push((path, optional));
                 }
                 "UnsetEnvironment" if value.is_empty() => settings.unset.clear(),
                 "UnsetEnvironment" => settings.unset.extend(words(value)),
                 "LoadCredential" | "LoadCredentialEncrypted" | "SetCredential" | "SetCredentialEncrypted" => {
                     credential(key.trim(), value, specifiers, &mut settings.credentials);
                 }
-                "ExecStart" => settings.exec_start = words(value),
+                "PassEnvironment" | "ImportCredential" => settings.open |= !value.is_empty(),
+                "ExecStart" => settings.exec_start = words(value).iter().map(|word| specifiers.expand(word)).collect(),
                 _ => {}
             }
         }
@@ -265,7 +275,12 @@ mod tests {
     use super::*;
 
     fn specifiers() -> Specifiers {
-        Specifiers { home: "/home/ann".into(), user: "ann".into(), unit: "opensoul-gateway@work.service".into() }
+        Specifiers {
+            home: "/home/ann".into(),
+            user: "ann".into(),
+            unit: "opensoul-gateway@work.service".into(),
+            dirs: vec![],
+        }
     }
 
     #[test]

@@ -10,10 +10,11 @@ mod port;
 mod process;
 mod units;
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::domain::{Environment, FingerprintKey, Gateway, GatewayState, Span, Time};
-use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, Listening, UnitScope};
+use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, Listening, Stranger, UnitScope};
 use crate::formats::installation::{Family, Installation};
 use port::Answer;
 pub use process::variables;
@@ -84,9 +85,23 @@ impl Machine<'_> {
             stranger: if found.is_none() { process::stranger(&proc, self.uid, &inodes) } else { None },
             guarded: found.as_ref().is_some_and(|found| process::is_guarded(&proc, self.uid, found.pid)),
         };
-        let seen = Seen { port, answer, process: process.as_ref(), units: &units, installed, proc: proc.is_dir(), now };
+        let systemd = self.systemd();
+        let owner = table.iter().find(|l| l.address.port() == port).map(|l| l.uid);
+        let seen = Seen {
+            port,
+            answer,
+            process: process.as_ref(),
+            stranger: listening.stranger.as_ref(),
+            foreign: owner.filter(|uid| *uid != 0 && *uid != self.uid),
+            units: &units,
+            installed,
+            systemd,
+            proc: &proc,
+            now,
+        };
         GatewayView {
             gateway: seen.judge(),
+            systemd,
             port,
             process,
             units,
@@ -97,11 +112,15 @@ impl Machine<'_> {
         }
     }
 
+    /// Whether systemd manages this machine (sd_booted(3)). In a container with the home of its host, units prove nothing.
+    fn systemd(&self) -> bool {
+        self.root.join("run/systemd/system").is_dir()
+    }
+
     /// systemd keeps one file for each user whose services outlive a logout. Root's always do.
     fn lingers(&self, env: &Environment) -> Option<bool> {
-        let systemd = self.root.join("var/lib/systemd");
         let user = env.get("USER").or(env.get("LOGNAME")).filter(|user| !user.contains('/'))?;
-        (self.uid != 0 && systemd.is_dir()).then(|| systemd.join("linger").join(user).exists())
+        (self.uid != 0 && self.systemd()).then(|| self.root.join("var/lib/systemd/linger").join(user).exists())
     }
 }
 
@@ -116,52 +135,130 @@ struct Seen<'a> {
     port: u16,
     answer: Answer,
     process: Option<&'a GatewayProcess>,
+    /// Somebody else's program that has the port.
+    stranger: Option<&'a Stranger>,
+    /// Another user, not root, who has the port.
+    foreign: Option<u32>,
     units: &'a [GatewayUnit],
     installed: bool,
-    proc: bool,
+    systemd: bool,
+    proc: &'a Path,
     now: Time,
 }
 
 impl Seen<'_> {
     fn judge(&self) -> Gateway {
+        let (state, detail) = self.of_the_port();
+        match self.silent_sibling() {
+            Some(detail) if state == GatewayState::Up => Gateway { state: GatewayState::Down, detail },
+            _ => Gateway { state, detail },
+        }
+    }
+
+    fn of_the_port(&self) -> (GatewayState, String) {
         let port = self.port;
-        let (state, detail) = match (self.answer, self.process) {
+        match (self.answer, self.process) {
             (Answer::Yes(address), Some(process)) => {
                 (GatewayState::Up, format!("answers on {address}, {}", name_of(process)))
             }
-            (Answer::Yes(address), None) if self.installed || !self.units.is_empty() => {
-                (GatewayState::Up, format!("answers on {address}; its process cannot be seen"))
-            }
-            (Answer::Yes(address), None) => (
-                GatewayState::Unknown,
-                format!("something answers on {address}, and nothing else here looks like a gateway"),
-            ),
+            (Answer::Yes(address), None) => self.of_an_unseen(address),
             (Answer::Silent(address), _) => {
                 (GatewayState::Unknown, format!("{address} accepted no connection in time"))
             }
-            (Answer::No, Some(process)) if process.started.is_some_and(|at| self.now - at < STARTING) => (
+            (Answer::No, Some(process)) if self.has_just_started(process.started) => (
                 GatewayState::Unknown,
                 format!("{} has just started; nothing answers on port {port} yet", name_of(process)),
             ),
             (Answer::No, Some(process)) => {
                 (GatewayState::Down, format!("{} runs, and nothing answers on port {port}", name_of(process)))
             }
-            (Answer::No, None) if !self.proc => (
+            (Answer::No, None) if !self.proc.is_dir() => (
                 GatewayState::Unknown,
                 format!("nothing answers on port {port}; this system does not show its processes"),
             ),
             (Answer::No, None) => match self.units.iter().find(|u| u.enabled).or(self.units.first()) {
-                Some(unit) if unit.enabled => (
-                    GatewayState::Down,
-                    format!("{} is enabled and not running; nothing answers on port {port}", unit.name),
-                ),
+                Some(unit) if unit.enabled => self.of_the_unit(unit),
                 Some(unit) => {
                     (GatewayState::Absent, format!("{} is installed, not enabled and not running", unit.name))
                 }
                 None => (GatewayState::Absent, format!("no process, no service unit, nothing answers on port {port}")),
             },
-        };
-        Gateway { state, detail }
+        }
+    }
+
+    /// Something that answers, of which no process of ours is known.
+    fn of_an_unseen(&self, address: SocketAddr) -> (GatewayState, String) {
+        // A service of the machine has a user of its own.
+        let system = self.units.iter().any(|unit| unit.scope == UnitScope::System);
+        match (self.stranger, self.foreign.filter(|_| !system)) {
+            (Some(Stranger { pid, name }), _) => (
+                GatewayState::Unknown,
+                format!("{address} belongs to {name} (process {pid}), which does not look like a gateway"),
+            ),
+            (None, Some(uid)) => (GatewayState::Unknown, format!("{address} belongs to another user (uid {uid})")),
+            (None, None) if self.installed || !self.units.is_empty() => {
+                (GatewayState::Up, format!("answers on {address}; its process cannot be seen"))
+            }
+            (None, None) => (
+                GatewayState::Unknown,
+                format!("something answers on {address}, and nothing else here looks like a gateway"),
+            ),
+        }
+    }
+
+    /// A unit that should run, has no process of ours, and whose port is silent.
+    fn of_the_unit(&self, unit: &GatewayUnit) -> (GatewayState, String) {
+        let (name, port) = (&unit.name, self.port);
+        if unit.scope != UnitScope::Launchd && !self.systemd {
+            let detail = format!("{name} is enabled, and systemd does not run here; nothing answers on port {port}");
+            return (GatewayState::Unknown, detail);
+        }
+        let down = (GatewayState::Down, format!("{name} is enabled and not running; nothing answers on port {port}"));
+        if unit.scope != UnitScope::System {
+            return down;
+        }
+        // It may run as a user of its own, whose configuration, with the port, is not ours to read.
+        match process::in_unit(self.proc, name) {
+            Some(pid) if self.has_just_started(process::started(self.proc, pid, self.now)) => (
+                GatewayState::Unknown,
+                format!("process {pid} ({name}) has just started; nothing answers on port {port} yet"),
+            ),
+            Some(pid) if unit.port.is_some() => {
+                (GatewayState::Down, format!("process {pid} ({name}) runs, and nothing answers on port {port}"))
+            }
+            Some(pid) => {
+                (GatewayState::Unknown, format!("process {pid} ({name}) runs as another user; its port is not known"))
+            }
+            None if !process::shows_others(self.proc) => (
+                GatewayState::Unknown,
+                format!("{name} is enabled; nothing answers on port {port}; this system does not show its processes"),
+            ),
+            None => down,
+        }
+    }
+
+    /// Another gateway of this machine that should run, whose port is known, and which nobody listens on.
+    fn silent_sibling(&self) -> Option<String> {
+        let candidates =
+            self.units.iter().filter(|unit| self.systemd && unit.enabled && unit.scope != UnitScope::Launchd);
+        for unit in candidates {
+            let Some(port) = unit.port.filter(|port| *port != self.port) else { continue };
+            if !process::listeners(self.proc, &[port]).is_some_and(|listeners| listeners.is_empty()) {
+                continue;
+            }
+            let name = &unit.name;
+            match process::in_unit(self.proc, name) {
+                Some(pid) if self.has_just_started(process::started(self.proc, pid, self.now)) => {}
+                Some(pid) => return Some(format!("process {pid} ({name}) runs, and nobody listens on port {port}")),
+                None if unit.scope == UnitScope::System && !process::shows_others(self.proc) => {}
+                None => return Some(format!("{name} is enabled and not running; nobody listens on port {port}")),
+            }
+        }
+        None
+    }
+
+    fn has_just_started(&self, started: Option<Time>) -> bool {
+        started.is_some_and(|at| self.now - at < STARTING)
     }
 }
 
@@ -172,8 +269,8 @@ fn name_of(process: &GatewayProcess) -> String {
     }
 }
 
-/// The ports that the gateway may listen on, likeliest first: its unit's command line and environment, our environment, its
-/// config, the default.
+/// The ports that the gateway may listen on, likeliest first: our environment, its units' command lines and environments, its
+/// config; the default only for whom nothing names another: it may be the port of somebody else's gateway.
 fn candidate_ports(units: &[units::Found], installations: &[Installation], env: &Environment) -> Vec<u16> {
     let of_env = ["OPENSOUL_GATEWAY_PORT", "OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"]
         .into_iter()
@@ -181,12 +278,18 @@ fn candidate_ports(units: &[units::Found], installations: &[Installation], env: 
         .and_then(|text| text.parse().ok());
     let mut chosen_first: Vec<&Installation> = installations.iter().collect();
     chosen_first.sort_by_key(|i| !i.chosen);
-    let configured = chosen_first.into_iter().filter_map(|i| i.config.as_ref()?.gateway_port);
+    let configured: Vec<u16> =
+        chosen_first.into_iter().filter_map(|i| i.config.as_ref()?.gateway_port).filter(|port| *port != 0).collect();
+    let unnamed = configured.is_empty() && (units.is_empty() || units.iter().any(|unit| unit.port.is_none()));
     let mut ports = Vec::new();
-    for port in of_env.into_iter().chain(units.iter().filter_map(|u| u.port)).chain(configured).chain([DEFAULT_PORT]) {
-        if port != 0 && !ports.contains(&port) {
+    let named = of_env.into_iter().chain(units.iter().filter_map(|u| u.port)).chain(configured);
+    for port in named.filter(|port| *port != 0) {
+        if !ports.contains(&port) {
             ports.push(port);
         }
+    }
+    if ports.is_empty() || (unnamed && of_env.is_none()) {
+        ports.push(DEFAULT_PORT);
     }
     ports
 }

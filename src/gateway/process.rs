@@ -48,8 +48,21 @@ pub(super) const GUARDS: [&str; 6] = [
 ];
 
 /// Programs that forward a port: what they hold is a gateway somewhere else, and their environment is not the gateway's.
-const FORWARDERS: [&str; 9] =
-    ["ssh", "autossh", "sshd", "docker-proxy", "rootlessport", "slirp4netns", "pasta", "socat", "kubectl"];
+const FORWARDERS: [&str; 10] = [
+    "ssh",
+    "autossh",
+    "sshd",
+    "docker-proxy",
+    "rootlesskit",
+    "rootlessport",
+    "slirp4netns",
+    "pasta",
+    "socat",
+    "kubectl",
+];
+
+/// What lies between reading one file of `/proc` and the next.
+const SLACK: Span = Span::seconds(2);
 
 /// The TCP listeners on these ports; `None` if the machine does not show them. The kernel takes milliseconds to write such a
 /// table: the second is asked for only if the first has nothing.
@@ -124,19 +137,34 @@ pub(super) fn is_guarded(proc: &Path, uid: u32, pid: u32) -> bool {
     real_uid(proc, pid) == Some(uid) && bytes.split(|byte| *byte == 0).any(|entry| set(entry).is_some())
 }
 
+/// The main process of a unit, whoever runs it: its oldest.
+pub(super) fn in_unit(proc: &Path, unit: &str) -> Option<u32> {
+    let inside = pids(proc).into_iter().filter(|pid| unit_of(proc, *pid, &[unit]).is_some());
+    inside.min_by_key(|pid| (start_ticks(proc, *pid), *pid))
+}
+
+/// Whether processes of others can be seen at all (`hidepid=` of proc(5)).
+pub(super) fn shows_others(proc: &Path) -> bool {
+    proc.join("1/cgroup").exists()
+}
+
+/// Every process, in order.
+fn pids(proc: &Path) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
+    let mut pids: Vec<u32> =
+        entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
 /// Processes whose real uid is `uid`, in order.
 fn pids_of(proc: &Path, uid: u32) -> Vec<u32> {
-    let Ok(entries) = fs::read_dir(proc) else { return Vec::new() };
-    let mut pids: Vec<u32> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| {
-            // The owner of the directory is the effective uid: cheap, and almost always enough to leave a process out.
-            fs::metadata(proc.join(pid.to_string())).is_ok_and(|meta| meta.uid() == uid)
-                && real_uid(proc, *pid) == Some(uid)
-        })
-        .collect();
-    pids.sort_unstable();
+    let mut pids = pids(proc);
+    pids.retain(|pid| {
+        // The owner of the directory is the effective uid: cheap, and almost always enough to leave a process out.
+        fs::metadata(proc.join(pid.to_string())).is_ok_and(|meta| meta.uid() == uid)
+            && real_uid(proc, *pid) == Some(uid)
+    });
     pids
 }
 
@@ -189,7 +217,8 @@ pub(super) fn started(proc: &Path, pid: u32, now: Time) -> Option<Time> {
     let uptime = fs::read_to_string(proc.join("uptime")).ok()?;
     let (seconds, fraction) = uptime.split_whitespace().next()?.split_once('.')?;
     let uptime = Span::seconds(seconds.parse().ok()?) + Span::milliseconds(fraction.parse::<i64>().ok()? * 10);
-    now.checked_sub_signed(uptime)?.checked_add_signed(after_boot)
+    // In LXC the time since boot is the container's and the start of a process the machine's: they say nothing together.
+    (after_boot <= uptime + SLACK).then(|| now.checked_sub_signed(uptime)?.checked_add_signed(after_boot))?
 }
 
 /// What a process of ours was started with; `None` if it may not be read. The caller made sure that it is the gateway.

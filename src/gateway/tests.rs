@@ -18,7 +18,7 @@ struct Tree {
 }
 
 /// The machine that runs the tests may have a gateway of its own.
-fn dial(address: std::net::SocketAddr) -> Answer {
+fn dial(address: SocketAddr) -> Answer {
     if address.port() == DEFAULT_PORT { Answer::No } else { port::connect(address) }
 }
 
@@ -103,12 +103,23 @@ impl Tree {
     }
 
     fn unit(&self, name: &str, text: &str, enabled: bool) {
-        let path = self.write(&format!("home/.config/systemd/user/{name}"), text);
+        self.unit_in("home/.config/systemd/user", name, text, enabled);
+    }
+
+    /// systemd runs where a unit is.
+    fn unit_in(&self, folder: &str, name: &str, text: &str, enabled: bool) {
+        fs::create_dir_all(self.dir.path().join("run/systemd/system")).expect("systemd");
+        let path = self.write(&format!("{folder}/{name}"), text);
         if enabled {
-            let wants = self.dir.path().join("home/.config/systemd/user/default.target.wants");
+            let wants = self.dir.path().join(folder).join("default.target.wants");
             fs::create_dir_all(&wants).expect("wants");
             symlink(path, wants.join(name)).expect("link");
         }
+    }
+
+    fn judged(&self) -> (GatewayState, String) {
+        let gateway = self.look().gateway;
+        (gateway.state, gateway.detail)
     }
 
     fn look(&self) -> GatewayView {
@@ -343,7 +354,7 @@ fn a_file_of_a_unit_that_cannot_be_read_leaves_open_what_is_in_it() {
     let mut tree = Tree::new();
     tree.env.set("USER", "ann");
     fs::create_dir_all(tree.dir.path().join("home/gateway.env")).unwrap();
-    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=%h/gateway.env\n";
+    let text = "[Service]\nEnvironment=GROQ_API_KEY=plain\nEnvironmentFile=-%h/gateway.env\n";
     tree.unit("opensoul-gateway.service", text, true);
     let view = tree.look();
     assert_eq!(view.sight, Sight::Blind);
@@ -421,8 +432,9 @@ fn lingering_is_a_file_of_systemd() {
     let mut tree = Tree::new();
     tree.env.set("USER", "ann");
     let lingers = |tree: &Tree| Machine { root: tree.dir.path(), uid: 4242, dial }.lingers(&tree.env);
-    assert_eq!(lingers(&tree), None, "no systemd");
     tree.write("var/lib/systemd/linger/bob", "");
+    assert_eq!(lingers(&tree), None, "systemd does not run here");
+    fs::create_dir_all(tree.dir.path().join("run/systemd/system")).unwrap();
     assert_eq!(lingers(&tree), Some(false));
     tree.write("var/lib/systemd/linger/ann", "");
     assert_eq!(lingers(&tree), Some(true));
@@ -440,7 +452,10 @@ fn another_program_on_the_port_is_seen() {
     tree.listens();
     tree.process(42, "/usr/bin/python3 -m http.server", "/user.slice/x", "A=1", 50_050);
     tree.holds_socket(42, 777);
-    let listening = tree.look().listening;
+    let view = tree.look();
+    assert_eq!(view.gateway.state, GatewayState::Unknown, "{}", view.gateway.detail);
+    assert!(view.gateway.detail.contains("python3 (process 42)"), "{}", view.gateway.detail);
+    let listening = view.listening;
     let stranger = listening.stranger.expect("a stranger");
     assert_eq!((stranger.pid, stranger.name.as_str()), (42, "python3"));
     assert_eq!(listening.outer, None);
@@ -467,4 +482,129 @@ fn who_asks_for_a_secret_and_where_it_listens() {
     let view = tree.look();
     assert_eq!(view.units[0].program, ["/opt/node", "/opt/x.js"].map(PathBuf::from));
     assert!(view.units[0].guarded && view.units[0].port == Some(18790) && !format!("{view:?}").contains("canary"));
+}
+
+#[test]
+fn a_port_of_another_user_is_not_our_gateway() {
+    let mut tree = Tree::new();
+    let port = tree.listens();
+    let row = |uid: u32| {
+        format!(
+            "  sl ...\n   0: 0100007F:{port:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {uid} 0 777 1 0 100\n"
+        )
+    };
+    tree.write("proc/net/tcp", &row(4243));
+    assert_eq!(tree.judged().0, GatewayState::Unknown);
+    // What forwards a port of a container is root's; and a service of the machine has a user of its own.
+    tree.write("proc/net/tcp", &row(0));
+    assert_eq!(tree.judged().0, GatewayState::Up);
+    tree.write("proc/net/tcp", &row(4243));
+    tree.unit_in("etc/systemd/system", "openclaw.service", "[Service]\nUser=openclaw\n", true);
+    assert_eq!(tree.judged().0, GatewayState::Up);
+}
+
+#[test]
+fn the_default_port_is_asked_only_where_nobody_names_another() {
+    let ports = |tree: &Tree| {
+        let units = units::find(tree.dir.path(), &tree.env, &key());
+        candidate_ports(&units, std::slice::from_ref(&tree.installation), &tree.env)
+    };
+    let mut tree = Tree::new();
+    assert_eq!(ports(&tree), [DEFAULT_PORT]);
+    tree.unit("openclaw-gateway.service", "[Service]\nExecStart=/n gateway --port 18802\n", true);
+    assert_eq!(ports(&tree), [18802]);
+    tree.unit("openclaw-gateway-more.service", "[Service]\nExecStart=/n gateway\n", true);
+    assert_eq!(ports(&tree), [18802, DEFAULT_PORT]);
+    tree.installation.config =
+        Some(crate::formats::gateway_config::GatewayConfig { gateway_port: Some(20001), ..Default::default() });
+    assert_eq!(ports(&tree), [18802, 20001]);
+}
+
+#[test]
+fn a_living_gateway_does_not_hide_a_dead_one() {
+    let mut tree = Tree::new();
+    let port = tree.listens();
+    tree.process(42, "node openclaw gateway", "/u/openclaw-gateway.service", "A=1", 1);
+    tree.holds_socket(42, 777);
+    tree.unit("openclaw-gateway.service", &format!("[Service]\nExecStart=/n gateway --port {port}\n"), true);
+    let rescue = "[Service]\nExecStart=/n gateway --port 9\n";
+    tree.unit("openclaw-gateway-rescue.service", rescue, false);
+    assert_eq!(tree.judged().0, GatewayState::Up, "nothing starts the other one");
+    tree.unit("openclaw-gateway-third.service", rescue, true);
+    let (state, detail) = tree.judged();
+    assert_eq!(state, GatewayState::Down);
+    assert_eq!(detail, "openclaw-gateway-third.service is enabled and not running; nobody listens on port 9");
+    tree.process(50, "node x", "/u/openclaw-gateway-third.service", "A=1", 99_000);
+    assert_eq!(tree.judged().0, GatewayState::Up, "it has just started");
+    tree.process(50, "node x", "/u/openclaw-gateway-third.service", "A=1", 1);
+    assert!(tree.judged().1.starts_with("process 50 (openclaw-gateway-third.service) runs"), "{:?}", tree.judged());
+}
+
+#[test]
+fn where_systemd_does_not_run_its_units_prove_nothing() {
+    let tree = Tree::new();
+    tree.unit("openclaw-gateway.service", "[Service]\n", true);
+    fs::remove_dir_all(tree.dir.path().join("run")).unwrap();
+    let view = tree.look();
+    assert_eq!((view.gateway.state, view.systemd), (GatewayState::Unknown, false), "{}", view.gateway.detail);
+}
+
+#[test]
+fn a_service_of_the_machine_may_run_as_somebody_else() {
+    let tree = Tree::new();
+    tree.unit_in("etc/systemd/system", "openclaw-gateway.service", "[Service]\nUser=openclaw\n", true);
+    assert_eq!(tree.judged().0, GatewayState::Unknown, "other people's processes are hidden");
+    tree.process(1, "init", "/init.scope", "A=1", 1);
+    assert_eq!(tree.judged().0, GatewayState::Down);
+    let theirs = |ticks| {
+        tree.process(42, "node x", "/system.slice/openclaw-gateway.service", "A=1", ticks);
+        tree.write("proc/42/status", "Name:\tnode\nUid:\t4242\t4242\t4242\t4242\n");
+    };
+    theirs(1);
+    let (state, detail) = tree.judged();
+    assert_eq!(state, GatewayState::Unknown, "its configuration, with its port, may be its own: {detail}");
+    let text = "[Service]\nUser=openclaw\nExecStart=/n gateway --port 9\n";
+    tree.unit_in("etc/systemd/system", "openclaw-gateway.service", text, false);
+    assert_eq!(tree.judged().0, GatewayState::Down);
+    theirs(99_000);
+    assert_eq!(tree.judged().0, GatewayState::Unknown, "it has just started");
+}
+
+#[test]
+fn a_start_after_now_is_no_start() {
+    let tree = Tree::new();
+    tree.unit("opensoul-gateway.service", "[Service]\n", true);
+    // In LXC: the time since boot is the container's.
+    tree.process(60, "node x", "/u/opensoul-gateway.service", "A=1", 5_000_000);
+    let view = tree.look();
+    assert_eq!(view.gateway.state, GatewayState::Down, "{}", view.gateway.detail);
+    assert_eq!(view.process.and_then(|process| process.started), None);
+}
+
+#[test]
+fn a_command_line_may_name_the_home() {
+    let tree = Tree::new();
+    tree.unit("opensoul-gateway.service", "[Service]\nExecStart=%h/bin/node /x.js\n", true);
+    let home = tree.dir.path().join("home");
+    assert_eq!(tree.look().units[0].program, [home.join("bin/node"), PathBuf::from("/x.js")]);
+}
+
+#[test]
+fn what_more_than_files_decides_leaves_open_what_it_sees() {
+    let mut tree = Tree::new();
+    tree.env.set("USER", "ann");
+    tree.write("home/.config/gw.env", "GROQ_API_KEY=g\n");
+    for (text, sight) in [
+        ("EnvironmentFile=%E/gw.env", Sight::Planned),
+        ("EnvironmentFile=-%E/gone.env", Sight::Planned),
+        ("EnvironmentFile=%E/gone.env", Sight::Blind),
+        ("EnvironmentFile=-%j/gw.env", Sight::Blind),
+        ("PassEnvironment=GROQ_API_KEY", Sight::Blind),
+        ("ImportCredential=groq*", Sight::Blind),
+    ] {
+        tree.unit("opensoul-gateway.service", &format!("[Service]\n{text}\n"), false);
+        let view = tree.look();
+        assert_eq!(view.sight, sight, "{text}");
+        assert_eq!(view.visible.contains_key("GROQ_API_KEY"), text.contains("%E/gw.env"), "{text}");
+    }
 }

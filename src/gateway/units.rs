@@ -105,10 +105,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, name: String, family: Family, path: PathBuf) -> Found {
+        // Those of the manager, not of `User=` (systemd.unit(5)).
+        let own = self.scope == UnitScope::User;
         let specifiers = Specifiers {
-            home: if self.scope == UnitScope::User { self.env.home().display().to_string() } else { "/root".into() },
-            user: self.env.get("USER").unwrap_or_default().to_owned(),
+            home: if own { self.env.home().display().to_string() } else { "/root".into() },
+            user: if own { self.env.get("USER").unwrap_or_default().to_owned() } else { "root".into() },
             unit: name.clone(),
+            dirs: self.directories(),
         };
         let mut sources = vec![path.clone()];
         sources.extend(self.drop_ins(&name));
@@ -116,11 +119,15 @@ impl Reader<'_> {
         let settings = systemd_unit::parse(texts.iter().map(String::as_str), &specifiers);
         sources.extend(settings.environment_files.iter().flat_map(|(path, _)| self.expand(path)));
         // A file of root's that holds the keys of a system service, mostly.
-        let complete = sources.iter().all(|path| match crate::files::regular(path) {
+        let readable = |path: &PathBuf| match crate::files::regular(path) {
             Ok(Some(_)) => crate::files::reading(path).is_ok(),
             Ok(None) => true,
             Err(_) => false,
-        });
+        };
+        // Without a file that must be there it does not start at all: what it has, it has from before.
+        let needed = settings.environment_files.iter().filter(|(_, optional)| !optional);
+        let there = needed.flat_map(|(path, _)| self.expand(path)).all(|path| path.exists());
+        let complete = there && !settings.open && sources.iter().all(readable);
         let variables = self.variables(&settings);
 
         let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
@@ -143,6 +150,26 @@ impl Reader<'_> {
         let unit =
             GatewayUnit { name, family, scope, path, enabled, files, environment, credentials, program, port, guarded };
         Found { unit, port, state_dir, complete, bearers }
+    }
+
+    /// Where the manager has its directories (systemd.unit(5), specifiers).
+    fn directories(&self) -> Vec<(char, String)> {
+        let at = |path: PathBuf| path.display().to_string();
+        if self.scope != UnitScope::User {
+            let all = [('E', "/etc"), ('S', "/var/lib"), ('C', "/var/cache"), ('L', "/var/log"), ('t', "/run")];
+            return all.map(|(letter, dir)| (letter, dir.to_owned())).to_vec();
+        }
+        let (home, env) = (self.env.home(), self.env);
+        let named = |name: &str, otherwise: &str| env.get(name).map_or_else(|| home.join(otherwise), PathBuf::from);
+        let state = named("XDG_STATE_HOME", ".local/state");
+        let mut dirs = vec![
+            ('E', at(self.config.to_owned())),
+            ('C', at(named("XDG_CACHE_HOME", ".cache"))),
+            ('L', at(state.join("log"))),
+            ('S', at(state)),
+        ];
+        dirs.extend(env.get("XDG_RUNTIME_DIR").map(|dir| ('t', dir.to_owned())));
+        dirs
     }
 
     /// What systemd gives to the service as files: what it has been given, else where that comes from.

@@ -23,7 +23,7 @@ use crate::notify::Signer;
 use crate::store::{links, token};
 use crate::web::{self, Door, Passes, Reload, Site};
 
-use super::chat::{Listener, rivals};
+use super::chat::{Listener, gateway_sessions, rivals};
 use super::clerk::DeskClerk;
 use super::cycle::{self, CycleError, Eyes, Monitor, PROBE, STATUS};
 use super::delivery::{Mail, deliver};
@@ -97,6 +97,8 @@ pub async fn run<E: Eyes + 'static>(
 
     let (change_sender, changes) = mpsc::channel(1);
     site.staff(Arc::new(DeskClerk::new(monitor.desk.clone(), clock, change_sender.clone())));
+    let env = start.env.clone();
+    site.talk_about(Arc::new(move |session, agent| Box::new(gateway_sessions(&env, session, agent))));
     let watch = Watch::start(change_sender.clone());
     let mut daemon = Daemon::new(start, location, config, monitor, site, watch, change_sender);
     daemon.open_door().await;

@@ -75,6 +75,7 @@ pub fn observe_home_only(look: &Look<'_>) -> Observed {
         units: Vec::new(),
         visible: BTreeMap::new(),
         sight: Sight::Blind,
+        systemd: false,
         lingers: None,
         listening: Listening::default(),
     })

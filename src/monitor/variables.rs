@@ -162,6 +162,7 @@ mod tests {
             units: Vec::new(),
             visible: visible.into(),
             sight: Sight::Running,
+            systemd: false,
             lingers: None,
             listening: Listening::default(),
         };

@@ -3,38 +3,15 @@
 
 use reqwest::Url;
 
+use crate::domain::is_unprintable;
+use crate::formats::secret_shape::is_key;
+
 /// Only this much of a foreign text is looked at.
 const LOOK: usize = 4_000;
 /// A run of letters and digits of this length is hidden, whatever it is.
 const OPAQUE: usize = 24;
 /// Path segments that may hold a token are at least this long.
 const SEGMENT: usize = 12;
-
-/// How keys of well-known makers begin.
-const KEY_STARTS: [&str; 22] = [
-    "sk-",
-    "sk_",
-    "pk_",
-    "rk_",
-    "key-",
-    "whsec_",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xox",
-    "AIza",
-    "ya29.",
-    "eyJ",
-    "AKIA",
-    "ASIA",
-    "hf_",
-    "gsk_",
-    "xai-",
-    "SG.",
-];
 
 /// A URL with `…` for its login, the values of its query, and path segments that might be tokens.
 #[must_use]
@@ -69,7 +46,7 @@ pub fn hidden_parts(url: &Url) -> Vec<String> {
 
 fn token_like(segment: &str) -> bool {
     let mixed = segment.bytes().any(|b| b.is_ascii_digit()) && segment.bytes().any(|b| b.is_ascii_alphabetic());
-    segment.len() >= SEGMENT && (mixed || segment.len() >= OPAQUE) || looks_like_key(segment)
+    segment.len() >= SEGMENT && (mixed || segment.len() >= OPAQUE) || is_key(segment)
 }
 
 /// Foreign words on one line, at most `limit` characters, with `…` for each of the `secrets` and for whatever looks like a
@@ -86,8 +63,7 @@ pub fn words(text: &str, secrets: &[&str], limit: usize) -> String {
         shown = shown.replace(secret, "…");
     }
 
-    let shown: String =
-        shown.chars().take(LOOK).map(|c| if c.is_control() || is_invisible(c) { ' ' } else { c }).collect();
+    let shown: String = shown.chars().take(LOOK).map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let mut out: Vec<String> = Vec::new();
     let mut hide_next = false;
     for word in shown.split_whitespace() {
@@ -115,13 +91,9 @@ fn redact_word(word: &str) -> String {
     parts
         .map(|part| {
             let end = part.trim_end_matches(|c: char| !(c.is_alphanumeric() || "-_.+/=~".contains(c)));
-            if looks_like_key(end) || opaque(end) { format!("…{}", &part[end.len()..]) } else { part.to_owned() }
+            if is_key(end) || opaque(end) { format!("…{}", &part[end.len()..]) } else { part.to_owned() }
         })
         .collect()
-}
-
-fn looks_like_key(word: &str) -> bool {
-    KEY_STARTS.iter().any(|start| word.starts_with(start) && word.len() >= start.len() + 6)
 }
 
 /// A long run without a break, of letters and digits together: an id, a hash or a key.
@@ -129,11 +101,6 @@ fn opaque(word: &str) -> bool {
     word.split(['.', '/', '=']).any(|run| {
         run.len() >= OPAQUE && run.bytes().any(|b| b.is_ascii_digit()) && run.bytes().any(|b| b.is_ascii_alphabetic())
     })
-}
-
-/// Characters that change how text is displayed: directions, joiners, marks of byte order.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// At most `limit` characters; cut words end in `…`.

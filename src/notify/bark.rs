@@ -1,7 +1,9 @@
-//! `type = "bark"`: a push to an iPhone (<https://bark.day.app/#/tutorial>). The body's `code` counts.
+//! `type = "bark"`: a push to an iPhone (<https://bark.day.app/#/tutorial>). The body's `code` counts. A push has the id of its
+//! message; the word that it is over takes that of the alarm, and its place.
 
 use serde_json::json;
 
+use super::card::Card;
 use super::compose::{Limit, Plain, compose};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::render::Mood;
@@ -12,6 +14,11 @@ use crate::domain::FailureReason;
 const BODY: Limit = Limit::Bytes(2_800);
 
 pub(super) struct Bark;
+
+fn push(letter: &Letter<'_>) -> String {
+    let alarm = Card::over(letter).filter(|_| letter.rendered.mood == Mood::Over);
+    alarm.map_or_else(|| letter.notification.id.to_string(), |card| card.id)
+}
 
 impl Vendor for Bark {
     fn parts(&self, letter: &Letter<'_>) -> Result<Vec<Part>, String> {
@@ -28,6 +35,7 @@ impl Vendor for Bark {
             "body": compose(message, &Plain, BODY),
             "level": level,
             "group": "opensoul",
+            "id": push(letter),
         });
         if let Some(action) = message.actions.first() {
             body["url"] = action.url.clone().into();
@@ -35,11 +43,11 @@ impl Vendor for Bark {
         Ok(Part::only(Call::post(format!("{}/push", letter.url("https://api.day.app")), body)))
     }
 
-    fn judge(&self, _: &Letter<'_>, _: &str, answer: &Answer) -> Judgement {
+    fn judge(&self, letter: &Letter<'_>, _: &str, answer: &Answer) -> Judgement {
         let body = answer.json();
         let said = body["message"].as_str().unwrap_or_default().to_lowercase();
         match (answer.status, body["code"].as_i64()) {
-            (200, Some(200)) => Judgement::Delivered { keep: None },
+            (200, Some(200)) => Judgement::Delivered { keep: Some(Card::keep(&push(letter), letter.notification)) },
             (_, Some(400)) if said.contains("device") => Judgement::Permanent(FailureReason::AuthRejected),
             (_, Some(400..500)) => Judgement::Refused(FailureReason::Refused),
             (_, Some(500..)) => Judgement::Transient(FailureReason::ServerError, answer.retry_after),
@@ -50,8 +58,12 @@ impl Vendor for Bark {
 
 #[cfg(test)]
 mod tests {
+    use wiremock::ResponseTemplate;
+
     use super::*;
-    use crate::notify::testing::{Row, answers_mean, sent};
+    use crate::domain::{Attempt, Item, ItemStatus, Notification, NotificationId, Outcome};
+    use crate::notify::samples::{attempt, expiring, notification, now};
+    use crate::notify::testing::{Channel, Row, answers_mean, sent};
     use FailureReason::{AuthRejected, Parse, Refused, ServerError};
 
     const TOML: &str = "type = \"bark\"\nurl = \"URL\"\nkey = { env = \"SECRET\" }";
@@ -64,6 +76,20 @@ mod tests {
         let mut body = requests[0].json();
         assert_eq!(body["device_key"].take(), crate::notify::testing::SECRET);
         insta::assert_json_snapshot!("bark", body);
+    }
+
+    #[tokio::test]
+    async fn the_end_takes_the_place_of_the_alarm() {
+        let bench = Channel::new(TOML).await;
+        bench.answers(ResponseTemplate::new(200).set_body_string(GOOD)).await;
+        let outcome = bench.deliver(&notification(vec![expiring()])).await;
+        let Outcome::Delivered { keep, .. } = outcome else { panic!("{outcome:?}") };
+        let over = Item { status: ItemStatus::Resolved, ended: Some(now()), ..expiring() };
+        let end = Notification { id: NotificationId("the end".into()), ..notification(vec![over]) };
+        let outcome = bench.deliver_after(&end, Attempt { keep, ..attempt() }).await;
+        assert!(matches!(outcome, Outcome::Delivered { keep: Some(keep), .. } if keep.is_empty()));
+        let ids: Vec<String> = bench.requests().await.iter().map(|made| made.json()["id"].to_string()).collect();
+        assert_eq!(ids[0], ids[1]);
     }
 
     #[tokio::test]

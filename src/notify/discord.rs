@@ -4,28 +4,21 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::card::Card;
 use super::compose::{Limit, Markdown, compose};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::pace::Pace;
 use super::render::Mood;
 use super::vendor::{Letter, Part, Vendor};
-use crate::domain::{FailureReason, ItemStatus};
+use crate::domain::FailureReason;
 
 const TITLE: Limit = Limit::Utf16(256);
 const DESCRIPTION: Limit = Limit::Utf16(4096);
 const EDIT: &str = "edit";
 
 pub(super) struct Discord;
-
-/// The last card of a group.
-#[derive(Serialize, Deserialize)]
-struct Card {
-    id: String,
-    incidents: Vec<String>,
-}
 
 fn embed(letter: &Letter<'_>) -> Value {
     let message = letter.rendered;
@@ -51,12 +44,7 @@ impl Vendor for Discord {
         let hook = letter.value("url").split('?').next().unwrap_or_default();
         let mut parts =
             vec![Part { key: "message".to_owned(), call: Call::post(format!("{hook}?wait=true"), embed(letter)) }];
-        let card = letter.attempt.keep.as_deref().and_then(|text| serde_json::from_str::<Card>(text).ok());
-        let over = |id: &String| {
-            let mut items = letter.notification.items.iter();
-            items.any(|item| item.status != ItemStatus::Firing && item.incident.as_str() == id)
-        };
-        if let Some(card) = card.filter(|card| card.incidents.iter().all(over)) {
+        if let Some(card) = Card::over(letter) {
             let mut call = Call::post(format!("{hook}/messages/{}", card.id), embed(letter));
             call.method = Method::PATCH;
             parts.push(Part { key: EDIT.to_owned(), call });
@@ -74,13 +62,7 @@ impl Vendor for Discord {
             };
         }
         match (answer.status, body["id"].as_str()) {
-            (200, Some(id)) => {
-                let items = letter.notification.items.iter().filter(|item| item.status == ItemStatus::Firing);
-                let incidents: Vec<String> = items.map(|item| item.incident.to_string()).collect();
-                let card = (!incidents.is_empty()).then(|| Card { id: id.to_owned(), incidents });
-                let keep = card.and_then(|card| serde_json::to_string(&card).ok()).unwrap_or_default();
-                Judgement::Delivered { keep: Some(keep) }
-            }
+            (200, Some(id)) => Judgement::Delivered { keep: Some(Card::keep(id, letter.notification)) },
             _ => self.refusal(answer, &body),
         }
     }
@@ -110,7 +92,7 @@ mod tests {
     use wiremock::ResponseTemplate;
 
     use super::*;
-    use crate::domain::{Attempt, Item, Outcome};
+    use crate::domain::{Attempt, Item, ItemStatus, Outcome};
     use crate::notify::samples::{attempt, expiring, notification, now};
     use crate::notify::testing::{Channel, Row, answers_mean, failure, sent};
     use FailureReason::{AuthRejected, Parse, RateLimited, Refused};

@@ -4,6 +4,7 @@
 //! decided in `engine::retry` and kept in `store`.
 
 mod bark;
+mod card;
 mod compose;
 pub mod courier;
 mod desktop;

@@ -1,10 +1,12 @@
 //! `type = "ntfy"`: published as JSON to the server's root, because headers cannot carry Chinese
-//! (<https://docs.ntfy.sh/publish/#publish-as-json>).
+//! (<https://docs.ntfy.sh/publish/#publish-as-json>). On the phone the word that it is over takes the place of the alarm
+//! (<https://docs.ntfy.sh/publish/#updating-notifications>; servers before 2.16 show it as another message).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
+use super::card::Card;
 use super::compose::{Limit, Plain, compose};
 use super::http::{Answer, Call, Judgement, by_status};
 use super::render::Mood;
@@ -33,6 +35,9 @@ impl Vendor for Ntfy {
             "priority": priority,
             "tags": [tag],
         });
+        if let Some(card) = Card::over(letter).filter(|_| message.mood == Mood::Over) {
+            body["sequence_id"] = card.id.into();
+        }
         // Three at most (https://docs.ntfy.sh/publish/#action-buttons). Acting needs a POST: a link that is only fetched does nothing.
         let buttons = message.actions.iter().take(3).map(|action| match action.post {
             true => {
@@ -53,10 +58,10 @@ impl Vendor for Ntfy {
         Ok(Part::only(call.header("authorization", login)))
     }
 
-    fn judge(&self, _: &Letter<'_>, _: &str, answer: &Answer) -> Judgement {
+    fn judge(&self, letter: &Letter<'_>, _: &str, answer: &Answer) -> Judgement {
         let body = answer.json();
-        if answer.is_success() && body["id"].is_string() {
-            return Judgement::Delivered { keep: None };
+        if let Some(id) = body["id"].as_str().filter(|_| answer.is_success()) {
+            return Judgement::Delivered { keep: Some(Card::keep(id, letter.notification)) };
         }
         // The server's own codes: https://github.com/binwiederhier/ntfy/blob/main/server/errors.go
         match (answer.status, body["code"].as_i64()) {
@@ -72,8 +77,10 @@ mod tests {
     use wiremock::ResponseTemplate;
 
     use super::*;
-    use crate::domain::Outcome;
-    use crate::notify::samples::{expiring, notification};
+    use serde_json::Value;
+
+    use crate::domain::{Attempt, Item, ItemStatus, Outcome};
+    use crate::notify::samples::{attempt, expiring, notification, now};
     use crate::notify::testing::{Channel, failure};
 
     const GOOD: &str = r#"{"id":"x0","time":1,"event":"message","topic":"t"}"#;
@@ -82,10 +89,31 @@ mod tests {
     async fn what_is_published() {
         let bench = Channel::new("type = \"ntfy\"\nurl = \"URL\"\ntopic = \"t\"\ntoken = { env = \"SECRET\" }").await;
         bench.answers(ResponseTemplate::new(200).set_body_string(GOOD)).await;
-        assert!(matches!(bench.deliver(&notification(vec![expiring()])).await, Outcome::Delivered { keep: None, .. }));
+        bench.deliver(&notification(vec![expiring()])).await;
         let requests = bench.requests().await;
         assert_eq!((requests[0].url.path(), requests[0].header("authorization")), ("/", "Bearer 53cret-53cret"));
         insta::assert_json_snapshot!("ntfy", requests[0].json());
+    }
+
+    #[tokio::test]
+    async fn the_end_takes_the_place_of_the_alarm_when_all_of_it_is_over() {
+        let other = Item { incident: crate::domain::IncidentId::of("CredentialExpiring", "x", "box"), ..expiring() };
+        let over = |item: Item| Item { status: ItemStatus::Resolved, ended: Some(now()), ..item };
+        for (firing, ended, replaces) in [
+            (vec![expiring()], vec![over(expiring())], Value::from("x0")),
+            (vec![expiring(), other.clone()], vec![over(expiring())], Value::Null),
+            (vec![expiring()], vec![over(expiring()), other], Value::Null),
+        ] {
+            let bench = Channel::new("type = \"ntfy\"\nurl = \"URL\"\ntopic = \"t\"").await;
+            bench.answers(ResponseTemplate::new(200).set_body_string(GOOD)).await;
+            let outcome = bench.deliver(&notification(firing)).await;
+            let Outcome::Delivered { keep, .. } = outcome else { panic!("{outcome:?}") };
+            assert!(keep.is_some());
+            bench.deliver_after(&notification(ended), Attempt { keep, ..attempt() }).await;
+            let requests = bench.requests().await;
+            let named: Vec<Value> = requests.iter().map(|made| made.json()["sequence_id"].clone()).collect();
+            assert_eq!(named, [Value::Null, replaces], "what begins is never hidden in what was there");
+        }
     }
 
     #[tokio::test]

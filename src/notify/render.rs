@@ -7,7 +7,9 @@ use minijinja::value::{Serde, Value};
 use serde::Serialize;
 
 use super::{Signer, template};
-use crate::domain::{Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time, Zone};
+use crate::domain::{
+    Item, ItemStatus, Lang, Notification, NotificationKind, Severity, Span, Time, Zone, is_unprintable,
+};
 use crate::output::wording::{localised, spoken};
 
 /// More items than this are only counted.
@@ -407,7 +409,11 @@ fn times(item: &Item, manner: &Manner, now: Time) -> Vec<Line> {
         say(name, format!("{relative}, {}", moment(end, zone)));
     }
     match (item.status, item.ended) {
-        (ItemStatus::Firing, _) => say("Seen since", moment(item.since, zone)),
+        (ItemStatus::Firing, _) => {
+            let ago = Some(now - item.since).filter(|span| *span >= Span::minutes(1));
+            let ago = ago.map_or_else(String::new, |span| format!("{} ago, ", words(span)));
+            say("Seen since", format!("{ago}{}", moment(item.since, zone)));
+        }
         (ItemStatus::Notice, None) => {}
         (_, None) => say("Was wrong from", moment(item.since, zone)),
         (_, Some(ended)) => say(
@@ -449,7 +455,7 @@ pub fn words(span: Span) -> String {
 
 /// One line without control characters: what came from files and providers must break neither a header nor the layout.
 fn line(text: &str) -> String {
-    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

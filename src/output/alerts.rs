@@ -8,6 +8,7 @@ use chrono::SecondsFormat;
 use serde_json::{Value, json};
 
 use crate::domain::{Acted, Incident, IncidentId, ItemStatus, Notification, NotificationKind, Silence, Time, Withheld};
+use crate::engine::windows::{Period, Window};
 
 pub use text::{Options, acted, incident, incidents, outbox, silences, why};
 
@@ -22,6 +23,8 @@ pub struct Alerts<'a> {
     pub incidents: &'a [Incident],
     /// Silences, those that are over included.
     pub silences: &'a [Silence],
+    /// Maintenance windows and quiet hours; those that are not open are not shown.
+    pub windows: &'a [Window],
     /// Why nothing is said about an incident.
     pub withheld: &'a BTreeMap<IncidentId, Withheld>,
 }
@@ -55,7 +58,7 @@ pub fn status(incident: &Incident, withheld: Option<&Withheld>) -> &'static str 
     }
 }
 
-/// Incidents and silences (`opensoul.alerts/v1`).
+/// Incidents, silences, and the recurring times that are open (`opensoul.alerts/v1`).
 #[must_use]
 pub fn document(alerts: &Alerts<'_>) -> Value {
     json!({
@@ -64,7 +67,13 @@ pub fn document(alerts: &Alerts<'_>) -> Value {
         "host": alerts.host,
         "incidents": alerts.incidents.iter().map(|one| incident_json(one, alerts.withheld.get(&one.id))).collect::<Vec<_>>(),
         "silences": alerts.silences.iter().map(|one| silence_json(one, alerts.now)).collect::<Vec<_>>(),
+        "windows": alerts.windows.iter().filter_map(window_json).collect::<Vec<_>>(),
     })
+}
+
+fn window_json(one: &Window) -> Option<Value> {
+    let Period { since, until } = one.open?;
+    Some(json!({ "kind": one.kind, "name": one.name, "startsAt": rfc3339(since), "endsAt": rfc3339(until) }))
 }
 
 /// Silences alone (`opensoul.silences/v1`).

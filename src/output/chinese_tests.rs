@@ -132,7 +132,7 @@ fn words_of(literal: &str) -> Vec<String> {
 }
 
 /// Names of other people's things, and what only other programs say or programmers read.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     " (os error",
     "AWS4-HMAC-SHA256",
     "Claude Code-credentials",
@@ -143,6 +143,7 @@ const NAMES: [&str; 18] = [
     "Library/Application Support",
     "OAuth (env)",
     "Roo Code",
+    "TYPE[:VALUE",
     "`chmod go-w",
     "a probe died",
     "no such table",

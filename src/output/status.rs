@@ -66,6 +66,7 @@ pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
             .any(|f| [check::STORE_UNREADABLE, check::STORE_UNPARSABLE].contains(&f.id.as_str()))
         || snapshot.credentials.iter().any(|a| a.judgement.in_use && a.judgement.state == State::Unknown);
     let dead = match check.code {
+        1 if check.unseen => Overall::Unknown,
         // Nothing found is no outage, and a wrong clock proves none.
         1 if !snapshot.providers.is_empty() && snapshot.clock_problem.is_none() => Overall::Critical,
         2 if snapshot.clock_problem.is_none() => Overall::Warning,

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
-use super::{Found, Harvest, Scene, Source, mcp, variables};
+use super::{Found, Harvest, Scene, Source, cloud, mcp, variables};
 use crate::domain::{Basis, Condition, CredentialId, Environment, Kind, Secret};
 use crate::files::{self, LIMIT};
 use crate::formats::dates::Unit;
@@ -56,8 +56,17 @@ fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
     logins(platform, &dirs, scene, harvest);
     let last = harvest.found.len();
     let notes = settings(&dirs, scene, harvest);
-    let present = harvest.found[first..last].iter_mut().filter(|found| found.credential.kind == Kind::Oauth);
-    present.for_each(|found| found.credential.notes.extend(notes.iter().cloned()));
+    let logins = harvest.found[first..last].iter_mut().map(|found| &mut found.credential);
+    for login in logins.filter(|login| login.kind == Kind::Oauth && login.provider == "anthropic") {
+        // It is not what models are called with: its end is nobody's loss.
+        login.declared_in_use = login.declared_in_use.or((!notes.is_empty()).then_some(false));
+        login.notes.extend(notes.iter().cloned());
+        // Whoever has a key here needs no login; one that is there may still be somebody's in another shell.
+        if let (Condition::Blanked, Some(name)) = (&login.condition, instead(scene.env)) {
+            login.declared_in_use = Some(false);
+            login.notes.push(format!("{name} is set here, which goes before this login"));
+        }
+    }
     if own.is_none() {
         of_long_ago(scene, harvest);
     }
@@ -110,6 +119,9 @@ fn settings(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) -> Vec<St
         let helper = object.get("apiKeyHelper").and_then(Value::as_str).is_some_and(|helper| !helper.trim().is_empty());
         notes.extend(helper.then(|| HELPER.to_owned()));
         if let Some(Value::Object(env)) = object.remove("env") {
+            let on = |name: &&&str| env.get(**name).is_some_and(cloud::is_on);
+            let cloud = cloud::SWITCHES.iter().find(on);
+            notes.extend(cloud.map(|name| format!("settings.json sets {name}: models are called through that cloud")));
             let first = harvest.found.len();
             variables::of_tool(&file, env, ("settings/", "env"), scene, harvest);
             let over = |found: &&Found| BEFORE_LOGIN.iter().any(|name| found.credential.profile.ends_with(name));
@@ -120,6 +132,12 @@ fn settings(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) -> Vec<St
     }
     file.close(harvest);
     notes
+}
+
+/// What an environment has in place of the login.
+fn instead(env: &Environment) -> Option<&'static str> {
+    let cloud = cloud::SWITCHES.iter().find(|name| env.get(name).is_some_and(cloud::is_on_word));
+    cloud.or_else(|| BEFORE_LOGIN.iter().find(|name| env.get(name).is_some())).copied()
 }
 
 const BEFORE_LOGIN: [&str; 3] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];

@@ -353,3 +353,35 @@ fn logins_of_mcp_servers() {
         assert_eq!(one.credential.declared_in_use, Some(false));
     }
 }
+
+#[test]
+fn whoever_has_another_way_needs_no_login() {
+    const BLANKED: &str = r#"{"claudeAiOauth":{"accessToken":"","refreshToken":"","expiresAt":0}}"#;
+    let used = |settings: &str, variable: Option<(&str, &str)>, text: &str| {
+        let mut home = Home::new();
+        home.write(PLACE, text);
+        home.write(".claude/settings.json", settings);
+        if let Some((name, value)) = variable {
+            home.env.set(name, value);
+        }
+        let harvest = home.read(&ClaudeCode);
+        let login = harvest.found.iter().find(|found| found.credential.id.as_str() == "claude-code:default");
+        login.expect("the login").credential.declared_in_use
+    };
+    assert_eq!(used("{}", None, BLANKED), None);
+    for settings in [
+        r#"{"apiKeyHelper":"/bin/x"}"#,
+        r#"{"env":{"CLAUDE_CODE_USE_BEDROCK":"1"}}"#,
+        r#"{"env":{"CLAUDE_CODE_USE_VERTEX":true}}"#,
+        r#"{"env":{"ANTHROPIC_API_KEY":"sk-ant-api03-a"}}"#,
+    ] {
+        assert_eq!(used(settings, None, BLANKED), Some(false), "{settings}");
+        assert_eq!(used(settings, None, &login("")), Some(false), "{settings}");
+    }
+    assert_eq!(used(r#"{"env":{"CLAUDE_CODE_USE_BEDROCK":"0"}}"#, None, BLANKED), None);
+    for variable in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_FOUNDRY"]
+    {
+        assert_eq!(used("{}", Some((variable, "1")), BLANKED), Some(false), "{variable}");
+        assert_eq!(used("{}", Some((variable, "1")), &login("")), None, "{variable}: another shell may need the login");
+    }
+}

@@ -24,6 +24,9 @@ pub(super) const AZURE: Cloud = Cloud {
     switches: &["CLAUDE_CODE_USE_FOUNDRY"],
 };
 
+/// What has Claude Code call models through a cloud, with no key and no login of Anthropic's.
+pub(super) const SWITCHES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
+
 /// Said of the others.
 const UNUSED: &str = "nothing here says that models are called with it: it counts as unused";
 
@@ -41,18 +44,25 @@ impl Cloud {
     }
 
     fn used(&self, scene: &Scene<'_>, harvest: &Harvest) -> bool {
-        let on = |value: &str| !matches!(value.trim().to_lowercase().as_str(), "" | "0" | "false" | "no" | "off");
         self.providers.iter().any(|provider| harvest.demand.providers.contains(*provider))
-            || self.switches.iter().any(|name| scene.env.get(name).is_some_and(on))
-            || claude_env(scene).is_some_and(|env| {
-                self.switches.iter().any(|name| match env.get(*name) {
-                    Some(Value::String(text)) => on(text),
-                    Some(Value::Number(number)) => number.as_f64() != Some(0.0),
-                    Some(Value::Bool(flag)) => *flag,
-                    _ => false,
-                })
-            })
+            || self.switches.iter().any(|name| scene.env.get(name).is_some_and(is_on_word))
+            || claude_env(scene).is_some_and(|env| self.switches.iter().any(|name| env.get(*name).is_some_and(is_on)))
     }
+}
+
+/// Whether a switch in a settings file is on.
+pub(super) fn is_on(value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_on_word(text),
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::Bool(flag) => *flag,
+        _ => false,
+    }
+}
+
+/// Whether a switch in an environment is on.
+pub(super) fn is_on_word(value: &str) -> bool {
+    !matches!(value.trim().to_lowercase().as_str(), "" | "0" | "false" | "no" | "off")
 }
 
 /// The variables that Claude Code sets for itself.

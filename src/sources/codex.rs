@@ -168,9 +168,14 @@ const SHAPE: Shape = Shape { access: "access_token", refresh: "refresh_token", e
 
 pub(super) fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Scene<'_>, harvest: &mut Harvest) {
     let before = harvest.found.len();
-    for (name, provider, kind) in
-        [("OPENAI_API_KEY", "openai", Kind::ApiKey), ("personal_access_token", CHATGPT, Kind::Token)]
-    {
+    let mut keys = vec![("OPENAI_API_KEY", "openai", Kind::ApiKey), ("personal_access_token", CHATGPT, Kind::Token)];
+    // Its shape was never written down: a text is a token, which may say itself when it ends.
+    keys.extend(file.get("agent_identity").is_some_and(Value::is_string).then_some((
+        "agent_identity",
+        CHATGPT,
+        Kind::Token,
+    )));
+    for (name, provider, kind) in keys {
         // Codex writes a blank or `null` for "none".
         let Some(mut found) = login.key_in((name, provider, kind), &mut file, (name, ""), scene, harvest) else {
             continue;
@@ -185,7 +190,11 @@ pub(super) fn logins(login: &LoginFile, mut file: Map<String, Value>, scene: &Sc
     }
     match file.remove("tokens") {
         Some(Value::Object(tokens)) => {
-            let found = chatgpt(login, tokens, &file, scene, harvest);
+            let mut found = chatgpt(login, tokens, &file, scene, harvest);
+            // Empty tokens beside a key are "none", as `null` is.
+            if found.credential.condition == Condition::Blanked && harvest.found.len() > before {
+                found.credential.declared_in_use = Some(false);
+            }
             harvest.found.push(found);
         }
         Some(Value::Null) | None if harvest.found.len() > before || file.get("agent_identity").is_some() => {}

@@ -59,7 +59,7 @@ fn homes() {
 #[test]
 fn api_key_and_other_modes() {
     type Expected = (&'static str, &'static str, Kind, Renewal);
-    let table: [(&str, &[Expected]); 5] = [
+    let table: [(&str, &[Expected]); 6] = [
         (
             r#"{"auth_mode":"ApiKey","OPENAI_API_KEY":"sk-proj-x","tokens":null}"#,
             &[("codex:OPENAI_API_KEY", "openai", Kind::ApiKey, Renewal::None)],
@@ -77,6 +77,7 @@ fn api_key_and_other_modes() {
         ),
         (r#"{"tokens":{"access_token":"opaque"}}"#, &[("codex:default", "openai-codex", Kind::Oauth, Renewal::Manual)]),
         (r#"{"agent_identity":{}}"#, &[]),
+        (r#"{"agent_identity":"opaque"}"#, &[("codex:agent_identity", "openai-codex", Kind::Token, Renewal::Manual)]),
     ];
     for (text, expected) in table {
         let home = Home::new();
@@ -87,6 +88,18 @@ fn api_key_and_other_modes() {
         assert_eq!(found, expected, "{text}");
         assert!(harvest.findings.is_empty());
     }
+}
+
+#[test]
+fn empty_tokens_beside_a_key_are_none() {
+    let home = Home::new();
+    home.write(
+        PLACE,
+        r#"{"OPENAI_API_KEY":"sk-proj-x","tokens":{"access_token":"","refresh_token":"","id_token":""}}"#,
+    );
+    let (credentials, _) = read(&home);
+    let used: Vec<_> = credentials.iter().map(|one| (one.id.as_str(), one.declared_in_use)).collect();
+    assert_eq!(used, [("codex:OPENAI_API_KEY", None), ("codex:default", Some(false))]);
 }
 
 #[test]

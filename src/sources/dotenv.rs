@@ -124,6 +124,7 @@ fn places(scene: &Scene<'_>) -> Vec<PathBuf> {
 mod tests {
     use super::super::testing::{Home, jwt};
     use super::*;
+    use crate::domain::Condition;
 
     #[test]
     fn provider_keys_only_and_the_last_one_counts() {
@@ -157,6 +158,26 @@ mod tests {
 
         home.cwd = None;
         assert_eq!(home.read(&Dotenv).found.len(), 2, "the monitor has no working directory");
+    }
+
+    #[test]
+    fn a_placeholder_is_no_key() {
+        let home = Home::new();
+        home.write(".opensoul/.env", "OPENAI_API_KEY=${OPENAI}\nGROQ_API_KEY=your-api-key-here\nXAI_API_KEY=xai-1\n");
+        let harvest = home.read(&Dotenv);
+        let told: Vec<_> = harvest
+            .found
+            .iter()
+            .map(|found| {
+                (found.credential.profile.as_str(), found.secret.is_some(), found.credential.fingerprint.is_some())
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [("GROQ_API_KEY", false, false), ("OPENAI_API_KEY", false, false), ("XAI_API_KEY", true, true)]
+        );
+        let absent = |found: &super::super::Found| matches!(found.credential.condition, Condition::Absent(_));
+        assert!(harvest.found[..2].iter().all(absent));
     }
 
     #[test]

@@ -311,7 +311,7 @@ impl LoginFile {
         super::decode(credential, &key);
         credential.fingerprint = scene.key.fingerprint(&key);
         found.secret = Some(key);
-        found
+        found.unless_placeholder()
     }
 
     /// The key in a field of `object`, as [`Self::key`]; `None` if there is none. One that is no text is said.

@@ -68,10 +68,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::config::{Chat, Declared, Receiver};
-use crate::domain::{Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
+use crate::domain::{Condition, Credential, Environment, Finding, FingerprintKey, Owner, Secret, SourceReport, Time};
 use crate::engine::observation::Demand;
 use crate::formats::bearer;
 use crate::formats::installation::{Family, Installation};
+use crate::formats::secret_shape::is_placeholder;
 use crate::formats::shell::word as shell_word;
 
 /// What a source may look at.
@@ -131,6 +132,9 @@ impl<'a> Scene<'a> {
     }
 }
 
+/// Said of what [`is_placeholder`] finds.
+const PLACEHOLDER: &str = "a placeholder stands there, which nobody has filled in";
+
 /// A credential with its secret held apart.
 pub struct Found {
     /// The facts.
@@ -143,6 +147,16 @@ impl Found {
     /// It has its secret from another place, where that one is to be replaced ([`Owner::Secondhand`]).
     fn secondhand(mut self) -> Self {
         self.credential.owner = Owner::Secondhand;
+        self
+    }
+
+    /// Nothing that only stands in the place of a key works, and none is sent to a provider.
+    fn unless_placeholder(mut self) -> Self {
+        if self.secret.as_ref().is_some_and(|secret| is_placeholder(secret.expose())) {
+            self.secret = None;
+            self.credential.fingerprint = None;
+            self.credential.condition = Condition::Absent(PLACEHOLDER.to_owned());
+        }
         self
     }
 

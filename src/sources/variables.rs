@@ -96,7 +96,7 @@ fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Pl
         notes: Vec::new(),
     });
     super::decode(&mut credential, &secret);
-    Found { credential, secret: Some(secret) }
+    Found { credential, secret: Some(secret) }.unless_placeholder()
 }
 
 /// How a new one is made.

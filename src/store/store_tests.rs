@@ -896,7 +896,7 @@ fn what_makes_no_sense_is_refused_and_changes_nothing() {
         (silence("host=box", minutes(-9), minutes(-1)), "ann", "would end before"),
         (no_comment, "ann", "a condition and a comment"),
         (Action::Drop { messages: vec![] }, "ann", "say which"),
-        (Action::Retry { messages: vec!["zz".to_owned()] }, "ann", "there is no waiting message"),
+        (Action::Retry { messages: vec!["zzzz".to_owned()] }, "ann", "there is no waiting message"),
     ] {
         let said = refusal(store.act(&action, by, start()));
         assert!(said.contains(part), "{action:?}: {said}");

@@ -1,5 +1,5 @@
 //! The API about alerts: what stands, and what people do about it. Reading is free on this machine; writing needs what every
-//! write needs ([`guard::may_write`]). The command line goes this way while a monitor runs.
+//! write needs ([`guard::may_write`]). The command line goes this way while a monitor runs. And `/model`, as in a chat.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,10 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::guard;
 use super::site::{Site, View};
+use crate::chat::model::{Sessions, TroubleKind};
 use crate::config::values;
 use crate::domain::{Acted, Action, CredentialId, Incident, Link, LinkId, Linked, Matcher, Refused, Silence, Time};
 use crate::engine::overlays::Overlays;
@@ -53,6 +54,9 @@ pub struct Past {
 /// What some credentials were.
 pub type Pasts = BTreeMap<CredentialId, Past>;
 
+/// Makes the sessions of the gateway that a line is about, of a session's key and an agent.
+pub type Talk = Arc<dyn Fn(Option<String>, Option<String>) -> Box<dyn Sessions> + Send + Sync>;
+
 /// The body of a request fits in this.
 const BODY: usize = 64 * 1024;
 
@@ -68,6 +72,7 @@ pub(super) fn routes() -> Router<Arc<Site>> {
         .route("/api/v1/outbox/retry", post(retry))
         .route("/api/v1/outbox/drop", post(give_up))
         .route("/api/v1/receivers/enable", post(enable))
+        .route("/api/v1/chat", post(chat))
 }
 
 async fn incidents(State(site): State<Arc<Site>>) -> Response {
@@ -80,7 +85,9 @@ async fn incidents(State(site): State<Arc<Site>>) -> Response {
     let overlays = Overlays::new(&view.policy, &silences, &view.snapshot.host, now);
     let withheld = overlays.all(&incidents);
     let host = &view.snapshot.host;
-    let shown = Alerts { host, now, incidents: &incidents, silences: &silences, withheld: &withheld };
+    let windows = view.policy.windows(now);
+    let shown =
+        Alerts { host, now, incidents: &incidents, silences: &silences, windows: &windows, withheld: &withheld };
     json(StatusCode::OK, &alerts::document(&shown))
 }
 
@@ -213,6 +220,62 @@ fn end(
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    text: String,
+    session: Option<String>,
+    agent: Option<String>,
+}
+
+/// What `/model` says in a chat. It may change a session of the gateway, so a mere question needs the token too.
+async fn chat(State(site): State<Arc<Site>>, request: Request<Body>) -> Response {
+    if let Err(refusal) = guard::may_write(&request, site.token()) {
+        return refusal;
+    }
+    let Some(talk) = site.talk().cloned() else { return super::site::nothing_yet() };
+    let line: Line = match body(request).await {
+        Ok(line) => line,
+        Err(refusal) => return refusal,
+    };
+    // Files of the gateway, and perhaps a lock that is waited for.
+    let said = tokio::task::spawn_blocking(move || {
+        let sessions = talk(line.session, line.agent);
+        match sessions.ask(&line.text)? {
+            Some(asked) if asked.changes => sessions.order(&line.text).map(Some),
+            asked => Ok(asked),
+        }
+    });
+    let refuse = |status: StatusCode, why: &str| (status, format!("{why}\n")).into_response();
+    match said.await {
+        Ok(Ok(Some(said))) if said.refused => refuse(StatusCode::UNPROCESSABLE_ENTITY, &said.text),
+        Ok(Ok(Some(said))) => json(StatusCode::OK, &json!({ "text": said.text, "changed": said.changes })),
+        Ok(Ok(None)) => refuse(StatusCode::UNPROCESSABLE_ENTITY, "This understands /model and /models."),
+        Ok(Err(trouble)) => {
+            let status = match trouble.kind {
+                TroubleKind::Absent => StatusCode::NOT_FOUND,
+                TroubleKind::Config | TroubleKind::Broken | TroubleKind::Elsewhere => StatusCode::CONFLICT,
+                TroubleKind::Busy | TroubleKind::Unwritten => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            refuse(status, &trouble.message)
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+/// The body of a write; none is an empty object.
+async fn body<B: DeserializeOwned>(request: Request<Body>) -> Result<B, Response> {
+    let Ok(bytes) = to_bytes(request.into_body(), BODY).await else {
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n").into_response());
+    };
+    let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
+    // serde would take a list for an object, field by field.
+    let object = serde_json::from_slice::<serde_json::Map<String, Value>>(bytes);
+    object
+        .and_then(|object| serde_json::from_value(Value::Object(object)))
+        .map_err(|error| (StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}.\n")).into_response())
+}
+
 /// Every write: may they, what do they want, do it.
 async fn write<B: DeserializeOwned>(
     site: &Site,
@@ -223,15 +286,9 @@ async fn write<B: DeserializeOwned>(
         return refusal;
     }
     let (Some(view), Some(clerk)) = (site.view(), site.clerk()) else { return super::site::nothing_yet() };
-    let Ok(bytes) = to_bytes(request.into_body(), BODY).await else {
-        return (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large.\n").into_response();
-    };
-    let bytes = if bytes.is_empty() { b"{}".as_slice() } else { &bytes };
-    // serde would take a list for an object, field by field.
-    let object = serde_json::from_slice::<serde_json::Map<String, Value>>(bytes);
-    let body = match object.and_then(|object| serde_json::from_value(Value::Object(object))) {
+    let body = match body(request).await {
         Ok(body) => body,
-        Err(error) => return (StatusCode::BAD_REQUEST, format!("The body cannot be read: {error}.\n")).into_response(),
+        Err(refusal) => return refusal,
     };
     let (action, by) = match read(body, &view, site.now()) {
         Ok(wish) => wish,

@@ -1,5 +1,6 @@
 //! HTTP: the page, the metrics, the API, health and reload (CONTRACTS §5). Everything shown is a view of what the monitor
-//! last published: no request reads a file, asks a provider or waits for a cycle.
+//! last published: no request asks a provider or waits for a cycle, and none reads a file but that of `[web] config`, after a
+//! change of it.
 //!
 //! * [`site`]: what the handlers share, and the routes.
 //! * [`api`]: alerts, and what people do about them.
@@ -21,6 +22,6 @@ mod session;
 pub mod site;
 
 pub use access::Access;
-pub use api::{Clerk, Past, Pasts};
+pub use api::{Clerk, Past, Pasts, Talk};
 pub use serve::{Door, serve, serve_guarded};
 pub use site::{Passes, Reload, Site, View, router};

@@ -216,6 +216,8 @@ pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>
     let mut notes = reader.all(&view.notes);
     notes.extend(snapshot.clock_problem.as_deref().map(|problem| reader.say(problem)));
     let little = |finding: &&Finding| finding.severity < Severity::Warning;
+    let silences = view.standing.silences.iter().map(|one| rows::silence(one, reader));
+    let windows = view.policy.windows(reader.now);
     Page {
         shell: shell.titled(&format!("{} · {}", reader.say(headline(overall)), snapshot.host), overall),
         taken: reader.when(snapshot.taken_at),
@@ -230,7 +232,7 @@ pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>
         credentials: all.iter().take(ROWS).map(credential).collect(),
         more: all.len().saturating_sub(ROWS),
         incidents: incidents.into_iter().map(row).collect(),
-        silences: view.standing.silences.iter().map(|one| rows::silence(one, reader)).collect(),
+        silences: silences.chain(windows.iter().filter_map(|one| rows::window(one, reader))).collect(),
         receivers: view.standing.receivers.iter().map(|one| rows::receiver(one, reader)).collect(),
         pushes: view.standing.pushes.iter().map(|one| rows::push(one, reader)).collect(),
         findings: snapshot.findings.iter().filter(little).map(|one| finding(one, reader)).collect(),

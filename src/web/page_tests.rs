@@ -5,7 +5,8 @@ use crate::domain::{
     Activity, Clocks, Condition, Credential, CredentialId, Gateway, Judgement, Kind, Origin, Owner, ProviderSummary,
     Renewal, Selection, Snapshot, SourceReport, State,
 };
-use crate::domain::{Lang, Quota};
+use crate::domain::{Lang, Quota, Zone};
+use crate::engine::policy::QuietHours;
 use crate::export::metrics::{ReceiverHealth, Standing};
 
 fn at(text: &str) -> Time {
@@ -185,7 +186,7 @@ fn what_is_left_and_until_when() {
     );
     assert!(said.contains("the 4.50 USD behind env:OPENROUTER_API_KEY will be used up"), "{said}");
     assert!(
-        said.contains("Add credit to the anthropic account.") && said.contains("Something needs you soon"),
+        said.contains("Add credit to the anthropic account.") && said.contains("Something needs you now"),
         "{said}"
     );
     assert!(said.contains("5h 125 % used begins anew in 2 h"), "{said}");
@@ -287,6 +288,8 @@ fn troubled() -> (View, Time) {
     world.tick(&seen);
     world.silence("provider=anthropic", Span::hours(3));
     world.ack("CredentialRejected", None, false);
+    let time = |text| chrono::NaiveTime::parse_from_str(text, "%H:%M").unwrap();
+    world.policy.quiet = Some(QuietHours { from: time("08:00"), to: time("10:00"), zone: Zone::UTC });
     let mut shown = view(vec![]);
     shown.snapshot = Arc::new(seen);
     shown.policy = Arc::new(world.policy.clone());
@@ -313,6 +316,9 @@ fn it_shows_why_nothing_is_said_and_by_whom() {
     assert!(said.contains("silenced by ann until 2026-01-05 20:00"), "{said}");
     assert!(text.contains("<h2 id=\"silences\">Silences</h2>") && text.contains("provider=anthropic"), "{text}");
     assert!(said.contains("moving house") && said.contains("refuses us"), "{said}");
+    assert!(said.contains("quiet hours: only criticals are sent"), "{said}");
+    let chinese = read(&html_in(Lang::Chinese, &shown, &Pasts::new(), now));
+    assert!(chinese.contains("静默时段：只发送严重告警"), "{chinese}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::access::Access;
-use super::api::{self, Clerk};
+use super::api::{self, Clerk, Talk};
 use super::session::Sessions;
 use super::{guard, links, outside, pages};
 use crate::clock::Clock;
@@ -75,6 +75,7 @@ pub struct Site {
     token: Option<Secret>,
     reload: mpsc::Sender<Reload>,
     clerk: OnceLock<Arc<dyn Clerk>>,
+    talk: OnceLock<Talk>,
     /// The key of signed links, and the host that they lead to.
     links: RwLock<Option<(Arc<LinkKey>, String)>>,
     pace: Mutex<links::Pace>,
@@ -99,6 +100,7 @@ impl Site {
             token,
             reload,
             clerk: OnceLock::new(),
+            talk: OnceLock::new(),
             links: RwLock::default(),
             pace: Mutex::new(links::Pace::new()),
             state: OnceLock::new(),
@@ -185,6 +187,15 @@ impl Site {
         self.clerk.get()
     }
 
+    /// Lets people talk about sessions of the gateway, from now on.
+    pub fn talk_about(&self, talk: Talk) {
+        let _ = self.talk.set(talk);
+    }
+
+    pub(super) fn talk(&self) -> Option<&Talk> {
+        self.talk.get()
+    }
+
     pub(super) fn token(&self) -> Option<&Secret> {
         self.token.as_ref()
     }
@@ -254,14 +265,15 @@ pub fn router(site: Arc<Site>) -> Router {
             (
                 StatusCode::NOT_FOUND,
                 "Not found. There is /, /metrics, /api/v1/status, /api/v1/incidents, /api/v1/silences, /api/v1/outbox, \
-                 /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
+                 /api/v1/chat, /api/v1/openapi.json, /calendar.ics, /badge/CREDENTIAL.svg, /-/healthy, /-/ready.\n",
             )
         })
         .method_not_allowed_fallback(async || {
             (StatusCode::METHOD_NOT_ALLOWED, "This path does not take that method.\n")
         })
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
         .layer(axum::middleware::from_fn(limit))
+        // The outermost: what takes too long carries its headers too.
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&site), guard::guard))
         .with_state(site)
 }
 
@@ -281,7 +293,8 @@ pub(super) fn nothing_yet() -> Response {
 async fn metrics(State(site): State<Arc<Site>>) -> Response {
     let mut body = site.own.text().into_bytes();
     if let Some(view) = site.view() {
-        let standing = standing_text(&view.standing, &view.withheld(site.clock.now()));
+        let now = site.clock.now();
+        let standing = standing_text(&view.standing, &view.withheld(now), &view.policy.windows(now));
         body.reserve_exact(standing.len() + view.metrics.len());
         body.extend_from_slice(standing.as_bytes());
         body.extend_from_slice(&view.metrics);

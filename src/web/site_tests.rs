@@ -273,7 +273,13 @@ async fn alerts_are_read_freely_and_written_with_the_token() {
         ("POST", "outbox/retry"),
         ("POST", "outbox/drop"),
         ("POST", "receivers/enable"),
+        ("POST", "chat"),
     ] {
+        let documented = path.replace("/ab", "/{id}");
+        assert!(
+            include_str!("../../docs/openapi.json").contains(&format!("\"/api/v1/{documented}\"")),
+            "{path} is not in docs/openapi.json"
+        );
         for (headers, code) in [
             (String::new(), 401),
             (token.to_owned(), 415),

@@ -141,8 +141,8 @@ def test_unack_and_errors(machine, hook, at_work):
         (("silence", "provider=anthropic", "--comment", "c"), "a silence ends"),
         (("silence", "--for", "2h", "--comment", "c"), "say what is silenced"),
         (("silence", "credential=codex:*", "--for", "2h", "--comment", "c"), "credential=~codex:*"),
-        (("unsilence", "zz"), "there is no silence"),
-        (("outbox", "drop", "zz"), "there is no waiting message"),
+        (("unsilence", "zzzz"), "there is no silence"),
+        (("outbox", "drop", "zzzz"), "there is no waiting message"),
     ]:
         ended = alerts(machine, *args)
         assert ended.code == 64 and part in ended.err, (args, ended)

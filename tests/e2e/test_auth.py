@@ -16,7 +16,6 @@ import pytest
 import credentials as c
 from machine import STORE, end_group
 from terminal import Terminal
-from waiting import until
 
 CONFIG = ".opensoul/opensoul.json"
 COMMENTED = """// our gateway
@@ -88,30 +87,57 @@ def test_a_pasted_token_is_not_shown_and_everything_else_stays(gateway):
     assert ended.code == 0, ended
 
 
-@pytest.mark.parametrize("keys", ["\x03", "half-a-token\x03", "\x04"], ids=["ctrl-c", "ctrl-c in the middle", "ctrl-d"])
-@pytest.mark.parametrize("question", ["paste", "confirm", "setup", "add", "kind", "remove"])
-def test_a_cancelled_prompt_changes_nothing(gateway, question, keys):
-    gateway.write(STORE, c.store(anthropic__work=c.token(c.DAY)))
-    auth = ("models", "auth")
-    before = everything(gateway.home)
-    command = {
-        "paste": [*auth, "paste-token", "--provider", "anthropic"], "remove": [*auth, "remove", "anthropic:work"],
-        "add": [*auth, "add"], "kind": [*auth, "add"],
-    }.get(question, [*auth, "setup-token"])
-    with Terminal(gateway, *command) as terminal:
-        first = {"paste": "Paste token", "remove": "Remove anthropic:work", "add": "Provider", "kind": "Provider"}
-        terminal.expect(first.get(question, "Have you run"))
-        if question == "setup":
-            terminal.type("\r")
-            terminal.expect("Paste Anthropic setup-token")
-        if question == "kind":
-            terminal.type("\r")
-            terminal.expect("[1]")
-        terminal.type(keys)
+AUTH = ("models", "auth")
+# Every question of every command, with the answers that lead to it.
+ADD = [("Provider", ""), ("What is it?", "2"), ("Profile id", "anthropic:work"), ("Ends in", ""), ("Replace it?", "y"), ("Paste token", "x"), ("accepts it?", "n")]
+SETTING_UP = [("Have you run", "n"), ("Run `claude setup-token` now?", "y"), ("Paste Anthropic setup-token", "x")]
+QUESTIONS = [
+    *[(command, answers[:n], question) for command, answers in [
+        ((*AUTH, "paste-token", "--provider", "anthropic"), [("Paste token", "x")]),
+        ((*AUTH, "setup-token"), SETTING_UP),
+        ((*AUTH, "setup-token", "--yes"), [("Paste Anthropic setup-token", "x")]),
+        ((*AUTH, "add"), ADD),
+        ((*AUTH, "add"), [("Provider", ""), ("What is it?", "3"), ("Have you run", "y")]),
+        ((*AUTH, "remove", "anthropic:work"), [("Remove anthropic:work", "y")]),
+        (("status", "--probe-paid"), [("Send them?", "y")]),
+    ] for n, (question, _) in enumerate(answers)],
+]
+
+
+@pytest.mark.parametrize("keys", ["half-a-secret\x03", "\x04"], ids=["ctrl-c", "ctrl-d"])
+@pytest.mark.parametrize("command, before, question", QUESTIONS, ids=[f"{' '.join(q[0])}: {q[2]}" for q in QUESTIONS])
+def test_a_cancelled_prompt_changes_nothing(gateway, command, before, question, keys):
+    gateway.write(STORE, c.store(anthropic__work=c.token(c.DAY), openai__x=c.api_key(provider="openai")))
+    gateway.write(CONFIG, COMMENTED.replace("anthropic/claude-opus-4-5", "openai/gpt-5.2"))
+    tools = stand_in(gateway, "claude", "echo 'made one'")
+    held = everything(gateway.home)
+    with Terminal(gateway, *command, env=tools) as terminal:
+        for asked, answer in before:
+            terminal.expect(asked).type(answer + "\r")
+        terminal.expect(question).type(keys)
         assert terminal.ended() == 130, terminal.text
         assert terminal.echoes, "the terminal is as it was"
-        assert "half-a-token" not in terminal.text or question in ("confirm", "add", "kind", "remove")
-    assert everything(gateway.home) == before
+        assert "half-a-secret" not in terminal.text or not question.startswith("Paste"), terminal.text
+    assert everything(gateway.home) == held
+
+
+def test_who_says_no_changes_nothing(gateway):
+    gateway.write(STORE, c.store(anthropic__work=c.token(c.DAY), openai__x=c.api_key(provider="openai")))
+    gateway.write(CONFIG, COMMENTED.replace("anthropic/claude-opus-4-5", "openai/gpt-5.2"))
+    tools = stand_in(gateway, "claude")
+    held = everything(gateway.home)
+    for command, answers, code in [
+        ((*AUTH, "remove", "anthropic:work"), [("Remove anthropic:work", "what?"), ("y or n", "n")], 0),
+        ((*AUTH, "setup-token"), [("Have you run", "n"), ("Run `claude setup-token` now?", "n")], 0),
+        ((*AUTH, "add"), [*ADD[:4], ("Replace it?", "n")], 0),
+        (("status", "--probe-paid"), [("Send them?", "n")], 130),
+    ]:
+        with Terminal(gateway, *command, env=tools) as terminal:
+            for asked, answer in answers:
+                terminal.expect(asked).type(answer + "\r")
+            assert terminal.ended() == code, terminal.text
+    assert everything(gateway.home) == held
+    assert not (gateway.root / "tools/claude.log").exists()
 
 
 def test_wrong_setup_tokens_are_asked_for_again(gateway):
@@ -227,6 +253,21 @@ def test_a_token_comes_by_pipe_or_private_file_and_never_as_an_argument(gateway)
     assert paste(gateway, "x", "--provider", " ")[0] == 64
     assert paste(gateway, "x", "--provider", "x", "--profile-id", "__proto__")[0] == 64
     assert paste(gateway, "x", "--provider", "x", "--agent", "nobody")[0] == 64
+
+
+def test_an_agent_of_its_own_and_what_there_is(gateway):
+    gateway.write(CONFIG, "{agents: {list: [{id: 'main', default: true}, {id: 'office'}]}}")
+    assert paste(gateway, "of-main", "--provider", "anthropic", "--expires-in", "12h")[0] == 0
+    assert paste(gateway, "of-office", "--provider", "anthropic", "--agent", "office", "--profile-id", "anthropic:o")[0] == 0
+    own = read(gateway, ".opensoul/agents/office/agent/auth-profiles.json")
+    assert own == {"version": 1, "profiles": {"anthropic:o": {"type": "token", "provider": "anthropic", "token": "of-office"}}}
+    assert list(profiles(gateway)) == ["anthropic:manual"]
+    listed = gateway.run("models", "auth", "list", "--json")
+    (row,) = listed.json()["profiles"]
+    assert (row["id"], row["type"], row["provider"]) == ("anthropic:manual", "token", "anthropic"), row
+    office = gateway.run("models", "auth", "--agent", "office", "list")
+    assert office.code == 0 and "anthropic:o" in office.out, office
+    assert not [secret for secret in ("of-main", "of-office") if secret in listed.out + office.out]
 
 
 def test_what_the_gateway_would_not_use_is_said(gateway):
@@ -618,42 +659,3 @@ def test_the_ledger_notes_when_a_setup_token_was_issued(gateway):
     assert "expires" not in profiles(gateway)["anthropic:manual"]
     explained = gateway.run("credentials", "explain", "opensoul:main/anthropic:manual", "--json").out
     assert "assumed" in explained
-
-
-# The guide
-
-
-def test_the_guide_from_top_to_bottom(machine):
-    """Every command block of the authentication guide that this program has, in its order, on a fresh machine."""
-    first = machine.run("models", "status", "--check")
-    assert first.code == 1, first
-    with_key = machine.run("models", "status", "--check", env={"ANTHROPIC_API_KEY": "sk-ant-api03-guide"})
-    assert with_key.code == 0, with_key
-    machine.write(".opensoul/.env", "ANTHROPIC_API_KEY=sk-ant-api03-guide\n")
-    assert machine.run("models", "status", "--check").code == 0
-    assert machine.run("doctor", "--non-interactive").code in (0, 1)
-    (machine.home / ".opensoul/.env").unlink()
-    with Terminal(machine, "models", "auth", "setup-token", "--provider", "anthropic") as terminal:
-        terminal.expect("Have you run")
-        terminal.type("y\r")
-        terminal.expect("Paste Anthropic setup-token")
-        terminal.type(SETUP + "\r")
-        assert terminal.ended() == 0, terminal.text
-    assert machine.run("models", "status", "--check").code == 0
-    for provider in ("anthropic", "openrouter"):
-        with Terminal(machine, "models", "auth", "paste-token", "--provider", provider) as terminal:
-            terminal.expect(f"Paste token for {provider}")
-            terminal.type(f"pasted-for-{provider}\r")
-            assert terminal.ended() == 0, terminal.text
-    assert machine.run("models", "status", "--check").code == 0
-    order = ["models", "auth", "order"]
-    paste(machine, "the-default", "--provider", "anthropic", "--profile-id", "anthropic:default", "--expires-in", "20d")
-    assert machine.run(*order, "get", "--provider", "anthropic").code == 0
-    assert machine.run(*order, "set", "--provider", "anthropic", "anthropic:default").code == 0
-    assert machine.run("models", "status", "--check").code == 0
-    # As its end comes nearer, and when it has come.
-    for life, code in (("20h", 2), ("100ms", 1)):
-        paste(machine, "the-default", "--provider", "anthropic", "--profile-id", "anthropic:default", "--expires-in", life)
-        until(lambda: machine.run("models", "status", "--check").code == code, 10, f"exit {code}")
-    assert machine.run(*order, "clear", "--provider", "anthropic").code == 0
-    assert machine.run("models", "status", "--check").code == 0

@@ -10,6 +10,7 @@ import pytest
 
 import credentials as c
 import telegram as t
+import test_model as model
 from machine import STORE, webhook_receiver
 from waiting import until
 
@@ -295,3 +296,26 @@ def test_the_token_is_nowhere(machine, bot):
     with sqlite3.connect(machine.state / "state.db") as database:
         assert database.execute("SELECT body FROM saying").fetchall() == []
     database.close()
+
+
+def test_a_snooze_over_telegram_is_said_again(machine, bot):
+    put(machine, -c.HOUR)
+    daemon = started(machine, bot)
+    (incident,) = until(lambda: incidents(daemon), 20, "the incident")
+    question = answer(bot, f"/snooze {incident['id']} 1h not now")
+    bot.press(question)
+    ack = until(lambda: incidents(daemon)[0]["ack"], 20, "it is put off")
+    assert ack["snoozed"] and ack["until"] and ack["comment"] == "not now", ack
+
+
+def test_a_model_and_a_credential_are_chosen_over_telegram(machine, bot):
+    """The same functions as on the terminal, on the gateway's own sessions."""
+    model.furnish(machine)
+    daemon = started(machine, bot, more=f'session = "{model.KEY}"')
+    assert answer(bot, "/model")["text"] == model.chat(machine, "/model").out.strip(), daemon.log
+    question = answer(bot, "/model opus@anthropic:work")
+    assert "authProfileOverride" not in model.session(machine), "not before somebody says yes"
+    bot.press(question)
+    until(lambda: model.session(machine).get("authProfileOverride") == "anthropic:work", 20, "it is pinned")
+    until(lambda: "Auth profile set to anthropic:work" in bot.last()["text"], 20, "and said")
+    assert "pinned for this session" in answer(bot, "/model")["text"]

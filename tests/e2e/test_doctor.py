@@ -164,3 +164,17 @@ def test_deep_says_what_is_wrong_with_the_way_to_a_provider(machine):
     ended = machine.run("doctor", "--json", "--deep", env={"HTTPS_PROXY": "", "https_proxy": ""})
     document = valid(ended)
     assert "network.dns" in ids(document) and "canary" not in ended.out + ended.err, ended
+
+
+def test_a_subscriptions_token_where_a_key_belongs_and_keys_of_earlier_versions(machine):
+    token = "sk-ant-oat01-canary-canary"
+    machine.write(STORE, c.store(
+        anthropic__here=c.token(c.DAY, secret=token + "1"), anthropic__key=c.api_key(token + "2"), openrouter__x=c.token(c.DAY, secret=token + "3", provider="openrouter"),
+    ))
+    machine.write(".opensoul/opensoul.json", {"gateway": {"token": "canary"}})
+    ended = machine.run("doctor", "--json")
+    found = [(finding["id"], finding["key"]) for finding in valid(ended)["findings"]]
+    misplaced = {key for id, key in found if id == "credential.subscription-only"}
+    assert misplaced == {"anthropic:key", "openrouter:x"}, found
+    assert ("config.legacy-key", "gateway.token") in found and "gateway.auth.token" in ended.out, ended
+    assert "canary" not in ended.out + ended.err

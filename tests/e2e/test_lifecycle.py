@@ -122,3 +122,24 @@ def test_the_first_cycle_of_many_is_one_digest(machine, hook):
     machine.once()
     (call,) = hook.accepted()
     assert len(call.body["alerts"]) + call.body["truncatedAlerts"] == 40
+
+
+def test_a_backup_of_a_running_monitor_brings_everything_back(machine, hook):
+    put(machine, c.HOUR // 2)
+    machine.configure(webhook_receiver(hook))
+    assert machine.run("monitor", "backup", machine.home / "early").code == 66, "nothing is there yet"
+    machine.daemon()
+    until(lambda: hook.alerts("firing"), 20, "an alert")
+    ended = machine.run("monitor", "backup", machine.home / "saved")
+    assert ended.code == 0 and (machine.home / "saved").stat().st_mode & 0o777 == 0o600, ended
+    again = machine.run("monitor", "backup", machine.home / "saved")
+    assert again.code == 73 and "saved" in again.err, again
+    machine.close()
+    known = machine.run("alerts", "list", "--json").json()
+    for file in machine.state.glob("state.db*"):
+        file.unlink()
+    assert not machine.run("alerts", "list", "--json").json()["incidents"]
+    (machine.home / "saved").rename(machine.state / "state.db")
+    assert machine.run("alerts", "list", "--json").json() == known
+    machine.once()
+    assert len(hook.accepted()) == 1, "whoever was told is not told again"

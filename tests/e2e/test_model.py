@@ -85,6 +85,18 @@ def test_a_pin_that_will_not_do_is_said(machine):
     assert expired.code == 0 and "anthropic:old does not work now (expired)" in expired.out, expired
     assert "drops this pin at once" in expired.out
     assert session(machine)["authProfileOverride"] == "anthropic:old"
+    store = json.loads((machine.home / STORE).read_text())
+    machine.write(STORE, store | {"usageStats": {"anthropic:work": {"disabledUntil": c.ms(5 * c.HOUR), "disabledReason": "billing"}}})
+    disabled = chat(machine, "/model opus@anthropic:work")
+    assert disabled.code == 0 and "anthropic:work does not work now (disabled:billing" in disabled.out, disabled
+    assert session(machine)["authProfileOverride"] == "anthropic:work"
+
+
+def test_who_pinned_is_told_apart(machine):
+    """The gateway pins by itself what it uses; that is no choice of a person, and is not called one."""
+    for source, said in [("auto", "the gateway keeps it for this session"), ("user", "pinned for this session")]:
+        furnish(machine, {"authProfileOverride": "anthropic:work", "authProfileOverrideSource": source})
+        assert said in chat(machine, "/model").out, source
 
 
 def test_what_there_is(machine):
@@ -163,6 +175,38 @@ def test_a_lock_that_nobody_holds_is_taken_over(machine):
     os.utime(lock, (time.time() - 31, time.time() - 31))
     assert chat(machine, "/model gpt").code == 0
     assert session(machine)["modelOverride"] == "gpt-5.2" and not lock.exists()
+
+
+def test_over_the_api(machine):
+    furnish(machine)
+    machine.configure()
+    daemon = machine.daemon()
+    token = (machine.state / "token").read_text().strip()
+
+    def say(text, headers=None, **more):
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json"} if headers is None else headers
+        status, answer = daemon.request("/api/v1/chat", "POST", headers, json.dumps({"text": text} | more).encode())
+        return status, json.loads(answer) if status == 200 else answer
+
+    status, said = say("/model opus@anthropic:work")
+    assert status == 200 and said["changed"] and "Auth profile set to anthropic:work." in said["text"], said
+    assert session(machine)["authProfileOverride"] == "anthropic:work"
+    status, said = say("/model status")
+    assert status == 200 and not said["changed"] and said["text"] + "\n" == chat(machine, "/model status").out
+    assert say("/model gpt", session="agent:main:group:x")[0] == 200 and session(machine, "agent:main:group:x")["modelOverride"] == "gpt-5.2"
+    held = (machine.home / SESSIONS).read_bytes()
+    for text, more, code, why in [
+        ("/model opus@nope", {}, 422, "not found."), ("/model 2", {}, 422, "Numeric"), ("hello", {}, 422, "/model"),
+        ("/model gpt", {"session": "nobody"}, 404, "no session"), ("/model gpt", {"sessions": "x"}, 400, "unknown field"),
+    ]:
+        status, said = say(text, **more)
+        assert status == code and why in said, (text, status, said)
+    for headers in ({"content-type": "application/json"}, {"authorization": f"Bearer {token}x", "content-type": "application/json"}):
+        assert say("/model gpt", headers)[0] == 401, "a question too"
+    machine.write(".opensoul/opensoul.json", CONFIG | {"meta": {"lastTouchedVersion": "2026.9.6"}})
+    status, said = say("/model gpt")
+    assert status == 409 and "database" in said, said
+    assert (machine.home / SESSIONS).read_bytes() == held
 
 
 def test_a_conversation_on_a_terminal(machine):

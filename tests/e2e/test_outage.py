@@ -5,41 +5,26 @@ import email.utils
 import random
 import signal
 import subprocess
-import time
 
 import pytest
 
 import credentials as c
-from cache import CACHE
 from hook import HookServer
 from machine import STORE, email_receiver, end_group, webhook_receiver
 from mail import MailServer
 from outbox import book
 from prometheus import free_port
+from shifted import LIBRARY, Shifted
 from vendors import Server
 
-LIBRARY = next(iter(CACHE.glob("faketime/usr/lib/*/faketime/libfaketime.so.1")), None)
 OUTAGE = 30  # hours
 RESTARTS = ["before-commit", "after-commit", "before-send", "after-send", "before-mark", "after-mark"]
 
 pytestmark = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not there (tests/install-needs)")
 
 
-class Shifted:
-    """The machine some hours later. The monotonic clock is left alone."""
-
-    def __init__(self, machine):
-        self.machine, self.hours, self.began = machine, 0.0, time.time()
-        machine.env |= {"LD_PRELOAD": str(LIBRARY), "FAKETIME_DONT_FAKE_MONOTONIC": "1", "TZ": "UTC"}
-
-    def to(self, hours):
-        assert hours >= self.hours
-        self.hours = hours
-        self.machine.env["FAKETIME"] = f"+{hours * 3600:.0f}"
-
-    @property
-    def now(self):
-        return time.time() + self.hours * 3600
+class Logins(Shifted):
+    """Logins as of the moved clock."""
 
     def ended(self, name):
         """A login that ended an hour ago, as of now."""
@@ -67,8 +52,7 @@ def test_thirty_hours_without_anybody(machine, authority, mail_server):
         email_receiver(down), webhook_receiver(hook, secret=None), *chats.receivers, web=False,
         extra='[thresholds]\nremind_critical = "30d"\nremind_daily = "30d"\n',
     )
-    clock, dice = Shifted(machine), random.Random(30)
-    clock.to(0)
+    clock, dice = Logins(machine), random.Random(30)
 
     def keep(**changed):
         logins.update({f"anthropic:{name}": profile for name, profile in changed.items()})

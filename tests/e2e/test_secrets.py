@@ -4,8 +4,10 @@ eight characters of any canary come out anywhere, plain or in base64."""
 import base64
 import json
 import random
+import shutil
 import string
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -14,6 +16,8 @@ from hook import HookServer
 from machine import CLAUDE, CODEX, STORE, email_receiver, webhook_receiver
 from mail import MailServer, USER  # noqa: F401
 from outbox import book, let_time_pass
+from terminal import ENTER, Terminal
+from test_auth import modern, stand_in  # noqa: F401  (a fixture)
 from test_reading import READING
 from vendors import Server
 from waiting import until
@@ -257,3 +261,76 @@ def test_no_channel_gives_its_secret_away(machine, canaries):
     assert len(repeated) >= 10, details
     bad = canaries.escaped(out)
     assert not bad, "\n".join(f"{where} came out in {place}: {around!r}" for where, place, around in bad[:20])
+
+
+@pytest.fixture
+def traced(machine):
+    """The machine, whose program runs under strace: every command line and environment of whatever it starts is in the log."""
+    strace = shutil.which("strace")
+    if not strace or subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True).returncode != 0:
+        pytest.skip("strace is not there or may not trace")
+    log, program = machine.root / "strace.log", machine.root / "bin/opensoul"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {strace} -f -v -s 65536 -A -o {log} -e trace=execve,execveat {machine.program} "$@"\n')
+    program.chmod(0o755)
+    machine.program, machine.strace = program, log
+    machine.env |= {"RUST_LOG": "trace"}
+    return machine
+
+
+def typed(machine, *command, answers, env=None):
+    with Terminal(machine, "-vv", *command, env=env) as terminal:
+        for question, answer in answers:
+            terminal.expect(question).type(answer + ENTER)
+        assert terminal.ended() == 0, terminal.text
+    return terminal.text
+
+
+def piped(machine, secret, *command, env=None):
+    process = subprocess.run(
+        [str(machine.program), "-vv", *command], input=secret.encode() + b"\n", capture_output=True, env=machine.env | (env or {}), cwd=machine.cwd,
+        timeout=60,
+    )
+    assert process.returncode == 0, process
+    return process.stdout + process.stderr
+
+
+def test_no_secret_is_in_any_command_line_or_log(traced, canaries):
+    plant, auth = canaries.plant, ["models", "auth"]
+    tools = stand_in(traced, "claude")
+    file = traced.write("secret", plant("token in a file") + "\n")
+    out = {
+        "--stdin": piped(traced, plant("token on stdin"), *auth, "paste-token", "--provider", "zai", "--stdin"),
+        "--token-file": repr(traced.run("-vv", *auth, "paste-token", "--provider", "xai", "--token-file", file)),
+        "paste-token": typed(traced, *auth, "paste-token", "--provider", "groq", answers=[("Paste token", plant("pasted token"))]),
+        "setup-token": typed(traced, *auth, "setup-token", env=tools, answers=[
+            ("Have you run", "n"), ("Run `claude", "y"), ("Paste Anthropic setup-token", plant("setup-token", "sk-ant-oat01-", 80))]),
+        "add": typed(traced, *auth, "add", answers=[
+            ("Provider", "openai"), ("What is it?", "1"), ("Profile id", ""), ("Paste API key", plant("added key")), ("accepts it?", "n")]),
+        "onboard": typed(traced, "onboard", answers=[
+            ("Add the API key", "y"), ("Provider", "openrouter"), ("Where shall", "env"), ("API key for openrouter", plant("key of onboard")),
+            ("Add the API key", "n"), ("Ask the providers", "n"), ("Who is told", "telegram"), ("token (", plant("bot")), ("chat (", "-100"),
+            ("Send a test", "n"), ("Who runs", "3"), ("Do it?", "y")]),
+        "onboard --key-stdin": piped(traced, plant("key on stdin"), "onboard", "--non-interactive", "--key-stdin", "mistral", "--keys-in", "profiles"),
+        "once": repr(traced.run("-vv", "monitor", "once")), "status": repr(traced.run("-vv", "models", "status")),
+        "doctor": repr(traced.run("-vv", "doctor", "--fix", "--yes")), "removed": repr(traced.run("-vv", *auth, "remove", "zai:manual", "--yes")),
+    }
+    out["command lines"] = traced.strace.read_bytes()
+    assert out["command lines"].count(b"execve(") > len(out), "they were seen"
+    stored = b"".join(path.read_bytes() for path in traced.home.rglob("*") if path.is_file())
+    missing = [where for where, secret in canaries.planted.items() if secret.encode() not in stored and where != "token on stdin"]
+    assert not missing, "each was taken"
+    bad = canaries.escaped(out)
+    assert not bad, "\n".join(f"{where} came out in {place}: {around!r}" for where, place, around in bad[:20])
+
+
+def test_a_secret_reaches_the_gateways_own_program_by_no_command_line(modern, traced, canaries):
+    tools = stand_in(modern, "openclaw")
+    out = {
+        "paste-token": piped(modern, canaries.plant("token"), "models", "auth", "paste-token", "--provider", "zai", "--stdin", env=tools),
+        "onboard": piped(modern, canaries.plant("key"), "onboard", "--non-interactive", "--key-stdin", "zai", "--keys-in", "profiles", env=tools),
+    }
+    assert canaries.planted["key"] in (modern.root / "tools/openclaw.stdin").read_text()
+    out["command lines"] = traced.strace.read_bytes()
+    assert b"paste-api-key" in out["command lines"]
+    assert not canaries.escaped(out)

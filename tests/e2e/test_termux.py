@@ -350,6 +350,11 @@ def test_android_is_asked_for_a_job_every_quarter_that_outlives_a_restart(phone)
     assert phone.run(script, bare=True).code == 0
     assert phone.run(f"{HOME}/.termux/boot/opensoul", bare=True).code == 0
     assert phone.calls("termux-job-scheduler") == [call]
+    # Whoever has ended it is not given it back by a restart.
+    assert phone.run("opensoul-phone", "schedule", "--off").code == 0
+    phone.calls()
+    assert phone.run(f"{HOME}/.termux/boot/opensoul", bare=True).code == 0
+    assert phone.calls("termux-job-scheduler") == []
 
 
 @needs_phone

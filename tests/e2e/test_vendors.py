@@ -7,7 +7,9 @@ import pytest
 import credentials as c
 from machine import STORE
 from outbox import book, let_time_pass
+from test_links import configure as links
 from vendors import Server
+from waiting import until
 
 
 @pytest.fixture
@@ -78,6 +80,7 @@ def ends(v):
     assert [body["card"]["header"]["template"] for body in v["feishu"].taken] == ["red", "green"]
     assert v["gotify"].taken[0]["priority"] > v["gotify"].taken[1]["priority"]
     assert [body["level"] for body in v["bark"].taken] == ["timeSensitive", "passive"]
+    assert len({body["id"] for body in v["bark"].taken}) == 1, "the push that it is over takes the place of the alarm"
 
 
 def test_a_long_digest_stays_within_every_limit(machine, vendors):
@@ -195,3 +198,27 @@ def test_the_fakes_are_strict(vendors):
     assert post(v["discord"].key("url"), {"embeds": [{"title": "😀" * 129}], "allowed_mentions": {"parse": []}})[0] == 400
     assert all(one.wrong for one in (v["feishu"], v["dingtalk"], v["wecom"], v["slack"], v["telegram"], v["discord"]))
     assert not any(one.taken for one in vendors)
+
+
+def test_buttons_are_what_each_vendor_takes_and_what_acts(machine, vendors):
+    """With an address for links: every vendor takes them, and those that people press are there as buttons."""
+    put(machine, -c.HOUR)
+    links(machine, *vendors.receivers)
+    daemon = machine.daemon()
+    until(lambda: all(one.taken for one in vendors), 30, lambda: f"everybody is told:\n{daemon.log}")
+    nothing_wrong(vendors)
+    v = vendors.vendors
+    link = f"http://127.0.0.1:{machine.port}/link/"
+    slack = [element["url"] for block in v["slack"].taken[0]["attachments"][0]["blocks"] if block["type"] == "actions" for element in block["elements"]]
+    bot = [element["url"] for block in v["slack-bot"].taken[0]["attachments"][0]["blocks"] if block["type"] == "actions" for element in block["elements"]]
+    telegram = [button["url"] for row in v["telegram"].taken[0]["reply_markup"]["inline_keyboard"] for button in row]
+    for name, urls in {"slack": slack, "slack-bot": bot, "telegram": telegram}.items():
+        assert len([url for url in urls if url.startswith(link)]) == 2, f"{name}: ack and snooze in {urls}"
+    (one,) = json.loads(daemon.get("/api/v1/incidents"))["incidents"]
+    assert one["ack"] is None
+    # A longer acknowledgement is never shortened by a snooze: that comes first.
+    for name, urls in {"telegram": telegram, "slack-bot": bot}.items():
+        path = urls[1 if name == "telegram" else 0].removeprefix(f"http://127.0.0.1:{machine.port}")
+        assert daemon.request(path)[0] == 200 and daemon.request(path, "POST")[0] == 200
+        (one,) = json.loads(daemon.get("/api/v1/incidents"))["incidents"]
+        assert one["ack"]["by"] == f"a link sent to {name}" and one["ack"]["snoozed"] == (name == "telegram"), one

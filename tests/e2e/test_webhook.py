@@ -91,3 +91,15 @@ def test_a_secret_url_may_be_a_reference(machine, hook):
     machine.configure(receiver)
     machine.once()
     assert [call.path for call in hook.accepted()] == ["/hook/token-in-the-path"]
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+def test_a_way_out_by_a_proxy(machine, hook, name):
+    """Where a network lets nobody out, or a messenger is blocked: the receivers go by the proxy of the environment."""
+    machine.env[name] = f"http://127.0.0.1:{hook.port}"
+    put = webhook_receiver(hook, url="http://hooks.example.org/x", more="insecure = true\n")
+    expiring(machine)
+    machine.configure(put, web=False)
+    machine.once()
+    (call,) = hook.accepted()
+    assert call.path == "http://hooks.example.org/x" and call.signed_with(hook.secret), call.path

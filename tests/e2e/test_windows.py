@@ -199,3 +199,25 @@ def test_the_age_of_what_is_held_does_not_count_as_told(machine, hook):
     machine.configure(webhook_receiver(hook), quiet(2 * c.HOUR, 3 * c.HOUR))
     machine.once()
     assert names(hook) == ["CredentialExpiring"]
+
+
+def test_open_windows_are_seen_everywhere(machine, hook):
+    """Before anything is wrong: who looks must see that not everything would be said now."""
+    put(machine, anthropic__work=300 * c.DAY)
+    matched = 'name = "later"\nschedule = "0 0 29 2 *"\nduration = "1h"\nmatchers = ["severity!=critical"]\n'
+    machine.configure(
+        webhook_receiver(hook), quiet(-c.HOUR, 2 * c.HOUR), maintenance(-10 * MINUTE, "2h"), f"[[maintenance]]\n{matched}",
+    )
+    daemon = machine.daemon()
+    open_now = [("maintenance", "move"), ("quiet_hours", "quiet hours")]
+    shown = json.loads(daemon.get("/api/v1/incidents"))["windows"]
+    assert [(one["kind"], one["name"]) for one in shown] == open_now, shown
+    assert listed(machine)["windows"] == shown
+    metrics = daemon.metrics()
+    for kind, name in open_now:
+        assert metrics.value("opensoul_window_open", kind=kind, window=name) == 1
+    assert metrics.value("opensoul_window_open", kind="maintenance", window="later") == 0
+    page = daemon.get("/")
+    assert "maintenance window &quot;move&quot;" in page and "quiet hours: only criticals are sent" in page, page
+    text = " ".join(alerts(machine, "list").out.split())
+    assert 'maintenance window "move" until ' in text and "quiet hours until " in text and "later" not in text, text

@@ -775,7 +775,7 @@ class Bark(Vendor):
             words = "failed to get device token: failed to get [x] device token from database"
             raise Refused(400, {"code": 400, "message": words, "timestamp": int(time.time())})
         fields({"device_key": text(), "body": text()}, {
-            "title": text(), "subtitle": text(), "level": only("active", "timeSensitive", "passive", "critical"), "group": text(),
+            "id": text(64, utf8), "title": text(), "subtitle": text(), "level": only("active", "timeSensitive", "passive", "critical"), "group": text(),
             "url": URL, "sound": text(), "icon": URL, "call": only("1"), "isArchive": only("1"), "volume": number(0, 10),
         })(body, "body")
         # What Apple takes: the words, and about 200 bytes around them.

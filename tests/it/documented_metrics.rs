@@ -10,6 +10,7 @@ use opensoul::domain::{
     Gateway, GatewayState, Judgement, Kind, Origin, Owner, ProviderSummary, Pseudonyms, Quota, Renewal, Runway, Secret,
     Selection, Severity, Snapshot, SourceReport, State, Time, Verdict, VerdictKind,
 };
+use opensoul::engine::windows::Window;
 use opensoul::export::metrics::{PushHealth, ReceiverHealth, ReportDates, Standing, snapshot_text, standing_text};
 use opensoul::export::own::Own;
 use opensoul::export::{ALERTMANAGER, HEARTBEAT};
@@ -23,6 +24,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
         &[
             "opensoul_alerts",
             "opensoul_silences",
+            "opensoul_window_",
             "opensoul_notification",
             "opensoul_receiver_",
             "opensoul_export_",
@@ -165,7 +167,10 @@ fn scene() -> String {
     own.receiver("email", "ops");
     own.push_target(ALERTMANAGER, "to");
     own.push_target(HEARTBEAT, "to");
-    own.text() + &standing_text(&standing, &BTreeMap::new()) + &snapshot_text(&snapshot, &Pseudonyms::default())
+    let windows = [Window { kind: "maintenance", name: "m".into(), open: None }];
+    own.text()
+        + &standing_text(&standing, &BTreeMap::new(), &windows)
+        + &snapshot_text(&snapshot, &Pseudonyms::default())
 }
 
 fn renamed(one: &Assessed, id: &str) -> Assessed {

@@ -5,16 +5,15 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::super::args::{Onboard, ServiceArg, Shell};
+use super::super::Context;
+use super::super::args::{KeysIn, Onboard, ServiceArg, Shell};
 use super::super::exit::{Failure, FailureKind};
-use super::super::models_auth_paste::{from_file, from_pipe};
+use super::super::models_auth_paste::{Entry, from_file, from_pipe};
 use super::super::print::spoken;
 use super::super::prompt::Terminal;
 use super::super::reading::Reading;
-use super::Plan;
-use crate::config::edit::NewReceiver;
+use super::{Key, Place, Plan, receivers};
 use crate::config::is_termux;
-use crate::control::onboard::Key;
 use crate::domain::Secret;
 use crate::formats::pasted::SETUP_TOKEN;
 use crate::formats::provider_env;
@@ -28,21 +27,25 @@ fn usage(message: impl Into<String>) -> Failure {
 /// What the flags say.
 ///
 /// # Errors
-/// A provider that the gateway reads no key of from its environment, a key that is none, a receiver of another form.
-pub(super) fn of_flags(args: &Onboard) -> Result<Plan, Failure> {
+/// A provider whose key the gateway takes from nowhere like that, a key that is none, a receiver of another form.
+pub(super) fn of_flags(args: &Onboard, context: &Context) -> Result<Plan, Failure> {
     let mut keys = Vec::new();
+    let keys_in = args.keys_in.unwrap_or(KeysIn::Env);
     for text in &args.key_file {
         let (provider, path) =
             text.split_once('=').ok_or_else(|| usage("--key-file: write PROVIDER=FILE, such as anthropic=key.txt"))?;
-        keys.push(key(provider, from_file("--key-file", Path::new(path))?)?);
+        let place = place(provider, keys_in, context)?;
+        keys.push(key(place, from_file("--key-file", Path::new(path))?)?);
     }
     if let Some(provider) = &args.key_stdin {
-        keys.push(key(provider, from_pipe()?)?);
+        let place = place(provider, keys_in, context)?;
+        keys.push(key(place, from_pipe()?)?);
     }
     Ok(Plan {
         keys,
+        keys_in: args.keys_in,
         undocumented: args.undocumented.map(|answer| answer.is_yes()),
-        receivers: args.receiver.iter().map(|text| receiver(text)).collect::<Result<_, _>>()?,
+        receivers: args.receiver.iter().map(|text| receivers::of_flag(text, &context.env)).collect::<Result<_, _>>()?,
         service: args.service,
         completions: args.completions,
         verify: args.verify,
@@ -50,17 +53,28 @@ pub(super) fn of_flags(args: &Onboard) -> Result<Plan, Failure> {
     })
 }
 
-/// A key for the gateway's environment.
-fn key(provider: &str, secret: Secret) -> Result<Key, Failure> {
+/// Where the key of a provider goes.
+///
+/// # Errors
+/// The gateway reads none from its environment (64), or its auth profiles cannot be written.
+fn place(provider: &str, keys_in: KeysIn, context: &Context) -> Result<Place, Failure> {
     let provider = normalize(provider);
-    let Some(variable) = variable(&provider) else {
-        return Err(usage(format!(
-            "the gateway reads no key of {provider} from its environment: opensoul models auth paste-token --provider {provider}"
-        )));
-    };
+    if keys_in == KeysIn::Profiles {
+        return Ok(Place::Profile(Box::new(Entry::api_key(provider, context)?)));
+    }
+    match variable(&provider) {
+        Some(variable) => Ok(Place::Dotenv { provider, variable }),
+        None => Err(usage(format!(
+            "the gateway reads no key of {provider} from its environment; an auth profile can hold it: --keys-in profiles"
+        ))),
+    }
+}
+
+/// A key for the gateway.
+fn key(place: Place, secret: Secret) -> Result<Key, Failure> {
     match problem(&secret) {
-        Some(why) => Err(usage(format!("the key of {provider} {why}"))),
-        None => Ok(Key { provider, variable: variable.to_owned(), secret }),
+        Some(why) => Err(usage(format!("the key of {} {why}", place.provider()))),
+        None => Ok(Key { place, secret }),
     }
 }
 
@@ -84,26 +98,6 @@ fn problem(secret: &Secret) -> Option<&'static str> {
         Some("has blanks or line breaks in it: is there more than the key?")
     } else {
         None
-    }
-}
-
-/// `ntfy:TOPIC`, `webhook:FILE`, `desktop`, `termux`.
-fn receiver(text: &str) -> Result<NewReceiver, Failure> {
-    let (kind, value) = text.split_once(':').unwrap_or((text, ""));
-    let made = |texts: Vec<(&'static str, String)>, files: Vec<(&'static str, String)>| NewReceiver {
-        name: kind.to_owned(),
-        kind: kind.to_owned(),
-        texts,
-        files,
-    };
-    match (kind, value) {
-        ("ntfy", topic) if !topic.is_empty() => Ok(made(vec![("topic", topic.to_owned())], Vec::new())),
-        ("webhook", file) if !file.is_empty() => Ok(made(Vec::new(), vec![("url", file.to_owned())])),
-        ("desktop" | "termux", "") => Ok(made(Vec::new(), Vec::new())),
-        _ => Err(usage(
-            "--receiver: write ntfy:TOPIC, webhook:FILE (a file with the URL in it), desktop or termux; docs/channels.md has the \
-             others, for monitor.toml",
-        )),
     }
 }
 
@@ -131,8 +125,14 @@ pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
 ///
 /// # Errors
 /// A cancelled question.
-pub(super) fn ask(terminal: &Terminal, plan: &mut Plan, reading: &Reading, observed: &Observed) -> Result<(), Failure> {
-    keys(terminal, plan, observed)?;
+pub(super) fn ask(
+    terminal: &Terminal,
+    plan: &mut Plan,
+    reading: &Reading,
+    observed: &Observed,
+    context: &Context,
+) -> Result<(), Failure> {
+    keys(terminal, plan, observed, context)?;
     if !plan.verify {
         plan.verify = terminal
             .confirm("Ask the providers whether the keys work? (documented requests that cost nothing)", true)?;
@@ -155,8 +155,8 @@ pub(super) fn ask(terminal: &Terminal, plan: &mut Plan, reading: &Reading, obser
 }
 
 /// A key for each provider in use that has nothing usable, and for any other that the person names.
-fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed) -> Result<(), Failure> {
-    let given: BTreeSet<String> = plan.keys.iter().map(|key| key.provider.clone()).collect();
+fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed, context: &Context) -> Result<(), Failure> {
+    let given: BTreeSet<String> = plan.keys.iter().map(|key| key.place.provider().to_owned()).collect();
     let missing = observed
         .snapshot
         .providers
@@ -165,20 +165,43 @@ fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed) -> Result<(),
     for provider in missing.filter(|one| variable(&one.provider).is_some()) {
         let question = format!("API key for {} (a configured model needs it; Enter: none)", provider.provider);
         if let Some(secret) = secret(terminal, &question)? {
-            plan.keys.push(key(&provider.provider, secret)?);
+            let place = place(&provider.provider, keys_in(terminal, plan)?, context)?;
+            plan.keys.push(key(place, secret)?);
         }
     }
     while terminal.confirm("Add the API key of another provider?", false)? {
-        let name = terminal.line("Provider (anthropic, openai, openrouter, …)", "", |_| None)?;
-        let provider = normalize(&name);
-        if variable(&provider).is_none() {
-            say!("The gateway reads no key of {provider:?} from its environment.");
-        } else if let Some(secret) = secret(terminal, &format!("API key for {provider} (Enter: none)"))? {
-            plan.keys.retain(|key| key.provider != provider);
-            plan.keys.push(key(&provider, secret)?);
+        let unnamed = |name: &str| normalize(name).is_empty().then(|| "name a provider".to_owned());
+        let provider = normalize(&terminal.line("Provider (anthropic, openai, openrouter, …)", "", unnamed)?);
+        let place = match place(&provider, keys_in(terminal, plan)?, context) {
+            Ok(place) => place,
+            Err(failure) => {
+                note!("{failure}");
+                continue;
+            }
+        };
+        if let Some(secret) = secret(terminal, &format!("API key for {provider} (Enter: none)"))? {
+            plan.keys.retain(|key| key.place.provider() != provider);
+            plan.keys.push(key(place, secret)?);
         }
     }
     Ok(())
+}
+
+/// Where keys go; asked once.
+fn keys_in(terminal: &Terminal, plan: &mut Plan) -> Result<KeysIn, Failure> {
+    if let Some(known) = plan.keys_in {
+        return Ok(known);
+    }
+    let ways = [
+        "env: into the gateway's .env, which it reads when it starts",
+        "profiles: as auth profiles, which can be ordered and pinned",
+    ];
+    let chosen = match terminal.choose("Where shall the gateway have its keys?", &ways)? {
+        0 => KeysIn::Env,
+        _ => KeysIn::Profiles,
+    };
+    plan.keys_in = Some(chosen);
+    Ok(chosen)
 }
 
 /// A key that can be one; asks again until it is, or empty.
@@ -190,29 +213,8 @@ fn secret(terminal: &Terminal, question: &str) -> Result<Option<Secret>, Failure
 fn monitor(terminal: &Terminal, plan: &mut Plan, reading: &Reading) -> Result<(), Failure> {
     let phone = is_termux(&reading.env);
     if plan.receivers.is_empty() && reading.config.receivers.is_empty() {
-        const LATER: &str = "nobody yet (docs/channels.md has the other ways)";
-        let own =
-            if phone { "termux: a notification of this phone" } else { "desktop: a notification of this machine" };
-        let ways = ["ntfy: a push message to your phone", "webhook: a URL of yours", own, LATER];
-        let way = terminal.choose("Who is told before a credential stops?", &ways)?;
-        let made = match way {
-            0 => {
-                let topic =
-                    terminal.line("Topic (whoever knows its name can read it)", &suggested_topic(), |_| None)?;
-                Some(receiver(&format!("ntfy:{topic}"))?)
-            }
-            1 => {
-                let file = terminal.line(
-                    "File that has the URL in it (only you can read it)",
-                    "~/.secrets/webhook",
-                    |_| None,
-                )?;
-                Some(receiver(&format!("webhook:{file}"))?)
-            }
-            2 => Some(receiver(if phone { "termux" } else { "desktop" })?),
-            _ => None,
-        };
-        plan.receivers.extend(made);
+        let folder = reading.location.config.parent().unwrap_or(Path::new("."));
+        plan.receivers.extend(receivers::ask(terminal, folder, &reading.env)?);
     }
     let told = !(plan.receivers.is_empty() && reading.config.receivers.is_empty());
     if told && !plan.test {
@@ -231,41 +233,29 @@ fn monitor(terminal: &Terminal, plan: &mut Plan, reading: &Reading) -> Result<()
     Ok(())
 }
 
-/// A topic that nobody guesses.
-fn suggested_topic() -> String {
-    format!("opensoul-{}", &uuid::Uuid::now_v7().simple().to_string()[12..])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn keys_go_where_the_gateway_reads_them() {
-        let made = |provider: &str, secret: &str| key(provider, Secret::new(secret.into())).map(|key| key.variable);
-        assert_eq!(made("anthropic", "sk-ant-api03-x"), Ok("ANTHROPIC_API_KEY".to_owned()));
-        assert_eq!(made("Z.AI", "x"), Ok("ZAI_API_KEY".to_owned()));
-        assert_eq!(made("github-copilot", "x"), Ok("COPILOT_GITHUB_TOKEN".to_owned()));
-        for (provider, secret, why) in [
-            ("anthropic", "sk-ant-oat01-canary", "only authorized for use with Claude Code"),
-            ("openai", " ", "is empty"),
-            ("openai", "sk-canary 2", "has blanks"),
-            ("nobody", "canary", "reads no key of nobody"),
+        assert_eq!(variable("anthropic"), Some("ANTHROPIC_API_KEY"));
+        assert_eq!(variable(&normalize("Z.AI")), Some("ZAI_API_KEY"));
+        assert_eq!(variable("github-copilot"), Some("COPILOT_GITHUB_TOKEN"));
+        assert_eq!(variable("nobody"), None);
+        let made = |secret: &str| {
+            let place = Place::Dotenv { provider: "openai".into(), variable: "OPENAI_API_KEY" };
+            key(place, Secret::new(secret.into()))
+        };
+        assert!(made("sk-ant-api03-x").is_ok());
+        for (secret, why) in [
+            ("sk-ant-oat01-canary", "only authorized for use with Claude Code"),
+            (" ", "is empty"),
+            ("sk-canary 2", "has blanks"),
         ] {
-            let failure = made(provider, secret).expect_err(provider);
+            let Err(failure) = made(secret) else { panic!("{why}") };
             assert!(failure.code() == 64 && failure.message.contains(why), "{failure}");
             assert!(!failure.message.contains("canary"));
         }
-    }
-
-    #[test]
-    fn receivers_in_short() {
-        let made = receiver("ntfy:my-topic").expect("good");
-        assert_eq!((made.name.as_str(), &made.texts[0]), ("ntfy", &("topic", "my-topic".to_owned())));
-        assert_eq!(receiver("webhook:~/url").expect("good").files, [("url", "~/url".to_owned())]);
-        for text in ["ntfy", "ntfy:", "webhook", "desktop:x", "slack:x", ""] {
-            assert_eq!(receiver(text).expect_err(text).code(), 64, "{text}");
-        }
-        assert!(suggested_topic().len() > 24 && suggested_topic() != suggested_topic());
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn lines(service: ServiceArg, context: &Context) -> Vec<String> {
     }
     let dir = user_units(context);
     let files = units(service).iter().map(|(name, _)| format!("write {}", dir.join(name).display()));
-    files.chain([format!("systemctl --user enable --now {unit}")]).collect()
+    files.chain([format!("systemctl --user enable {unit}"), format!("systemctl --user restart {unit}")]).collect()
 }
 
 fn user_units(context: &Context) -> PathBuf {
@@ -57,13 +57,18 @@ pub(super) fn files(service: ServiceArg, context: &Context) -> Result<Vec<Whole>
             "a unit cannot name this program or its configuration; move them to paths without blanks and quotes";
         return Err(Failure::new(FailureKind::Unavailable, message));
     };
-    let dir = user_units(context);
+    let (dir, places) = (user_units(context), places(context));
     let whole = |name: &str, text: &str| Whole {
         path: dir.join(name),
-        text: format!("{MARK}{}", text.replace(PACKAGED, &exe).replace("OnFailure=opensoul-failed@%N.service\n", "")),
+        text: format!(
+            "{MARK}{}",
+            text.replace(PACKAGED, &exe)
+                .replace("OnFailure=opensoul-failed@%N.service\n", "")
+                .replace("[Service]\n", &format!("[Service]\n{places}"))
+        ),
     };
     // Those that a package or `deploy/install.sh` has put there do as well, unless they would watch something else.
-    let plain = !exe.contains(' ');
+    let plain = !exe.contains(' ') && places.is_empty();
     let theirs = |name: &str, text: &str| {
         let about = |text: &str| text.lines().find(|line| line.starts_with("Description=")).map(str::to_owned);
         let dirs = [dir.as_path(), Path::new("/etc/systemd/user"), Path::new("/usr/lib/systemd/user")];
@@ -85,10 +90,43 @@ fn units(service: ServiceArg) -> &'static [(&'static str, &'static str)] {
     }
 }
 
+/// Variables that say where things are: what is set here must hold for the unit too, or it would watch other places.
+const PLACES: [&str; 9] = [
+    "OPENSOUL_MONITOR_STATE",
+    "OPENSOUL_STATE_DIR",
+    "OPENCLAW_STATE_DIR",
+    "CLAWDBOT_STATE_DIR",
+    "MOLTBOT_STATE_DIR",
+    "CLAUDE_CONFIG_DIR",
+    "CODEX_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_STATE_HOME",
+];
+
+/// The lines of a unit that set them (systemd.syntax(7): quoted, with `%%` for `%`).
+fn places(context: &Context) -> String {
+    let line = |name: &&str| {
+        let value = context.env.get(name).filter(|value| !value.contains(char::is_control))?;
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('%', "%%");
+        Some(format!("Environment=\"{name}={value}\"\n"))
+    };
+    PLACES.iter().filter_map(line).collect()
+}
+
+/// By the name under which a shell finds it: what a package manager puts behind that name changes with each version.
+fn program(context: &Context) -> Option<PathBuf> {
+    let exe = context.program.exe.as_ref()?;
+    let path = context.env.get("PATH").unwrap_or_default();
+    let by_name =
+        std::env::split_paths(path).filter(|dir| dir.is_absolute()).map(|dir| dir.join(&context.program.name));
+    let ours = |named: &PathBuf| named.canonicalize().is_ok_and(|real| real == *exe);
+    Some(by_name.into_iter().find(ours).unwrap_or_else(|| exe.clone()))
+}
+
 /// This program with what it was started with: the unit must watch what was set up. `None`: a unit cannot say it.
 fn command(context: &Context) -> Option<String> {
     let location = config::locate(&context.env, context.global.config.as_deref());
-    let mut words = vec![context.program.exe.as_ref()?.display().to_string()];
+    let mut words = vec![program(context)?.display().to_string()];
     if location.named {
         let path = std::path::absolute(&location.config).unwrap_or(location.config);
         words.extend(["--config".to_owned(), path.display().to_string()]);
@@ -112,7 +150,12 @@ pub(super) fn start(service: ServiceArg, context: &Context) -> Result<(), Failur
     let commands: Vec<Vec<&str>> = if is_termux(&context.env) {
         vec![vec!["opensoul-phone", "schedule"]]
     } else {
-        vec![vec!["systemctl", "--user", "daemon-reload"], vec!["systemctl", "--user", "enable", "--now", unit]]
+        // One that runs already would go on with what it has read.
+        vec![
+            vec!["systemctl", "--user", "daemon-reload"],
+            vec!["systemctl", "--user", "enable", unit],
+            vec!["systemctl", "--user", "restart", unit],
+        ]
     };
     for words in commands {
         let line = words.join(" ");

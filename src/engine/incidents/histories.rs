@@ -116,6 +116,7 @@ impl History {
             duration: Span::hours(2),
             providers: vec!["openai".to_owned()],
             subjects: Vec::new(),
+            matchers: Vec::new(),
         }];
         Self {
             world,
@@ -188,6 +189,15 @@ impl History {
         prop_assert!(waiting.values().all(|(count, _)| *count <= 1), "one item waits for one incident and receiver");
         prop_assert!(standing.incidents.len() <= 3 * 3 + 1 && standing.known.len() <= 3, "bounded by what there is");
         prop_assert!(standing.ended.len() <= 60 * 3, "one for each end");
+        // Nothing grows inside: each thing that is kept has its size, however long it lasts and whatever became of it.
+        let items: usize = standing.queued.iter().map(|queued| 1 + queued.notification.items.len()).sum();
+        let things = standing.incidents.len() + standing.known.len() + standing.ended.len() + standing.silences.len();
+        let size = serde_json::to_string(standing).map_or(usize::MAX, |text| text.len());
+        prop_assert!(size <= 2_000 * (1 + things + items), "{size} bytes for {things} things and {items} items");
+        for incident in &standing.incidents {
+            let names = incident.told.len().max(incident.maybe_told.len()).max(incident.given_up.len());
+            prop_assert!(names <= 3 && incident.because.len() <= 6, "{incident:?}");
+        }
         let ids: BTreeSet<_> = standing.queued.iter().map(|queued| &queued.notification.id).collect();
         prop_assert_eq!(ids.len(), standing.queued.len());
         let overlays = Overlays::new(&self.world.policy, &standing.silences, "box", self.world.now);

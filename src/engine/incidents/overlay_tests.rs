@@ -220,6 +220,7 @@ fn maintenance_is_a_silence_by_the_calendar() {
         duration: Span::hours(2),
         providers: vec!["anth*".to_owned()],
         subjects: Vec::new(),
+        matchers: vec![crate::engine::silences::parse("severity=critical").unwrap()],
     });
     let both = snapshot(vec![
         credential(LOGIN, State::Rejected, Severity::Critical),
@@ -231,6 +232,18 @@ fn maintenance_is_a_silence_by_the_calendar() {
     );
     let heard = hours(&mut world, 3, &both);
     assert_eq!(heard, [(2, "mail firing CredentialRejected critical".to_owned())]);
+    // What does not fit all of it is not concerned.
+    let mut world = World::with(&["mail"]);
+    world.policy.maintenance.push(Maintenance {
+        name: "only expiries".to_owned(),
+        schedule: Schedule { rhythm: Rhythm::Cron("0 9 * * *".to_owned()), zone: Zone::UTC },
+        duration: Span::hours(2),
+        providers: vec!["anthropic".to_owned()],
+        subjects: Vec::new(),
+        matchers: vec![crate::engine::silences::parse("alertname=CredentialExpiring").unwrap()],
+    });
+    assert_eq!(world.tick(&both).len(), 2);
+    assert!(world.tick(&warning(Tier::Days7)).iter().all(|line| !line.contains("firing CredentialExpiring")));
 }
 
 fn quiet_world() -> World {

@@ -138,6 +138,8 @@ pub struct World {
     pub heard: Vec<Heard>,
     /// Withdrawn while under way.
     pub withdrawn: BTreeSet<NotificationId>,
+    /// Withdrawn before that: nobody may ever hear them.
+    pub gone: BTreeSet<NotificationId>,
 }
 
 impl World {
@@ -161,6 +163,7 @@ impl World {
             away: BTreeSet::new(),
             heard: Vec::new(),
             withdrawn: BTreeSet::new(),
+            gone: BTreeSet::new(),
         }
     }
 
@@ -193,9 +196,13 @@ impl World {
         let newest = decision.ended.iter().map(|ended| ended.at).max();
         standing.ended.retain(|one| newest.is_none_or(|newest| one.at <= newest && newest - one.at < Span::days(35)));
         standing.last_report = decision.report_at.or(standing.last_report);
+        let now = self.now;
+        standing.silences.retain(|one| now - one.ends_at < Span::days(5));
         for id in &decision.withdraw {
             if standing.queued.iter().any(|q| q.notification.id == *id && q.in_flight) {
                 self.withdrawn.insert(id.clone());
+            } else {
+                self.gone.insert(id.clone());
             }
         }
         standing.queued.retain(|q| q.in_flight || !decision.withdraw.contains(&q.notification.id));
@@ -206,6 +213,8 @@ impl World {
         }
         for new in &decision.enqueue {
             assert!(standing.queued.iter().all(|q| q.notification.id != new.id), "a new message has a new id");
+            // Only a clock that was set back can make the same words at the same instant again.
+            self.gone.remove(&new.id);
             standing.queued.push(Queued { notification: new.clone(), attempts: 0, in_flight: false, uncertain: false });
         }
     }
@@ -229,6 +238,7 @@ impl World {
         let at = self.standing.queued.iter().position(|q| q.notification.id == *id).unwrap();
         if end != End::Failed {
             let message = self.standing.queued[at].notification.clone();
+            assert!(!self.gone.contains(id), "withdrawn, and sent all the same: {message:?}");
             for item in &message.items {
                 self.heard.push(Heard {
                     receiver: message.receiver.clone(),

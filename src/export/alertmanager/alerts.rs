@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use chrono::SecondsFormat;
 use serde::{Serialize, Serializer};
 
-use crate::domain::{Incident, IncidentId, IncidentStatus, Pseudonyms, Severity, Span, Subject, Time};
+use crate::domain::{Incident, IncidentId, IncidentStatus, Item, Pseudonyms, Severity, Span, Subject, Time};
 use crate::engine::due::due;
 use crate::engine::policy::Schedule;
 use crate::net::redact::cut;
@@ -105,6 +105,20 @@ impl Board {
         let firing = self.firing.iter().map(|((_, band), incident)| alert(incident, *band, now + hold, words, now));
         let ended = self.ended.iter().map(|((_, band), (incident, at))| alert(incident, *band, *at, words, now));
         firing.chain(ended).collect()
+    }
+}
+
+/// A test, made of the item that other receivers get: seen to be one, and over by itself at `ends_at`.
+#[must_use]
+pub fn test(item: &Item, host: &str, ends_at: Time) -> Alert {
+    let labels = [("alertname", "OpensoulTest"), ("severity", item.severity.word()), ("host", host)];
+    let annotations = [("title", &item.title), ("summary", &item.summary)];
+    Alert {
+        labels: labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        annotations: annotations.map(|(name, text)| (name.to_owned(), text.clone())).into(),
+        starts_at: item.since,
+        ends_at,
+        generator_url: String::new(),
     }
 }
 

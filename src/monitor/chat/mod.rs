@@ -89,15 +89,12 @@ impl Listener {
 
 /// What `/model` is about there.
 fn sessions(settings: &Chat, env: &Environment) -> Option<Arc<dyn Sessions>> {
-    let session = settings.session.clone()?;
-    Some(Arc::new(GatewaySessions {
-        env: env.clone(),
-        cwd: None,
-        preferred: None,
-        session: Some(session),
-        agent: None,
-        patience: SESSION_PATIENCE,
-    }))
+    Some(Arc::new(gateway_sessions(env, Some(settings.session.clone()?), None)))
+}
+
+/// A session of the gateway as the monitor reaches it.
+pub(super) fn gateway_sessions(env: &Environment, session: Option<String>, agent: Option<String>) -> GatewaySessions {
+    GatewaySessions { env: env.clone(), cwd: None, preferred: None, session, agent, patience: SESSION_PATIENCE }
 }
 
 /// Our own bot, as Telegram knows it.
@@ -130,8 +127,8 @@ impl Ear {
                 }
                 let Some(bot) = &bot else { return Ok(None) };
                 // An answer that is under way is not given up, or it would be given again.
-                self.say_what_waits(&stop).await?;
-                unless(&stop, self.poll(bot)).await
+                let patience = self.say_what_waits(&stop).await?;
+                unless(&stop, self.poll(bot, patience)).await
             };
             let result = step.await;
             let wait = match result {
@@ -174,7 +171,8 @@ impl Ear {
         Ok(Bot { id, name })
     }
 
-    async fn poll(&self, bot: &Bot) -> Result<Updates, Trouble> {
+    /// Waits for what people say, for so long at most.
+    async fn poll(&self, bot: &Bot, patience: Duration) -> Result<Updates, Trouble> {
         let (id, now) = (bot.id, self.monitor.clock.now());
         let next = self.monitor.desk.with(move |store| store.next_update(id, now)).await;
         let Ok(Ok(next)) = next else {
@@ -182,7 +180,7 @@ impl Ear {
             return Err(Trouble::Away("state.db cannot be read".to_owned()));
         };
         let mut params = json!({
-            "timeout": POLL.as_secs(),
+            "timeout": patience.as_secs(),
             "limit": BATCH,
             "allowed_updates": ["message", "callback_query"],
         });
@@ -266,13 +264,13 @@ impl Ear {
         }
     }
 
-    /// Sends what is still to be said, in order.
-    async fn say_what_waits(&self, stop: &CancellationToken) -> Result<(), Trouble> {
+    /// Sends what is still to be said, in order; how long there may be listened until it is tried again.
+    async fn say_what_waits(&self, stop: &CancellationToken) -> Result<Duration, Trouble> {
         let now = self.monitor.clock.now();
-        let Ok(Ok(sayings)) = self.monitor.desk.with(move |store| store.sayings(now)).await else { return Ok(()) };
+        let Ok(Ok(sayings)) = self.monitor.desk.with(move |store| store.sayings(now)).await else { return Ok(POLL) };
         for one in sayings {
             if stop.is_cancelled() {
-                return Ok(());
+                return Ok(POLL);
             }
             match serde_json::from_str::<Saying>(&one.body) {
                 // Somebody was asked there before, and is not listed any more.
@@ -285,7 +283,7 @@ impl Ear {
                     // It waits, and so do those behind it. Whether Telegram is heard at all, the poll tells.
                     Err(trouble) => {
                         tracing::debug!("an answer waits: {}", trouble.words());
-                        return Ok(());
+                        return Ok(pause(&trouble, 2).clamp(Duration::from_secs(1), POLL));
                     }
                 },
                 Err(_) => tracing::warn!("an answer in state.db cannot be read"),
@@ -294,7 +292,7 @@ impl Ear {
                 tracing::warn!("an answer may be sent twice: state.db cannot be written");
             }
         }
-        Ok(())
+        Ok(POLL)
     }
 
     fn listed(&self, params: &Value) -> bool {

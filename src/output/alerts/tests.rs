@@ -2,11 +2,14 @@ use super::*;
 use crate::domain::{Severity, Silence, Zone};
 use crate::engine::incidents::world::{World, credential, snapshot, start};
 use crate::engine::overlays::Overlays;
+use crate::engine::policy::QuietHours;
 
 fn world() -> World {
     let mut world = World::with(&["mail"]);
     let broken = |id| credential(id, crate::domain::State::Rejected, Severity::Critical);
     world.tick(&snapshot(vec![broken("claude-code:default"), broken("codex:default")]));
+    let time = |text| chrono::NaiveTime::parse_from_str(text, "%H:%M").unwrap();
+    world.policy.quiet = Some(QuietHours { from: time("08:00"), to: time("10:00"), zone: Zone::UTC });
     world.silence("provider=anthropic", crate::domain::Span::hours(3));
     world.ack("CredentialRejected", None, false);
     world
@@ -16,7 +19,15 @@ fn with<T>(world: &World, show: impl FnOnce(&Alerts<'_>) -> T) -> T {
     let Standing { incidents, silences } = Standing::of(world);
     let overlays = Overlays::new(&world.policy, &silences, "box", world.now);
     let withheld = overlays.all(&incidents);
-    show(&Alerts { host: "box", now: world.now, incidents: &incidents, silences: &silences, withheld: &withheld })
+    let (now, windows) = (world.now, world.policy.windows(world.now));
+    show(&Alerts {
+        host: "box",
+        now,
+        incidents: &incidents,
+        silences: &silences,
+        windows: &windows,
+        withheld: &withheld,
+    })
 }
 
 struct Standing {
@@ -42,6 +53,7 @@ fn the_list_says_why_nothing_is_said_at_any_width() {
         assert!(flat.contains("acknowledged by ann until it is over or gets worse"), "{flat}");
         assert!(flat.contains("silenced by ann until 2026-01-05 12:00 (in 3 h)"), "{flat}");
         assert!(flat.contains("Silences") && flat.contains("provider=anthropic"), "{flat}");
+        assert!(flat.contains("quiet hours until 2026-01-05 10:00 (in 1 h): only criticals are sent"), "{flat}");
     }
 }
 
@@ -54,6 +66,11 @@ fn the_document_has_the_words_of_the_contract() {
     words.sort_unstable();
     assert_eq!(words, ["acked", "silenced"]);
     assert_eq!(document["silences"][0]["state"], "active");
+    let window = serde_json::json!({
+        "kind": "quiet_hours", "name": "quiet hours",
+        "startsAt": "2026-01-05T08:00:00Z", "endsAt": "2026-01-05T10:00:00Z",
+    });
+    assert_eq!(document["windows"], serde_json::json!([window]));
     let acked = document["incidents"].as_array().unwrap().iter().find(|one| one["status"] == "acked").unwrap();
     assert_eq!((&acked["withheld"]["reason"], &acked["withheld"]["by"]), (&"acked".into(), &"ann".into()));
 }

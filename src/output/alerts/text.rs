@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Alerts, Message, kind, silence_state, status};
 use crate::domain::{Incident, IncidentStatus, Severity, Silence, Time, Withheld, Zone};
+use crate::engine::windows::Window;
 use crate::output::status::lines::{relative, wrap};
 
 /// How to print.
@@ -73,7 +74,22 @@ pub fn incidents(alerts: &Alerts<'_>, options: &Options) -> String {
             silence(&mut out, one, alerts.now, options);
         }
     }
+    let open: Vec<String> = alerts.windows.iter().filter_map(|one| window(one, alerts.now, options)).collect();
+    if !open.is_empty() {
+        out.push_str("\nBy the calendar\n");
+        open.iter().for_each(|line| wrap(&mut out, line, width, 0));
+    }
     out
+}
+
+fn window(one: &Window, now: Time, options: &Options) -> Option<String> {
+    let until = options.when(one.open?.until, now);
+    Some(match one.kind {
+        "maintenance" => {
+            format!("maintenance window {:?} until {until}: nothing is said about what it concerns", one.name)
+        }
+        _ => format!("{} until {until}: only criticals are sent", one.name),
+    })
 }
 
 /// Everything about one.

@@ -328,11 +328,11 @@ pub fn store_check(status: &ModelsStatus<'_>) -> CheckResult {
     let dead = stored().filter(|p| matches!(p.status, "expired" | "missing"));
     let reasons: Vec<String> = missing.chain(dead.map(|p| format!("{} is {}", p.profile_id, p.status))).collect();
     if !reasons.is_empty() {
-        return CheckResult { code: 1, reasons };
+        return CheckResult { code: 1, reasons, unseen: false };
     }
     let soon = stored().filter(|p| p.status == "expiring");
     let reasons: Vec<String> = soon.map(|p| format!("{} ends within 24 hours", p.profile_id)).collect();
-    CheckResult { code: if reasons.is_empty() { 0 } else { 2 }, reasons }
+    CheckResult { code: if reasons.is_empty() { 0 } else { 2 }, reasons, unseen: false }
 }
 
 fn findings(input: &Input<'_>) -> Vec<FindingView> {

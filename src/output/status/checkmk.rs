@@ -1,7 +1,7 @@
 //! Checkmk local checks: one service for each provider in use, and one for the machine as a whole.
 
 use super::{Overall, originals, overall};
-use crate::domain::{Assessed, Severity, Snapshot};
+use crate::domain::{Assessed, Severity, Snapshot, is_unprintable};
 use crate::engine::check::{self, CheckScope};
 
 /// One line a service: `state "name" metrics text`.
@@ -49,7 +49,7 @@ pub fn checkmk(snapshot: &Snapshot) -> String {
 }
 
 fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect()
 }
 
 fn quoted(text: &str) -> String {

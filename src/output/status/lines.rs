@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use crate::domain::{Span, Time};
+use crate::domain::{Span, Time, is_unprintable};
 
 /// Characters that take two columns: those of East Asia, and emoji.
 fn wide(c: char) -> bool {
@@ -22,12 +22,12 @@ pub fn columns(text: &str) -> usize {
 
 /// Ids, paths and details come from foreign files: what could steer a terminal is shown as a question mark.
 pub(in crate::output) fn clean(text: &str) -> Cow<'_, str> {
-    // Bytes are looked through much faster than characters; 0xc2 begins the controls beyond ASCII.
-    let suspect = |byte: u8| byte.is_ascii_control() || byte == 0xc2;
-    if !text.bytes().any(suspect) || !text.contains(char::is_control) {
+    // Bytes are looked through much faster than characters; these three begin what is meant beyond ASCII.
+    let suspect = |byte: u8| byte.is_ascii_control() || matches!(byte, 0xc2 | 0xe2 | 0xef);
+    if !text.bytes().any(suspect) || !text.contains(is_unprintable) {
         return text.into();
     }
-    text.chars().map(|c| if c.is_control() { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
+    text.chars().map(|c| if is_unprintable(c) { if c.is_whitespace() { ' ' } else { '?' } } else { c }).collect()
 }
 
 /// A text and blanks up to a number of columns.

@@ -1,7 +1,7 @@
 //! One line for Nagios, Icinga and whatever speaks their plugin language, with its exit code.
 
 use super::{Overall, originals, overall};
-use crate::domain::{Assessed, Severity, Snapshot};
+use crate::domain::{Assessed, Severity, Snapshot, is_unprintable};
 use crate::engine::check::{self, CheckScope};
 use crate::engine::runway;
 
@@ -68,7 +68,7 @@ fn plain(text: &str) -> String {
         .map(|c| {
             if c == '|' {
                 '¦'
-            } else if c.is_control() {
+            } else if is_unprintable(c) {
                 ' '
             } else {
                 c

@@ -191,7 +191,7 @@ pub fn profile(
         notes,
     });
     let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(|s| Secret::new(s.expose().to_owned()));
-    Found { credential, secret }
+    Found { credential, secret }.unless_placeholder()
 }
 
 fn bench(usage: &Usage) -> Option<Bench> {
@@ -329,6 +329,6 @@ impl Found {
         self.credential.fingerprint = key.fingerprint(secret);
         decode(&mut self.credential, secret);
         self.secret = Some(Secret::new(secret.expose().to_owned()));
-        self
+        self.unless_placeholder()
     }
 }

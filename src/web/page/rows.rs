@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::words::{Reader, When};
 use crate::domain::{Incident, Silence, Subject, Withheld};
+use crate::engine::windows::{Period, Window};
 use crate::export::metrics::{PushHealth, ReceiverHealth};
 use crate::output::alerts;
 
@@ -95,6 +96,24 @@ pub(super) fn silence(one: &Silence, reader: &Reader<'_>) -> SilenceRow {
         author: one.author.clone(),
         comment: one.comment.clone(),
     }
+}
+
+/// A maintenance window or the quiet hours, if they are now.
+pub(super) fn window(one: &Window, reader: &Reader<'_>) -> Option<SilenceRow> {
+    let Period { since, until } = one.open?;
+    let what = match one.kind {
+        "maintenance" => format!("maintenance window {:?}", one.name),
+        _ => "quiet hours: only criticals are sent".to_owned(),
+    };
+    Some(SilenceRow {
+        matchers: reader.say(&what),
+        pending: false,
+        state: reader.say("active"),
+        starts: reader.when(since),
+        ends: reader.when(until),
+        author: "monitor.toml".to_owned(),
+        comment: String::new(),
+    })
 }
 
 pub(super) fn receiver(one: &ReceiverHealth, reader: &Reader<'_>) -> ReceiverRow {

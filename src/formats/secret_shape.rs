@@ -1,0 +1,127 @@
+//! What a text looks like: a key, or what stands in the place of one until somebody fills it in. Pure, and only by its looks:
+//! whether a key works is never decided here.
+
+/// How keys of well-known makers begin.
+const KEY_STARTS: [&str; 22] = [
+    "sk-",
+    "sk_",
+    "pk_",
+    "rk_",
+    "key-",
+    "whsec_",
+    "ghp_",
+    "gho_",
+    "ghu_",
+    "ghs_",
+    "github_pat_",
+    "glpat-",
+    "xox",
+    "AIza",
+    "ya29.",
+    "eyJ",
+    "AKIA",
+    "ASIA",
+    "hf_",
+    "gsk_",
+    "xai-",
+    "SG.",
+];
+
+/// Words, without what divides them, that examples have where a key belongs.
+const EXAMPLES: [&str; 8] =
+    ["yourapikey", "apikeyhere", "keyhere", "tokenhere", "changeme", "replaceme", "replacewith", "placeholder"];
+
+/// Whether a word is a key by its looks.
+#[must_use]
+pub fn is_key(word: &str) -> bool {
+    KEY_STARTS.iter().any(|start| word.starts_with(start) && word.len() >= start.len() + 6)
+}
+
+/// Whether a key is anywhere in a text.
+#[must_use]
+pub fn holds_key(text: &str) -> bool {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).any(is_key)
+}
+
+/// Whether a value is what somebody forgot to replace by a key: `${NAME}`, `{{ secrets.NAME }}`, `<your key>`, `op://…`,
+/// `your-api-key-here`, `sk-…xxxx`. Short words that people give to servers of their own (`dummy`, `none`) are keys.
+#[must_use]
+pub fn is_placeholder(value: &str) -> bool {
+    let value = value.trim();
+    let enclosed = |start: &str, end: &str| value.starts_with(start) && value.ends_with(end);
+    let variable = value.strip_prefix('$').is_some_and(|name| {
+        !name.is_empty()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(char::is_numeric)
+    });
+    let elsewhere = value.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    });
+    let crossed_out = value.rsplit(['-', '_']).next().is_some_and(|last| {
+        last.chars().count() >= 3 && last.chars().all(|c| matches!(c, 'x' | 'X' | '*' | '.' | '…'))
+    });
+    let plain: String = value.chars().filter(|c| !"-_ ".contains(*c)).flat_map(char::to_lowercase).collect();
+    let example = EXAMPLES.iter().any(|example| plain.contains(example))
+        || (plain.starts_with("your") && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what)));
+    variable
+        || enclosed("${", "}")
+        || enclosed("$(", ")")
+        || enclosed("<", ">")
+        || (value.contains("{{") && value.contains("}}"))
+        || elsewhere
+        || crossed_out
+        || matches!(plain.as_str(), "null" | "undefined")
+        || example
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_the_place_of_a_key() {
+        for value in [
+            "${GROQ}",
+            "$X",
+            "$GROQ_API_KEY",
+            "$(pass show groq)",
+            "{{ secrets.GROQ }}",
+            "${{ secrets.GROQ }}",
+            "<your key>",
+            "op://vault/groq/key",
+            "your-api-key-here",
+            "YOUR_API_KEY",
+            "your_openai_token",
+            "sk-...",
+            "sk-ant-api03-xxxxxxxx",
+            "sk-XXXX",
+            "changeme",
+            "null",
+            " ${GROQ} ",
+        ] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in [
+            "sk-ant-api03-abcdefXXX",
+            "gsk_abcdef",
+            "dummy",
+            "none",
+            "lm-studio",
+            "$2b$12$abcdefghijk",
+            "a<b>c",
+            "yourself",
+            "0123456789abcdef",
+            "xx",
+            "eyJhbGciOiJub25lIn0.eyJleHAiOjE4MDM4NTkyMDB9.c2ln",
+            "",
+        ] {
+            assert!(!is_placeholder(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_a_text() {
+        assert!(holds_key("sk-ant-api03-abcdef") && holds_key("of (sk-proj-abcdef)!") && holds_key("x AKIAABCDEF y"));
+        assert!(!holds_key("ann@example.org") && !holds_key("openai-codex") && !holds_key("sk-") && !holds_key(""));
+    }
+}
