@@ -171,7 +171,7 @@ const NEVER: &str =
 fn list(scene: &Scene<'_>, json: bool) -> Outcome {
     let found = known(scene)?;
     if found.is_none() {
-        anstream::eprintln!("{NEVER}");
+        note!("{NEVER}");
     }
     let found_some = found.is_some();
     let known = found.unwrap_or(Known { incidents: Vec::new(), silences: Vec::new() });

@@ -82,7 +82,7 @@ fn wanted<'c>(config: &'c Config, receiver: Option<&str>) -> Result<Vec<&'c str>
 fn say(receiver: (&str, &str), over: bool, took: Duration, word: &str, text: &str) {
     let (name, channel) = receiver;
     let what = if over { "end of the test" } else { "test" };
-    anstream::println!("{name} ({channel}): {what} {word} in {} ms: {text}", took.as_millis());
+    say!("{name} ({channel}): {what} {word} in {} ms: {text}", took.as_millis());
 }
 
 /// The test of an Alertmanager; without `resolve` it ends by itself.
@@ -175,7 +175,7 @@ fn release(names: &[String], config: Config, context: &Context, now: Time) {
         let action = Action::Enable { receiver: name.clone() };
         if let Err(failure) = act(&scene, &action, &author(&context.env)) {
             // It has the message, which is what was asked. The next hourly try ends a quarantine all the same.
-            anstream::eprintln!("opensoul: {name} works; the monitor was not told: {}", failure.message);
+            note!("opensoul: {name} works; the monitor was not told: {}", failure.message);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 
 use super::exit::{Failure, FailureKind};
+use super::print::spoken;
 use super::prompt::Terminal;
 use crate::domain::CredentialId;
 use crate::formats::installation::Installation;
@@ -20,7 +21,7 @@ pub fn watcher() -> Watcher {
         let mut err = std::io::stderr().lock();
         // Erased when the last answer is there; what cannot be shown is not missed.
         let _ = if done < total {
-            write!(err, "\rasking providers: {done} of {total} answered\x1b[K")
+            write!(err, "\r{}\x1b[K", spoken(format!("asking providers: {done} of {total} answered")))
         } else {
             write!(err, "\r\x1b[K")
         };
@@ -46,17 +47,17 @@ pub fn models(installations: &[Installation]) -> BTreeMap<String, String> {
 /// If the person does not want it: cancelled, nothing was asked.
 pub fn consent(questions: &[(CredentialId, String)]) -> Result<(), Failure> {
     if questions.is_empty() {
-        anstream::eprintln!(
+        note!(
             "opensoul: --probe-paid: no credential has a configured model and an API that can be asked for one token, so \
              only free questions are asked"
         );
         return Ok(());
     }
-    anstream::eprintln!("opensoul: --probe-paid sends one request each, about 10 tokens in and 1 token out:");
+    note!("opensoul: --probe-paid sends one request each, about 10 tokens in and 1 token out:");
     for (id, model) in questions {
-        anstream::eprintln!("  {id}  {model}");
+        note!("  {id}  {model}");
     }
-    anstream::eprintln!(
+    note!(
         "At the price of a dear model (15 USD for a million tokens in, 75 out) that is about 0.0003 USD each, at most twice \
          that if an answer has to be confirmed; your providers' own prices count."
     );

@@ -17,7 +17,7 @@ use crate::chat::model::{Said, Sessions, Trouble, TroubleKind};
 use crate::clock::{Clock, SystemClock};
 use crate::config;
 use crate::control::Keeper;
-use crate::domain::{Lang, Pseudonyms};
+use crate::domain::Pseudonyms;
 use crate::engine::overlays::Overlays;
 use crate::formats::installation::Family;
 use crate::monitor::sessions::GatewaySessions;
@@ -41,7 +41,7 @@ fn converse(args: &Chat, context: &Context) -> Outcome {
     let stdin = std::io::stdin();
     let person = stdin.is_terminal();
     if person {
-        anstream::eprintln!("/model, /status, /expiring, /doctor, /help; /quit or Ctrl-D ends.");
+        note!("/model, /status, /expiring, /doctor, /help; /quit or Ctrl-D ends.");
     }
     loop {
         if person {
@@ -62,7 +62,7 @@ fn converse(args: &Chat, context: &Context) -> Outcome {
             typed => match line(typed, args, context) {
                 Ok(said) => print::text(&(said.text + "\n"))?,
                 // A conversation goes on.
-                Err(failure) => anstream::eprintln!("opensoul: {failure}"),
+                Err(failure) => note!("opensoul: {failure}"),
             },
         }
     }
@@ -127,7 +127,7 @@ fn others(typed: &str, context: &Context) -> Result<Said, Failure> {
         host: &host,
         home: &home,
         zone,
-        lang: lang(context),
+        lang: print::lang(),
         writes: true,
         now: reading.now,
     };
@@ -147,10 +147,4 @@ fn others(typed: &str, context: &Context) -> Result<Said, Failure> {
             })
         }
     }
-}
-
-fn lang(context: &Context) -> Lang {
-    let set =
-        ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(|name| context.env.get(name).filter(|v| !v.is_empty()));
-    set.and_then(Lang::parse).unwrap_or_default()
 }

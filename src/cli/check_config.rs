@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Context;
 use super::exit::{Failure, FailureKind, Outcome};
+use super::{Context, print};
 use crate::clock::{Clock, SystemClock};
 use crate::config::channels::{Setting, Settings};
 use crate::config::{
@@ -16,6 +16,7 @@ use crate::engine::policy::{Rhythm, Schedule};
 use crate::monitor::chat::rivals;
 use crate::net::redact;
 use crate::notify;
+use crate::output::wording::padded;
 use crate::providers::Catalog;
 
 /// Runs the command.
@@ -47,7 +48,7 @@ fn refused(problems: &[Problem]) -> Failure {
 fn summary(config: &Config, env: &Environment, now: Time) -> String {
     let mut out = String::new();
     let mut say = |name: &str, value: String| {
-        let _ = writeln!(out, "{name:<11} {value}");
+        let _ = writeln!(out, "{} {}", padded(&print::spoken(name), 11), print::spoken(value));
     };
     say(
         "config",

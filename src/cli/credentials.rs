@@ -57,10 +57,10 @@ fn open(context: &Context) -> Result<Reading, Failure> {
         return Err(Failure::new(FailureKind::Config, config::report(&reading.config_problems)));
     }
     if let Some(problem) = &reading.store_problem {
-        anstream::eprintln!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
+        note!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
     }
     if let Some(problem) = &reading.key_problem {
-        anstream::eprintln!("opensoul: {problem}; going on without it");
+        note!("opensoul: {problem}; going on without it");
     }
     Ok(reading)
 }

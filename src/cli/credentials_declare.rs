@@ -40,9 +40,9 @@ pub fn run(args: &Declare, mut reading: Reading, context: &Context) -> Outcome {
 
     let snapshot = reading.observe(context.program.clone()).snapshot;
     let judged = snapshot.credentials.iter().find(|one| one.credential.id == id);
-    anstream::println!("Wrote {}.", path.display());
+    say!("Wrote {}.", path.display());
     if let Some(judged) = judged {
-        anstream::println!("{}", summary(judged, reading.config.status.zone));
+        say!("{}", summary(judged, reading.config.status.zone));
     }
     tell_the_monitor(&reading.location.state);
     Ok(0)
@@ -52,7 +52,7 @@ pub fn run(args: &Declare, mut reading: Reading, context: &Context) -> Outcome {
 pub(super) fn tell_the_monitor(state: &Path) {
     if let Some(pid) = Lock::holder(state) {
         let pid = pid.map_or_else(|| "its process number".to_owned(), |pid| pid.to_string());
-        anstream::println!("The running monitor takes it after: kill -HUP {pid} (or systemctl reload its unit).");
+        say!("The running monitor takes it after: kill -HUP {pid} (or systemctl reload its unit).");
     }
 }
 

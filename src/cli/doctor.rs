@@ -175,7 +175,7 @@ pub fn run(
     let looked = match look() {
         Ok(looked) => looked,
         Err(failure) if strict => {
-            anstream::eprintln!("opensoul: {failure}");
+            note!("opensoul: {failure}");
             return Ok(2);
         }
         Err(failure) => return Err(failure),
@@ -197,6 +197,7 @@ pub fn run(
         severity_min,
         keys: keys.clone(),
         repairs: repairs.as_deref(),
+        lang: print::lang(),
     };
     let text = if args.json {
         output::doctor::json(&report).map_err(|error| Failure::new(FailureKind::Bug, error.to_string()))?

@@ -26,11 +26,11 @@ pub fn mend(
         }
     }
     if wanted.is_empty() {
-        anstream::eprintln!("opensoul: nothing here can be mended by itself");
+        note!("opensoul: nothing here can be mended by itself");
         return Ok(Vec::new());
     }
     if !consent(args, &wanted)? {
-        anstream::eprintln!("opensoul: nothing was changed");
+        note!("opensoul: nothing was changed");
         return Ok(Vec::new());
     }
     let clock = SystemClock::new();
@@ -41,15 +41,15 @@ pub fn mend(
             Ok(Applied::Done { backup }) => {
                 let kept =
                     backup.as_ref().map(|path| format!(" (the old one: {})", path.display())).unwrap_or_default();
-                anstream::eprintln!("done    {repair}{kept}");
+                note!("done    {repair}{kept}");
                 Ok(Some(backup))
             }
             Ok(Applied::Unneeded) => {
-                anstream::eprintln!("was so  {repair}");
+                note!("was so  {repair}");
                 Ok(None)
             }
             Err(why) => {
-                anstream::eprintln!("FAILED  {repair}: {why}");
+                note!("FAILED  {repair}: {why}");
                 Err(why.to_string())
             }
         };
@@ -69,9 +69,9 @@ pub fn consent(args: &Doctor, wanted: &[&Finding]) -> Result<bool, Failure> {
         let message = "--fix has nobody to ask here: add --yes, or --non-interactive; nothing was changed";
         return Err(Failure::new(FailureKind::Usage, message));
     }
-    anstream::eprintln!("opensoul: this can be mended:");
+    note!("opensoul: this can be mended:");
     for (finding, repair) in wanted.iter().filter_map(|finding| Some((finding, finding.repair.as_ref()?))) {
-        anstream::eprintln!("  {}  {repair}", finding.id);
+        note!("  {}  {repair}", finding.id);
     }
     terminal.filter(|_| asked).map_or(Ok(true), |terminal| terminal.confirm("Do it?", true))
 }

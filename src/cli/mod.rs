@@ -1,5 +1,9 @@
 //! Arguments, one file per command, exit codes. Commands tie the rooms together and hold no decisions of their own.
 
+// First, because its macros are for all the others.
+#[macro_use]
+mod print;
+
 mod alerts;
 mod alerts_act;
 mod alerts_test;
@@ -31,7 +35,6 @@ mod monitor_run;
 mod onboard;
 mod owner;
 mod plugin;
-mod print;
 mod prompt;
 pub mod reading;
 mod status;
@@ -72,13 +75,19 @@ pub fn main(argv: Vec<OsString>, vars: Vec<(OsString, OsString)>) -> ExitCode {
     {
         env.set("HOME", home.to_string_lossy());
     }
+    print::choose_language(&argv, &env);
     match run(&argv, env.clone()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) if plugin::asked(&argv) => ExitCode::from(plugin::unknown(&failure.message, &argv)),
         // Clap has said it already.
         Err(failure) if failure.message.is_empty() => failure.into(),
         Err(failure) => {
-            anstream::eprintln!("{}", logs::last_words(&env, &format!("opensoul: {failure}")));
+            let message = format!("opensoul: {failure}");
+            match logs::last_words(&env, &message) {
+                // The journal is a log, which is English.
+                urgent if urgent != message => anstream::eprintln!("{urgent}"),
+                _ => note!("{message}"),
+            }
             failure.into()
         }
     }

@@ -158,7 +158,7 @@ impl Gateway {
 
 /// Said once, when it takes long.
 fn waiting(lock: &Path) {
-    anstream::eprintln!("waiting for {} (another program is writing)", lock.display());
+    note!("waiting for {} (another program is writing)", lock.display());
 }
 
 /// A provider as it was typed, normalised.

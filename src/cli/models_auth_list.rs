@@ -83,7 +83,7 @@ pub fn list(whose: Option<&str>, json: bool, agent: Option<&str>, context: &Cont
         profiles: rows.collect(),
     };
     for finding in &store.findings {
-        anstream::eprintln!("opensoul: {}: {}", finding.place, finding.message);
+        note!("opensoul: {}: {}", finding.place, finding.message);
     }
     if json {
         print::json(&list)?;
@@ -157,7 +157,7 @@ pub fn remove(id: &str, yes: bool, agent: Option<&str>, context: &Context) -> Ou
     if !yes {
         let terminal = Terminal::need("say --yes to remove it without being asked")?;
         if !terminal.confirm(&format!("Remove {id} from {path} and from the gateway's config?"), false)? {
-            anstream::println!("Nothing was changed.");
+            say!("Nothing was changed.");
             return Ok(0);
         }
     }
@@ -173,21 +173,19 @@ pub fn remove(id: &str, yes: bool, agent: Option<&str>, context: &Context) -> Ou
         let message = format!("{id} is in the store no more; {config} still names it, through a file that it includes");
         return Err(Failure::new(FailureKind::Config, message));
     }
-    anstream::println!("Removed {id}.");
+    say!("Removed {id}.");
     for (what, file) in [("Store", &written.store), ("Config", &written.config)] {
         if file.changed {
-            anstream::println!("{what}: {}", short(&file.path, &home));
+            say!("{what}: {}", short(&file.path, &home));
         }
     }
-    anstream::println!(
-        "It is gone from here only: a key that nobody should use any more must be revoked at its provider."
-    );
+    say!("It is gone from here only: a key that nobody should use any more must be revoked at its provider.");
     if let Some(provider) = stored {
         let after = Gateway::open(agent, Unnamed::Main, context)?;
         let view = after.view()?;
         let provider = crate::formats::provider_id::normalize(&provider);
         if view.provider(&provider).is_none_or(|left| left.order.is_empty()) {
-            anstream::println!("No usable profile of {provider} is left.");
+            say!("No usable profile of {provider} is left.");
         }
     }
     Ok(0)

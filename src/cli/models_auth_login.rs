@@ -50,15 +50,13 @@ pub fn run(whose: &str, agent: Option<&str>, context: &Context) -> Outcome {
     };
     let (program, name, words) = choice;
     let line = line(name, &words);
-    anstream::eprintln!("opensoul: running {line}");
+    note!("opensoul: running {line}");
     let mut command = std::process::Command::new(program);
     let status = command.args(&words).envs(super::owner::variables(context)).status();
     match status {
         Ok(status) if status.success() => {
             if name != family.word() {
-                anstream::println!(
-                    "The login is {name}'s own; {name} renews it. What the gateway uses: opensoul models status"
-                );
+                say!("The login is {name}'s own; {name} renews it. What the gateway uses: opensoul models status");
             }
             Ok(0)
         }

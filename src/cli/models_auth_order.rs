@@ -88,7 +88,7 @@ fn clear(of: &OrderOf, agent: Option<&str>, context: &Context) -> Outcome {
     gateway.writer()?.order(&provider, None).map_err(|error| not_written(&error))?;
     let after = Gateway::open(agent, Unnamed::Default, context)?;
     if !of.json {
-        anstream::println!("Cleared the order for {provider}; the gateway takes its own.");
+        say!("Cleared the order for {provider}; the gateway takes its own.");
     }
     show(of, &provider, &after, context)
 }
@@ -105,7 +105,7 @@ fn show(of: &OrderOf, provider: &str, gateway: &Gateway, context: &Context) -> O
     };
     let order = spelled.map(|(_, ids)| ids.clone()).or_else(|| inherited().map(<[String]>::to_vec));
     if let Some(trouble) = store.findings.iter().find(|_| store.trouble.is_some()) {
-        anstream::eprintln!("opensoul: {}: {}", trouble.place, trouble.message);
+        note!("opensoul: {}: {}", trouble.place, trouble.message);
     }
     let auth_store_path = short(&store.store_path, &context.env.home());
     if of.json {

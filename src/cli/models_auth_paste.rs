@@ -97,7 +97,7 @@ pub fn setup_token(whose: &str, yes: bool, verify: bool, agent: Option<&str>, co
 /// Runs `claude setup-token` if the person wants it; false if there is nothing to paste yet.
 fn make_one(terminal: &Terminal, context: &Context) -> Result<bool, Failure> {
     let Some(claude) = handover::program_of("claude", &context.env) else {
-        anstream::println!(
+        say!(
             "`claude setup-token` makes one. It needs Claude Code (the `claude` command, which is not in PATH here) and a Claude Max \
              or Pro subscription. Run it on any machine, then paste what it prints:\n  opensoul models auth setup-token --provider \
              anthropic\nWithout a subscription, use an API key: opensoul models auth add"
@@ -105,7 +105,7 @@ fn make_one(terminal: &Terminal, context: &Context) -> Result<bool, Failure> {
         return Ok(false);
     };
     if !terminal.confirm("Run `claude setup-token` now? (It needs a Claude Max or Pro subscription.)", true)? {
-        anstream::println!("Nothing was changed. Run `claude setup-token`, then this again.");
+        say!("Nothing was changed. Run `claude setup-token`, then this again.");
         return Ok(false);
     }
     match std::process::Command::new(claude).arg("setup-token").status() {
@@ -130,7 +130,7 @@ pub fn add(agent: Option<&str>, context: &Context) -> Outcome {
     let unknown = |text: &str| provider(text).err().map(|_| "name a provider, such as anthropic".to_owned());
     let provider = provider(&terminal.line("Provider", "anthropic", unknown)?)?;
     if Catalog::get().provider(&provider).is_none() {
-        anstream::eprintln!("{provider} is not one of the providers known here; its key is stored all the same.");
+        note!("{provider} is not one of the providers known here; its key is stored all the same.");
     }
     let setup = provider == "anthropic";
     let kinds = ["API key", "Token (a bearer token, with or without an end)", "Setup-token of a Claude subscription"];
@@ -155,7 +155,7 @@ pub fn add(agent: Option<&str>, context: &Context) -> Outcome {
     if entry.gateway.store()?.store.profile(&entry.id).is_some()
         && !terminal.confirm(&format!("{} exists. Replace it?", entry.id), false)?
     {
-        anstream::println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(0);
     }
     let what = if kind == ProfileType::ApiKey { "API key" } else { "token" };
@@ -310,22 +310,19 @@ impl<'a> Entry<'a> {
             NewProfile { id: self.id.clone(), provider: self.provider.clone(), kind: self.kind, secret, expires };
         let written = self.gateway.writer()?.put(&profile).map_err(|error| refused(&error))?;
         drop(profile);
-        anstream::println!("Auth profile: {} ({}/{})", self.id, self.provider, self.kind.word());
-        anstream::println!("Store: {}", short(&written.store.path, &home));
+        say!("Auth profile: {} ({}/{})", self.id, self.provider, self.kind.word());
+        say!("Store: {}", short(&written.store.path, &home));
         if written.config.changed {
-            anstream::println!("Config: {}", short(&written.config.path, &home));
+            say!("Config: {}", short(&written.config.path, &home));
         }
         if !written.imported.is_empty() {
-            anstream::println!(
-                "Into the new store went also what the gateway would have imported: {}",
-                written.imported.join(", ")
-            );
+            say!("Into the new store went also what the gateway would have imported: {}", written.imported.join(", "));
         }
         if setup && self.life.is_none() {
             if let Some(ledger) = ledger {
                 ledger.note(self);
             }
-            anstream::println!(
+            say!(
                 "It says nowhere when it ends; a setup-token lives about a year, so an end in 365 days is assumed (not written into the store)."
             );
         }
@@ -339,7 +336,7 @@ impl<'a> Entry<'a> {
         let view = gateway.view()?;
         let Some(shown) = view.profiles.iter().find(|shown| shown.profile.id == self.id) else { return Ok(()) };
         if let Selection::Excluded(why) = &shown.selection {
-            anstream::println!(
+            say!(
                 "The gateway will not use it: {why}. To put it first: opensoul models auth order set --provider {} {}",
                 shell::word(&self.provider),
                 shell::word(&self.id)
@@ -349,9 +346,7 @@ impl<'a> Entry<'a> {
         if let Some(until) = until {
             let left = crate::output::remaining::remaining(Some(until - gateway.now_ms()));
             let why = shown.usage.and_then(|usage| usage.disabled_reason.as_deref()).unwrap_or("cooldown");
-            anstream::println!(
-                "The gateway has set this profile aside for another {left} ({why}); a new secret does not end that."
-            );
+            say!("The gateway has set this profile aside for another {left} ({why}); a new secret does not end that.");
         }
         let left_out = |other: &&crate::formats::eligibility::Shown<'_>| {
             other.provider == shown.provider
@@ -360,7 +355,7 @@ impl<'a> Entry<'a> {
         let left_out: Vec<&str> =
             view.profiles.iter().filter(left_out).map(|other| other.profile.id.as_str()).collect();
         if !left_out.is_empty() {
-            anstream::println!(
+            say!(
                 "The config's auth.profiles now names {}, so the gateway leaves out those of {} that it does not name: {}. To use \
                  them too: opensoul models auth order set --provider {} {} {}",
                 self.id,
@@ -388,11 +383,11 @@ impl<'a> Entry<'a> {
         let provider = &self.provider;
         match kind {
             VerdictKind::Accepted => {
-                anstream::println!("{provider} accepts it.");
+                say!("{provider} accepts it.");
                 Ok(0)
             }
             VerdictKind::Limited => {
-                anstream::println!("{provider} accepts it; its quota is used up now{said}");
+                say!("{provider} accepts it; its quota is used up now{said}");
                 Ok(0)
             }
             kind if kind.is_conclusive() => {
@@ -411,21 +406,19 @@ impl<'a> Entry<'a> {
 fn caution(entry: &Entry<'_>, secret: &Secret) {
     let text = secret.expose();
     if text.starts_with(SETUP_TOKEN) {
-        anstream::eprintln!(
+        note!(
             "Note: Anthropic lets a subscription's token be used by Claude Code only. If a request fails with \"This credential is \
              only authorized for use with Claude Code and cannot be used for other API requests\", use an Anthropic API key: \
              opensoul models auth add"
         );
         if let Some(what) = pasted::setup_token_problem(text) {
-            anstream::eprintln!("Note: {what}.");
+            note!("Note: {what}.");
         }
     } else if entry.kind == ProfileType::Token && text.starts_with("sk-ant-api") {
-        anstream::eprintln!(
-            "Note: this looks like an API key, not a token; opensoul models auth add stores it as one."
-        );
+        note!("Note: this looks like an API key, not a token; opensoul models auth add stores it as one.");
     }
     if text.contains(char::is_whitespace) && !text.starts_with('{') {
-        anstream::eprintln!("Note: there are blanks in it; was more copied than the token?");
+        note!("Note: there are blanks in it; was more copied than the token?");
     }
 }
 

@@ -81,7 +81,7 @@ pub fn set(model: &str, context: &Context) -> Outcome {
     let gateway = Gateway::open(None, Unnamed::Main, context)?;
     let model = resolve(model, &gateway)?;
     change(&gateway, &["models", "set", &model], ModelEdit::Primary(model.clone()), context)?;
-    anstream::println!("Default model: {model}");
+    say!("Default model: {model}");
     Ok(0)
 }
 
@@ -120,7 +120,7 @@ pub fn aliases(command: Aliases, context: &Context) -> Outcome {
             let model = resolve(&model, &gateway)?;
             let edit = ModelEdit::Alias(alias.to_owned(), model.clone());
             change(&gateway, &["models", "aliases", "add", alias, &model], edit, context)?;
-            anstream::println!("Alias {alias} -> {model}");
+            say!("Alias {alias} -> {model}");
         }
         Aliases::Remove { alias } => {
             let alias = trim(&alias);
@@ -137,7 +137,7 @@ pub fn aliases(command: Aliases, context: &Context) -> Outcome {
             if !change(&gateway, &["models", "aliases", "remove", alias], edit, context)? {
                 return Err(elsewhere(&gateway));
             }
-            anstream::println!("Removed alias {alias}.");
+            say!("Removed alias {alias}.");
         }
     }
     Ok(0)
@@ -169,7 +169,7 @@ pub fn fallbacks(command: Fallbacks, context: &Context) -> Outcome {
         Fallbacks::Add { model } => {
             let model = resolve(&model, &gateway)?;
             if models.iter().any(|known| same(known, &model)) {
-                anstream::println!("{model} is a fallback already.");
+                say!("{model} is a fallback already.");
                 return Ok(0);
             }
             (vec!["add".to_owned(), model.clone()], ModelEdit::AddFallback(model))
@@ -193,7 +193,7 @@ pub fn fallbacks(command: Fallbacks, context: &Context) -> Outcome {
     let after = Gateway::open(None, Unnamed::Main, context)?;
     let models =
         after.installation.config.as_ref().and_then(|config| config.model.fallbacks.clone()).unwrap_or_default();
-    anstream::println!("Fallbacks: {}", if models.is_empty() { "none".to_owned() } else { models.join(", ") });
+    say!("Fallbacks: {}", if models.is_empty() { "none".to_owned() } else { models.join(", ") });
     Ok(0)
 }
 
@@ -218,7 +218,7 @@ fn change(gateway: &Gateway, words: &[&str], edit: ModelEdit, context: &Context)
     let updated = control::config::edit(&gateway.installation, &gateway.keeper(), &change)
         .map_err(|error| not_written(&error))?;
     if updated.changed {
-        anstream::println!("Config: {}", short(&updated.path, &context.env.home()));
+        say!("Config: {}", short(&updated.path, &context.env.home()));
     }
     Ok(updated.changed)
 }

@@ -157,7 +157,7 @@ fn show(
     let zone = config::local_zone(env);
     let local = |at: Time| zone.minute(at);
     let width = print::width(env).clamp(30, 120);
-    let page = text::Page { width, now, local: &local, looked: &looked, home: &home };
+    let page = text::Page { width, now, local: &local, looked: &looked, home: &home, lang: print::lang() };
     print::text(&text::render(status, &page))
 }
 
@@ -240,9 +240,7 @@ impl Memory {
         }
         let Reading { config, config_problems, key, remembered, .. } = Reading::open(context).map_err(failed)?;
         if !config_problems.is_empty() {
-            anstream::eprintln!(
-                "opensoul: monitor.toml has problems and was left out; see opensoul monitor check-config"
-            );
+            note!("opensoul: monitor.toml has problems and was left out; see opensoul monitor check-config");
         }
         Ok(Self { config: Some(config), key, remembered })
     }
@@ -333,7 +331,7 @@ fn without_provider(config: &GatewayConfig, agent: Option<&str>) {
     for text in config.model_texts(agent).into_iter().filter(|text| model_ref::is_bare(text, &aliases)) {
         if let Some(model) = model_ref::resolve(text, &aliases).filter(|_| told.insert(text)) {
             let text = trim(text);
-            anstream::eprintln!(
+            note!(
                 "opensoul: model \"{text}\" is configured without a provider, so the gateway takes it for \"{model}\"; write \
                  \"{model}\" in its config"
             );

@@ -19,8 +19,8 @@ pub fn run(context: &Context, file: &Path) -> Outcome {
     };
     let reader = Reader::open(&state).map_err(|error| Failure::new(FailureKind::Io, error.to_string()))?;
     reader.ok_or_else(none)?.back_up(file).map_err(|error| failure(&error))?;
-    anstream::println!("Wrote {}.", file.display());
-    anstream::println!(
+    say!("Wrote {}.", file.display());
+    say!(
         "To go back to it: stop the monitor, put it in the place of {}, and begin again.",
         state.join("state.db").display()
     );

@@ -16,8 +16,8 @@ use crate::config::{TEMPLATE, locate};
 pub fn run(context: &Context, force: bool) -> Outcome {
     let path = locate(&context.env, context.global.config.as_deref()).config;
     write(&path, force)?;
-    anstream::println!("Wrote {}.", path.display());
-    anstream::println!("Everything in it is commented out: add a receiver, then run `opensoul monitor check-config`.");
+    say!("Wrote {}.", path.display());
+    say!("Everything in it is commented out: add a receiver, then run `opensoul monitor check-config`.");
     Ok(0)
 }
 

@@ -28,13 +28,13 @@ pub fn run(context: &Context) -> Outcome {
     runtime.shutdown_timeout(Duration::from_millis(200));
     match done {
         Ok(Once::Done(committed)) => {
-            anstream::println!("{}", summary(&committed.snapshot));
+            say!("{}", summary(&committed.snapshot));
             Ok(0)
         }
         Ok(Once::OutOfTime { committed }) => Err(out_of_time(committed)),
         Err(OnceError::Start(StartError::Held(holder))) if holder.daemon => {
             let who = holder.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
-            anstream::println!("The monitor runs already{who} and does this by itself; nothing was done.");
+            say!("The monitor runs already{who} and does this by itself; nothing was done.");
             Ok(0)
         }
         Err(OnceError::Start(error)) => Err(monitor_run::failure(&error)),

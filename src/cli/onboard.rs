@@ -15,7 +15,7 @@ use super::models_auth::not_written;
 use super::models_auth_paste::Entry;
 use super::prompt::Terminal;
 use super::reading::Reading;
-use super::{Context, alerts_test, completions, credentials_declare};
+use super::{Context, alerts_test, completions, credentials_declare, print};
 use crate::clock::SystemClock;
 use crate::config;
 use crate::config::edit::{self, NewValue};
@@ -121,17 +121,17 @@ pub fn run(args: &Onboard, context: &Context) -> Outcome {
     let toml = if touches_config(&plan) { Some(toml(&plan, &places.config, context)?) } else { None };
     let lines = lines(&plan, toml.as_ref(), &places, context)?;
     if lines.is_empty() {
-        anstream::println!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
+        say!("Nothing to do. What is there can be looked at with: opensoul status; opensoul doctor");
         return Ok(0);
     }
-    anstream::println!("\nThis will be done:");
+    say!("\nThis will be done:");
     for line in &lines {
-        anstream::println!("  {line}");
+        say!("  {line}");
     }
     if let Some(terminal) = &terminal
         && !terminal.confirm("Do it?", true)?
     {
-        anstream::println!("Nothing was changed.");
+        say!("Nothing was changed.");
         return Ok(0);
     }
     let keys = apply(&mut plan, toml.as_ref(), &places, context)?;
@@ -201,7 +201,7 @@ fn touches_config(plan: &Plan) -> bool {
 /// Does it; what it did with keys.
 fn apply(plan: &mut Plan, toml: Option<&Toml>, places: &Places, context: &Context) -> Result<Vec<Place>, Failure> {
     let clock = SystemClock::new();
-    let waiting = |lock: &Path| anstream::eprintln!("opensoul: waiting for {}", lock.display());
+    let waiting = |lock: &Path| note!("opensoul: waiting for {}", lock.display());
     let keeper = Keeper { clock: &clock, patience: Keeper::PATIENCE, waiting: &waiting };
     let (mut keys, mut variables) = (Vec::new(), Vec::new());
     for Key { place, secret } in std::mem::take(&mut plan.keys) {
@@ -253,7 +253,7 @@ fn apply(plan: &mut Plan, toml: Option<&Toml>, places: &Places, context: &Contex
 
 fn told(wrote: &Wrote) {
     let word = if wrote.changed { "wrote" } else { "kept" };
-    anstream::println!("{word} {}", wrote.path.display());
+    say!("{word} {}", wrote.path.display());
 }
 
 /// `monitor.toml` as it is and as it will be.
@@ -324,10 +324,10 @@ fn check(plan: &Plan, keys: &[Place], places: &Places, context: &Context) -> Out
         let mut reading = open(context)?;
         reading.probe(&context.program, false)?;
         let snapshot = reading.observe(context.program.clone()).snapshot;
-        anstream::println!();
+        say!();
         for one in snapshot.credentials.iter().filter(|one| one.copy_of.is_none()) {
             let said = one.verdict.as_ref().map_or("not asked", |verdict| verdict.kind.word());
-            anstream::println!("{:<50} {}", one.credential.id.as_str(), said.replace('_', " "));
+            say!("{:<50} {}", one.credential.id.as_str(), print::spoken(said.replace('_', " ")));
         }
         let all = &snapshot.credentials;
         for key in keys {
@@ -342,7 +342,7 @@ fn check(plan: &Plan, keys: &[Place], places: &Places, context: &Context) -> Out
         }
     }
     if plan.test {
-        anstream::println!();
+        say!();
         alerts_test::run(None, false, context)?;
     }
     if code == 0 && !unproved.is_empty() {
@@ -354,19 +354,15 @@ fn check(plan: &Plan, keys: &[Place], places: &Places, context: &Context) -> Out
 }
 
 fn next_steps(plan: &Plan, keys: &[Place], observed: &Observed) {
-    anstream::println!();
+    say!();
     if keys.iter().any(|key| matches!(key, Place::Dotenv { .. })) && observed.gateway.process.is_some() {
-        anstream::println!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
+        say!("The running gateway reads its .env when it starts: {}", observed.gateway.restart_command());
     }
     if plan.service.is_some_and(|service| service != ServiceArg::None) && observed.gateway.lingers == Some(false) {
-        anstream::println!(
-            "So that it goes on when you log out, and begins when the machine starts: loginctl enable-linger"
-        );
+        say!("So that it goes on when you log out, and begins when the machine starts: loginctl enable-linger");
     }
     if plan.completions == Some(Shell::Zsh) {
-        anstream::println!(
-            "zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)"
-        );
+        say!("zsh looks there if ~/.zshrc has, before compinit: fpath=(~/.local/share/zsh/site-functions $fpath)");
     }
-    anstream::println!("Look at it all with: opensoul status; opensoul doctor");
+    say!("Look at it all with: opensoul status; opensoul doctor");
 }

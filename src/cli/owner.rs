@@ -65,7 +65,7 @@ impl Owner {
         if secret.is_some() {
             command.stdin(Stdio::piped());
         }
-        anstream::eprintln!("opensoul: running {}", self.line);
+        note!("opensoul: running {}", self.line);
         let mut child = command.spawn().map_err(|error| failed(format!("cannot be run: {error}")))?;
         if let (Some(secret), Some(mut pipe)) = (secret, child.stdin.take()) {
             let written = pipe.write_all(secret.expose().as_bytes()).and_then(|()| pipe.write_all(b"\n"));

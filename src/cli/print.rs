@@ -1,14 +1,57 @@
-//! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough.
+//! Answers on stdout: whole, to a pipe of any size. A reader that went away has read enough. And the language of the person who reads.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::OnceLock;
 
 use anstream::{AutoStream, ColorChoice};
 use serde::Serialize;
 
 use super::exit::{Failure, FailureKind};
-use crate::domain::Environment;
+use crate::domain::{Environment, Lang};
+use crate::output::wording::spoken_lines;
+
+/// Of this process, as a locale is.
+static READER: OnceLock<Lang> = OnceLock::new();
+
+/// Says something to a person on stdout, in his language.
+macro_rules! say {
+    () => { anstream::println!() };
+    ($($text:tt)*) => { anstream::println!("{}", $crate::cli::print::spoken(format!($($text)*))) };
+}
+
+/// The same on stderr.
+macro_rules! note {
+    ($($text:tt)*) => { anstream::eprintln!("{}", $crate::cli::print::spoken(format!($($text)*))) };
+}
+
+/// Decides once which language people are spoken to in: `--lang`, else what the locale says (`LC_ALL`, `LC_MESSAGES`, `LANG`), else
+/// English. The arguments are looked through before they are parsed: what is wrong with them is said in it, too.
+pub fn choose_language(argv: &[OsString], env: &Environment) {
+    let mut words = argv.iter().skip(1).map(|word| word.to_string_lossy()).take_while(|word| word != "--");
+    let mut asked = None;
+    while let Some(word) = words.next() {
+        let value =
+            if word == "--lang" { words.next() } else { word.strip_prefix("--lang=").map(|v| v.to_owned().into()) };
+        asked = value.and_then(|value| Lang::parse(&value)).or(asked);
+    }
+    let variables = ["LC_ALL", "LC_MESSAGES", "LANG"];
+    let locale = || variables.iter().find_map(|name| env.get(name).filter(|value| !value.is_empty()));
+    let lang = asked.or_else(|| locale().and_then(Lang::parse)).unwrap_or_default();
+    let _ = READER.set(lang);
+}
+
+/// The language of the person who reads; of tests, English.
+pub fn lang() -> Lang {
+    READER.get().copied().unwrap_or_default()
+}
+
+/// A text of ours in the reader's language, line by line; what is not ours stays.
+pub fn spoken(text: impl Into<String>) -> String {
+    spoken_lines(lang(), text.into())
+}
 
 /// Writes a text. Styles go only to a terminal; they are taken out beforehand, because a stream that does so on the way makes
 /// one system call for each piece.

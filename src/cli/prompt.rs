@@ -11,6 +11,7 @@ use rustix::termios::{InputModes, LocalModes, OptionalActions, SpecialCodeIndex,
 use zeroize::Zeroizing;
 
 use super::exit::{Failure, FailureKind};
+use super::print::spoken;
 use crate::domain::Secret;
 
 /// A person who can be asked.
@@ -43,7 +44,7 @@ impl Terminal {
         loop {
             match self.secret_or_none(question, &wrong)? {
                 Some(secret) => return Ok(secret),
-                None => anstream::eprintln!("Required"),
+                None => note!("Required"),
             }
         }
     }
@@ -58,17 +59,17 @@ impl Terminal {
         wrong: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Secret>, Failure> {
         loop {
-            let answer = self.ask(&format!("{question} (nothing is shown): "), false)?;
+            let answer = self.ask(&format!("{} ({}): ", spoken(question), spoken("nothing is shown")), false)?;
             let text = answer.trim();
             if text.is_empty() {
                 return Ok(None);
             }
             match wrong(text) {
                 None => {
-                    anstream::eprintln!("received");
+                    note!("received");
                     return Ok(Some(Secret::new(text.to_owned())));
                 }
-                Some(why) => anstream::eprintln!("{why}"),
+                Some(why) => note!("{why}"),
             }
         }
     }
@@ -85,12 +86,12 @@ impl Terminal {
     ) -> Result<String, Failure> {
         let hint = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         loop {
-            let answer = self.ask(&format!("{question}{hint}: "), true)?;
+            let answer = self.ask(&format!("{}{hint}: ", spoken(question)), true)?;
             let text = answer.trim();
             let text = if text.is_empty() { default } else { text };
             match wrong(text) {
                 None => return Ok(text.to_owned()),
-                Some(why) => anstream::eprintln!("{why}"),
+                Some(why) => note!("{why}"),
             }
         }
     }
@@ -102,12 +103,12 @@ impl Terminal {
     pub fn confirm(&self, question: &str, default: bool) -> Result<bool, Failure> {
         let hint = if default { "Y/n" } else { "y/N" };
         loop {
-            let answer = self.ask(&format!("{question} [{hint}] "), true)?;
+            let answer = self.ask(&format!("{} [{hint}] ", spoken(question)), true)?;
             match answer.trim().to_lowercase().as_str() {
                 "" => return Ok(default),
-                "y" | "yes" => return Ok(true),
-                "n" | "no" => return Ok(false),
-                _ => anstream::eprintln!("y or n"),
+                "y" | "yes" | "是" => return Ok(true),
+                "n" | "no" | "否" => return Ok(false),
+                _ => note!("y or n"),
             }
         }
     }
@@ -119,8 +120,8 @@ impl Terminal {
     pub fn choose(&self, question: &str, options: &[&str]) -> Result<usize, Failure> {
         let again = format!("1-{} [1]: ", options.len());
         let lines: Vec<String> =
-            options.iter().enumerate().map(|(n, option)| format!("  {}) {option}\n", n + 1)).collect();
-        let mut shown = format!("{question}\n{}{again}", lines.concat());
+            options.iter().enumerate().map(|(n, option)| format!("  {}) {}\n", n + 1, spoken(*option))).collect();
+        let mut shown = format!("{}\n{}{again}", spoken(question), lines.concat());
         loop {
             // Shown when keys are ours already: Ctrl-C is an answer from the first word on.
             let answer = self.ask(&shown, true)?;
@@ -131,7 +132,7 @@ impl Terminal {
             let chosen = number.and_then(|n| n.checked_sub(1)).filter(|n| *n < options.len()).or_else(named);
             match chosen {
                 Some(n) => return Ok(n),
-                None => anstream::eprintln!("a number from 1 to {}", options.len()),
+                None => note!("a number from 1 to {}", options.len()),
             }
         }
     }

@@ -31,13 +31,13 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
         return Err(Failure::new(FailureKind::Config, config::report(&reading.config_problems)));
     }
     if let Some(problem) = &reading.store_problem {
-        anstream::eprintln!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
+        note!("opensoul: what the monitor remembers cannot be read, going on without it: {problem}");
     }
     if args.probe || args.probe_paid {
         reading.probe(&context.program, args.probe_paid)?;
     }
     if let Some(problem) = &reading.key_problem {
-        anstream::eprintln!("opensoul: {problem}; going on without it");
+        note!("opensoul: {problem}; going on without it");
     }
     // Not dropped: the process ends with this command, and to take ten thousand credentials apart would only cost time.
     let observed = ManuallyDrop::new(reading.observe(context.program.clone()));
@@ -55,7 +55,7 @@ fn status(format: Format, args: &Status, context: &Context) -> Outcome {
         Format::Text => {
             let width = print::width(&reading.env);
             let zone = config::local_zone(&reading.env);
-            text(snapshot, incidents, &Options { width, zone, home: Some(&home) })
+            text(snapshot, incidents, &Options { width, zone, home: Some(&home), lang: print::lang() })
         }
         Format::Json => {
             print::json(&document(snapshot, incidents, Some(&home)))?;

@@ -14,23 +14,29 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What each room says.
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 14] = [
     ("chat", include_str!("chinese/chat.txt")),
+    ("cli", include_str!("chinese/cli.txt")),
+    ("config", include_str!("chinese/config.txt")),
+    ("control", include_str!("chinese/control.txt")),
     ("engine", include_str!("chinese/engine.txt")),
     ("doctor", include_str!("chinese/doctor.txt")),
     ("formats", include_str!("chinese/formats.txt")),
     ("gateway", include_str!("chinese/gateway.txt")),
     ("monitor", include_str!("chinese/monitor.txt")),
     ("notify", include_str!("chinese/notify.txt")),
+    ("output", include_str!("chinese/output.txt")),
     ("providers", include_str!("chinese/providers.txt")),
     ("sources", include_str!("chinese/sources.txt")),
     ("web", include_str!("chinese/web.txt")),
 ];
 
 /// Holes within holes go no deeper.
-const DEEPEST: usize = 6;
+const DEEPEST: usize = 12;
+/// Between reasons in one line.
+const REASONS: &str = "; ";
 /// As many rows are held against one text and what is in its holes: no text of ours needs a tenth of it.
-const STEPS: usize = 5_000;
+const STEPS: usize = 20_000;
 /// `2026-11-24 19:00 -03:30 (2026-11-24 22:30 UTC)`: no date is longer.
 const DATE: usize = 60;
 
@@ -120,6 +126,36 @@ impl Rows {
     }
 
     fn translate(&self, text: &str, work: &mut Work) -> Option<String> {
+        if let Some(number) = self.whole.get(text) {
+            return self.fill(*number, &[], work);
+        }
+        self.several(text, work).or_else(|| self.one(text, work))
+    }
+
+    /// Several reasons in one line, each a text of its own; a text may hold such a mark itself.
+    fn several(&self, text: &str, work: &mut Work) -> Option<String> {
+        let ends: Vec<usize> =
+            text.match_indices(REASONS).map(|(at, _)| at).chain([text.len()]).take(DEEPEST).collect();
+        if ends.len() < 2 || ends.last() != Some(&text.len()) {
+            return None;
+        }
+        let foreign = work.foreign.len();
+        let (mut said, mut from) = (Vec::new(), 0);
+        while from < text.len() {
+            let next = ends.iter().filter(|end| **end > from && !(from == 0 && **end == text.len())).take(2);
+            let found = next.copied().find_map(|end| Some((self.one(&text[from..end], work)?, end)));
+            let Some((one, end)) = found else {
+                work.foreign.truncate(foreign);
+                return None;
+            };
+            said.push(one);
+            from = end + REASONS.len();
+        }
+        Some(said.join("；"))
+    }
+
+    /// By the surest row that fits.
+    fn one(&self, text: &str, work: &mut Work) -> Option<String> {
         if let Some(number) = self.whole.get(text) {
             return self.fill(*number, &[], work);
         }

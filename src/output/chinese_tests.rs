@@ -7,14 +7,18 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 23] = [
+const SPEAKERS: [&str; 31] = [
     "chat/answer.rs",
     "chat/command.rs",
     "chat/conversation.rs",
     "chat/telegram/talk.rs",
+    "cli",
+    "config",
+    "control",
     "doctor",
     "engine/assess",
     "engine/assess.rs",
+    "engine/check.rs",
     "engine/clock_trust.rs",
     "engine/incidents",
     "engine/order.rs",
@@ -29,24 +33,28 @@ const SPEAKERS: [&str; 23] = [
     "notify/render.rs",
     "notify/signer.rs",
     "notify/trial.rs",
+    "output/doctor.rs",
+    "output/models_status",
+    "output/status/text.rs",
     "providers",
     "sources",
+    "store",
 ];
 
 /// Words that no person gets to read in a message: names in other people's data, and what is only compared or shown to programmers.
-const NOT_SAID: [&str; 16] = [
+const NOT_SAID: [&str; 15] = [
     // What providers and keyrings write, read by us.
     "providers/classify.rs",
     "providers/status_page/formats.rs",
+    // What the document about channels says of their keys.
+    "config/channels.rs",
     // Other people's labels, in the original's words (`models status`).
     "formats/installation.rs",
     // Problems of rows in `monitor.toml` and in the catalog: shown by `check-config`.
     "formats/provider_row.rs",
     // Why a file cannot be edited: said to the person at the terminal who wanted it.
     "formats/auth_store_edit.rs",
-    "formats/dotenv_edit.rs",
     "formats/order_prune.rs",
-    "formats/pasted.rs",
     "formats/tree_edit.rs",
     // What only tests of a room use.
     "doctor/fixture.rs",
@@ -120,11 +128,12 @@ fn words_of(literal: &str) -> Vec<String> {
     parts.push(rest);
     let tidy = |part: &str| part.trim_matches(|c: char| !c.is_alphanumeric()).to_owned();
     let spoken = |part: &String| part.split_whitespace().filter(|w| w.chars().any(char::is_alphabetic)).count() > 1;
-    parts.into_iter().map(tidy).filter(spoken).collect()
+    parts.into_iter().flat_map(|part| part.split('\n')).map(tidy).filter(spoken).collect()
 }
 
 /// Names of other people's things, and what only other programs say or programmers read.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 19] = [
+    " (os error",
     "AWS4-HMAC-SHA256",
     "Claude Code-credentials",
     "Code - Insiders",
@@ -132,20 +141,30 @@ const NAMES: [&str; 12] = [
     "Codex Auth",
     "Kilo Code",
     "Library/Application Support",
+    "OAuth (env)",
     "Roo Code",
+    "TYPE[:VALUE",
+    "`chmod go-w",
     "a probe died",
     "no such table",
+    "monitor@example.org",
     "number out of range",
+    "ops@example.org",
     "recursion limit",
+    "x08",
 ];
 
 fn is_said(line: &str, literal: &str) -> bool {
     let programmers = ["expect(", "reason =", "about:", "assert", "unreachable!", "panic!"];
-    let query = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA "].iter().any(|verb| literal.starts_with(verb));
+    let query = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "VACUUM", "begun_at ", "state = "]
+        .iter()
+        .any(|verb| literal.starts_with(verb));
     let named = NAMES.iter().any(|name| literal.contains(name)) || literal.contains("%M");
     // What is typed in a chat.
     let typed = literal.starts_with('/');
-    !query && !named && !typed && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
+    // What begins a file that is written.
+    let remark = literal.starts_with("# ");
+    !query && !named && !typed && !remark && !is_command(literal) && !programmers.iter().any(|word| line.contains(word))
 }
 
 /// Whether there is a row for it, whatever will be in its holes.

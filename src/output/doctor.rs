@@ -6,9 +6,9 @@ use std::path::Path;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::status::lines::clean;
-use super::wording::{is_command, localised};
-use crate::domain::{Finding, Repair, Severity, Time};
+use super::status::lines::{clean, columns, padded, wrap};
+use super::wording::{is_command, localised, marks, spoken};
+use crate::domain::{Finding, Lang, Repair, Severity, Time};
 
 /// Everything that either view needs.
 #[derive(Clone, Debug)]
@@ -27,6 +27,8 @@ pub struct Report<'a> {
     pub keys: Keys,
     /// What `--fix` did before this look; `None` without it.
     pub repairs: Option<&'a [Repaired]>,
+    /// The reader's language; the document has none.
+    pub lang: Lang,
 }
 
 /// Where the gateway has each of its keys from, or would have if it were started now.
@@ -138,6 +140,10 @@ impl<'a> Report<'a> {
     pub fn shown(&self) -> impl Iterator<Item = &'a Finding> {
         let min = self.severity_min.max(Severity::Info);
         self.findings.iter().filter(move |f| f.severity >= min)
+    }
+
+    fn said(&self, text: impl Into<String>) -> String {
+        spoken(self.lang, text.into())
     }
 }
 
@@ -300,25 +306,26 @@ pub fn text(report: &Report<'_>, width: usize, home: Option<&Path>, local: &dyn 
     let mut out = String::new();
     for (area, findings) in &areas {
         let bold = Style::new().bold();
-        out.push_str(&format!("{bold}{area}{bold:#}\n"));
+        out.push_str(&format!("{bold}{}{bold:#}\n", report.said(*area)));
         for finding in findings {
-            one(&mut out, finding, width, home, local);
+            one(&mut out, report, finding, width, home, local);
         }
         out.push('\n');
     }
-    keys(&mut out, &report.keys, width, home);
-    out.push_str(&wrapped(&summary(report), width, 0));
+    keys(&mut out, report, width, home);
+    wrap(&mut out, &summary(report), width, 0);
     out
 }
 
 /// Each key, and where the gateway has it from.
-fn keys(out: &mut String, all: &Keys, width: usize, home: Option<&Path>) {
+fn keys(out: &mut String, report: &Report<'_>, width: usize, home: Option<&Path>) {
+    let all = &report.keys;
     if all.keys.is_empty() {
         return;
     }
     let (bold, dim) = (Style::new().bold(), Style::new().dimmed());
-    out.push_str(&format!("{bold}Keys of the gateway{bold:#}\n"));
-    let column = all.keys.iter().map(|key| key.name.len()).max().unwrap_or(0).min(40);
+    out.push_str(&format!("{bold}{}{bold:#}\n", report.said("Keys of the gateway")));
+    let column = all.keys.iter().map(|key| columns(&key.name)).max().unwrap_or(0).min(40);
     for key in &all.keys {
         let from = match &key.from {
             Some(from) if key.blank => format!("set to nothing by {}", from.text(home)),
@@ -327,23 +334,35 @@ fn keys(out: &mut String, all: &Keys, width: usize, home: Option<&Path>) {
             None => "none of its files has it".to_owned(),
         };
         let shell = if key.from.is_none() && key.in_shell { "; this shell has" } else { "" };
-        out.push_str(&format!("  {:<column$}  {}\n", clean(&key.name), clean(&format!("{from}{shell}"))));
+        let from = report.said(format!("{from}{shell}"));
+        out.push_str(&format!("  {}  {}\n", padded(&clean(&key.name), column), clean(&from)));
     }
     let how = match all.sight {
         Sight::Running => return out.push('\n'),
         Sight::Planned => "It does not run: this is what its files would give it.",
         Sight::Blind => "Only its files could be looked at: it may have more.",
     };
-    for line in wrapped(how, width, 2).lines() {
+    let mut lines = String::new();
+    wrap(&mut lines, &report.said(how), width, 2);
+    for line in lines.lines() {
         out.push_str(&format!("{dim}{line}{dim:#}\n"));
     }
     out.push('\n');
 }
 
-fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>, local: &dyn Fn(Time) -> String) {
+fn one(
+    out: &mut String,
+    report: &Report<'_>,
+    finding: &Finding,
+    width: usize,
+    home: Option<&Path>,
+    local: &dyn Fn(Time) -> String,
+) {
     let style = style_of(finding.severity);
-    out.push_str(&format!("  {style}{}{style:#}  {}\n", finding.severity, finding.id));
-    out.push_str(&wrapped(&clean(&shortened(&localised(&finding.message, local), home)), width, 4));
+    let leads = marks(report.lang).1;
+    out.push_str(&format!("  {style}{}{style:#}  {}\n", report.said(finding.severity.word()), finding.id));
+    let message = localised(&report.said(finding.message.as_str()), local);
+    wrap(out, &shortened(&message, home), width, 4);
     let place = finding.place.to_string();
     if !place.is_empty() {
         let dim = Style::new().dimmed();
@@ -351,9 +370,14 @@ fn one(out: &mut String, finding: &Finding, width: usize, home: Option<&Path>, l
     }
     if is_command(&finding.fix) {
         let cyan = Style::new().fg_color(Some(AnsiColor::Cyan.into()));
-        out.push_str(&format!("    Run: {cyan}{}{cyan:#}\n", clean(&finding.fix)));
+        out.push_str(&format!(
+            "    {}{leads}{cyan}{}{cyan:#}\n",
+            report.said("Run"),
+            clean(&report.said(finding.fix.as_str()))
+        ));
     } else {
-        out.push_str(&wrapped(&format!("Fix: {}", clean(&finding.fix)), width, 4));
+        let fix = format!("{}{leads}{}", report.said("Fix"), report.said(finding.fix.as_str()));
+        wrap(out, &fix, width, 4);
     }
 }
 
@@ -372,30 +396,31 @@ fn summary(report: &Report<'_>) -> String {
         *counts.entry(finding.severity).or_default() += 1;
     }
     let shown: usize = counts.values().sum();
-    let hidden = report.findings.len() - shown;
-    let below = match hidden {
-        0 => String::new(),
-        n => format!(" Not shown: {n} below {}.", report.severity_min),
-    };
-    let mut areas: Vec<&str> = report.checks.iter().filter_map(|id| id.split('.').next()).collect();
-    areas.dedup();
-    let mut once: Vec<&str> = Vec::new();
-    for area in areas {
-        if !once.contains(&area) {
-            once.push(area);
+    let mut sentences = Vec::new();
+    if shown == 0 {
+        sentences.push(format!("Nothing wrong found on {}.", report.host));
+    } else {
+        let counts = counts.iter().rev().map(|(severity, n)| report.said(format!("{n} {severity}")));
+        let counts = counts.collect::<Vec<_>>().join(marks(report.lang).0);
+        sentences.push(format!("{} on {}: {counts}.", plural(shown, "finding"), report.host));
+    }
+    match report.shown().filter(|finding| finding.repair.is_some()).count() {
+        0 => {}
+        n => sentences.push(format!("{n} of them can be mended by: opensoul doctor --fix.")),
+    }
+    match report.findings.len() - shown {
+        0 => {}
+        n => sentences.push(format!("Not shown: {n} below {}.", report.severity_min)),
+    }
+    let mut areas: Vec<&str> = Vec::new();
+    for area in report.checks.iter().filter_map(|id| id.split('.').next()) {
+        if !areas.contains(&area) {
+            areas.push(area);
         }
     }
-    let checked = format!("{} looked at: {}.", plural(report.checks.len(), "check"), once.join(", "));
-    if shown == 0 {
-        return format!("Nothing wrong found on {}.{below} {checked}", report.host);
-    }
-    let mendable = report.shown().filter(|finding| finding.repair.is_some()).count();
-    let mends = match mendable {
-        0 => String::new(),
-        n => format!(" {n} of them can be mended by: opensoul doctor --fix."),
-    };
-    let counts: Vec<String> = counts.iter().rev().map(|(severity, n)| format!("{n} {severity}")).collect();
-    format!("{} on {}: {}.{mends}{below} {checked}", plural(shown, "finding"), report.host, counts.join(", "))
+    sentences.push(format!("{} looked at: {}.", plural(report.checks.len(), "check"), areas.join(", ")));
+    let between = if report.lang == Lang::English { " " } else { "" };
+    sentences.into_iter().map(|sentence| report.said(sentence)).collect::<Vec<_>>().join(between)
 }
 
 fn plural(n: usize, word: &str) -> String {
@@ -408,31 +433,6 @@ fn shortened(text: &str, home: Option<&Path>) -> String {
         Some(rest) if rest.starts_with('/') => format!("~{rest}"),
         _ => text.to_owned(),
     }
-}
-
-/// Lines of at most `width` columns, each indented; a word that is longer stands alone.
-fn wrapped(text: &str, width: usize, indent: usize) -> String {
-    let room = width.saturating_sub(indent).max(1);
-    let mut out = String::new();
-    let mut length = 0;
-    for word in text.split_whitespace() {
-        let size = word.chars().count();
-        if length > 0 && length + 1 + size <= room {
-            out.push(' ');
-            length += 1 + size;
-        } else {
-            if length > 0 {
-                out.push('\n');
-            }
-            out.push_str(&" ".repeat(indent));
-            length = size;
-        }
-        out.push_str(word);
-    }
-    if length > 0 {
-        out.push('\n');
-    }
-    out
 }
 
 #[cfg(test)]
@@ -469,6 +469,7 @@ mod tests {
             severity_min: Severity::Info,
             keys: Keys::default(),
             repairs: None,
+            lang: Lang::English,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the pages for people have in common: the reader's language and zone, and which advice is a command.
 
 use super::chinese;
-pub use super::status::lines::{relative, shortened};
+pub use super::status::lines::{columns, padded, relative, shortened};
 use crate::domain::{Lang, Time};
 
 /// Programs that a fix may begin with.
@@ -50,12 +50,38 @@ const PROGRAMS: [&str; 42] = [
     "q",
 ];
 
+/// Before what we say on stderr.
+const PROGRAM: &str = "opensoul: ";
+
 /// A text of ours in the reader's language; one that is not ours stays as it is.
 #[must_use]
 pub fn spoken(lang: Lang, text: String) -> String {
     match lang {
         Lang::English => text,
         Lang::Chinese => chinese::translate(&text).unwrap_or(text),
+    }
+}
+
+/// The same, line by line: the blanks before a line stay, and so does the name of this program before what it says.
+#[must_use]
+pub fn spoken_lines(lang: Lang, text: String) -> String {
+    if lang == Lang::English {
+        return text;
+    }
+    let line = |line: &str| {
+        let from = line.len() - line.trim_start().len();
+        let from = if line[from..].starts_with(PROGRAM) { from + PROGRAM.len() } else { from };
+        format!("{}{}", &line[..from], spoken(lang, line[from..].to_owned()))
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What joins two remarks about one thing, and what leads from a name to what is said of it.
+#[must_use]
+pub fn marks(lang: Lang) -> (&'static str, &'static str) {
+    match lang {
+        Lang::English => (", ", ": "),
+        Lang::Chinese => ("，", "："),
     }
 }
 

@@ -58,7 +58,7 @@ fn the_golden_home() {
     document = serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(&document).unwrap()).unwrap();
     compare("home.golden.json", &(document + "\n").replace(root.to_str().unwrap(), "~"));
     for width in [80, 40] {
-        let options = Options { width, zone: Zone::UTC, home: Some(&root) };
+        let options = Options { width, zone: Zone::UTC, home: Some(&root), lang: opensoul::domain::Lang::English };
         let text = text(&seen.snapshot, Incidents::heard(&[]), &options).replace("\u{1b}", "ESC");
         compare(&format!("home.golden.{width}.txt"), &text.replace(root.to_str().unwrap(), "~"));
     }

@@ -5,8 +5,10 @@ mod asking;
 #[path = "../asks/mod.rs"]
 mod asks;
 mod documented_channels;
+mod documented_config;
 mod documented_metrics;
 mod documented_sources;
+mod documents;
 mod fake_provider;
 mod fixture_home;
 mod function_tables;

@@ -9,6 +9,7 @@ use super::super::Context;
 use super::super::args::{KeysIn, Onboard, ServiceArg, Shell};
 use super::super::exit::{Failure, FailureKind};
 use super::super::models_auth_paste::{Entry, from_file, from_pipe};
+use super::super::print::spoken;
 use super::super::prompt::Terminal;
 use super::super::reading::Reading;
 use super::{Key, Place, Plan, receivers};
@@ -103,26 +104,21 @@ fn problem(secret: &Secret) -> Option<&'static str> {
 /// What is there.
 pub(super) fn show(reading: &Reading, observed: &Observed, dotenv: &Path) {
     let snapshot = &observed.snapshot;
-    anstream::println!("Gateway      {}", snapshot.gateway.detail);
-    anstream::println!("Its .env     {}{}", dotenv.display(), if dotenv.exists() { "" } else { " (not there yet)" });
+    say!("Gateway      {}", snapshot.gateway.detail);
+    say!("Its .env     {}{}", dotenv.display(), if dotenv.exists() { "" } else { " (not there yet)" });
     for provider in snapshot.providers.iter().filter(|one| one.in_use || one.total > 0) {
         let used = if provider.in_use { "" } else { ", unused" };
-        anstream::println!(
-            "{:<12} {} ({} of {} usable{used})",
-            provider.provider,
-            provider.state,
-            provider.usable,
-            provider.total
-        );
+        let usable = format!("{} ({} of {} usable{used})", provider.state, provider.usable, provider.total);
+        say!("{:<12} {}", provider.provider, spoken(usable));
     }
     if snapshot.providers.is_empty() {
-        anstream::println!("Credentials  none found");
+        say!("Credentials  none found");
     }
     let config = &reading.location.config;
     let receivers = reading.config.receivers.len();
     let monitor =
         if config.exists() { format!("{} ({receivers} receivers)", config.display()) } else { "not set up".to_owned() };
-    anstream::println!("Monitor      {monitor}\n");
+    say!("Monitor      {monitor}\n");
 }
 
 /// Asks for what the flags have not said.
@@ -179,7 +175,7 @@ fn keys(terminal: &Terminal, plan: &mut Plan, observed: &Observed, context: &Con
         let place = match place(&provider, keys_in(terminal, plan)?, context) {
             Ok(place) => place,
             Err(failure) => {
-                anstream::eprintln!("{failure}");
+                note!("{failure}");
                 continue;
             }
         };

@@ -119,7 +119,7 @@ pub fn ask(terminal: &Terminal, folder: &Path, env: &Environment) -> Result<Opti
         let asked = of_answers(terminal, &kind, folder, env)?;
         match problem(&asked.entry, env) {
             None => return Ok(Some(asked)),
-            Some(what) => anstream::eprintln!("{what}; once more, please"),
+            Some(what) => note!("{what}; once more, please"),
         }
     }
 }

@@ -159,7 +159,7 @@ pub(super) fn start(service: ServiceArg, context: &Context) -> Result<(), Failur
     };
     for words in commands {
         let line = words.join(" ");
-        anstream::println!("run   {line}");
+        say!("run   {line}");
         let ended = Command::new(words[0]).args(&words[1..]).stdin(Stdio::null()).status();
         let why = match ended {
             Ok(ended) if ended.success() => continue,

@@ -5,10 +5,11 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::{ModelsStatus, ProfileHealth, Provider, Unusable, short};
-use crate::domain::{State, Time};
+use crate::domain::{Lang, State, Time};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
 use crate::output::remaining::remaining;
-use crate::output::wording::{is_command, localised};
+use crate::output::status::lines::{padded, parts};
+use crate::output::wording::{columns, is_command, localised, marks, spoken};
 
 /// How wide, and how an instant is written in the reader's zone.
 pub struct Page<'a> {
@@ -22,6 +23,19 @@ pub struct Page<'a> {
     pub looked: &'a [String],
     /// Home directory, shown as `~`.
     pub home: &'a Path,
+    /// The reader's language.
+    pub lang: Lang,
+}
+
+impl Page<'_> {
+    fn said(&self, text: impl Into<String>) -> String {
+        spoken(self.lang, text.into())
+    }
+
+    /// A text after what it is about, such as `fix: `.
+    fn led(&self, lead: &str) -> String {
+        format!("{}{}", self.said(lead), marks(self.lang).1)
+    }
 }
 
 /// The whole page.
@@ -32,8 +46,9 @@ pub fn render(status: &ModelsStatus<'_>, page: &Page<'_>) -> String {
     if status.auth.providers.is_empty() && status.auth.oauth.profiles.is_empty() {
         let lost = |id: &str| [STORE_UNREADABLE, STORE_UNPARSABLE].contains(&id);
         if status.findings.iter().any(|f| lost(&f.id)) {
-            out.push_str("\nCredentials\n");
-            wrapped(&mut out, "  x  ", "not known: the store cannot be used (see Problems)", page.width);
+            title(&mut out, "Credentials", page);
+            let lost = page.said("not known: the store cannot be used (see Problems)");
+            wrapped(&mut out, "  x  ", &lost, page.width);
         } else {
             nothing(&mut out, page);
         }
@@ -50,7 +65,7 @@ fn head(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     let default = if status.default_model == status.resolved_default {
         status.resolved_default.clone()
     } else {
-        format!("{} (from {})", status.resolved_default, status.default_model)
+        page.said(format!("{} (from {})", status.resolved_default, status.default_model))
     };
     field(out, "Default", &default, page);
     list(out, "Fallbacks", &status.fallbacks, page);
@@ -69,20 +84,18 @@ fn head(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if shell.enabled {
         let keys = shell.applied_keys.join(", ");
         let text = if keys.is_empty() { "asked; nothing taken".to_owned() } else { format!("gave {keys}") };
-        field(out, "Login shell", &text, page);
+        field(out, "Login shell", &page.said(text), page);
     }
 }
 
 fn nothing(out: &mut String, page: &Page<'_>) {
-    out.push_str("\nNo credentials found\n");
-    wrapped(out, "  looked in ", &page.looked.join(", "), page.width);
-    wrapped(
-        out,
-        "  ",
+    title(out, "No credentials found", page);
+    wrapped(out, &format!("  {} ", page.said("looked in")), &page.looked.join(marks(page.lang).0), page.width);
+    let advice = page.said(
         "On the machine with Claude Code run: claude setup-token. Then, here: opensoul models auth setup-token --provider anthropic. \
          Or set a provider's key, such as ANTHROPIC_API_KEY, where the gateway starts.",
-        page.width,
     );
+    wrapped(out, "  ", &advice, page.width);
 }
 
 fn mark(state: Option<State>) -> &'static str {
@@ -98,18 +111,21 @@ fn credentials(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if profiles.is_empty() {
         return;
     }
-    out.push_str("\nCredentials\n");
+    title(out, "Credentials", page);
     profiles.sort_by_key(|p| (p.ends.is_none(), p.ends));
     let mut aside: HashMap<&str, &Unusable> =
         status.auth.unusable_profiles.iter().map(|u| (u.profile_id.as_str(), u)).collect();
     for profile in profiles {
-        let mut line = format!("{} {}", profile.r#type, profile.state.map_or("unknown", State::word));
+        let joins = marks(page.lang).0;
+        let state = page.said(profile.state.map_or("unknown", State::word));
+        let mut line = format!("{} {state}", page.said(profile.r#type));
         if let Some(at) = profile.ends {
-            let _ = write!(line, ", {} ({})", relative(at, page.now), (page.local)(at));
+            let ends = page.said(format!("{} ({})", relative(at, page.now), (page.local)(at)));
+            let _ = write!(line, "{joins}{ends}");
         }
         let set_aside = aside.remove(profile.profile_id);
         if let Some(aside) = set_aside {
-            let _ = write!(line, ", {}", against(aside));
+            let _ = write!(line, "{joins}{}", page.said(against(aside)));
         }
         let fine = matches!(profile.state, Some(State::Ok | State::Static));
         let mark = if fine && set_aside.is_some() { "! " } else { mark(profile.state) };
@@ -118,7 +134,7 @@ fn credentials(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
             // The line has said when it ends.
             let said = |line: &&String| line.starts_with("it ends ") || line.starts_with("it ended ");
             for reason in profile.why.iter().filter(|line| !(profile.ends.is_some() && said(line))) {
-                wrapped(out, "     ", &localised(reason, page.local), page.width);
+                wrapped(out, "     ", &localised(&page.said(reason.as_str()), page.local), page.width);
             }
             if let Some(fix) = &profile.remedy {
                 advice(out, fix, page);
@@ -126,7 +142,7 @@ fn credentials(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
         }
     }
     for gone in status.auth.unusable_profiles.iter().filter(|u| aside.contains_key(u.profile_id.as_str())) {
-        entry(out, "! ", &gone.profile_id, &format!("not stored any more; {}", against(gone)), page);
+        entry(out, "! ", &gone.profile_id, &page.said(format!("not stored any more; {}", against(gone))), page);
     }
 }
 
@@ -140,29 +156,32 @@ fn providers(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.auth.providers.is_empty() {
         return;
     }
-    out.push_str("\nProviders\n");
+    title(out, "Providers", page);
     for provider in &status.auth.providers {
-        let used = if provider.selection.in_use { ", in use" } else { "" };
-        let state = provider.selection.state.map(|s| s.word()).unwrap_or("unknown");
-        entry(out, mark(provider.selection.state), &provider.provider, &format!("{state}{used}"), page);
-        wrapped(out, "     ", &uses(provider), page.width);
+        let mut text = page.said(provider.selection.state.map_or("unknown", State::word));
+        if provider.selection.in_use {
+            text = format!("{text}{}{}", marks(page.lang).0, page.said("in use"));
+        }
+        entry(out, mark(provider.selection.state), &provider.provider, &text, page);
+        wrapped(out, "     ", &uses(provider, page), page.width);
     }
 }
 
-fn uses(provider: &Provider<'_>) -> String {
-    let why = &provider.selection.why;
+fn uses(provider: &Provider<'_>, page: &Page<'_>) -> String {
+    let why = page.said(provider.selection.why.as_str());
+    let leads = marks(page.lang).1;
     match &provider.selection.chosen {
-        None => format!("would use nothing: {why}"),
+        None => format!("{}{leads}{why}", page.said("would use nothing")),
         Some(chosen) => {
             let what = chosen.profile_id.as_deref().or(chosen.source.as_deref()).unwrap_or(chosen.kind);
             let next: Vec<&str> =
                 provider.selection.order.iter().filter(|id| chosen.profile_id.as_deref() != Some(id)).collect();
             let then = match next.len() {
                 0 => String::new(),
-                1..=3 => format!("; then {}", next.join(", ")),
-                n => format!("; then {} and {} more", next[..2].join(", "), n - 2),
+                1..=3 => page.said(format!("; then {}", next.join(", "))),
+                n => page.said(format!("; then {} and {} more", next[..2].join(", "), n - 2)),
             };
-            format!("would use {what}: {why}{then}")
+            format!("{} {what}{leads}{why}{then}", page.said("would use"))
         }
     }
 }
@@ -171,9 +190,9 @@ fn missing(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.auth.missing_providers_in_use.is_empty() {
         return;
     }
-    out.push_str("\nMissing\n");
+    title(out, "Missing", page);
     for provider in &status.auth.missing_providers_in_use {
-        entry(out, "x ", provider, "a configured model needs it, and there is no credential", page);
+        entry(out, "x ", provider, &page.said("a configured model needs it, and there is no credential"), page);
         let fix = if provider == "anthropic" {
             "run claude setup-token, then opensoul models auth setup-token; or opensoul configure".to_owned()
         } else {
@@ -183,7 +202,7 @@ fn missing(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
                 None => "run opensoul configure".to_owned(),
             }
         };
-        wrapped(out, "     fix: ", &fix, page.width);
+        wrapped(out, &format!("     {}", page.led("fix")), &page.said(fix), page.width);
     }
 }
 
@@ -191,7 +210,7 @@ fn problems(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     if status.findings.is_empty() {
         return;
     }
-    out.push_str("\nProblems\n");
+    title(out, "Problems", page);
     for finding in &status.findings {
         let mark = if finding.severity == "critical" { "x" } else { "!" };
         let place = match (&finding.path, finding.line, finding.column) {
@@ -199,19 +218,20 @@ fn problems(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
             (Some(path), _, _) => format!("{path}: "),
             _ => String::new(),
         };
-        wrapped(out, &format!("  {mark}  "), &format!("{place}{}", finding.message), page.width);
+        wrapped(out, &format!("  {mark}  "), &format!("{place}{}", page.said(finding.message.as_str())), page.width);
         advice(out, &finding.fix, page);
     }
 }
 
 fn probes(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
     let Some(probes) = &status.auth.probes else { return };
-    out.push_str("\nProbes\n");
+    title(out, "Probes", page);
     if probes.results.is_empty() {
-        out.push_str("     no target\n");
+        wrapped(out, "     ", &page.said("no target"), page.width);
     }
     for probed in &probes.results {
-        let text = format!("{}: {}", probed.status, probed.error.as_deref().unwrap_or("no answer"));
+        let said = page.said(probed.error.as_deref().unwrap_or("no answer"));
+        let text = format!("{}{said}", page.led(probed.status));
         entry(out, "! ", &format!("{} {}", probed.provider, probed.label), &text, page);
     }
 }
@@ -219,9 +239,9 @@ fn probes(out: &mut String, status: &ModelsStatus<'_>, page: &Page<'_>) {
 /// A command stays on one line, so that it can be copied whole.
 fn advice(out: &mut String, fix: &str, page: &Page<'_>) {
     if is_command(fix) {
-        let _ = writeln!(out, "     run: {fix}");
+        let _ = writeln!(out, "     {}{}", page.led("run"), page.said(fix));
     } else {
-        wrapped(out, "     fix: ", fix, page.width);
+        wrapped(out, &format!("     {}", page.led("fix")), &page.said(fix), page.width);
     }
 }
 
@@ -234,7 +254,11 @@ fn relative(at: Time, now: Time) -> String {
 }
 
 fn field(out: &mut String, label: &str, value: &str, page: &Page<'_>) {
-    wrapped(out, &format!("{label:<13}"), value, page.width);
+    wrapped(out, &padded(&page.said(label), 13), value, page.width);
+}
+
+fn title(out: &mut String, text: &str, page: &Page<'_>) {
+    let _ = writeln!(out, "\n{}", page.said(text));
 }
 
 fn list(out: &mut String, label: &str, items: &[String], page: &Page<'_>) {
@@ -245,15 +269,15 @@ fn list(out: &mut String, label: &str, items: &[String], page: &Page<'_>) {
 
 /// A line of a table on a wide page, two lines on a narrow one.
 fn entry(out: &mut String, mark: &str, name: &str, text: &str, page: &Page<'_>) {
-    let long = name.chars().count() > 34 || 5 + 35 + text.chars().count() > page.width;
+    let long = columns(name) > 34 || 5 + 35 + columns(text) > page.width;
     if page.width < 60 || long {
         wrapped(out, &format!("  {mark} "), name, page.width);
         wrapped(out, "     ", text, page.width);
     } else if text.is_empty() || text.contains(char::is_control) {
-        wrapped(out, &format!("  {mark} {name:<34} "), text, page.width);
+        wrapped(out, &format!("  {mark} {} ", padded(name, 34)), text, page.width);
     } else {
         // It fits: nothing has to be broken, of ten thousand lines.
-        let _ = writeln!(out, "  {mark} {name:<34} {text}");
+        let _ = writeln!(out, "  {mark} {} {text}", padded(name, 34));
     }
 }
 
@@ -269,9 +293,9 @@ fn is_one_line(text: &str) -> bool {
 /// Text after a lead, broken at blanks, later lines indented under the first; a word longer than the line is left whole so
 /// that it can be copied.
 fn wrapped(out: &mut String, lead: &str, text: &str, width: usize) {
-    let indent = lead.chars().count().min(width / 3);
+    let indent = columns(lead).min(width / 3);
     let room = width.max(20);
-    let mut column = lead.chars().count();
+    let mut column = columns(lead);
     let mut fresh = true;
     out.push_str(lead);
     if column + text.len() <= room && is_one_line(text) {
@@ -280,19 +304,21 @@ fn wrapped(out: &mut String, lead: &str, text: &str, width: usize) {
         return;
     }
     for word in text.split_whitespace() {
-        let length = word.chars().count();
-        if !fresh && column + 1 + length > room {
-            let _ = write!(out, "\n{:indent$}", "");
-            column = indent;
-            fresh = true;
+        for (at, part) in parts(word).into_iter().enumerate() {
+            let blank = usize::from(at == 0);
+            if !fresh && column + blank + columns(part) > room {
+                let _ = write!(out, "\n{:indent$}", "");
+                column = indent;
+                fresh = true;
+            }
+            if !fresh && blank > 0 {
+                out.push(' ');
+                column += 1;
+            }
+            out.push_str(part);
+            column += columns(part);
+            fresh = false;
         }
-        if !fresh {
-            out.push(' ');
-            column += 1;
-        }
-        out.push_str(word);
-        column += length;
-        fresh = false;
     }
     while out.ends_with(' ') {
         out.pop();

@@ -88,7 +88,12 @@ fn machine() -> Snapshot {
 }
 
 fn plain(snapshot: &Snapshot, width: usize) -> String {
-    let options = Options { width, zone: "Asia/Shanghai".parse().unwrap(), home: Some(Path::new("/home/ann")) };
+    let options = Options {
+        width,
+        zone: "Asia/Shanghai".parse().unwrap(),
+        home: Some(Path::new("/home/ann")),
+        lang: Lang::English,
+    };
     anstream::adapter::strip_str(&text(snapshot, Incidents::heard(&[]), &options)).to_string()
 }
 
@@ -201,7 +206,7 @@ fn a_balance_that_runs_out_is_no_ok() {
         let snapshot = assess(observation, &Thresholds::default(), now());
         assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, CheckScope::InUse)), expected, "{days}");
         let bad = expected != Overall::Ok;
-        let options = Options { width: 80, zone: Zone::UTC, home: None };
+        let options = Options { width: 80, zone: Zone::UTC, home: None, lang: Lang::English };
         let text = text(&snapshot, Incidents::heard(&[]), &options);
         assert_eq!(text.contains("4.50 USD behind env:KEY") && text.contains("Add credit"), bad, "{text}");
         assert_eq!(nagios::nagios(&snapshot).0.contains("4.50 USD behind env:KEY"), bad, "{days}");

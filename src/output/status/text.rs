@@ -12,12 +12,12 @@ use anstyle::{AnsiColor, Style};
 use super::lines::{clean, columns, relative, shortened, wrap};
 use super::{Incidents, Overall, overall};
 use crate::domain::{
-    Assessed, BenchKind, GatewayState, IncidentStatus, ProviderSummary, Renewal, Severity, Snapshot, Span, State, Time,
-    VerdictKind,
+    Assessed, BenchKind, GatewayState, IncidentStatus, Lang, ProviderSummary, Renewal, Severity, Snapshot, Span, State,
+    Time, VerdictKind,
 };
 use crate::engine::check::{self, CheckScope};
 use crate::engine::runway;
-use crate::output::wording::{is_command, localised};
+use crate::output::wording::{is_command, localised, marks, spoken};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +28,8 @@ pub struct Options<'a> {
     pub zone: Zone,
     /// Shortened to `~`.
     pub home: Option<&'a Path>,
+    /// The reader's language.
+    pub lang: Lang,
 }
 
 /// From this width on a credential is one row; below, its state gets a line of its own.
@@ -59,9 +61,14 @@ impl Page<'_> {
         self.options.zone.minute(time)
     }
 
-    /// A line with paths and instants as the reader writes them.
+    /// A line in the reader's language.
+    fn said(&self, line: impl Into<String>) -> String {
+        spoken(self.options.lang, line.into())
+    }
+
+    /// The same, with paths and instants as the reader writes them.
     fn read(&self, line: &str) -> String {
-        localised(&shortened(line, self.options.home), &|time| self.absolute(time))
+        localised(&shortened(&self.said(line), self.options.home), &|time| self.absolute(time))
     }
 
     fn head(&self, out: &mut String) {
@@ -73,25 +80,25 @@ impl Page<'_> {
             Overall::Critical => ("CRITICAL", colour(AnsiColor::Red)),
         };
         let now = self.snapshot.taken_at.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M %Z");
-        out.push_str(&format!("{style}{word}{style:#}  {}  {now}\n", clean(&self.snapshot.host)));
+        out.push_str(&format!("{style}{}{style:#}  {}  {now}\n", self.said(word), clean(&self.snapshot.host)));
         let found = !self.snapshot.providers.is_empty();
         for reason in check.reasons.iter().filter(|_| found) {
             wrap(out, &self.read(reason), self.options.width, 2);
         }
         if let Some(problem) = &self.snapshot.clock_problem {
-            wrap(out, &format!("No date can be judged: {problem}."), self.options.width, 2);
+            wrap(out, &self.said(format!("No date can be judged: {problem}.")), self.options.width, 2);
         }
         out.push('\n');
     }
 
     fn nothing(&self, out: &mut String) {
         let width = self.options.width;
-        wrap(out, "No credentials found. Looked at:", width, 0);
+        wrap(out, &self.said("No credentials found. Looked at:"), width, 0);
         for place in self.snapshot.sources.iter().flat_map(|report| &report.looked) {
             wrap(out, &shortened(&place.display().to_string(), self.options.home), width, 2);
         }
-        wrap(out, "and at the known variables of the environment, where that is a source.", width, 2);
-        wrap(out, "To have one, log in with a tool, or for the gateway run:", width, 0);
+        wrap(out, &self.said("and at the known variables of the environment, where that is a source."), width, 2);
+        wrap(out, &self.said("To have one, log in with a tool, or for the gateway run:"), width, 0);
         out.push_str("  claude setup-token\n  opensoul models auth setup-token --provider anthropic\n\n");
     }
 
@@ -133,7 +140,9 @@ impl Page<'_> {
             (true, total) => format!("in use, {} of {total} usable", summary.usable),
             (false, total) => format!("not in use, {} of {total} usable", summary.usable),
         };
-        out.push_str(&format!("{bold}{}{bold:#}  {count}\n", clean(&summary.provider)));
+        let (name, count) = (clean(&summary.provider), self.said(count));
+        let apart = if columns(&name) + 2 + columns(&count) <= self.options.width { "  " } else { "\n  " };
+        out.push_str(&format!("{bold}{name}{bold:#}{apart}{count}\n"));
     }
 
     fn credential(&self, out: &mut String, assessed: &Assessed, column: usize) {
@@ -142,14 +151,14 @@ impl Page<'_> {
         let quiet = assessed.copy_of.is_some() || (!judgement.in_use && judgement.severity <= Severity::Info);
         let style = if quiet { Style::new().dimmed() } else { state_style(judgement.state, judgement.severity) };
         let when = self.when(assessed);
-        let word = judgement.state.word();
+        let word = self.said(judgement.state.word());
         let size = columns(&id);
         let fits =
             if self.options.width >= TABLE && size <= column && column + 20 + columns(&when) <= self.options.width {
-                let pad = if when.is_empty() { 0 } else { 16 - word.len() };
+                let pad = if when.is_empty() { 0 } else { 16usize.saturating_sub(columns(&word)) };
                 let gap = column - size;
                 writeln!(out, "  {id}{:gap$}  {style}{word}{style:#}{:pad$}{when}", "", "")
-            } else if self.options.width >= 6 + columns(word) + columns(&when) {
+            } else if self.options.width >= 6 + columns(&word) + columns(&when) {
                 let apart = if when.is_empty() { "" } else { "  " };
                 writeln!(out, "  {id}\n    {style}{word}{style:#}{apart}{when}")
             } else {
@@ -182,11 +191,15 @@ impl Page<'_> {
     fn fix(&self, out: &mut String, fix: &str) {
         let fix = shortened(fix, self.options.home);
         let fix = clean(&fix);
+        let leads = marks(self.options.lang).1;
         if !is_command(&fix) {
-            wrap(out, &format!("Fix: {fix}"), self.options.width, 4);
+            let text = format!("{}{leads}{}", self.said("Fix"), self.read(&fix));
+            wrap(out, &text, self.options.width, 4);
         } else {
             let cyan = colour(AnsiColor::Cyan);
-            out.push_str(&format!("    Run: {cyan}{fix}{cyan:#}\n"));
+            // Some have a remark of ours behind them.
+            let fix = self.said(fix.as_ref());
+            out.push_str(&format!("    {}{leads}{cyan}{fix}{cyan:#}\n", self.said("Run")));
         }
     }
 
@@ -194,10 +207,11 @@ impl Page<'_> {
         let (judgement, credential) = (&assessed.judgement, &assessed.credential);
         let now = self.snapshot.taken_at;
         let bench = credential.bench.as_ref().filter(|bench| bench.until > now);
+        let joins = marks(self.options.lang).0;
         let mut text = match (judgement.expires, credential.renewal) {
-            (Some(end), _) => format!("{} ({})", relative(end, now), self.absolute(end)),
-            (None, Renewal::Auto) if judgement.state == State::Ok => "renews itself".to_owned(),
-            (None, _) if matches!(judgement.state, State::Static) => "no expiry known".to_owned(),
+            (Some(end), _) => self.said(format!("{} ({})", relative(end, now), self.absolute(end))),
+            (None, Renewal::Auto) if judgement.state == State::Ok => self.said("renews itself"),
+            (None, _) if matches!(judgement.state, State::Static) => self.said("no expiry known"),
             _ => String::new(),
         };
         if let Some(bench) = bench {
@@ -206,15 +220,16 @@ impl Page<'_> {
                 BenchKind::Cooldown => "resting",
                 BenchKind::Disabled => "disabled",
             };
-            text = format!("{kind}{} until {}", clean(&reason), self.absolute(bench.until));
+            text = self.said(format!("{kind}{} until {}", clean(&reason), self.absolute(bench.until)));
         }
         if let Some(proof) = self.proof(assessed) {
-            text = if text.is_empty() { proof } else { format!("{text}, {proof}") };
+            text = if text.is_empty() { proof } else { format!("{text}{joins}{proof}") };
         }
         if let Some(original) = &assessed.copy_of {
-            text = ["copy of ", &clean(original.as_str())].concat();
+            text = self.said(["copy of ", &clean(original.as_str())].concat());
         } else if !judgement.in_use {
-            text = if text.is_empty() { "unused".to_owned() } else { format!("{text}, unused") };
+            let unused = self.said("unused");
+            text = if text.is_empty() { unused } else { format!("{text}{joins}{unused}") };
         }
         text
     }
@@ -227,7 +242,7 @@ impl Page<'_> {
             VerdictKind::Throttled => "asked too often",
             VerdictKind::ProviderDown => "provider in trouble",
             VerdictKind::Network => "provider not reached",
-            VerdictKind::Unverifiable => return Some("not proved".to_owned()),
+            VerdictKind::Unverifiable => return Some(self.said("not proved")),
             _ => return None,
         };
         let now = self.snapshot.taken_at;
@@ -236,15 +251,16 @@ impl Page<'_> {
             .allowance
             .as_ref()
             .and_then(|allowance| allowance.balance.as_ref())
-            .map(|balance| clean(&format!(", {balance}")).into_owned());
-        Some(format!("{word} {age}{}", left.unwrap_or_default()))
+            .map(|balance| clean(&format!("{}{balance}", marks(self.options.lang).0)).into_owned());
+        Some(self.said(format!("{word} {age}")) + &left.unwrap_or_default())
     }
 
     fn findings(&self, out: &mut String) {
         let told = |severity: Severity| severity >= Severity::Warning;
         for finding in self.snapshot.findings.iter().filter(|finding| told(finding.severity)) {
             let style = state_style(State::Unknown, finding.severity);
-            out.push_str(&format!("{style}{}{style:#}  {}\n", finding.severity, clean(&finding.id)));
+            let severity = self.said(finding.severity.word());
+            out.push_str(&format!("{style}{severity}{style:#}  {}\n", clean(&finding.id)));
             wrap(out, &self.read(&finding.message), self.options.width, 4);
             let place = shortened(&finding.place.to_string(), self.options.home);
             if !place.is_empty() {
@@ -259,19 +275,20 @@ impl Page<'_> {
         let width = self.options.width;
         let gateway = &self.snapshot.gateway;
         if gateway.state != GatewayState::Absent {
-            wrap(out, &format!("Gateway {}: {}", gateway.state.word(), gateway.detail), width, 0);
+            let line = format!("Gateway {}: {}", gateway.state.word(), gateway.detail);
+            wrap(out, &self.said(line), width, 0);
         }
         let firing = || incidents.all.iter().filter(|incident| incident.status == IncidentStatus::Firing);
         if firing().next().is_some() {
             let quiet = firing().filter(|one| incidents.withheld.contains_key(&one.id)).count();
             let quiet =
                 if quiet > 0 { format!(", {quiet} of them held back (opensoul alerts list)") } else { String::new() };
-            wrap(out, &format!("Alerts firing: {}{quiet}", firing().count()), width, 0);
+            wrap(out, &self.said(format!("Alerts firing: {}{quiet}", firing().count())), width, 0);
         }
         let notes = self.snapshot.findings.iter().filter(|finding| finding.severity == Severity::Info).count();
         if notes > 0 {
             let remarks = if notes == 1 { "remark" } else { "remarks" };
-            wrap(out, &format!("{notes} more {remarks}: opensoul doctor"), width, 0);
+            wrap(out, &self.said(format!("{notes} more {remarks}: opensoul doctor")), width, 0);
         }
     }
 }

@@ -1,0 +1,161 @@
+"""简体中文, where the locale or `--lang` says so: what people read is whole, aligned and without a word of English in it; what
+programs read is the same in every language."""
+
+import re
+import unicodedata
+
+import pytest
+
+import credentials as c
+from machine import CLAUDE, STORE
+from terminal import CTRL_C, ENTER, Terminal
+from test_onboard import KEY, fresh, key_file  # noqa: F401
+from test_reading import furnish
+
+ZH = {"LANG": "zh_CN.UTF-8"}
+# What may be English in a line: commands, paths, ids, and what stands in quotes or is the name of a thing.
+COMMAND = re.compile(
+    r"(?:sudo |[A-Z_]+=\S+ )*\b(?:opensoul|openclaw|clawdbot|moltbot|systemctl|loginctl|chmod|chown|claude|codex|gemini|gh|gcloud|aws|qwen|kimi|"
+    r"opencode|amp|az|cline|crush|cursor-agent|databricks|devin|goose|grok|hermes|hf|kilo|kiro-cli|llm|ollama|q|vercel|mv|rm|cp|export|kill|unset|"
+    r"cli-proxy-api|iflow|llxprt|pi|droid|codebuff|copilot|timedatectl|journalctl|getent|lsof|curl|ss)(?: [\w@~/.:=<>'\"#{}$&|-]+)+",
+    re.ASCII,
+)
+NAMES = [
+    "Claude Code", "Claude Max", "Amazon Q", "GitHub Copilot", "Gemini CLI", "Hugging Face", "Kilo Code", "Roo Code", "VS Code", "Google Cloud",
+    "login shell", "API key", "Grok CLI", "Kiro CLI", "Kimi Code", "Qwen Code", "GitHub CLI",
+]
+
+
+def columns(line):
+    return sum(0 if unicodedata.combining(x) else 2 if unicodedata.east_asian_width(x) in "WF" else 1 for x in line)
+
+
+def joined(text):
+    """Without the ends of lines that only the width has made, and without what has no language: marks, and the areas of checks."""
+    text = re.sub(r"(?m)^  (ok|x |! ) ", "", text)
+    lines, before = [""], ""
+    for line in text.splitlines():
+        # A command is never broken.
+        if line.startswith(" ") and not before.startswith("运行："):
+            lines[-1] += " " + line.strip()
+        else:
+            lines.append(line)
+        before = line.strip()
+    return re.sub(r"共检查 \d+ 项：[^。]*", "", re.sub(r"\n(?=\w+, )", " ", "\n".join(lines)))
+
+
+def english(text):
+    """Runs of two words and more that no reader of Chinese needs; what is a command, a quote or a name is none."""
+    found = []
+    for line in joined(text).splitlines():
+        bare = re.sub(r"`[^`]*`|\"[^\"]*\"|“[^”]*”", " ", line)
+        for name in NAMES:
+            bare = bare.replace(name, " ")
+        bare = COMMAND.sub(" ", bare)
+        bare = re.sub(r"\S*[/#=@_~\[\]{}<>]\S*|\b\w[\w.-]*:[\w.:-]+", " . ", bare)
+        found += [(run, line) for run in re.findall(r"\b[A-Za-z][a-z']+(?:[ ,;:]+[a-z][a-z']+)+\b", bare)]
+    return found
+
+
+@pytest.fixture
+def furnished(machine):
+    furnish(machine)
+    return machine
+
+
+READING = [
+    ["status"], ["models", "status"], ["models", "status", "--agent", "second"], ["doctor"], ["doctor", "--severity-min", "info"],
+]
+
+
+@pytest.mark.parametrize("args", READING, ids=" ".join)
+@pytest.mark.parametrize("width", [80, 40])
+def test_whole_and_within_the_columns(furnished, args, width):
+    ended = furnished.run(*args, env=ZH | {"COLUMNS": str(width)})
+    assert ended.code == 0, ended
+    assert not english(ended.out), ended
+    assert re.search("[一-鿿]", ended.out), ended
+    # A line without Chinese is a command, an id or a path, which stay whole so that they can be copied.
+    wide = [line for line in ended.out.splitlines() if columns(line) > width and not re.search(r"运行：|\S{30,}", line)]
+    assert not wide, wide
+
+
+def test_an_empty_machine(machine):
+    for args in (["status"], ["models", "status"], ["doctor"]):
+        ended = machine.run(*args, env=ZH)
+        assert not english(ended.out), ended
+    assert "没有找到凭证" in machine.run("status", env=ZH).out
+
+
+def test_columns_are_straight(machine):
+    machine.write(CLAUDE, c.claude_code())
+    machine.write(STORE, c.store(anthropic__work=c.token(2 * c.DAY), openai__default=c.api_key(provider="openai")))
+    machine.write(".opensoul/opensoul.json", c.gateway_config())
+    out = machine.run("status", env=ZH | {"COLUMNS": "100"}).out
+    rows = [line for line in out.splitlines() if re.match(r"  \S+:\S+ +\S", line)]
+    states = {columns(line[: re.match(r"  \S+ +", line).end()]) for line in rows}
+    assert len(rows) > 1 and len(states) == 1, out
+    out = machine.run("models", "status", env=ZH).out
+    fields = [line for line in out.split("\n\n")[0].splitlines()]
+    values = {columns(re.match(r"\S+ +", line).group()) for line in fields}
+    assert len(fields) > 2 and values == {13}, out
+
+
+def test_who_decides(machine):
+    says = lambda *args, **env: re.search("[一-鿿]", machine.run(*args, "status", env=env).out) is not None  # noqa: E731
+    assert says(LANG="zh_CN.UTF-8") and says(LC_ALL="zh_CN") and says(LC_MESSAGES="zh_CN.UTF-8", LANG="en_US.UTF-8")
+    assert not says(LANG="C.UTF-8") and not says(LC_ALL="C", LANG="zh_CN.UTF-8")
+    assert says("--lang", "zh") and says("--lang=zh", LANG="en_US.UTF-8") and not says("--lang", "en", **ZH)
+    wrong = machine.run("--lang", "fr", "status")
+    assert wrong.code == 64, wrong
+
+
+@pytest.mark.parametrize("args", [
+    ["models", "status", "--json"], ["models", "status", "--plain"], ["models", "auth", "list", "--json"], ["status", "--json"],
+    ["status", "--format", "nagios"], ["status", "--format", "checkmk"], ["status", "--format", "prom"], ["doctor", "--json"],
+], ids=" ".join)
+def test_what_programs_read_is_the_same(furnished, args):
+    moments = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?|\d+\.\d+|\b\d{5,}\b")
+    outs = {moments.sub("", furnished.run(*args, env=env).out) for env in ({}, ZH)}
+    assert len(outs) == 1
+
+
+def test_errors(machine):
+    for args, code, says in [
+        (["models", "status", "--json", "--plain"], 64, "只能选一个"),
+        (["models", "status", "--agent", "nobody"], 64, "未知的智能体"),
+        (["onboard"], 64, "必须在终端中运行"),
+        (["onboard", "--non-interactive", "--receiver", "slack:x"], 64, "请写 ntfy:TOPIC"),
+        (["doctor", "--fix"], 64, "无人可问"),
+        (["frobnicate"], 69, "不是本程序的命令"),
+    ]:
+        if args[-1] == "--fix":
+            machine.write(STORE, c.store(openai__default=c.api_key(provider="openai")), mode=0o644)
+        ended = machine.run(*args, env=ZH)
+        assert ended.code == code and says in ended.err and not english(ended.err), ended
+    machine.write(".opensoul/opensoul.json", '{"agents": 3')
+    ended = machine.run("models", "status", env=ZH)
+    assert ended.code == 78 and "无法使用" in ended.err and "处理：" in ended.err, ended
+
+
+def test_onboard_by_flags(fresh):  # noqa: F811
+    ended = fresh.run(
+        "onboard", "--non-interactive", "--key-file", f"anthropic={key_file(fresh)}", "--receiver", "ntfy:topic-of-mine-4711",
+        "--service", "timer", "--completions", "bash", env=ZH,
+    )
+    assert ended.code == 0 and "将执行以下操作：" in ended.out and "已写入" in ended.out and not english(ended.out), ended
+
+
+def test_onboard_asks(fresh):  # noqa: F811
+    fresh.write(STORE, c.store())
+    fresh.write(".opensoul/opensoul.json", c.gateway_config())
+    person = Terminal(fresh, "onboard", env=ZH)
+    person.expect("anthropic 的 API 密钥").expect("输入不会显示").type("sk-ant-oat01-canary").type(ENTER)
+    person.expect("只获准用于 Claude Code").expect("anthropic 的 API 密钥").type(KEY).type(ENTER).expect("已收到")
+    person.expect("是否添加其他提供商").type("否").type(ENTER)
+    person.expect("是否向提供商查询").type("n").type(ENTER)
+    person.expect("凭证失效之前通知谁").expect("ntfy：推送消息").expect("1-4").type("4").type(ENTER)
+    person.expect("由谁运行监控").type(ENTER)
+    person.expect("将执行以下操作").expect("ANTHROPIC_API_KEY=…").expect("是否执行？").type(CTRL_C)
+    assert person.ended() == 130 and "已取消；没有任何改动" in person.text, person.text
+    assert "canary" not in person.text and not english(person.text), person.text
