@@ -693,6 +693,8 @@ mod tests {
             "key_stdin=PROVIDER",
             "keys_in=KEYS_IN",
             "probe_max_tokens=N",
+            // Secrets among its values are named by their files.
+            "receiver=TYPE[:VALUE | :KEY=VALUE,…]",
             "session=KEY",
             "token_file=FILE",
         ];

@@ -79,6 +79,9 @@ pub fn of_flag(text: &str, env: &Environment) -> Result<Receiver, Failure> {
         let value = match field.sort {
             Sort::Secret => NewValue::File(text),
             Sort::Url if !text.starts_with("http") => NewValue::File(text),
+            Sort::Url if field.example.starts_with('{') => {
+                return Err(wrong(format!("{} is a secret: name a private file that has it", field.name)));
+            }
             _ => value(field, &text),
         };
         match (values.iter_mut().find(|(key, _)| *key == field.name), value) {
@@ -254,7 +257,7 @@ mod tests {
         assert_eq!(made(&email.replace(",c@", ",to=c@")), made(email), "named again, or with a comma");
         let telegram = made("telegram:chat=-1001,token=~/bot,topic=7").expect("good");
         assert!(telegram.ends_with("chat = \"-1001\"\ntoken = { file = \"~/bot\" }\ntopic = 7\n"), "{telegram}");
-        assert!(made("slack:~/hook").expect("good").contains("url = { file = \"~/hook\" }"));
+        assert!(made("discord:~/hook").expect("good").contains("url = { file = \"~/hook\" }"));
     }
 
     #[test]
@@ -270,6 +273,7 @@ mod tests {
             ("email:server=smtps://m.example.org,username=me,from=a@example.org,to=b@example.org", "password"),
             ("telegram:token=~/bot", "chat"),
             ("ntfy:topic=a,topic=b", "twice"),
+            ("webhook:https://hooks.example.org/canary", "is a secret"),
         ] {
             let failure = made(text).expect_err(text);
             assert!(failure.code() == 64 && failure.message.contains(said), "{text}: {failure}");
