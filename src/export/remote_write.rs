@@ -97,7 +97,7 @@ mod tests {
         }
         expected.extend([0x12, 16, 0x09, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
         // 1795348800000
-        expected.extend([0x10, 0x80, 0xec, 0xbd, 0xde, 0xa0, 0x34]);
+        expected.extend([0x10, 0x80, 0xc4, 0x82, 0x99, 0xa0, 0x34]);
         expected[1] = u8::try_from(expected.len() - 2).unwrap();
         assert_eq!(encoded(&series), expected);
     }

@@ -79,11 +79,11 @@ PUSHED = [
 ]
 
 
-@pytest.mark.parametrize("key,path,program,option", PUSHED)
-def test_a_real_prometheus_takes_everything_and_lets_go_of_what_has_ended(machine, folder, key, path, program, option):
-    found = cached(program) if "/" in program else shutil.which(program)
+@pytest.mark.parametrize("key,path,receiver,option", PUSHED)
+def test_a_real_prometheus_takes_everything_and_lets_go_of_what_has_ended(machine, folder, key, path, receiver, option):
+    found = cached(receiver) if "/" in receiver else shutil.which(receiver)
     if not found:
-        pytest.skip(f"{program} is not there")
+        pytest.skip(f"{receiver} is not there")
     prometheus = Receiver(folder, found, option)
     try:
         put(machine, "soon", "spare")
