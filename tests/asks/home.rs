@@ -483,8 +483,7 @@ impl Seen {
 
     /// `status`, as a person reads it.
     pub fn text(&self) -> String {
-        let options =
-            Options { lang: opensoul::domain::Lang::English, width: 120, zone: Zone::UTC, home: Some(&self.home) };
+        let options = Options { lang: Lang::English, width: 120, zone: Zone::UTC, home: Some(&self.home) };
         text(&self.snapshot, Incidents::heard(&self.incidents), &options)
     }
 
