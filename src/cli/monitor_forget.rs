@@ -17,12 +17,12 @@ pub fn run(context: &Context) -> Outcome {
     let pushes = Pushes::new(&config, None, &context.env, &Clients::new(&context.env));
     let done = monitor_run::runtime()?.block_on(pushes.forget(&host(&config), |_| true));
     if done.is_empty() {
-        anstream::println!("Nothing is pushed that would stay: [export] has neither `pushgateway` nor `textfile`.");
+        say!("Nothing is pushed that would stay: [export] has neither `pushgateway` nor `textfile`.");
     }
     let mut left = Vec::new();
     for (way, name, result) in done {
         match result {
-            Ok(()) => anstream::println!("{way} {name}: taken back"),
+            Ok(()) => say!("{way} {name}: taken back"),
             Err(failure) => left.push(format!("{way} {name}: is still there: {}", failure.detail)),
         }
     }

@@ -76,7 +76,8 @@ def test_whole_and_within_the_columns(furnished, args, width):
     assert not english(ended.out), ended
     assert re.search("[一-鿿]", ended.out), ended
     # A line without Chinese is a command, an id or a path, which stay whole so that they can be copied.
-    wide = [line for line in ended.out.splitlines() if columns(line) > width and not re.search(r"运行：|\S{30,}", line)]
+    long = [line for line in ended.out.splitlines() if columns(line) > width and "运行：" not in line]
+    wide = [line for line in long if re.search("[一-鿿]", line) and not re.search(r"[!-~]{30,}", line)]
     assert not wide, wide
 
 
@@ -125,7 +126,7 @@ def test_errors(machine):
         (["models", "status", "--json", "--plain"], 64, "只能选一个"),
         (["models", "status", "--agent", "nobody"], 64, "未知的智能体"),
         (["onboard"], 64, "必须在终端中运行"),
-        (["onboard", "--non-interactive", "--receiver", "slack:x"], 64, "请写 ntfy:TOPIC"),
+        (["onboard", "--non-interactive", "--receiver", "slack:x"], 64, "请写 TYPE:KEY=VALUE"),
         (["doctor", "--fix"], 64, "无人可问"),
         (["frobnicate"], 69, "不是本程序的命令"),
     ]:
@@ -152,9 +153,10 @@ def test_onboard_asks(fresh):  # noqa: F811
     person = Terminal(fresh, "onboard", env=ZH)
     person.expect("anthropic 的 API 密钥").expect("输入不会显示").type("sk-ant-oat01-canary").type(ENTER)
     person.expect("只获准用于 Claude Code").expect("anthropic 的 API 密钥").type(KEY).type(ENTER).expect("已收到")
+    person.expect("网关的密钥存放在哪里？").type("1").type(ENTER)
     person.expect("是否添加其他提供商").type("否").type(ENTER)
     person.expect("是否向提供商查询").type("n").type(ENTER)
-    person.expect("凭证失效之前通知谁").expect("ntfy：推送消息").expect("1-4").type("4").type(ENTER)
+    person.expect("凭证失效之前通知谁").expect("ntfy：推送消息").expect("1-7").type("7").type(ENTER)
     person.expect("由谁运行监控").type(ENTER)
     person.expect("将执行以下操作").expect("ANTHROPIC_API_KEY=…").expect("是否执行？").type(CTRL_C)
     assert person.ended() == 130 and "已取消；没有任何改动" in person.text, person.text

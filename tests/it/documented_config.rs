@@ -10,7 +10,7 @@ use opensoul::config::{self, Problem};
 use opensoul::domain::{Environment, Zone};
 
 /// Heading, the header of its table, what must be there besides, and where there is more to read.
-const SECTIONS: [(&str, &str, &str, &str); 23] = [
+const SECTIONS: [(&str, &str, &str, &str); 26] = [
     ("schedule", "[schedule]", "", ""),
     ("sources", "[sources]", "", "[sources.md](sources.md)"),
     ("declared", "[[declared]]", "", ""),
@@ -34,6 +34,14 @@ const SECTIONS: [(&str, &str, &str, &str); 23] = [
     ("actions", "[actions]", "", ""),
     ("export", "[export]", "", "[export.md](export.md)"),
     ("export.alertmanager", "[[export.alertmanager]]", "", "[export.md](export.md)"),
+    (
+        "export.remote_write",
+        "[export.remote_write]",
+        "url = 'https://x.example.org/api/v1/write'",
+        "[export.md](export.md)",
+    ),
+    ("export.otlp", "[export.otlp]", "url = 'https://x.example.org/v1/metrics'", "[export.md](export.md)"),
+    ("export.pushgateway", "[export.pushgateway]", "url = 'https://x.example.org'", "[export.md](export.md)"),
     ("heartbeat", "[[heartbeat]]", "type = 'gatus'", "[export.md](export.md)"),
     ("chat", "[chat]", "", "[chat.md](chat.md)"),
     ("doctor", "[doctor]", "", "[doctor.md](doctor.md)"),
@@ -45,7 +53,7 @@ const SECTIONS: [(&str, &str, &str, &str); 23] = [
 const ELSEWHERE: [&str; 2] = ["receivers", "providers.NAME.probe"];
 
 /// What the template leaves out, because it stands instead of something that it shows.
-const INSTEAD: [(&str, &str, &str, &str); 3] = [
+const INSTEAD: [(&str, &str, &str, &str); 5] = [
     (
         "providers.NAME",
         "status_page",
@@ -54,7 +62,12 @@ const INSTEAD: [(&str, &str, &str, &str); 3] = [
     ),
     ("export.alertmanager", "username", "\"monitor\"", "with `password`, instead of `token`"),
     ("export.alertmanager", "password", "{ file = \"~/.secrets/alertmanager\" }", "of `username`"),
+    ("export.remote_write", "username", "\"monitor\"", "with `password`, instead of `token`"),
+    ("export.remote_write", "password", "{ file = \"~/.secrets/prometheus\" }", "of `username`"),
 ];
+
+/// Sections whose other keys the template shows once.
+const AS: [(&str, &str); 2] = [("export.otlp", "export.remote_write"), ("export.pushgateway", "export.remote_write")];
 
 /// A key that nobody has.
 const NONE: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
@@ -150,11 +163,12 @@ fn the_documented_configuration_is_that_of_the_parser() {
     let mut fresh = HEAD.to_owned();
     let mut missing = Vec::new();
     for (name, header, besides, more) in SECTIONS {
-        let of = |key: &str| {
-            let all = shown.iter().filter(|one| heading(&one.section) == name && one.key == key);
+        let of = |section: &str, key: &str| {
+            let all = shown.iter().filter(|one| heading(&one.section) == section && one.key == key);
             // With words beside it, if it stands there several times.
             all.max_by_key(|one| !one.remark.is_empty())
         };
+        let other = AS.iter().find(|(section, _)| *section == name).map_or(name, |(_, other)| *other);
         let (open, close) = if header.starts_with("[[") { ("[[", "]]") } else { ("[", "]") };
         write!(fresh, "\n## {open}{name}{close}\n\n").unwrap();
         if !more.is_empty() {
@@ -169,8 +183,8 @@ fn the_documented_configuration_is_that_of_the_parser() {
         writeln!(fresh, "| key | takes | {what} | |\n|---|---|---|---|").unwrap();
         for key in keys {
             let nested = SECTIONS.iter().any(|(other, ..)| *other == format!("{name}.{key}"));
-            let instead = INSTEAD.iter().find(|(section, known, ..)| *section == name && *known == key);
-            let row = match (of(&key), instead) {
+            let instead = INSTEAD.iter().find(|(section, known, ..)| *section == other && *known == key);
+            let row = match (of(name, &key).or_else(|| of(other, &key)), instead) {
                 (Some(one), _) => (one.value.replace('|', "\\|"), one.remark.replace('|', "\\|")),
                 (None, Some((_, _, value, remark))) => ((*value).to_owned(), (*remark).to_owned()),
                 (None, None) if nested => (String::new(), "below".to_owned()),
