@@ -129,7 +129,9 @@ impl Rows {
         if let Some(number) = self.whole.get(text) {
             return self.fill(*number, &[], work);
         }
-        self.several(text, work).or_else(|| self.one(text, work))
+        // Reasons stand in a line, or in what a line is about; further in, a mark is a part of one text.
+        let several = if work.depth <= 1 { self.several(text, work) } else { None };
+        several.or_else(|| self.one(text, work))
     }
 
     /// Several reasons in one line, each a text of its own; a text may hold such a mark itself.

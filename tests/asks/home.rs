@@ -483,8 +483,7 @@ impl Seen {
 
     /// `status`, as a person reads it.
     pub fn text(&self) -> String {
-        let options =
-            Options { lang: opensoul::domain::Lang::English, width: 120, zone: Zone::UTC, home: Some(&self.home) };
+        let options = Options { lang: Lang::English, width: 120, zone: Zone::UTC, home: Some(&self.home) };
         text(&self.snapshot, Incidents::heard(&self.incidents), &options)
     }
 
@@ -522,6 +521,9 @@ impl Seen {
     }
 }
 
+/// A remedy that a person has declared.
+const OWN_WORDS: [&str; 1] = ["log in at claude.ai again"];
+
 /// Whatever comes up can be said in Chinese as well.
 fn have_chinese(snapshot: &Snapshot, incidents: &[Incident]) {
     // The title and the reason of a finding are its id and place.
@@ -531,7 +533,9 @@ fn have_chinese(snapshot: &Snapshot, incidents: &[Incident]) {
     let findings = snapshot.findings.iter().flat_map(|finding| [&finding.message, &finding.fix]);
     let judgements = snapshot.credentials.iter().map(|one| &one.judgement);
     let judgements = judgements.flat_map(|judgement| judgement.because.iter().chain(&judgement.fix));
-    for text in incidents.chain(findings).chain(judgements) {
+    // What a person has written is said in that person's words.
+    let own = |text: &&String| OWN_WORDS.contains(&text.as_str());
+    for text in incidents.chain(findings).chain(judgements).filter(|text| !own(text)) {
         assert!(is_command(text) || translate(text).is_some(), "add a row to src/output/chinese/*.txt: {text}");
     }
 }
