@@ -138,6 +138,8 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     // A new agent is a new directory here.
     beside.push(home.state_dir.join("agents"));
     beside.extend(agents.iter().flat_map(|agent| store::beside(agent, &place)));
+    let mut seen = BTreeSet::new();
+    beside.retain(|path| seen.insert(path.clone()));
     Installation {
         family: home.family,
         state_dir: home.state_dir,
