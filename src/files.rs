@@ -1,9 +1,12 @@
 //! Reading other people's files: bounded, never blocking, and with words for whatever is in the way. Never writes.
 
+pub mod meanwhile;
+
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
@@ -44,8 +47,13 @@ pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         // A file where a directory of the path should be: whatever it is, our file is not there.
         Ok(Err(error)) | Err(error) if error.kind() == ErrorKind::NotADirectory => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(unreadable(HIDDEN)),
         Ok(Err(error)) | Err(error) => return Err(in_the_way(&error)),
     };
+    plain(metadata).map(Some)
+}
+
+fn plain(metadata: Metadata) -> Result<Metadata, Trouble> {
     if metadata.is_dir() {
         return Err(unreadable("is a directory, not a file"));
     }
@@ -53,7 +61,32 @@ pub fn regular(path: &Path) -> Result<Option<Metadata>, Trouble> {
     if !metadata.is_file() {
         return Err(unreadable("is not a regular file"));
     }
-    Ok(Some(metadata))
+    Ok(metadata)
+}
+
+/// Takes what nobody can see ([`HIDDEN`]) for not being there: what is said about it is said once for its directory
+/// ([`closed`]), and not by everybody who might keep something in it.
+///
+/// # Errors
+/// Everything else that is in the way.
+pub fn if_seen<T>(read: Result<Option<T>, Trouble>) -> Result<Option<T>, Trouble> {
+    match read {
+        Err(trouble) if trouble.why == HIDDEN => Ok(None),
+        read => read,
+    }
+}
+
+/// The directory that hides whether there is something at `path` or, where that is a directory, in it.
+#[must_use]
+pub fn closed(path: &Path) -> Option<PathBuf> {
+    let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+    match path.symlink_metadata() {
+        Ok(facts) if facts.is_dir() => std::fs::read_dir(path).err().filter(denied).map(|_| path.to_owned()),
+        Err(error) if denied(&error) => {
+            path.ancestors().skip(1).find(|dir| dir.symlink_metadata().is_ok()).map(Path::to_owned)
+        }
+        _ => None,
+    }
 }
 
 /// Reads a whole file; `None` if there is none.
@@ -97,13 +130,50 @@ fn not_text(bytes: &[u8]) -> Option<(usize, usize)> {
 
 type Bytes = (Zeroizing<Vec<u8>>, Option<Time>);
 
+/// A file that changed so short a time ago may still be on its way from the old to the new: it is read again once it has been
+/// quiet for this long. Most owners rename a whole file into place; some empty it and write it under our eyes.
+const QUIET: Duration = Duration::from_millis(10);
+/// The same for one in which there is nothing, as nobody writes for its own sake.
+const EMPTIED: Duration = Duration::from_millis(100);
+/// One that never is quiet is taken as it is in the end.
+const LOOKS: usize = 8;
+
 fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
+    for _ in 1..LOOKS {
+        let Some((bytes, unrest)) = once(path, limit)? else { return Ok(None) };
+        let Some(wait) = unrest else { return Ok(Some(bytes)) };
+        std::thread::sleep(wait);
+    }
+    Ok(once(path, limit)?.map(|(bytes, _)| bytes))
+}
+
+/// How long to wait before what was read can be believed; `None` if it can be now.
+fn unrest(before: &Metadata, after: &Metadata) -> Option<Duration> {
+    let quiet = if after.len() == 0 { EMPTIED } else { QUIET };
+    let (then, modified) = (before.modified().ok(), after.modified().ok()?);
+    if then != Some(modified) || before.len() != after.len() {
+        return Some(quiet);
+    }
+    // The clock of a file system may be a little ahead of ours.
+    let age = SystemTime::now().duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+    quiet.checked_sub(age).filter(|wait| !wait.is_zero())
+}
+
+fn once(path: &Path, limit: u64) -> Result<Option<(Bytes, Option<Duration>)>, Trouble> {
     let Some(metadata) = regular(path)? else { return Ok(None) };
+    meanwhile::happen(path);
     let too_large = || unreadable(&format!("is larger than {} MiB, which no owner writes", limit >> 20));
     if metadata.len() > limit {
         return Err(too_large());
     }
-    let mut file = reading(path)?;
+    let mut file = match open(path) {
+        Ok(file) => file,
+        // What is in the way by now has better words than the opening of it.
+        Err(error) => return regular(path)?.map_or(Ok(None), |_| Err(in_the_way(&error))),
+    };
+    let facts = |file: &File| file.metadata().map_err(|error| in_the_way(&error));
+    // What was a file when we looked may be something else by now.
+    plain(facts(&file)?)?;
     // One allocation of the final size, for growing would leave copies of secrets behind; and one read of it, for the end of
     // a regular file is where a read comes back short.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
@@ -125,12 +195,14 @@ fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
     bytes.truncate(filled);
     // It grows while it is read: the rest comes in its own time.
     if filled > size {
-        file.take(limit + 1 - size as u64).read_to_end(&mut bytes).map_err(|error| in_the_way(&error))?;
+        (&mut file).take(limit + 1 - size as u64).read_to_end(&mut bytes).map_err(|error| in_the_way(&error))?;
     }
     if bytes.len() as u64 > limit {
         return Err(too_large());
     }
-    Ok(Some((bytes, metadata.modified().ok().map(Time::from))))
+    let after = facts(&file)?;
+    let unrest = unrest(&metadata, &after);
+    Ok(Some(((bytes, after.modified().ok().map(Time::from)), unrest)))
 }
 
 /// Below this a thread costs more than it saves.
@@ -223,6 +295,9 @@ fn unreadable(why: &str) -> Trouble {
     Trouble { unparsable: false, why: why.to_owned(), at: None }
 }
 
+/// Whether there is a file nobody can see.
+pub const HIDDEN: &str = "cannot be seen: permission denied for its directory";
+
 /// There is a file, and it is not for us.
 pub const DENIED: &str = "cannot be read: permission denied";
 
@@ -236,37 +311,5 @@ fn in_the_way(error: &std::io::Error) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn whatever_is_in_the_way_has_words() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name);
-        std::fs::write(path("good"), "text").unwrap();
-        std::fs::write(path("binary"), b"one\ntwo\xff").unwrap();
-        std::fs::write(path("huge"), vec![b' '; 2048]).unwrap();
-        std::fs::create_dir(path("directory")).unwrap();
-        std::os::unix::fs::symlink(path("loop"), path("loop")).unwrap();
-        std::os::unix::fs::symlink(path("nowhere"), path("dangling")).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-        let why =
-            |name: &str| read(&path(name), 1024).err().map(|trouble| (trouble.unparsable, trouble.why, trouble.at));
-        let unreadable = |why: &str| Some((false, why.to_owned(), None));
-        assert_eq!(read(&path("good"), 1024).unwrap().unwrap().text.as_str(), "text");
-        assert!(read(&path("absent"), 1024).unwrap().is_none());
-        assert!(read(&path("good/below"), 1024).unwrap().is_none());
-        assert_eq!(why("binary"), Some((true, "is not text (not UTF-8)".to_owned(), Some((2, 4)))));
-        assert_eq!(why("huge"), unreadable("is larger than 0 MiB, which no owner writes"));
-        assert_eq!(why("directory"), unreadable("is a directory, not a file"));
-        assert_eq!(why("loop"), unreadable("is a loop of symbolic links"));
-        assert_eq!(why("dangling"), unreadable("is a link to nothing"));
-        assert_eq!(why("pipe"), unreadable("is not a regular file"));
-        let lines = |name: &str| read_lines(&path(name), 1024).unwrap().unwrap();
-        assert!(lines("good").1.is_none());
-        let (contents, trouble) = lines("binary");
-        assert_eq!((contents.text.as_str(), trouble.unwrap().at), ("one\ntwo\u{fffd}", Some((2, 4))));
-        let endless = read(Path::new("/dev/zero"), 1024).err().unwrap();
-        assert_eq!(endless.why, "is not a regular file");
-    }
-}
+#[path = "files_tests.rs"]
+mod tests;

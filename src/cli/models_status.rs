@@ -393,6 +393,7 @@ fn judge(
             source: installation.family.word().to_owned(),
             looked,
             up: view.agent.trouble.is_none(),
+            hidden: false,
             credentials: view.profiles.len(),
         }],
         clock_problem: None,

@@ -35,6 +35,7 @@ impl Bench {
             chosen: true,
             config: None,
             config_problems: Vec::new(),
+            beside: Vec::new(),
             agents: vec![agent],
             env: LayeredEnv::default(),
             sqlite: false,

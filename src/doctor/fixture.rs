@@ -129,6 +129,7 @@ impl Scene {
             config_path,
             config: None,
             config_problems: Vec::new(),
+            beside: Vec::new(),
             agents: vec![AgentStore { agent: "main".into(), agent_dir, store_path, ..AgentStore::default() }],
             env: LayeredEnv::default(),
             sqlite: false,

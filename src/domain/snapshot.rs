@@ -82,6 +82,8 @@ pub struct SourceReport {
     pub looked: Vec<PathBuf>,
     /// False if something is there and could not be read.
     pub up: bool,
+    /// True if one of those places lies in a directory that nobody can look into: what is not seen may be there.
+    pub hidden: bool,
     /// How many credentials came of it.
     pub credentials: usize,
 }

@@ -171,6 +171,8 @@ pub struct Installation {
     pub config: Option<super::gateway_config::GatewayConfig>,
     /// What is wrong with the config file.
     pub config_problems: Vec<Finding>,
+    /// Files besides the config and the stores that were looked for, whether or not they exist.
+    pub beside: Vec<PathBuf>,
     /// One entry for each agent that has a directory or is configured; `main` always, and first.
     pub agents: Vec<AgentStore>,
     /// The variables as the gateway would see them if it were started from here.

@@ -46,6 +46,7 @@ impl Tree {
             chosen: true,
             config: None,
             config_problems: Vec::new(),
+            beside: Vec::new(),
             agents: Vec::new(),
             env: LayeredEnv::default(),
             sqlite: false,

@@ -6,7 +6,7 @@
 //! refresh may or may not move, so it is read anew every time. A logout empties the tokens and keeps the rest. Its programs
 //! (`claude auth status`, an `apiKeyHelper`) are never run: they may refresh, and they say "logged in" to anything.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -14,8 +14,8 @@ use serde_json::{Map, Value};
 use super::keyring::{self, Answer, Item, Platform, Writer};
 use super::login::{Format, LoginFile, Shape};
 use super::{Found, Harvest, Scene, Source, cloud, mcp, variables};
-use crate::domain::{Basis, Condition, CredentialId, Environment, Kind, Secret};
-use crate::files::{self, LIMIT};
+use crate::domain::{Basis, Condition, CredentialId, Environment, Finding, Kind, Secret, Severity};
+use crate::files::{self, LIMIT, Trouble};
 use crate::formats::dates::Unit;
 
 /// See the module.
@@ -50,7 +50,7 @@ impl Dirs<'_> {
 fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
     let own = scene.env.get("CLAUDE_CONFIG_DIR");
     let dir = own.map_or_else(|| scene.env.home().join(".claude"), |dir| scene.env.expand(dir));
-    let state = small(&account_file(scene, own)).unwrap_or_default();
+    let state = state(account_file(scene, own), harvest);
     let dirs = Dirs { own, dir, state };
     let first = harvest.found.len();
     logins(platform, &dirs, scene, harvest);
@@ -70,6 +70,7 @@ fn read_on(platform: Platform, scene: &Scene<'_>, harvest: &mut Harvest) {
     if own.is_none() {
         of_long_ago(scene, harvest);
     }
+    harvest.report(NAME, account_file(scene, own), true, 0);
 }
 
 fn logins(platform: Platform, dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) {
@@ -157,9 +158,6 @@ fn console_key(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) {
 fn of_long_ago(scene: &Scene<'_>, harvest: &mut Harvest) {
     let path = super::bases::config(scene.env).join("claude-code/auth.json");
     let mut file = LoginFile::new(NAME, "anthropic", path, fix(None)).settings();
-    if !file.exists() {
-        return;
-    }
     if let Some(mut object) = file.open(Format::Json, harvest) {
         let login = match object.remove("claudeAiOauth") {
             Some(Value::Object(login)) => login,
@@ -270,10 +268,21 @@ impl State {
     }
 }
 
-/// A side file that only adds a word: whatever is wrong with it is no news.
-fn small<T: for<'de> Deserialize<'de>>(path: &Path) -> Option<T> {
-    let contents = files::read(path, LIMIT).ok()??;
-    serde_json::from_str(&contents.text).ok()
+/// Besides a key that few have it only adds a word: what is wrong with it is said, and alarms nobody.
+fn state(path: PathBuf, harvest: &mut Harvest) -> State {
+    let broken = |error: serde_json::Error| Trouble {
+        unparsable: true,
+        why: "is not JSON as Claude Code writes it".to_owned(),
+        at: Some((error.line().max(1), error.column().max(1))),
+    };
+    let read = files::if_seen(files::read(&path, LIMIT))
+        .and_then(|contents| contents.map(|contents| serde_json::from_str(&contents.text).map_err(broken)).transpose());
+    let state = read.unwrap_or_else(|trouble| {
+        let fix = format!("Quit Claude Code, then: mv {0} {0}.damaged", super::shell_word(&path.to_string_lossy()));
+        harvest.findings.push(Finding { severity: Severity::Info, ..trouble.finding(&path, &fix) });
+        None
+    });
+    state.unwrap_or_default()
 }
 
 fn account_file(scene: &Scene<'_>, own_dir: Option<&str>) -> PathBuf {

@@ -43,7 +43,8 @@ fn the_documented_shape() {
     assert_eq!(harvest.found[0].secret.as_ref().unwrap().expose(), "sk-ant-oat01-a");
     assert!(harvest.findings.is_empty());
     let report = &harvest.reports[0];
-    let looked = [PLACE, ".claude/settings.json"].map(|place| home.path(place));
+    let looked = [PLACE, ".claude/settings.json", ".config/claude-code/auth.json", ".claude.json"];
+    let looked = looked.map(|place| home.path(place));
     assert_eq!((report.up, report.credentials, report.looked.as_slice()), (true, 1, looked.as_slice()));
 }
 
@@ -383,5 +384,23 @@ fn whoever_has_another_way_needs_no_login() {
     {
         assert_eq!(used("{}", Some((variable, "1")), BLANKED), Some(false), "{variable}");
         assert_eq!(used("{}", Some((variable, "1")), &login("")), None, "{variable}: another shell may need the login");
+    }
+}
+
+#[test]
+fn an_account_file_that_cannot_be_read_is_said_and_alarms_nobody() {
+    let huge = vec![b' '; 9 << 20];
+    for content in [&b"{\"oauthAccount\""[..], &huge] {
+        let home = Home::new();
+        home.write(".claude.json", content);
+        let harvest = home.read(&ClaudeCode);
+        let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+        assert_eq!((finding.severity, finding.place.path.clone()), (Severity::Info, Some(home.path(".claude.json"))));
+        assert!(harvest.found.is_empty() && harvest.reports[0].up);
+    }
+    let looked = Home::new();
+    let places = &looked.read(&ClaudeCode).reports[0].looked;
+    for place in [".claude.json", ".config/claude-code/auth.json"] {
+        assert!(places.contains(&looked.path(place)), "it may appear: {place}");
     }
 }

@@ -88,9 +88,6 @@ fn servers(home: &Path, own_home: Option<&str>, scene: &Scene<'_>, harvest: &mut
         fix: "codex mcp login {name}",
     };
     let mut file = LoginFile::new(NAME, CHATGPT, home.join(".credentials.json"), "codex mcp login NAME").settings();
-    if !file.exists() {
-        return;
-    }
     let first = harvest.found.len();
     if let Some(object) = file.open(Format::Json, harvest) {
         mcp::logins(&file, object, (&LAYOUT, ""), scene, harvest);

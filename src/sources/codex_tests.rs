@@ -36,7 +36,7 @@ fn the_documented_shape() {
     assert_eq!(credential.account.as_deref(), Some("me@x.org"));
     assert_eq!(credential.fix, "codex login");
     assert!(credential.notes.is_empty() && harvest.findings.is_empty());
-    assert_eq!(harvest.reports[0].looked, [home.path(PLACE)]);
+    assert_eq!(harvest.reports[0].looked, [".codex/.credentials.json", PLACE].map(|place| home.path(place)));
 }
 
 #[test]
@@ -51,7 +51,8 @@ fn homes() {
     home.env.set("CODEX_HOME", home.path("elsewhere").to_str().unwrap().to_owned());
     let (none, harvest) = read(&home);
     assert!(none.is_empty());
-    assert_eq!(harvest.reports[0].looked, [home.path("elsewhere/auth.json")]);
+    let looked = ["elsewhere/.credentials.json", "elsewhere/auth.json"].map(|place| home.path(place));
+    assert_eq!(harvest.reports[0].looked, looked);
     home.write("elsewhere/auth.json", file(&access(now()), "rt_else", ""));
     assert!(read(&home).0[0].fix.starts_with("CODEX_HOME=/"));
 }

@@ -25,7 +25,13 @@ impl Source for Declared {
         }
         let credentials = own.len();
         harvest.found.extend(own);
-        harvest.reports.push(SourceReport { source: NAME.to_owned(), looked: Vec::new(), up: true, credentials });
+        harvest.reports.push(SourceReport {
+            source: NAME.to_owned(),
+            looked: Vec::new(),
+            up: true,
+            hidden: false,
+            credentials,
+        });
     }
 }
 

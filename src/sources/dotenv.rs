@@ -31,7 +31,7 @@ impl Source for Dotenv {
                 continue;
             }
             let fix = format!("Make {} a readable text file.", path.display());
-            match files::read_lines(path, LIMIT) {
+            match files::if_seen(files::read_lines(path, LIMIT)) {
                 Ok(None) => {}
                 Ok(Some((contents, trouble))) => {
                     let prefix = format!("dotenv:{}#", path.display());
@@ -53,7 +53,7 @@ impl Source for Dotenv {
             }
         }
         let credentials = harvest.found.len() - before;
-        harvest.reports.push(SourceReport { source: self.name().to_owned(), looked, up, credentials });
+        harvest.reports.push(SourceReport { source: self.name().to_owned(), looked, up, hidden: false, credentials });
     }
 }
 

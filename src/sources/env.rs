@@ -30,6 +30,7 @@ impl Source for Env {
             source: self.name().to_owned(),
             looked: Vec::new(),
             up: true,
+            hidden: false,
             credentials,
         });
     }

@@ -170,7 +170,7 @@ impl LoginFile {
     }
 
     fn read(&mut self, format: Format) -> Result<Option<Map<String, Value>>, Trouble> {
-        let Some(contents) = files::read(&self.path, LIMIT)? else { return Ok(None) };
+        let Some(contents) = files::if_seen(files::read(&self.path, LIMIT))? else { return Ok(None) };
         self.modified = contents.modified;
         self.text = contents.text;
         parse(&self.text, format).map(Some)
@@ -194,7 +194,7 @@ impl LoginFile {
     pub fn open_database(&mut self, harvest: &mut Harvest) -> Option<Database> {
         self.before = (harvest.found.len(), harvest.findings.len());
         self.database = true;
-        match sqlite::open(&self.path) {
+        match files::if_seen(sqlite::open(&self.path)) {
             Ok(database) => {
                 self.modified = database.as_ref().and_then(|database| database.modified);
                 database
@@ -527,7 +527,12 @@ pub(super) fn entries(
     const MANY: usize = 500;
     let (mut paths, up): (Vec<PathBuf>, bool) = match std::fs::read_dir(dir) {
         Ok(entries) => (entries.flatten().take(MANY).map(|entry| entry.path()).collect(), true),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => (Vec::new(), true),
+        // One that may not be listed is said once for all who look into it.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::PermissionDenied) =>
+        {
+            (Vec::new(), true)
+        }
         Err(_) => (Vec::new(), false),
     };
     if !up {

@@ -12,6 +12,7 @@ mod bases;
 pub mod claude_code;
 pub mod cline;
 pub mod cliproxyapi;
+mod closed;
 mod cloud;
 pub mod codebuff;
 pub mod codex;
@@ -193,7 +194,13 @@ impl Harvest {
                 report.credentials += credentials;
             }
             None => {
-                self.reports.push(SourceReport { source: source.to_owned(), looked: vec![place], up, credentials });
+                self.reports.push(SourceReport {
+                    source: source.to_owned(),
+                    looked: vec![place],
+                    up,
+                    hidden: false,
+                    credentials,
+                });
             }
         }
     }
@@ -276,6 +283,7 @@ pub fn harvest(scene: &Scene<'_>) -> Harvest {
     for source in all() {
         source.read(scene, &mut harvest);
     }
+    closed::tell(scene, &mut harvest);
     retire(&mut harvest.found, scene.now);
     distinct(&mut harvest.found);
     harvest

@@ -35,7 +35,12 @@ impl Source for Mounted {
         let own = scene.env.get("CREDENTIALS_DIRECTORY").filter(|_| scene.env_is_source).map(PathBuf::from);
         let mut seen = BTreeSet::new();
         for dir in scene.secrets.iter().cloned().chain(own) {
-            if !dir.is_dir() || !seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone())) {
+            // One that is not there may be mounted later.
+            if !dir.is_dir() {
+                harvest.report(NAME, dir, true, 0);
+                continue;
+            }
+            if !seen.insert(dir.canonicalize().unwrap_or_else(|_| dir.clone())) {
                 continue;
             }
             let Read { found, findings } = consistent(&dir, |target| folder(&dir, target, scene));
@@ -106,7 +111,7 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
                     scene,
                 ));
             }
-            Err(trouble) if trouble.why == files::DENIED && is_default(dir) => {}
+            Err(trouble) if [files::DENIED, files::HIDDEN].contains(&trouble.why.as_str()) && is_default(dir) => {}
             Err(trouble) => {
                 let fix = format!("Make {} a text file that this user can read.", path.display());
                 read.findings.push(trouble.finding(&path, &fix));
@@ -117,7 +122,7 @@ fn folder(dir: &Path, target: &Path, scene: &Scene<'_>) -> Read {
 }
 
 /// The folder that is looked at unasked. What is in it for others than us is theirs, and nothing to say.
-fn is_default(dir: &Path) -> bool {
+pub(super) fn is_default(dir: &Path) -> bool {
     Sources::default().secrets.iter().any(|default| default == dir)
 }
 
@@ -162,7 +167,8 @@ mod tests {
             home.relative(&harvest.found[1].credential.fix),
             "Make a new key at anthropic, then write it to ~/secrets/anthropic-api-key."
         );
-        assert_eq!((harvest.reports[0].looked.len(), harvest.reports[0].up), (1, true));
+        assert_eq!(harvest.reports[0].looked, [home.path("secrets"), home.path("absent")], "it may be mounted later");
+        assert!(harvest.reports[0].up);
     }
 
     #[test]

@@ -27,7 +27,13 @@ impl Source for Receivers {
         }
         let credentials = found.len();
         harvest.found.extend(found);
-        harvest.reports.push(SourceReport { source: NAME.to_owned(), looked: Vec::new(), up: true, credentials });
+        harvest.reports.push(SourceReport {
+            source: NAME.to_owned(),
+            looked: Vec::new(),
+            up: true,
+            hidden: false,
+            credentials,
+        });
     }
 }
 

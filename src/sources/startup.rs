@@ -7,7 +7,7 @@
 //! and dates, and never counted: not as used, not as what a gateway could take, not as the reserve of another key. Where a
 //! running shell or gateway has the same key, it is counted there, and this is a copy of it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::variables::{self, Place};
 use super::{Found, Harvest, Scene, Source};
@@ -35,7 +35,8 @@ impl Source for Startup {
             self.file(path, |text| shell(text, Shell::Posix), scene, harvest);
         }
         let fish = config.join("fish");
-        for path in with_ending(&fish.join("conf.d"), "fish").into_iter().chain([fish.join("config.fish")]) {
+        let conf_d = self.with_ending(fish.join("conf.d"), "fish", harvest);
+        for path in conf_d.into_iter().chain([fish.join("config.fish")]) {
             self.file(path, |text| shell(text, Shell::Fish), scene, harvest);
         }
         self.file(
@@ -49,7 +50,7 @@ impl Source for Startup {
             self.file(etc.join("environment"), environment, scene, harvest);
         }
         for dir in everybody.into_iter().chain([config]) {
-            for path in with_ending(&dir.join("environment.d"), "conf") {
+            for path in self.with_ending(dir.join("environment.d"), "conf", harvest) {
                 self.file(path, environment_d, scene, harvest);
             }
         }
@@ -72,18 +73,19 @@ fn environment(text: &str) -> Pairs {
     dotenv::parse(text).into_iter().map(|assignment| (assignment.name, assignment.value)).collect()
 }
 
-fn with_ending(dir: &Path, ending: &str) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == ending));
-    paths.sort();
-    paths
-}
-
 impl Startup {
+    fn with_ending(&self, dir: PathBuf, ending: &str, harvest: &mut Harvest) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&dir).into_iter().flatten().flatten();
+        let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == ending));
+        paths.sort();
+        harvest.report(self.name(), dir, true, 0);
+        paths
+    }
+
     fn file(&self, path: PathBuf, read: impl Fn(&str) -> Pairs, scene: &Scene<'_>, harvest: &mut Harvest) {
-        let (contents, trouble) = match files::read_lines(&path, LIMIT) {
-            Ok(None) => return,
+        let (contents, trouble) = match files::if_seen(files::read_lines(&path, LIMIT)) {
+            Ok(None) => (None, None),
             Ok(Some((contents, _))) => (Some(contents), None),
             Err(trouble) => (None, Some(trouble)),
         };
@@ -145,7 +147,7 @@ mod tests {
         assert!(matches!(credential.selection, Selection::Excluded(_)), "no gateway's reserve");
         assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-1");
         assert!(harvest.findings.is_empty() && harvest.reports[0].up);
-        assert_eq!((harvest.reports[0].looked.len(), harvest.reports[0].credentials), (5, 5));
+        assert_eq!(harvest.reports[0].credentials, 5);
         home.write(".config/fish/conf.d/keys.fish", "set -gx GROQ_API_KEY g\n");
         home.write(".config/fish/conf.d/notes", "set -gx XAI_API_KEY x\n");
         home.write(
@@ -172,9 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn without_any_nothing_is_reported() {
-        let (ids, harvest) = read(&Home::new());
-        assert!(ids.is_empty() && harvest.reports.is_empty());
+    fn what_is_not_there_is_looked_for() {
+        let home = Home::new();
+        let (ids, harvest) = read(&home);
+        assert!(ids.is_empty() && harvest.reports[0].up);
+        for place in [".zshrc", ".config/fish/config.fish", ".config/fish/conf.d", ".config/environment.d"] {
+            assert!(harvest.reports[0].looked.contains(&home.path(place)), "{place}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use super::{Harvest, Scene, Source};
 use crate::config::{Chat, Declared, Receiver};
 use crate::domain::{Condition, Credential, Environment, FingerprintKey, Time};
+use crate::files::meanwhile;
 
 pub(super) struct Home {
     dir: tempfile::TempDir,
@@ -185,23 +186,62 @@ pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&s
             }),
         ),
     ];
+    // What a link leads to is exchanged: for whatever is in the way, or for another file.
+    let link = |home: &Home, target: &str| {
+        let (place, new) = (home.path(place), home.path("new"));
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::os::unix::fs::symlink(target, &new).unwrap();
+        std::fs::rename(new, place).unwrap();
+    };
+    let targets = |home: &Home| {
+        std::fs::create_dir_all(home.path("aside/directory")).unwrap();
+        home.write("aside/binary", b"tell-nobody \xff\xfe");
+        let kind = rustix::fs::FileType::Fifo;
+        rustix::fs::mknodat(rustix::fs::CWD, home.path("aside/pipe"), kind, 0o600.into(), 0).unwrap();
+        std::os::unix::fs::symlink(home.path("aside/loop"), home.path("aside/loop")).unwrap();
+    };
+    for target in ["directory", "pipe", "loop", "binary"] {
+        let make = move |home: &Home| {
+            targets(home);
+            link(home, home.path("aside").join(target).to_str().unwrap());
+        };
+        ways.push((format!("a link to a {target}"), Box::new(make)));
+    }
     for text in contents {
         ways.push((format!("{text:?}"), Box::new(move |home| home.write(place, text))));
     }
     for (way, make) in ways {
         let home = Home::new();
         make(&home);
-        let harvest = home.read(source);
-        let [finding] = harvest.findings.as_slice() else { panic!("{place}, {way}: {:?}", harvest.findings) };
-        assert!(["store.unparsable", "store.unreadable"].contains(&finding.id.as_str()), "{way}: {finding:?}");
-        assert_eq!(finding.place.path, Some(home.path(place)), "{way}");
-        let said = format!("{finding:?}{:?}", harvest.found.iter().map(|found| &found.credential).collect::<Vec<_>>());
-        assert!(!said.contains("tell-nobody") && !finding.fix.is_empty(), "{way}: {said}");
-        assert!(harvest.reports.iter().any(|report| !report.up), "{way}");
-        assert_eq!(harvest.found.len(), usize::from(shown), "{place}, {way}");
-        for found in &harvest.found {
-            let expected = matches!(found.credential.condition, Condition::Unreadable(_) | Condition::Damaged(_));
-            assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
+        said_once(&home, (place, &way), shown, &home.read(source));
+        // The same while it is read: it was another file when it was looked at, and is this one when it is opened.
+        let (whole, broken) = (home.path("whole"), home.path("broken"));
+        std::fs::rename(home.path(place), &broken).unwrap();
+        std::fs::write(home.path(place), "").unwrap();
+        let (here, left) = (home.path(place), broken.clone());
+        let rotate = move || {
+            std::fs::rename(&here, &whole).unwrap();
+            std::fs::rename(&broken, &here).unwrap();
+        };
+        let harvest = meanwhile::once(&home.path(place), rotate, || home.read(source));
+        // Databases are opened by their own library.
+        if left.symlink_metadata().is_err() {
+            said_once(&home, (place, &format!("{way}, rotated while it is read")), shown, &harvest);
         }
+    }
+}
+
+#[track_caller]
+fn said_once(home: &Home, (place, way): (&str, &str), shown: bool, harvest: &Harvest) {
+    let [finding] = harvest.findings.as_slice() else { panic!("{place}, {way}: {:?}", harvest.findings) };
+    assert!(["store.unparsable", "store.unreadable"].contains(&finding.id.as_str()), "{way}: {finding:?}");
+    assert_eq!(finding.place.path, Some(home.path(place)), "{way}");
+    let said = format!("{finding:?}{:?}", harvest.found.iter().map(|found| &found.credential).collect::<Vec<_>>());
+    assert!(!said.contains("tell-nobody") && !finding.fix.is_empty(), "{way}: {said}");
+    assert!(harvest.reports.iter().any(|report| !report.up), "{way}");
+    assert_eq!(harvest.found.len(), usize::from(shown), "{place}, {way}");
+    for found in &harvest.found {
+        let expected = matches!(found.credential.condition, Condition::Unreadable(_) | Condition::Damaged(_));
+        assert!(expected && found.secret.is_none() && found.credential.fingerprint.is_none(), "{way}");
     }
 }

@@ -44,6 +44,10 @@ fn places(home: &Home) -> Vec<PathBuf> {
     let root = home.path("");
     let looked = home.everything().reports.into_iter().flat_map(|report| report.looked);
     let mut places: Vec<PathBuf> = looked.filter(|place| place.starts_with(&root)).collect();
+    // A directory is not written as a file; and beside a database nobody reads the files of before.
+    let all = places.clone();
+    places.retain(|place| !all.iter().any(|other| other != place && other.starts_with(place)));
+    places.retain(|place| place.extension().is_none_or(|extension| extension != "sqlite"));
     for dir in [".kimi/credentials", ".kimi-code/credentials", ".llxprt/oauth", ".cli-proxy-api"] {
         places.retain(|place| *place != home.path(dir));
         places.push(home.path(dir).join("claude-x.json"));

@@ -77,7 +77,13 @@ pub(in crate::web) fn view(credentials: Vec<Assessed>) -> View {
         credentials,
         gateway: Gateway { state: GatewayState::Absent, detail: "no process, no unit".into() },
         findings: vec![],
-        sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
+        sources: vec![SourceReport {
+            source: "claude-code".into(),
+            looked: vec![],
+            up: true,
+            hidden: false,
+            credentials: 1,
+        }],
         clock_problem: None,
         fleet: false,
     };

@@ -1,10 +1,12 @@
 """Broken files of every shape through the real program: an exit code that means something, a clear line with the place, the
 rest still judged, and bounds on time and memory."""
 
+import json
 import os
 import re
 import resource
 import subprocess
+import threading
 
 import pytest
 
@@ -101,16 +103,86 @@ def test_a_broken_store(machine, shape):
 def test_an_unreadable_store(machine):
     use_anthropic(machine)
     path = machine.write(STORE, GOOD)
-    as_whom = {}
-    if os.geteuid() == 0:
-        as_whom = {"user": SOMEBODY, "group": SOMEBODY, "extra_groups": []}
-        for folder, folders, files in os.walk(machine.root):
-            for name in [*folders, *files, "."]:
-                os.chown(os.path.join(folder, name), SOMEBODY, SOMEBODY)
+    as_whom = ordinary(machine)
     path.chmod(0)
     ended = check(machine, **as_whom)
     assert ended.code == UNREADABLE, ended
     assert re.search(shown(machine, STORE), ended.out + ended.err) and "denied" in (ended.out + ended.err).lower(), ended
+
+
+def ordinary(machine):
+    """Everything is a user's for whom permissions mean something: how to run as that user."""
+    if os.geteuid() != 0:
+        return {}
+    for folder, folders, files in os.walk(machine.root):
+        for name in [*folders, *files, "."]:
+            os.chown(os.path.join(folder, name), SOMEBODY, SOMEBODY, follow_symlinks=False)
+    return {"user": SOMEBODY, "group": SOMEBODY, "extra_groups": []}
+
+
+@pytest.mark.parametrize("place, severity", [
+    (".local/share", "info"), (".config", "info"), (".aws", "warning"), (".aws/sso/cache", "warning"),
+    (".kimi/credentials", "warning"), (".config/fish/conf.d", "warning"),
+])
+def test_a_directory_that_nobody_can_look_into(machine, place, severity):
+    """It is said once, invents no login, and breaks no healthy one."""
+    machine.write(CLAUDE, c.claude_code())
+    closed = machine.home / place
+    closed.mkdir(parents=True, exist_ok=True)
+    as_whom = ordinary(machine)
+    before = json.loads(machine.run("status", "--json", **as_whom).out)
+    closed.chmod(0)
+    try:
+        after = json.loads(machine.run("status", "--json", **as_whom).out)
+        checked = machine.run("status", "--check", **as_whom)
+    finally:
+        closed.chmod(0o700)
+    names = lambda status: [x["id"] for x in status["credentials"]]
+    assert names(after) == names(before) == ["claude-code:default"]
+    found = [x for x in after["findings"] if "looked into" in x["message"]]
+    assert [(x["id"], x["severity"]) for x in found] == [("store.unreadable", severity)], after["findings"]
+    assert str(place) in found[0]["path"] and found[0]["fix"]
+    assert checked.code == 0, checked
+
+
+# As their owners write them: emptied, and then filled.
+IN_PLACE = {
+    STORE: GOOD,
+    ".config/gh/hosts.yml": "github.com:\n    user: o\n    oauth_token: gho_x\n",
+    ".aws/credentials": "[default]\naws_access_key_id = AKIAX\naws_secret_access_key = s\n",
+    ".cache/huggingface/token": "hf_x",
+    ".codeium/windsurf/credentials.toml": 'windsurf_api_key = "k"\n',
+    ".netrc": "machine api.wandb.ai\n login user\n password k\n",
+    ".opensoul/.env": "GROQ_API_KEY=gsk_x\n",
+}
+
+
+def test_files_that_are_rewritten_all_the_time_are_whole(machine):
+    for place, content in IN_PLACE.items():
+        machine.write(place, content)
+    see = lambda: sorted(
+        (x["id"], x["state"]) for x in json.loads(machine.run("status", "--json").out)["credentials"]
+    )
+    whole, stop = see(), threading.Event()
+    assert len(whole) == len(IN_PLACE) and all(state not in ("missing", "unreadable") for _, state in whole), whole
+
+    def write():
+        while not stop.wait(0.05):
+            for place, content in IN_PLACE.items():
+                with open(machine.home / place, "r+") as file:
+                    file.truncate(0)
+                    file.flush()
+                    stop.wait(0.001)
+                    file.write(content)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            assert see() == whole
+    finally:
+        stop.set()
+        writer.join()
 
 
 PROFILES = {

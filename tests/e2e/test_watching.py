@@ -7,6 +7,7 @@ import threading
 import time
 
 import credentials as c
+import pytest
 from machine import CLAUDE, STORE
 from waiting import until
 
@@ -135,3 +136,91 @@ def test_a_mounted_secret_is_switched(machine):
     (folder / "..data_tmp").symlink_to("..2")
     os.replace(folder / "..data_tmp", folder / "..data")
     until(lambda: f"dotenv:{folder}/env#GROQ_API_KEY" in names(), SOON, lambda: f"the second version:\n{daemon.log}")
+
+
+AGENT = ".openclaw/agents/main/agent"
+LATER = 1_900_000_000_000
+
+
+def ids(status):
+    return {x["id"] for x in status["credentials"]}
+
+
+def findings(status):
+    return {x["id"] for x in status["findings"]}
+
+
+# What is written while the daemon runs, and how it shows.
+CHANGES = {
+    "auth-state.json": (
+        f"{AGENT}/auth-state.json",
+        json.dumps({"version": 1, "usageStats": {"anthropic:b": {"disabledUntil": LATER, "disabledReason": "billing"}}}),
+        lambda s, home: "profile.disabled" in findings(s),
+    ),
+    "the file of a tokenRef": (
+        "tokenfile",
+        "sk-ant-api03-two",
+        lambda s, home: any(x["id"].endswith("anthropic:a") and x["state"] != "missing" for x in s["credentials"]),
+    ),
+    "a $included config": (
+        ".openclaw/more.json5",
+        '{agents:{defaults:{model:{primary:"groq/x"}}}}',
+        lambda s, home: any(x["provider"] == "groq" for x in s["providers"]),
+    ),
+    "a new agent": (
+        ".openclaw/agents/second/agent/auth-profiles.json",
+        json.dumps(c.store(anthropic__c=c.token(40 * c.DAY))),
+        lambda s, home: "openclaw:second/anthropic:c" in ids(s),
+    ),
+    "a first .zshrc": (
+        ".zshrc",
+        "export XAI_API_KEY=xai-1\n",
+        lambda s, home: f"dotenv:{home}/.zshrc#XAI_API_KEY" in ids(s),
+    ),
+    "a first fish file": (
+        ".config/fish/conf.d/keys.fish",
+        "set -gx GROQ_API_KEY gsk_1\n",
+        lambda s, home: f"dotenv:{home}/.config/fish/conf.d/keys.fish#GROQ_API_KEY" in ids(s),
+    ),
+    "Codex's first MCP server": (
+        ".codex/.credentials.json",
+        json.dumps({"s|x": {"server_name": "s", "server_url": "https://x", "access_token": "a", "expires_at": LATER}}),
+        lambda s, home: any(x.startswith("codex:") for x in ids(s)),
+    ),
+    "Claude Code's file of long ago": (
+        ".config/claude-code/auth.json",
+        json.dumps({"accessToken": "a", "refreshToken": "b"}),
+        lambda s, home: "claude-code:legacy" in ids(s),
+    ),
+    "a console key": (
+        ".claude.json",
+        json.dumps({"primaryApiKey": "sk-ant-api03-k"}),
+        lambda s, home: "claude-code:api-key" in ids(s),
+    ),
+    "a configured folder of secrets": (
+        "secrets/openai-api-key",
+        "sk-x",
+        lambda s, home: any(x.startswith("secret-file:") for x in ids(s)),
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_whatever_is_read_is_watched(machine, what):
+    reference = {"source": "file", "provider": "f", "id": "value"}
+    profiles = c.store(anthropic__b=c.token(40 * c.DAY))
+    profiles["profiles"]["anthropic:a"] = {"type": "token", "provider": "anthropic", "tokenRef": reference}
+    machine.write(f"{AGENT}/auth-profiles.json", profiles)
+    where = f"{machine.home}/tokenfile"
+    config = {"$include": "./more.json5", "secrets": {"providers": {"f": {"source": "file", "path": where, "mode": "singleValue"}}}}
+    machine.write(".openclaw/openclaw.json", json.dumps(config))
+    machine.write(".openclaw/more.json5", '{agents:{defaults:{model:{primary:"anthropic/claude-opus-4-6"}}}}')
+    machine.configure(extra='[sources]\nsecrets = ["~/secrets"]\n')
+    text = machine.config.read_text()
+    machine.write(machine.config.relative_to(machine.home), text.replace('status = "* * * * *"', 'status = "1h"'))
+    daemon = machine.daemon()
+    until(daemon.status, what="the first cycle")
+    path, content, shows = CHANGES[what]
+    assert not shows(daemon.status(), machine.home)
+    machine.write(path, content)
+    until(lambda: shows(daemon.status(), machine.home), SOON, lambda: f"{what}:\n{daemon.log}")

@@ -135,7 +135,13 @@ fn scene() -> String {
         }],
         gateway: Gateway { state: GatewayState::Up, detail: String::new() },
         findings: vec![Finding::new("x.y", Severity::Warning, "m", "f")],
-        sources: vec![SourceReport { source: "claude-code".into(), looked: vec![], up: true, credentials: 1 }],
+        sources: vec![SourceReport {
+            source: "claude-code".into(),
+            looked: vec![],
+            up: true,
+            hidden: false,
+            credentials: 1,
+        }],
         clock_problem: None,
         fleet: true,
     };

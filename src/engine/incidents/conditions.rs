@@ -1,10 +1,11 @@
 //! What is wrong in a snapshot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use crate::domain::{
-    Assessed, Balance, CredentialId, Finding, GatewayState, IncidentId, Severity, Snapshot, State, Subject, Tier, Time,
-    VerdictKind,
+    Assessed, Balance, CredentialId, Finding, GatewayState, IncidentId, Severity, Snapshot, SourceReport, State,
+    Subject, Tier, Time, VerdictKind,
 };
 
 use super::Known;
@@ -61,6 +62,8 @@ pub(super) const FINDING: &str = "DoctorFinding";
 pub(super) const PROVIDER: &str = "ProviderTrouble";
 /// The finding that says that this machine has no connection.
 pub(super) const NETWORK: &str = "network.unreachable";
+/// A gateway's file beside its store: it is rewritten in place whenever something is used.
+const SIDE_FILE: &str = "store.damaged-side-file";
 /// The finding that says that a provider has trouble of its own; its key is the provider's id.
 const TROUBLE: &str = "provider.trouble";
 
@@ -72,7 +75,7 @@ pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTree
     let gone = presence.gone.values().filter(|known| known.in_use).filter_map(|known| gone(known, snapshot));
     let all = credentials.chain(gone).chain(gateway(snapshot)).chain(sources(snapshot, presence));
     let mut found = BTreeMap::new();
-    for condition in all.chain(clock(snapshot)).chain(trouble(snapshot)).chain(findings(snapshot)) {
+    for condition in all.chain(clock(snapshot)).chain(trouble(snapshot)).chain(findings(snapshot, presence)) {
         let id = IncidentId::of(condition.name, condition.subject.as_str(), &snapshot.host);
         // Two findings of one check at one place are one problem, as bad as the worse.
         let entry = found.entry(id).or_insert_with(|| condition.clone());
@@ -203,7 +206,8 @@ fn credential(assessed: &Assessed, snapshot: &Snapshot, working: &Working<'_>, n
         because: judgement.because.iter().cloned().chain(blast_radius(assessed, severity, working)).collect(),
         fix: judgement.fix.clone(),
         expires: judgement.expires,
-        confirm: name == UNREADABLE,
+        // A file that is emptied and written anew looks like a logout.
+        confirm: matches!(name, UNREADABLE | MISSING),
         remind: if tiers_speak || name == LIMITED { Remind::Never } else { Remind::Broken },
         ..plain(name, Subject::Credential(id.clone()))
     })
@@ -273,10 +277,19 @@ fn gateway(snapshot: &Snapshot) -> Option<Condition> {
     })
 }
 
+/// Credentials of this source that were in use and are not seen now.
+fn lost<'a>(source: &'a SourceReport, presence: &'a Presence) -> impl Iterator<Item = &'a Known> {
+    presence.uncertain.values().filter(|known| known.source == source.source && known.in_use)
+}
+
+/// Something of this source is there and cannot be read, or was there and cannot be seen.
+fn is_blind(source: &SourceReport, presence: &Presence) -> bool {
+    !source.up || (source.hidden && lost(source, presence).next().is_some())
+}
+
 fn sources<'a>(snapshot: &'a Snapshot, presence: &'a Presence) -> impl Iterator<Item = Condition> + 'a {
-    snapshot.sources.iter().filter(|source| !source.up).map(|source| {
-        let mut lost = presence.uncertain.values().filter(|known| known.source == source.source && known.in_use);
-        let blind = lost.any(|known| stranded(&known.provider, snapshot));
+    snapshot.sources.iter().filter(|source| is_blind(source, presence)).map(|source| {
+        let blind = lost(source, presence).any(|known| stranded(&known.provider, snapshot));
         let fix = match source.looked.first() {
             Some(path) => format!("opensoul doctor; look at {}", path.display()),
             None => "opensoul doctor".to_owned(),
@@ -322,11 +335,11 @@ fn trouble(snapshot: &Snapshot) -> impl Iterator<Item = Condition> + '_ {
 }
 
 /// Doctor findings that are worth a message and that no other incident speaks of already.
-fn findings(snapshot: &Snapshot) -> impl Iterator<Item = Condition> + '_ {
+fn findings<'a>(snapshot: &'a Snapshot, presence: &'a Presence) -> impl Iterator<Item = Condition> + 'a {
     snapshot
         .findings
         .iter()
-        .filter(|finding| finding.severity >= Severity::Warning && !spoken_for(finding, snapshot))
+        .filter(|finding| finding.severity >= Severity::Warning && !spoken_for(finding, snapshot, presence))
         .map(|finding| {
             let title = match &finding.place.path {
                 Some(path) => format!("{}: {}", finding.id, path.display()),
@@ -341,6 +354,7 @@ fn findings(snapshot: &Snapshot) -> impl Iterator<Item = Condition> + '_ {
                     place => format!("{} at {place}", finding.id),
                 }],
                 fix: Some(finding.fix.clone()),
+                confirm: finding.id == SIDE_FILE,
                 remind: if finding.severity == Severity::Critical { Remind::Broken } else { Remind::Never },
                 ..plain(FINDING, Subject::Check(subject_of(finding)))
             }
@@ -356,10 +370,13 @@ fn subject_of(finding: &Finding) -> String {
 
 /// One cause, one alert: the state of a credential, the clock, the gateway and an unreadable source have incidents of their
 /// own.
-fn spoken_for(finding: &Finding, snapshot: &Snapshot) -> bool {
+fn spoken_for(finding: &Finding, snapshot: &Snapshot, presence: &Presence) -> bool {
     let area = finding.id.split('.').next().unwrap_or_default();
     let in_unreadable_source = finding.place.path.as_ref().is_some_and(|path| {
-        snapshot.sources.iter().any(|source| !source.up && source.looked.iter().any(|looked| looked == path))
+        let about =
+            |looked: &PathBuf, source: &SourceReport| looked == path || (source.hidden && looked.starts_with(path));
+        let blind = snapshot.sources.iter().filter(|source| is_blind(source, presence));
+        blind.into_iter().any(|source| source.looked.iter().any(|looked| about(looked, source)))
     });
     matches!(area, "credential" | "credentials" | "clock")
         || (area == "gateway" && snapshot.gateway.state == GatewayState::Down)

@@ -36,7 +36,7 @@ pub(super) struct Presence {
 pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presence {
     let mut result = Presence::default();
     let readable: BTreeSet<&str> =
-        snapshot.sources.iter().filter(|source| source.up).map(|source| source.source.as_str()).collect();
+        snapshot.sources.iter().filter(|source| source.up && !source.hidden).map(|s| s.source.as_str()).collect();
     let before: BTreeMap<&CredentialId, &Known> = known.iter().map(|entry| (&entry.id, entry)).collect();
 
     let mut here = BTreeSet::new();

@@ -668,3 +668,46 @@ fn a_balance_that_ends_is_said_like_an_expiry() {
     assert_eq!(heard.len(), 2, "{heard:?}");
     assert!(heard.iter().all(|line| line.contains("resolved")), "{heard:?}");
 }
+
+#[test]
+fn a_file_that_is_rewritten_looks_empty_for_a_moment() {
+    let mut world = World::with(&["mail"]);
+    world.tick(&snapshot(vec![ok(LOGIN)]));
+    let mut torn = snapshot(vec![credential(LOGIN, State::Missing, Severity::Critical)]);
+    torn.findings.push(
+        Finding::new("store.damaged-side-file", Severity::Warning, "the file is empty", "correct it")
+            .at(Place::file("/home/u/.opensoul/agents/main/agent/auth-state.json")),
+    );
+    assert!(world.wait(TICK).tick(&torn).is_empty(), "a second look decides");
+    assert!(world.wait(TICK).tick(&snapshot(vec![ok(LOGIN)])).is_empty());
+    world.wait(TICK).tick(&torn);
+    let heard = world.wait(TICK).tick(&torn);
+    assert_eq!(heard, ["mail firing CredentialMissing critical", "mail firing DoctorFinding warning"]);
+}
+
+#[test]
+fn what_a_closed_directory_hides_is_not_gone() {
+    let closed = |source: usize, severity| {
+        let mut closed = snapshot(vec![]);
+        closed.providers = snapshot(vec![credential(LOGIN, State::Missing, Severity::None)]).providers;
+        closed.sources[source].hidden = true;
+        let dir = Place::file(closed.sources[source].looked[0].clone());
+        closed.findings.push(Finding::new("store.unreadable", severity, "cannot be looked into", "chown").at(dir));
+        closed
+    };
+    let mut world = World::with(&["mail"]);
+    world.tick(&snapshot(vec![ok(LOGIN)]));
+    let hidden = closed(0, Severity::Warning);
+    assert!(world.wait(TICK).tick(&hidden).is_empty());
+    assert_eq!(world.wait(TICK).tick(&hidden), ["mail firing SourceUnreadable critical"], "one alert, and not gone");
+    assert_eq!(world.wait(TICK).tick(&snapshot(vec![ok(LOGIN)])), ["mail resolved SourceUnreadable critical"]);
+
+    // Where nothing was ever seen, the directory is a word, and no source is down.
+    let mut world = World::with(&["mail"]);
+    world.tick(&snapshot(vec![ok(LOGIN)]));
+    let mut elsewhere = closed(1, Severity::Info);
+    elsewhere.credentials = snapshot(vec![ok(LOGIN)]).credentials;
+    for _ in 0..3 {
+        assert!(world.wait(TICK).tick(&elsewhere).is_empty());
+    }
+}

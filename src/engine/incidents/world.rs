@@ -87,6 +87,7 @@ pub fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
         source: source.to_owned(),
         looked: vec![format!("/home/u/.{source}").into()],
         up: true,
+        hidden: false,
         credentials: 0,
     };
     Snapshot {

@@ -15,7 +15,13 @@ fn snapshot(paths: &[PathBuf], read_at: Time) -> Snapshot {
         providers: Vec::new(),
         gateway: Gateway { state: GatewayState::Absent, detail: String::new() },
         findings: Vec::new(),
-        sources: vec![SourceReport { source: "x".to_owned(), looked: paths.to_vec(), up: true, credentials: 0 }],
+        sources: vec![SourceReport {
+            source: "x".to_owned(),
+            looked: paths.to_vec(),
+            up: true,
+            hidden: false,
+            credentials: 0,
+        }],
         clock_problem: None,
         fleet: false,
     }

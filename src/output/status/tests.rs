@@ -67,6 +67,7 @@ fn observation(credentials: Vec<Credential>) -> Observation {
             source: "claude-code".to_owned(),
             looked: vec!["/home/ann/.claude/.credentials.json".into()],
             up: true,
+            hidden: false,
             credentials: 1,
         }],
         clock_problem: None,

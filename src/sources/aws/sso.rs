@@ -21,9 +21,6 @@ const SHAPE: Shape = Shape { access: "accessToken", refresh: "refreshToken", exp
 
 pub(super) fn read(dir: &Path, scene: &Scene<'_>, harvest: &mut Harvest) {
     let paths = cached(dir);
-    if paths.is_empty() {
-        return;
-    }
     let config = Config::read(scene);
     let mut latest: BTreeMap<String, Found> = BTreeMap::new();
     for path in paths {

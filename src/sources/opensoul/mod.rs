@@ -66,8 +66,12 @@ impl Source for OpenSoul {
             let stores = installation.agents.iter().map(|a| a.store_path.clone());
             harvest.reports.push(SourceReport {
                 source: installation.family.word().to_owned(),
-                looked: std::iter::once(installation.config_path.clone()).chain(stores).collect(),
+                looked: std::iter::once(installation.config_path.clone())
+                    .chain(stores)
+                    .chain(installation.beside.iter().cloned())
+                    .collect(),
                 up: installation.agents.iter().all(|a| a.trouble.is_none()) && installation.config_problems.is_empty(),
+                hidden: false,
                 credentials: harvest.found.len() - before,
             });
         }
@@ -93,7 +97,7 @@ pub fn installations(scene: &Scene<'_>, sweep: Sweep<'_>) -> Vec<Installation> {
 
 fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation {
     let mut env = environment::files(scene.env, scene.cwd, &home.state_dir);
-    let (config, mut config_problems) = config(&home, &mut env);
+    let Config { config, problems: mut config_problems, included } = config(&home, &mut env);
     environment::google(&mut env, &scene.env.home());
     let settings = config.as_ref();
     // In the monitor there is no working directory, and no shell is run.
@@ -128,6 +132,14 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     for agent in agents.iter_mut().filter(|_| sqlite) {
         store::legacy_json(agent, home.family.word(), &home.state_dir);
     }
+    config_problems.extend(no_directory_of_agents(&home));
+    let mut beside = included;
+    beside.extend(settings.secret_files.iter().map(|file| scene.env.expand(&file.path)));
+    // A new agent is a new directory here.
+    beside.push(home.state_dir.join("agents"));
+    beside.extend(agents.iter().flat_map(|agent| store::beside(agent, &place)));
+    let mut seen = BTreeSet::new();
+    beside.retain(|path| seen.insert(path.clone()));
     Installation {
         family: home.family,
         state_dir: home.state_dir,
@@ -135,23 +147,50 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
         config_path: home.config_path,
         config,
         config_problems,
+        beside,
         agents,
         env,
         sqlite,
     }
 }
 
+/// No agent has a store where a file is in the way of all.
+fn no_directory_of_agents(home: &Home) -> Option<Finding> {
+    let dir = home.state_dir.join("agents");
+    let facts = std::fs::metadata(&dir).ok().filter(|facts| !facts.is_dir());
+    facts.map(|_| {
+        let message = "a file is where the gateway keeps the directories of its agents: none has a store";
+        Finding::new("config.unreadable", Severity::Critical, message, "Move the file away.").at(Place::file(dir))
+    })
+}
+
+/// What came of the config.
+#[derive(Default)]
+struct Config {
+    config: Option<GatewayConfig>,
+    problems: Vec<Finding>,
+    /// The files that it includes.
+    included: Vec<PathBuf>,
+}
+
 /// Reads the config, applies what it sets to the environment, and says everything that the gateway would refuse.
-fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (Option<GatewayConfig>, Vec<Finding>) {
+fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> Config {
     let path = &home.config_path;
+    let refused = |problems: Vec<Finding>| Config { problems, ..Config::default() };
+    if home.state_dir.is_symlink() && !home.state_dir.exists() {
+        let fix = "Mount what it leads to, or make the link anew.";
+        let message = "the gateway's state directory is a link to nothing";
+        let finding = Finding::new("config.unreadable", Severity::Critical, message, fix);
+        return refused(vec![finding.at(Place::file(&home.state_dir))]);
+    }
     if home.state_dir.exists() && !home.state_dir.is_dir() {
         let fix = "Correct OPENSOUL_STATE_DIR (or OPENCLAW_STATE_DIR), or move the file away.";
         let message = "the gateway's state directory is a file";
         let finding = Finding::new("config.unreadable", Severity::Critical, message, fix);
-        return (None, vec![finding.at(Place::file(&home.state_dir))]);
+        return refused(vec![finding.at(Place::file(&home.state_dir))]);
     }
     let text = match files::read(path, files::LIMIT) {
-        Ok(None) => return (None, Vec::new()),
+        Ok(None) => return Config::default(),
         Ok(Some(contents)) => contents.text,
         Err(trouble) => {
             let mut finding = trouble.finding(path, "make it a readable file of this user");
@@ -161,23 +200,27 @@ fn config(home: &Home, env: &mut crate::formats::installation::LayeredEnv) -> (O
             }
             finding.severity = Severity::Critical;
             finding.message = format!("the gateway's config {}", trouble.why);
-            return (None, vec![finding]);
+            return refused(vec![finding]);
         }
     };
-    let mut load = |path: &Path| match files::read(path, files::LIMIT) {
-        Ok(Some(contents)) => Ok(contents.text.as_str().to_owned()),
-        Ok(None) => Err("does not exist".to_owned()),
-        Err(trouble) => Err(trouble.why),
+    let mut included = Vec::new();
+    let mut load = |path: &Path| {
+        included.push(path.to_owned());
+        match files::read(path, files::LIMIT) {
+            Ok(Some(contents)) => Ok(contents.text.as_str().to_owned()),
+            Ok(None) => Err("does not exist".to_owned()),
+            Err(trouble) => Err(trouble.why),
+        }
     };
     let mut document = match config_document::read(path, text.as_str().to_owned(), &mut load) {
         Ok(document) => document,
-        Err(problems) => return (None, problems),
+        Err(problems) => return Config { problems, included, ..Config::default() },
     };
     environment::config(env, &document.env_entries());
     let mut problems = document.substitute(&|name| env.get(name).map(str::to_owned));
     let (config, refused) = gateway_config::interpret(&document, gateway_config::is_strict(home.family, &document));
     problems.extend(refused);
-    (problems.is_empty().then_some(config), problems)
+    Config { config: problems.is_empty().then_some(config), problems, included }
 }
 
 /// Agents and their directories, main first. Two agents in one directory make the gateway refuse its config.

@@ -127,6 +127,17 @@ pub fn legacy_json(out: &mut AgentStore, word: &str, state_dir: &Path) {
     }
 }
 
+/// The files that are read beside a store, or would be in its place, whether or not they exist.
+pub fn beside(agent: &AgentStore, place: &Shared<'_>) -> Vec<PathBuf> {
+    let own = ["auth-profiles.json", "auth-state.json", "auth.json"].map(|name| agent.agent_dir.join(name));
+    let shared = [place.oauth_dir.join("oauth.json"), place.shared.clone()];
+    let mirrored = MIRRORED.map(|(_, _, relative, _)| place.env.home().join(relative));
+    let mut all: Vec<PathBuf> = own.into_iter().chain(shared).chain(mirrored).collect();
+    all.push(agent.agent_dir.join("openclaw-agent.sqlite"));
+    all.retain(|path| *path != agent.store_path);
+    all
+}
+
 /// True if a valid store was read. A damaged one counts as none, as in the gateway.
 fn from_json(out: &mut AgentStore) -> bool {
     match files::read(&out.store_path, LIMIT) {
@@ -247,7 +258,7 @@ fn import(out: &mut AgentStore, place: &Shared<'_>) {
 fn mirror(out: &mut AgentStore, place: &Shared<'_>) {
     for (id, provider, relative, has_source) in MIRRORED {
         let path = place.env.home().join(relative);
-        let text: Zeroizing<String> = match files::read(&path, LIMIT) {
+        let text: Zeroizing<String> = match files::if_seen(files::read(&path, LIMIT)) {
             Ok(Some(contents)) => contents.text,
             Ok(None) => continue,
             Err(_) if has_source => continue,

@@ -507,3 +507,40 @@ fn a_mirror_without_a_gateway_is_used_by_nobody() {
     home.write(".opensoul/opensoul.json", "{}");
     assert_eq!(in_use(&home), None);
 }
+
+#[test]
+fn everything_that_is_read_is_watched() {
+    let home = Home::new();
+    home.write(
+        ".openclaw/openclaw.json",
+        r#"{"$include": "./more.json5", "secrets": {"providers": {"f": {"source": "file", "path": "~/token"}}}}"#,
+    );
+    home.write(".openclaw/more.json5", "{}");
+    home.write(".openclaw/agents/work/agent/auth-profiles.json", r#"{"version":1,"profiles":{}}"#);
+    let looked = &home.read(&OpenSoul).reports[0].looked;
+    for place in [
+        "more.json5",
+        "agents",
+        "agents/main/agent/auth-profiles.json",
+        "agents/main/agent/auth-state.json",
+        "agents/work/agent/auth-state.json",
+        "credentials/oauth.json",
+    ] {
+        assert!(looked.contains(&home.path(".openclaw").join(place)), "{place}: {looked:?}");
+    }
+    assert!(looked.contains(&home.path("token")), "{looked:?}");
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_directory_is_said() {
+    let home = Home::new();
+    home.write(".opensoul/agents", "");
+    let harvest = home.read(&OpenSoul);
+    assert!(harvest.findings.iter().any(|f| f.message.contains("a file is where")), "{:?}", harvest.findings);
+    assert!(!harvest.reports[0].up);
+    let home = Home::new();
+    std::os::unix::fs::symlink(home.path("nowhere"), home.path(".opensoul")).unwrap();
+    let harvest = home.read(&OpenSoul);
+    assert!(harvest.findings.iter().any(|f| f.message.ends_with("a link to nothing")), "{:?}", harvest.findings);
+    assert!(!harvest.reports[0].up);
+}

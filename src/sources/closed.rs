@@ -1,0 +1,47 @@
+//! Directories that nobody can look into. Whether a tool keeps something in one is not known: nothing is made up for it and
+//! nothing is taken for gone ([`SourceReport::hidden`]); the directory is said once, not once for each tool.
+//!
+//! [`SourceReport::hidden`]: crate::domain::SourceReport::hidden
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use super::{Harvest, Scene, bases, mounted, shell_word};
+use crate::domain::{Finding, Place, Severity};
+use crate::engine::check::STORE_UNREADABLE;
+use crate::files;
+
+/// Looks once more at everything that was looked at.
+pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
+    let mut closed: BTreeSet<PathBuf> = BTreeSet::new();
+    for report in &mut harvest.reports {
+        let places = report.looked.iter().filter(|place| place.is_absolute() && !mounted::is_default(place));
+        let dirs: Vec<PathBuf> = places.filter_map(|place| files::closed(place)).collect();
+        report.hidden = !dirs.is_empty();
+        closed.extend(dirs);
+    }
+    let said = |dir: &PathBuf| {
+        harvest.findings.iter().any(|finding| finding.place.path.as_ref().is_some_and(|path| path.starts_with(dir)))
+    };
+    let news: Vec<Finding> = closed.iter().filter(|dir| !said(dir)).map(|dir| finding(dir.clone(), scene)).collect();
+    harvest.findings.extend(news);
+}
+
+/// What everybody keeps things in may be closed on a machine where nobody has a login there; where only one tool does, it has
+/// mostly one.
+fn finding(dir: PathBuf, scene: &Scene<'_>) -> Finding {
+    let env = scene.env;
+    let home = env.home();
+    let common = [
+        bases::config(env),
+        bases::data(env),
+        bases::state(env),
+        bases::cache(env),
+        home.join("Library/Application Support"),
+        home,
+    ];
+    let severity = if common.iter().any(|base| base.starts_with(&dir)) { Severity::Info } else { Severity::Warning };
+    let message = format!("{} cannot be looked into: whether there are logins in it is not known", dir.display());
+    let fix = format!("Give it back to this user, as root: chown -R USER {}", shell_word(&dir.to_string_lossy()));
+    Finding::new(STORE_UNREADABLE, severity, message, fix).at(Place::file(dir))
+}
