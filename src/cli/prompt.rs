@@ -58,8 +58,11 @@ impl Terminal {
         question: &str,
         wrong: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Secret>, Failure> {
+        // From the first question to the last nothing is shown, whatever is typed early; and what is still to come of a secret
+        // when it ends is for nobody.
+        let _keys = Keys::listen(OptionalActions::Flush)?;
         loop {
-            let answer = self.ask(&format!("{} ({}): ", spoken(question), spoken("nothing is shown")), false)?;
+            let answer = Self::read(&format!("{} ({}): ", spoken(question), spoken("nothing is shown")), false)?;
             let text = answer.trim();
             if text.is_empty() {
                 return Ok(None);
@@ -86,7 +89,7 @@ impl Terminal {
     ) -> Result<String, Failure> {
         let hint = if default.is_empty() { String::new() } else { format!(" [{default}]") };
         loop {
-            let answer = self.ask(&format!("{}{hint}: ", spoken(question)), true)?;
+            let answer = self.ask(&format!("{}{hint}: ", spoken(question)))?;
             let text = answer.trim();
             let text = if text.is_empty() { default } else { text };
             match wrong(text) {
@@ -103,7 +106,7 @@ impl Terminal {
     pub fn confirm(&self, question: &str, default: bool) -> Result<bool, Failure> {
         let hint = if default { "Y/n" } else { "y/N" };
         loop {
-            let answer = self.ask(&format!("{} [{hint}] ", spoken(question)), true)?;
+            let answer = self.ask(&format!("{} [{hint}] ", spoken(question)))?;
             match answer.trim().to_lowercase().as_str() {
                 "" => return Ok(default),
                 "y" | "yes" | "是" => return Ok(true),
@@ -124,7 +127,7 @@ impl Terminal {
         let mut shown = format!("{}\n{}{again}", spoken(question), lines.concat());
         loop {
             // Shown when keys are ours already: Ctrl-C is an answer from the first word on.
-            let answer = self.ask(&shown, true)?;
+            let answer = self.ask(&shown)?;
             shown.clone_from(&again);
             let text = answer.trim().to_lowercase();
             let number = if text.is_empty() { Some(1) } else { text.parse::<usize>().ok() };
@@ -137,9 +140,13 @@ impl Terminal {
         }
     }
 
-    fn ask(&self, question: &str, echo: bool) -> Result<Zeroizing<String>, Failure> {
-        // What is still to come of a secret is for nobody.
-        let keys = Keys::listen(if echo { OptionalActions::Now } else { OptionalActions::Flush })?;
+    fn ask(&self, question: &str) -> Result<Zeroizing<String>, Failure> {
+        let _keys = Keys::listen(OptionalActions::Now)?;
+        Self::read(question, true)
+    }
+
+    /// Needs [`Keys`].
+    fn read(question: &str, echo: bool) -> Result<Zeroizing<String>, Failure> {
         show(question);
         let mut line = Line { text: Zeroizing::new(Vec::with_capacity(LONGEST)), echo, ..Line::default() };
         let ended = loop {
@@ -156,7 +163,6 @@ impl Terminal {
                 end => break end,
             }
         };
-        drop(keys);
         show("\n");
         match ended {
             Step::Done => {}

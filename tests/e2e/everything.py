@@ -73,10 +73,11 @@ def furnish(machine, gateway_port):
     # The same secret in a second place: a copy.
     machine.write(".opensoul/agents/other/agent/auth-profiles.json", {"version": 1, "profiles": {"google:soon": spare}})
     machine.write(".opensoul/opensoul.json", {"gateway": {"port": gateway_port}})
-    unit = machine.write(".config/systemd/user/opensoul-gateway.service", "[Service]\nExecStart=/usr/bin/opensoul gateway\n")
-    wants = unit.parent / "default.target.wants"
-    wants.mkdir()
-    (wants / unit.name).symlink_to(unit)
+    # A job of launchd: units of systemd prove nothing where it does not run, as in a container of the tests.
+    machine.write("Library/LaunchAgents/ai.opensoul.gateway.plist", (
+        '<?xml version="1.0"?><plist version="1.0"><dict><key>Label</key><string>ai.opensoul.gateway</string>'
+        "<key>ProgramArguments</key><array><string>/usr/bin/opensoul</string><string>gateway</string></array></dict></plist>"
+    ))
     machine.write(".secrets/fleet", FLEET_KEY)
     # A directory where a file should be cannot be read by anybody.
     (machine.home / ".gemini/oauth_creds.json").mkdir(parents=True)
