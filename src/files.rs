@@ -6,10 +6,11 @@ use std::fs::{File, Metadata, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use crate::clock::{Clock, SystemClock};
 use crate::domain::{Finding, Place, Severity, Time};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
 
@@ -155,7 +156,7 @@ fn unrest(before: &Metadata, after: &Metadata) -> Option<Duration> {
         return Some(quiet);
     }
     // The clock of a file system may be a little ahead of ours.
-    let age = SystemTime::now().duration_since(modified).unwrap_or_else(|ahead| ahead.duration());
+    let age = (SystemClock::new().now() - Time::from(modified)).abs().to_std().unwrap_or(quiet);
     quiet.checked_sub(age).filter(|wait| !wait.is_zero())
 }
 

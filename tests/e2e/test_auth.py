@@ -232,6 +232,20 @@ def test_remove_asks_and_takes_everything_along(gateway):
 # Without a terminal
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file to somebody else")
+def test_what_belongs_to_somebody_stays_theirs(gateway):
+    """Whoever helps out with sudo does not take the gateway's files away from it."""
+    assert paste(gateway, "tok-1")[0] == 0
+    files = [gateway.home / STORE, gateway.home / CONFIG]
+    for file in files:
+        os.chown(file, 4242, 4343)
+    assert paste(gateway, "tok-2", "--provider", "zai")[0] == 0
+    assert profiles(gateway)["zai:manual"]["token"] == "tok-2" and "zai:manual" in files[1].read_text()
+    for file in files:
+        facts = file.stat()
+        assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (4242, 4343, 0o600), file
+
+
 def test_a_token_comes_by_pipe_or_private_file_and_never_as_an_argument(gateway):
     code, out, err = paste(gateway, "tok-\nen-1")
     assert code == 0 and "tok-" not in out + err, out + err
