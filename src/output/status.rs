@@ -60,9 +60,11 @@ pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
     let worst = snapshot.credentials.iter().map(|a| of(severity(a))).max().unwrap_or(Overall::Ok);
     let hidden = snapshot.clock_problem.is_some()
         || snapshot.providers.is_empty()
+        // What is only a remark (nobody is known to have a login there) hides nothing.
         || snapshot
             .findings
             .iter()
+            .filter(|f| f.severity > Severity::Info)
             .any(|f| [check::STORE_UNREADABLE, check::STORE_UNPARSABLE].contains(&f.id.as_str()))
         || snapshot.credentials.iter().any(|a| a.judgement.in_use && a.judgement.state == State::Unknown);
     let dead = match check.code {

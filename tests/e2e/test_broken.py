@@ -121,7 +121,7 @@ def ordinary(machine):
 
 
 @pytest.mark.parametrize("place, severity", [
-    (".local/share", "info"), (".config", "info"), (".aws", "warning"), (".aws/sso/cache", "warning"),
+    (".local/share", "info"), (".cache", "info"), (".aws", "warning"), (".aws/sso/cache", "warning"),
     (".kimi/credentials", "warning"), (".config/fish/conf.d", "warning"),
 ])
 def test_a_directory_that_nobody_can_look_into(machine, place, severity):
@@ -143,6 +143,7 @@ def test_a_directory_that_nobody_can_look_into(machine, place, severity):
     assert [(x["id"], x["severity"]) for x in found] == [("store.unreadable", severity)], after["findings"]
     assert str(place) in found[0]["path"] and found[0]["fix"]
     assert checked.code == 0, checked
+    assert after["summary"]["state"] == ("ok" if severity == "info" else "unknown")
 
 
 # As their owners write them: emptied, and then filled.
