@@ -312,5 +312,4 @@ fn in_the_way(error: &std::io::Error) -> Trouble {
 }
 
 #[cfg(test)]
-#[path = "files_tests.rs"]
 mod tests;

@@ -36,7 +36,7 @@ const DEEPEST: usize = 12;
 /// Between reasons in one line.
 const REASONS: &str = "; ";
 /// As many rows are held against one text and what is in its holes: no text of ours needs a tenth of it.
-const STEPS: usize = 20_000;
+const STEPS: usize = 50_000;
 /// `2026-11-24 19:00 -03:30 (2026-11-24 22:30 UTC)`: no date is longer.
 const DATE: usize = 60;
 
@@ -129,8 +129,8 @@ impl Rows {
         if let Some(number) = self.whole.get(text) {
             return self.fill(*number, &[], work);
         }
-        // Reasons stand in a line, or in what a line is about; further in, a mark is a part of one text.
-        let several = if work.depth <= 1 { self.several(text, work) } else { None };
+        // Reasons stand in a line; within a text, a mark is a part of it.
+        let several = if work.depth == 0 { self.several(text, work) } else { None };
         several.or_else(|| self.one(text, work))
     }
 

@@ -213,6 +213,8 @@ async fn ask_27_who_is_told_of_what_can_be_chosen() {
         ]),
     );
     home.cycle().await;
+    // What is missing is looked for twice.
+    home.later(hours(1)).cycle().await;
     let of = |message: &opensoul::domain::Notification| {
         let subjects: Vec<&str> = message.items.iter().map(|item| item.subject.as_str()).collect();
         format!("{}: {}", message.receiver, subjects.join(" "))

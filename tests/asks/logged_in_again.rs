@@ -31,6 +31,7 @@ async fn ask_46_the_alarm_carries_the_way_back_to_whoever_can_take_it() {
         )]),
     );
     home.cycle().await;
+    home.later(hours(1)).cycle().await;
     let sent = home.sent();
     let [message] = &sent[..] else { panic!("{sent:#?}") };
     let outcome = home.hand_over(message).await;
@@ -55,6 +56,7 @@ async fn ask_47_the_tools_login_and_the_gateways_are_two() {
     seen.is(tool, State::Ok, Severity::None).is(gateway, State::Missing, Severity::Critical);
     assert_eq!(seen.exit(), 1, "a login of the command line is no login of the gateway");
     assert_eq!(seen.fix(gateway), "opensoul models auth login --provider openai-codex");
+    home.later(hours(1)).cycle().await;
     assert_eq!(home.told(), [format!("critical CredentialMissing {gateway}")]);
     // And the other way round.
     home.later(hours(1))

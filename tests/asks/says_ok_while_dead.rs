@@ -96,6 +96,9 @@ async fn ask_04_a_stale_mirror_is_judged_at_the_login_it_mirrors() {
     home.later(hours(1)).file(CLAUDE, &claude_emptied());
     let seen = home.cycle().await;
     seen.is(mirror, State::Missing, Severity::None).is("claude-code:default", State::Missing, Severity::Critical);
+    // A file that is being written anew looks like that too.
+    assert!(home.told().is_empty());
+    home.later(hours(1)).cycle().await;
     assert_eq!(home.told(), ["critical CredentialMissing claude-code:default"]);
 }
 
@@ -336,6 +339,7 @@ async fn ask_15_emptied_secrets_beside_kept_facts_are_a_logout() {
     assert!(seen.because("claude-code:default").contains("logged out"), "{}", seen.because("claude-code:default"));
     assert_eq!((seen.exit(), seen.fix("claude-code:default").as_str()), (1, "claude auth login"));
     assert_eq!(seen.json_of("claude-code:default")["accessExpiresAt"], json!(null), "never 1970");
+    home.later(hours(1)).cycle().await;
     assert_eq!(home.told(), ["critical CredentialMissing claude-code:default"]);
     // A file that was never there is no logout.
     let nobody = Home::new().await;
