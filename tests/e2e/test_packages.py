@@ -25,7 +25,7 @@ def version(disk):
 
 @needs_dpkg
 def test_a_deb_from_installation_to_purge(disk, program, folder):
-    old, new = "/root/old.deb", "/root/new.deb"
+    old, new = "/srv/old.deb", "/srv/new.deb"
     for number, place in (("1.2.0", old), ("1.10.0", new)):
         disk.copy(build(program, folder, "deb", "--version", number), place)
     root = disk.root
@@ -79,9 +79,9 @@ def test_a_deb_from_installation_to_purge(disk, program, folder):
 @needs_dpkg
 def test_the_program_of_a_gateway_keeps_its_name(disk, program, folder):
     package = build(program, folder)
-    disk.copy(package, "/root/opensoul.deb")
+    disk.copy(package, "/srv/opensoul.deb")
     theirs = disk.write("/usr/bin/opensoul", "#!/bin/sh\necho the gateway\n", 0o755)
-    assert disk.chroot("dpkg", "-i", "/root/opensoul.deb").code == 0
+    assert disk.chroot("dpkg", "-i", "/srv/opensoul.deb").code == 0
     assert disk.chroot("opensoul").out == "the gateway\n"
     assert disk.chroot("opensoul-monitor", "--version").out.startswith("opensoul ")
     assert disk.chroot("dpkg", "-P", "opensoul").code == 0
@@ -98,17 +98,17 @@ def test_the_same_tree_makes_the_same_package(program, folder):
 def test_an_rpm_from_installation_to_erasure(disk, program, folder):
     """On Debian, so without the dependencies that only an rpm system could fulfil."""
     for v in ("1.2.0", "1.10.0"):
-        disk.copy(build(program, folder, "rpm", "--version", v), f"/root/{v}.rpm")
-    ended = disk.chroot("rpm", "-i", "--nodeps", "/root/1.2.0.rpm")
+        disk.copy(build(program, folder, "rpm", "--version", v), f"/srv/{v}.rpm")
+    ended = disk.chroot("rpm", "-i", "--nodeps", "/srv/1.2.0.rpm")
     assert ended.code == 0, ended
     assert disk.chroot("opensoul", "--version").out.startswith("opensoul ")
     assert disk.ids("opensoul")
     settings = disk.root / "etc/opensoul/monitor.toml"
     settings.write_text(settings.read_text() + "# ours\n")
-    assert disk.chroot("rpm", "-U", "--nodeps", "/root/1.10.0.rpm").code == 0
+    assert disk.chroot("rpm", "-U", "--nodeps", "/srv/1.10.0.rpm").code == 0
     assert settings.read_text().endswith("# ours\n")
     assert disk.chroot("opensoul-monitor", "--version").code == 0 and (disk.root / "usr/bin/opensoul").is_symlink()
-    ended = disk.chroot("rpm", "-U", "--nodeps", "/root/1.2.0.rpm")
+    ended = disk.chroot("rpm", "-U", "--nodeps", "/srv/1.2.0.rpm")
     assert ended.code != 0 and "newer" in ended.err, ended
     assert disk.chroot("rpm", "-e", "opensoul").code == 0
     assert not (disk.root / "usr/bin/opensoul").is_symlink() and not (disk.root / "usr/bin/opensoul-monitor").exists()

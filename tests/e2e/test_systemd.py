@@ -99,9 +99,9 @@ def booted(folder, package):
     """With the package installed, and a webhook that needs no secret."""
     machine = Booted(folder)
     try:
-        machine.copy(package, "/root/opensoul.deb")
+        machine.copy(package, "/srv/opensoul.deb")
         machine.boot()
-        machine.do("dpkg", "-i", "/root/opensoul.deb")
+        machine.do("dpkg", "-i", "/srv/opensoul.deb")
         yield machine
     finally:
         machine.close()
@@ -125,9 +125,9 @@ def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_system
     secret = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
     booted.write("/etc/opensoul/credentials/hook", secret + "\n", 0o600)
     # One in the clear, one that only this machine can decrypt.
-    booted.write("/root/key", "sk-ant-api03-of-the-credential", 0o600)
+    booted.write("/srv/key", "sk-ant-api03-of-the-credential", 0o600)
     encrypt = ("systemd-creds", "encrypt", "--with-key=host", "--name=ANTHROPIC_API_KEY")
-    booted.do(*encrypt, "/root/key", "/etc/opensoul/credentials/key")
+    booted.do(*encrypt, "/srv/key", "/etc/opensoul/credentials/key")
     load = "LoadCredential=hook:/etc/opensoul/credentials/hook\n"
     load += "LoadCredentialEncrypted=ANTHROPIC_API_KEY:/etc/opensoul/credentials/key"
     booted.write(f"/etc/systemd/system/{CHECK}.d/credentials.conf", f"[Service]\n{load}\n")
@@ -189,8 +189,8 @@ def test_an_upgrade_restarts_what_runs_and_a_removal_ends_it(booted, hook, progr
     booted.do("systemctl", "enable", "--now", *units)
     until(lambda: hook.alerts("firing"), 20)
     before = [booted.show(unit, "MainPID") for unit in units]
-    booted.copy(build(program, folder / "newer", "deb", "--version", "99.0.0"), "/root/newer.deb")
-    booted.do("dpkg", "-i", "--force-confold", "/root/newer.deb")
+    booted.copy(build(program, folder / "newer", "deb", "--version", "99.0.0"), "/srv/newer.deb")
+    booted.do("dpkg", "-i", "--force-confold", "/srv/newer.deb")
     for unit, process in zip(units, before):
         state, now = booted.show(unit, "ActiveState", "MainPID")
         assert state == "active" and now not in ("0", process), unit

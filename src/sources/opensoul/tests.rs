@@ -516,14 +516,14 @@ fn everything_that_is_read_is_watched() {
         r#"{"$include": "./more.json5", "secrets": {"providers": {"f": {"source": "file", "path": "~/token"}}}}"#,
     );
     home.write(".openclaw/more.json5", "{}");
-    home.write(".openclaw/agents/work/agent/auth-profiles.json", r#"{"version":1,"profiles":{}}"#);
+    home.write(".openclaw/agents/office/agent/auth-profiles.json", r#"{"version":1,"profiles":{}}"#);
     let looked = &home.read(&OpenSoul).reports[0].looked;
     for place in [
         "more.json5",
         "agents",
         "agents/main/agent/auth-profiles.json",
         "agents/main/agent/auth-state.json",
-        "agents/work/agent/auth-state.json",
+        "agents/office/agent/auth-state.json",
         "credentials/oauth.json",
     ] {
         assert!(looked.contains(&home.path(".openclaw").join(place)), "{place}: {looked:?}");
