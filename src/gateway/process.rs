@@ -35,7 +35,8 @@ pub(super) struct Found {
 pub type Variables = BTreeMap<String, Secret>;
 
 /// Names that hold no secret and say which installation a process uses.
-const PLACES: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
+pub(super) const PLACES: [&str; 4] =
+    ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
 
 /// Secrets that a gateway asks of those who connect.
 pub(super) const GUARDS: [&str; 6] = [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::process::GUARDS;
+use super::process::{GUARDS, PLACES};
 use crate::domain::{Environment, FingerprintKey, Secret, Time};
 use crate::formats::bearer::{self, Bearer};
 use crate::formats::gateway_view::{GatewayUnit, GivenFile, UnitScope};
@@ -26,7 +26,6 @@ pub(super) struct Found {
     pub bearers: BTreeMap<String, Bearer>,
 }
 
-const STATE_DIRS: [&str; 4] = ["OPENSOUL_STATE_DIR", "OPENCLAW_STATE_DIR", "CLAWDBOT_STATE_DIR", "MOLTBOT_STATE_DIR"];
 /// A key or a token; what is larger is something else.
 const LIMIT: u64 = 64 << 10;
 const FAMILIES: [Family; 4] = [Family::OpenSoul, Family::OpenClaw, Family::Clawdbot, Family::Moltbot];
@@ -133,7 +132,7 @@ impl Reader<'_> {
         let number = |names: &[&str]| names.iter().find_map(|n| variables.get(*n)?.trim().parse().ok());
         let port = flag(&settings.exec_start, "--port")
             .or_else(|| number(&["OPENSOUL_GATEWAY_PORT", "OPENCLAW_GATEWAY_PORT", "CLAWDBOT_GATEWAY_PORT"]));
-        let state_dir = STATE_DIRS.iter().find_map(|n| variables.get(*n)).map(|dir| self.env.expand(dir));
+        let state_dir = PLACES.iter().find_map(|n| variables.get(*n)).map(|dir| self.env.expand(dir));
         let guarded = GUARDS.iter().any(|name| variables.get(*name).is_some_and(|value| !value.trim().is_empty()))
             || names_a_guard(&settings.exec_start);
         let program = files_of(&settings.exec_start);
@@ -335,7 +334,7 @@ fn launchd_job(name: String, family: Family, path: PathBuf, key: &FingerprintKey
     if let Some(plist::Value::Dict(variables)) = plist.as_ref().and_then(|plist| plist.get("EnvironmentVariables")) {
         for (name, value) in variables {
             let Some(text) = value.text() else { continue };
-            if STATE_DIRS.contains(&name.as_str()) {
+            if PLACES.contains(&name.as_str()) {
                 state_dir = Some(PathBuf::from(text));
             }
             if provider_env::provider_of(name).is_some() {

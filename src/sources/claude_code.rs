@@ -120,8 +120,7 @@ fn settings(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) -> Vec<St
         let helper = object.get("apiKeyHelper").and_then(Value::as_str).is_some_and(|helper| !helper.trim().is_empty());
         notes.extend(helper.then(|| HELPER.to_owned()));
         if let Some(Value::Object(env)) = object.remove("env") {
-            let on = |name: &&&str| env.get(**name).is_some_and(cloud::is_on);
-            let cloud = cloud::SWITCHES.iter().find(on);
+            let cloud = cloud::of_claude_code(|name| env.get(name).is_some_and(cloud::is_on));
             notes.extend(cloud.map(|name| format!("settings.json sets {name}: models are called through that cloud")));
             let first = harvest.found.len();
             variables::of_tool(&file, env, ("settings/", "env"), scene, harvest);
@@ -137,8 +136,8 @@ fn settings(dirs: &Dirs<'_>, scene: &Scene<'_>, harvest: &mut Harvest) -> Vec<St
 
 /// What an environment has in place of the login.
 fn instead(env: &Environment) -> Option<&'static str> {
-    let cloud = cloud::SWITCHES.iter().find(|name| env.get(name).is_some_and(cloud::is_on_word));
-    cloud.or_else(|| BEFORE_LOGIN.iter().find(|name| env.get(name).is_some())).copied()
+    let cloud = cloud::of_claude_code(|name| env.get(name).is_some_and(cloud::is_on_word));
+    cloud.or_else(|| BEFORE_LOGIN.into_iter().find(|name| env.get(name).is_some()))
 }
 
 const BEFORE_LOGIN: [&str; 3] = ["ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"];

@@ -24,9 +24,6 @@ pub(super) const AZURE: Cloud = Cloud {
     switches: &["CLAUDE_CODE_USE_FOUNDRY"],
 };
 
-/// What has Claude Code call models through a cloud, with no key and no login of Anthropic's.
-pub(super) const SWITCHES: [&str; 3] = ["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
-
 /// Said of the others.
 const UNUSED: &str = "nothing here says that models are called with it: it counts as unused";
 
@@ -48,6 +45,12 @@ impl Cloud {
             || self.switches.iter().any(|name| scene.env.get(name).is_some_and(is_on_word))
             || claude_env(scene).is_some_and(|env| self.switches.iter().any(|name| env.get(*name).is_some_and(is_on)))
     }
+}
+
+/// The switch that has Claude Code call models through a cloud, with no key and no login of Anthropic's.
+pub(super) fn of_claude_code(is_on: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let all = [&AWS, &GOOGLE, &AZURE].into_iter().flat_map(|cloud| cloud.switches).copied();
+    all.filter(|name| name.starts_with("CLAUDE_CODE_")).find(|name| is_on(name))
 }
 
 /// Whether a switch in a settings file is on.

@@ -4,7 +4,7 @@
 use super::{Found, Harvest, Scene, Source};
 use crate::config::Declared as Declaration;
 use crate::domain::{
-    Activity, Basis, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection, SourceReport,
+    Activity, Basis, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection,
 };
 
 /// See the module.
@@ -20,18 +20,7 @@ impl Source for Declared {
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         // What is declared about a credential that another source shows is added there (`monitor::known`).
         let own: Vec<Found> = scene.declared.iter().filter(|one| one.about.is_none()).map(found).collect();
-        if own.is_empty() {
-            return;
-        }
-        let credentials = own.len();
-        harvest.found.extend(own);
-        harvest.reports.push(SourceReport {
-            source: NAME.to_owned(),
-            looked: Vec::new(),
-            up: true,
-            hidden: false,
-            credentials,
-        });
+        harvest.take(NAME, own);
     }
 }
 

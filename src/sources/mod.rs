@@ -185,6 +185,16 @@ pub struct Harvest {
 }
 
 impl Harvest {
+    /// What our own configuration names, at no place of its own; where there is none, nobody has looked.
+    fn take(&mut self, source: &str, found: Vec<Found>) {
+        if !found.is_empty() {
+            let credentials = found.len();
+            self.found.extend(found);
+            let (source, looked) = (source.to_owned(), Vec::new());
+            self.reports.push(SourceReport { source, looked, up: true, hidden: false, credentials });
+        }
+    }
+
     /// Notes that `source` looked at one more place.
     fn report(&mut self, source: &str, place: PathBuf, up: bool, credentials: usize) {
         match self.reports.iter_mut().find(|report| report.source == source) {

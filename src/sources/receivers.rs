@@ -5,9 +5,7 @@
 
 use super::{Found, Harvest, Scene, Source};
 use crate::config::{Chat, MaybeSecret, Receiver, ReceiverKind, SecretRef, resolve};
-use crate::domain::{
-    Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection, SourceReport,
-};
+use crate::domain::{Activity, Clocks, Condition, Credential, CredentialId, Kind, Origin, Owner, Renewal, Selection};
 
 /// See the module.
 pub struct Receivers;
@@ -21,19 +19,7 @@ impl Source for Receivers {
 
     fn read(&self, scene: &Scene<'_>, harvest: &mut Harvest) {
         let found: Vec<Found> = scene.receivers.iter().filter_map(|receiver| of_receiver(receiver, scene)).collect();
-        let found: Vec<Found> = found.into_iter().chain(scene.chat.and_then(|chat| of_chat(chat, scene))).collect();
-        if found.is_empty() {
-            return;
-        }
-        let credentials = found.len();
-        harvest.found.extend(found);
-        harvest.reports.push(SourceReport {
-            source: NAME.to_owned(),
-            looked: Vec::new(),
-            up: true,
-            hidden: false,
-            credentials,
-        });
+        harvest.take(NAME, found.into_iter().chain(scene.chat.and_then(|chat| of_chat(chat, scene))).collect());
     }
 }
 

@@ -127,6 +127,20 @@ pub(super) fn create_private(path: &Path) -> Result<(), StoreError> {
     made.map(drop).map_err(|source| StoreError::Io { path: path.to_owned(), source })
 }
 
+/// Writes a whole database into a new file that only we can read; if that fails, nothing is left of it.
+pub(super) fn back_up(db: &Connection, target: &Path) -> Result<(), StoreError> {
+    create_private(target)?;
+    let at = |source| StoreError::Io { path: target.to_owned(), source };
+    // VACUUM INTO takes an empty file as well as none, and keeps its mode.
+    let written = db.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map_err(StoreError::from);
+    let done = written.and_then(|_| fs::File::open(target).and_then(|file| file.sync_all()).map_err(at));
+    if done.is_err() {
+        // What is left would look like a backup.
+        let _ = fs::remove_file(target);
+    }
+    done
+}
+
 fn damage(what: &str) -> StoreError {
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     StoreError::Sql(rusqlite::Error::SqliteFailure(code, Some(what.to_owned())))

@@ -46,8 +46,6 @@ pub(super) fn version(db: &Connection) -> Result<i64, StoreError> {
 fn back_up(db: &Connection, path: &Path, version: i64, now: Time) -> Result<PathBuf, StoreError> {
     let name = format!("{}.v{version}-{}", super::FILE, now.format("%Y%m%dT%H%M%SZ"));
     let target = path.with_file_name(name);
-    super::disk::create_private(&target)?;
-    // VACUUM INTO takes an empty file as well as none, and keeps its mode.
-    db.execute("VACUUM INTO ?1", [target.to_string_lossy()])?;
+    super::disk::back_up(db, &target)?;
     Ok(target)
 }

@@ -50,16 +50,7 @@ impl Reader {
     /// # Errors
     /// The file is there already or cannot be made or written; then nothing is left of it.
     pub fn back_up(&self, target: &Path) -> Result<(), StoreError> {
-        super::disk::create_private(target)?;
-        let at = |source| StoreError::Io { path: target.to_owned(), source };
-        // VACUUM INTO takes an empty file as well as none, and keeps its mode.
-        let written = self.db.execute("VACUUM INTO ?1", [target.to_string_lossy()]).map_err(StoreError::from);
-        let done = written.and_then(|_| std::fs::File::open(target).and_then(|file| file.sync_all()).map_err(at));
-        if done.is_err() {
-            // What is left would look like a backup.
-            let _ = std::fs::remove_file(target);
-        }
-        done
+        super::disk::back_up(&self.db, target)
     }
 
     pub(super) fn connection(&self) -> &Connection {
