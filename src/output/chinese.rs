@@ -130,7 +130,8 @@ impl Rows {
             return self.fill(*number, &[], work);
         }
         // Reasons stand in a line; within a text, a mark is a part of it.
-        let several = if work.depth == 0 { self.several(text, work) } else { None };
+        // Reasons stand in a line, or in what a line is about; further in, a mark is a part of one text.
+        let several = if work.depth <= 1 { self.several(text, work) } else { None };
         several.or_else(|| self.one(text, work))
     }
 

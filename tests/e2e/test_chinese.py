@@ -117,8 +117,9 @@ def test_who_decides(machine):
 ], ids=" ".join)
 def test_what_programs_read_is_the_same(furnished, args):
     moments = re.compile(r"\d{4}-\d\d-\d\d[T ][\d:.]+Z?|\d+\.\d+|\b\d{5,}\b")
-    outs = {moments.sub("", furnished.run(*args, env=env).out) for env in ({}, ZH)}
-    assert len(outs) == 1
+    # A minute may pass between two runs: then the one in Chinese is as the one before it or as the one after it.
+    before, chinese, after = (moments.sub("", furnished.run(*args, env=env).out) for env in ({}, ZH, {}))
+    assert chinese in (before, after)
 
 
 def test_errors(machine):
