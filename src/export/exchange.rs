@@ -191,6 +191,6 @@ impl Answer {
     /// What the other side's clock shows.
     pub fn date(&self) -> Option<Time> {
         let text = self.headers.get(DATE)?.to_str().ok()?;
-        Some(chrono::DateTime::parse_from_rfc2822(text).ok()?.to_utc())
+        net::http::date(text)
     }
 }

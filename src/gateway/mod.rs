@@ -16,6 +16,7 @@ use std::path::Path;
 use crate::domain::{Environment, FingerprintKey, Gateway, GatewayState, Span, Time};
 use crate::formats::gateway_view::{GatewayProcess, GatewayUnit, GatewayView, Listening, Stranger, UnitScope};
 use crate::formats::installation::{Family, Installation};
+use crate::formats::proc_text::Listener;
 use port::Answer;
 pub use process::variables;
 
@@ -125,7 +126,7 @@ impl Machine<'_> {
 }
 
 /// The first address beyond loopback on which somebody listens to the port.
-fn outer(table: &[process::Listener], port: u16) -> Option<String> {
+fn outer(table: &[Listener], port: u16) -> Option<String> {
     let outer = table.iter().find(|l| l.address.port() == port && !l.address.ip().is_loopback())?;
     Some(outer.address.to_string())
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use super::process::Listener;
+use crate::formats::proc_text::Listener;
 
 /// A listener on this machine accepts within microseconds; only a machine under great load needs longer.
 const PATIENCE: Duration = Duration::from_millis(150);

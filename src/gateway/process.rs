@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -14,15 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::{Secret, Span, Time};
 use crate::formats::gateway_view::Stranger;
+use crate::formats::proc_text::{self, Listener};
 use crate::formats::provider_env;
-
-/// A socket that waits for connections.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listener {
-    pub address: SocketAddr,
-    pub uid: u32,
-    pub inode: u64,
-}
 
 /// The process that is the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,34 +64,12 @@ pub(super) fn listeners(proc: &Path, ports: &[u16]) -> Option<Vec<Listener>> {
     for table in ["net/tcp", "net/tcp6"] {
         let Ok(text) = fs::read_to_string(proc.join(table)) else { continue };
         readable = true;
-        let rows = text.lines().skip(1).filter_map(listener);
-        let found: Vec<Listener> = rows.filter(|l| ports.contains(&l.address.port())).collect();
+        let found: Vec<Listener> = proc_text::listeners(&text).filter(|l| ports.contains(&l.address.port())).collect();
         if !found.is_empty() {
             return Some(found);
         }
     }
     readable.then(Vec::new)
-}
-
-/// One row: `sl local remote st queues timer retransmits uid timeout inode …`; state 0A is LISTEN.
-fn listener(row: &str) -> Option<Listener> {
-    let fields: Vec<&str> = row.split_whitespace().collect();
-    let [_, local, _, "0A", _, _, _, uid, _, inode, ..] = fields[..] else { return None };
-    let (ip, port) = local.split_once(':')?;
-    let ip = match ip.len() {
-        8 => IpAddr::V4(Ipv4Addr::from(u32::from_str_radix(ip, 16).ok()?.to_ne_bytes())),
-        // Four words, each in the machine's byte order.
-        32 => {
-            let mut bytes = [0; 16];
-            for (index, slot) in bytes.chunks_exact_mut(4).enumerate() {
-                slot.copy_from_slice(&u32::from_str_radix(ip.get(index * 8..index * 8 + 8)?, 16).ok()?.to_ne_bytes());
-            }
-            IpAddr::V6(Ipv6Addr::from(bytes))
-        }
-        _ => return None,
-    };
-    let port = u16::from_str_radix(port, 16).ok()?;
-    Some(Listener { address: SocketAddr::new(ip, port), uid: uid.parse().ok()?, inode: inode.parse().ok()? })
 }
 
 /// The gateway's process among those of `uid`: the owner of one of the sockets, else the first of a unit.
@@ -170,8 +140,7 @@ fn pids_of(proc: &Path, uid: u32) -> Vec<u32> {
 }
 
 fn real_uid(proc: &Path, pid: u32) -> Option<u32> {
-    let status = fs::read_to_string(proc.join(pid.to_string()).join("status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace().next()?.parse().ok()
+    proc_text::real_uid(&fs::read_to_string(proc.join(pid.to_string()).join("status")).ok()?)
 }
 
 fn owns_socket(proc: &Path, pid: u32, inodes: &[u64]) -> bool {
@@ -179,14 +148,13 @@ fn owns_socket(proc: &Path, pid: u32, inodes: &[u64]) -> bool {
     entries.flatten().any(|entry| {
         fs::read_link(entry.path())
             .ok()
-            .and_then(|link| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok())
-            .is_some_and(|inode: u64| inodes.contains(&inode))
+            .and_then(|link| proc_text::socket(link.to_str()?))
+            .is_some_and(|inode| inodes.contains(&inode))
     })
 }
 
 fn unit_of(proc: &Path, pid: u32, units: &[&str]) -> Option<String> {
-    let cgroup = fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?;
-    cgroup.lines().flat_map(|line| line.split('/')).find(|part| units.contains(part)).map(str::to_owned)
+    proc_text::unit(&fs::read_to_string(proc.join(pid.to_string()).join("cgroup")).ok()?, units)
 }
 
 /// True if the command line is that of a gateway: it names one, and is not a forwarder of ports to one.
@@ -199,27 +167,21 @@ fn is_gateway(proc: &Path, pid: u32) -> bool {
 
 /// The name of a process's program, as it was called.
 fn program(proc: &Path, pid: u32) -> Option<String> {
-    let bytes = fs::read(proc.join(pid.to_string()).join("cmdline")).ok()?;
-    let line = String::from_utf8_lossy(&bytes).to_lowercase();
-    let name = line.split(['\0', ' ']).next()?.rsplit('/').next()?;
-    Some(name.trim_end_matches(':').to_owned())
+    proc_text::program(&fs::read(proc.join(pid.to_string()).join("cmdline")).ok()?)
 }
 
-/// Field 22 of `stat`; the name in parentheses before it may hold anything.
 fn start_ticks(proc: &Path, pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    proc_text::start_ticks(&fs::read_to_string(proc.join(pid.to_string()).join("stat")).ok()?)
 }
 
 /// When a process started, to a hundredth of a second.
 pub(super) fn started(proc: &Path, pid: u32, now: Time) -> Option<Time> {
     // 1/100 s on every architecture that Rust's standard library supports.
-    let after_boot = Span::milliseconds(i64::try_from(start_ticks(proc, pid)?).ok()?.checked_mul(10)?);
-    let uptime = fs::read_to_string(proc.join("uptime")).ok()?;
-    let (seconds, fraction) = uptime.split_whitespace().next()?.split_once('.')?;
-    let uptime = Span::seconds(seconds.parse().ok()?) + Span::milliseconds(fraction.parse::<i64>().ok()? * 10);
+    let after_boot = Span::try_milliseconds(i64::try_from(start_ticks(proc, pid)?).ok()?.checked_mul(10)?)?;
+    let uptime = proc_text::uptime(&fs::read_to_string(proc.join("uptime")).ok()?)?;
     // In LXC the time since boot is the container's and the start of a process the machine's: they say nothing together.
-    (after_boot <= uptime + SLACK).then(|| now.checked_sub_signed(uptime)?.checked_add_signed(after_boot))?
+    (after_boot <= uptime.checked_add(&SLACK)?)
+        .then(|| now.checked_sub_signed(uptime)?.checked_add_signed(after_boot))?
 }
 
 /// What a process of ours was started with; `None` if it may not be read. The caller made sure that it is the gateway.

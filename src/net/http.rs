@@ -1,9 +1,12 @@
 //! What every request of ours and every answer to it have in common, whoever asks.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION};
 
 use super::redact;
+use crate::domain::Time;
 
 /// Sets a header that may hold a secret.
 ///
@@ -33,9 +36,36 @@ pub fn redirection(status: StatusCode, headers: &HeaderMap) -> String {
     }
 }
 
+/// The moment in a header (`Date`, RFC 9110 §5.6.7).
+#[must_use]
+pub fn date(text: &str) -> Option<Time> {
+    Some(chrono::DateTime::parse_from_rfc2822(text.trim()).ok()?.to_utc())
+}
+
+/// How long `Retry-After` asks to wait, in seconds or as a date (RFC 9110 §10.2.3); a date that has passed asks for nothing. Who
+/// follows it bounds it.
+#[must_use]
+pub fn retry_after(text: &str, now: Time) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse::<u32>() {
+        return Some(Duration::from_secs(seconds.into()));
+    }
+    Some((date(text)? - now).to_std().unwrap_or(Duration::ZERO))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn when_to_come_back() {
+        let now = "2026-11-28T12:00:00Z".parse().expect("time");
+        let asked = |text: &str| retry_after(text, now).map(|wait| wait.as_secs());
+        assert_eq!(
+            (asked("7"), asked(" 120 "), asked("Sat, 28 Nov 2026 12:01:00 GMT")),
+            (Some(7), Some(120), Some(60))
+        );
+        assert_eq!((asked("Sat, 28 Nov 2026 11:00:00 GMT"), asked("soon"), asked("-1")), (Some(0), None, None));
+    }
 
     #[test]
     fn pages_for_people() {

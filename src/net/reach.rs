@@ -61,7 +61,7 @@ fn skew(headers: &HeaderMap, now: Time) -> Option<Span> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     // A copy from a cache has the time at which it was made.
     let date = text("date").filter(|_| text("age").is_none())?;
-    Some(Time::from(chrono::DateTime::parse_from_rfc2822(date).ok()?) - now)
+    Some(super::http::date(date)? - now)
 }
 
 #[cfg(test)]

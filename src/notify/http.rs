@@ -60,7 +60,30 @@ pub(super) struct Answer {
     pub said: String,
 }
 
+/// What came before the body.
+pub(super) struct Head<'a> {
+    pub status: u16,
+    /// `Content-Type`
+    pub kind: &'a str,
+    pub retry_after: Option<Duration>,
+    /// Where it leads, in words; empty if nowhere.
+    pub leads: String,
+}
+
 impl Answer {
+    /// Reads one of `url`. PURE. Whatever is in `hidden`, and the parts of the URL that may hold a token, are taken out of what is
+    /// shown.
+    pub fn read(head: Head<'_>, text: String, url: &Url, hidden: &[&Secret]) -> Self {
+        let Head { status, kind, retry_after, leads } = head;
+        let html = net::http::is_html(&text) || (!(200..300).contains(&status) && kind.contains("text/html"));
+        let parts = redact::hidden_parts(url);
+        let hidden: Vec<&str> =
+            hidden.iter().map(|secret| secret.expose()).chain(parts.iter().map(String::as_str)).collect();
+        let shown = if html { "an HTML page" } else { &text };
+        let said = redact::words(&format!("{status} {leads}{shown}"), &hidden, 200);
+        Self { status, said, html, retry_after, text }
+    }
+
     /// Whether the status says yes.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -154,34 +177,14 @@ async fn answer(
         Err(error) if status.is_success() => return Err(failure::of(error)),
         Err(_) => String::new(),
     };
-    let html =
-        net::http::is_html(&text) || (!status.is_success() && header(&headers, &CONTENT_TYPE).contains("text/html"));
-    let to = net::http::redirection(status, &headers);
-    let parts = redact::hidden_parts(url);
-    let hidden: Vec<&str> =
-        hidden.iter().map(|secret| secret.expose()).chain(parts.iter().map(String::as_str)).collect();
-    let shown = if html { "an HTML page" } else { &text };
-    Ok(Answer {
+    let header = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let head = Head {
         status: status.as_u16(),
-        said: redact::words(&format!("{} {to}{shown}", status.as_u16()), &hidden, 200),
-        html,
-        retry_after: retry_after(&headers, now),
-        text,
-    })
-}
-
-fn header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> &'h str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
-}
-
-/// `Retry-After`, in seconds or as a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: Time) -> Option<Duration> {
-    let text = header(headers, &RETRY_AFTER).trim();
-    if let Ok(seconds) = text.parse::<u32>() {
-        return Some(Duration::from_secs(seconds.into()));
-    }
-    let at = chrono::DateTime::parse_from_rfc2822(text).ok()?.to_utc();
-    Some((at - now).to_std().unwrap_or(Duration::ZERO))
+        kind: header(&CONTENT_TYPE),
+        retry_after: net::http::retry_after(header(&RETRY_AFTER), now),
+        leads: net::http::redirection(status, &headers),
+    };
+    Ok(Answer::read(head, text, url, hidden))
 }
 
 #[cfg(test)]

@@ -58,6 +58,7 @@ pub use teams::is_connector as is_office_connector;
 pub use courier::{Courier, Due, Ledger};
 pub use render::{Rendered, render};
 pub use signer::Signer;
+pub use vendor::reading;
 pub use voice::{Voice, check};
 
 /// Somebody who can be told something.

@@ -20,7 +20,7 @@ use super::{
 use crate::config::channels::Settings;
 use crate::config::{self, MaybeSecret};
 use crate::domain::{Attempt, Environment, FailureReason, Notification, Outcome, Secret};
-use crate::net::Clients;
+use crate::net::{self, Clients, address};
 
 /// What a channel knows of its vendor. PURE.
 pub(super) trait Vendor: Send + Sync {
@@ -224,26 +224,85 @@ impl Post {
             let insecure = self.settings.flag("insecure");
             let answer = http::exchange(&self.clients, &call, insecure, &hidden, self.total, letter.attempt.now).await;
             let answer = answer.map_err(|(reason, detail)| Refusal::Transient(reason, detail, None))?;
-            let judgement =
-                if answer.html { http::by_status(&answer) } else { self.vendor.judge(letter, part, &answer) };
-            let said = answer.said;
-            return match judgement {
-                Judgement::Delivered { keep } => Ok((said, keep)),
-                Judgement::Permanent(reason) => Err(Refusal::Permanent(reason, said)),
-                Judgement::Transient(reason, wait) => Err(Refusal::Transient(reason, said, wait)),
-                Judgement::Refused(reason) if self.refusals.again(&letter.notification.id) => {
-                    Err(Refusal::Permanent(reason, said))
-                }
-                Judgement::Refused(reason) => Err(Refusal::Transient(reason, said, None)),
-                Judgement::Instead(other) if again < INSTEAD => {
+            return match self.hear(letter, part, answer) {
+                Heard::Said(meaning) => meaning,
+                Heard::Instead(other, _) if again < INSTEAD => {
                     call = *other;
                     continue;
                 }
-                Judgement::Instead(_) => Err(Refusal::Transient(FailureReason::Refused, said, None)),
+                Heard::Instead(_, said) => Err(Refusal::Transient(FailureReason::Refused, said, None)),
             };
         }
         unreachable!("the last round always returns")
     }
+
+    /// What an answer comes to. PURE, but for the memory of what was refused before.
+    fn hear(&self, letter: &Letter<'_>, part: &str, answer: http::Answer) -> Heard {
+        let judgement = if answer.html { http::by_status(&answer) } else { self.vendor.judge(letter, part, &answer) };
+        let said = answer.said;
+        Heard::Said(match judgement {
+            Judgement::Delivered { keep } => Ok((said, keep)),
+            Judgement::Permanent(reason) => Err(Refusal::Permanent(reason, said)),
+            Judgement::Transient(reason, wait) => Err(Refusal::Transient(reason, said, wait)),
+            Judgement::Refused(reason) if self.refusals.again(&letter.notification.id) => {
+                Err(Refusal::Permanent(reason, said))
+            }
+            Judgement::Refused(reason) => Err(Refusal::Transient(reason, said, None)),
+            Judgement::Instead(other) => return Heard::Instead(other, said),
+        })
+    }
+}
+
+/// What an answer comes to.
+enum Heard {
+    /// It is through, or why not.
+    Said(Result<(String, Option<String>), Refusal>),
+    /// This has to be sent in its place; and what was said.
+    Instead(Box<Call>, String),
+}
+
+/// What this status, these headers and this body would come to as the answer to each part of a message, without a request: the
+/// reading of foreign words alone, for whoever tries it with answers that no vendor gives. Empty for a channel that is no vendor.
+#[must_use]
+pub fn reading(
+    receiver: &config::Receiver,
+    env: &Environment,
+    notification: &Notification,
+    attempt: &Attempt,
+    (status, headers, body): (u16, &[(String, String)], &str),
+) -> Vec<Outcome> {
+    let config::ReceiverKind::Channel(settings) = &receiver.kind else { return Vec::new() };
+    if vendor(settings.channel.name).is_none() {
+        return Vec::new();
+    }
+    let post = Post::new(receiver, settings, Voice::default(), Arc::new(env.clone()), Clients::new(env));
+    let Ok(secrets) = Secrets::read(settings, env) else { return Vec::new() };
+    let rendered = post.voice.render(notification, attempt.now);
+    let letter = Letter { notification, rendered: &rendered, settings, secrets: &secrets, attempt };
+    let header = |name: &str| {
+        let same = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        same.map_or("", |(_, value)| value.as_str())
+    };
+    let heard = |part: Part| {
+        let url = address::url(&part.call.url, true).ok()?;
+        let head = http::Head {
+            status,
+            kind: header("content-type"),
+            retry_after: net::http::retry_after(header("retry-after"), attempt.now),
+            leads: String::new(),
+        };
+        let answer = http::Answer::read(head, body.to_owned(), &url, &secrets.hidden(settings));
+        let progress = attempt.progress.clone();
+        Some(match post.hear(&letter, &part.key, answer) {
+            Heard::Said(Ok((detail, keep))) => Outcome::Delivered { detail, keep },
+            Heard::Said(Err(Refusal::Permanent(reason, detail))) => Outcome::Permanent { reason, detail },
+            Heard::Said(Err(Refusal::Transient(reason, detail, retry_after))) => {
+                Outcome::Transient { reason, detail, retry_after, progress }
+            }
+            Heard::Instead(_, said) => transient(FailureReason::Refused, said, &progress),
+        })
+    };
+    post.vendor.parts(&letter).unwrap_or_default().into_iter().filter_map(heard).collect()
 }
 
 /// Why a part did not get through, and the vendor's words.

@@ -5,6 +5,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime};
 use serde_json::Value;
 
 use crate::domain::{Span, Time};
+use crate::formats::bounded_json;
 
 /// The clocks of two machines may differ by this much before it is worth a word.
 const SKEW: Span = Span::seconds(60);
@@ -30,8 +31,11 @@ impl Answer {
     }
 }
 
+/// What the tree of an answer may take in memory, in bytes; a longer one is not understood.
+const ROOM: usize = 4 * 1024 * 1024;
+
 pub(super) fn json(answer: &Answer) -> Option<Value> {
-    let value: Value = serde_json::from_slice(&answer.body).ok()?;
+    let value = bounded_json::parse(&answer.body, &[], ROOM)?;
     // Google wraps some errors in an array of one.
     let value = match value {
         Value::Array(mut list) if list.len() == 1 && list[0].get("error").is_some() => list.remove(0),
@@ -46,7 +50,7 @@ pub(super) fn is_html(answer: &Answer) -> bool {
     declared || start.starts_with(b"<")
 }
 
-/// Every text in an error answer, lower-case. Bounded: serde_json limits the depth, the reader limits the size.
+/// Every text in an error answer, lower-case. Bounded: the reader limits depth and size.
 pub(super) fn haystack(answer: &Answer, json: Option<&Value>) -> String {
     fn gather(value: &Value, into: &mut String) {
         match value {
@@ -125,7 +129,7 @@ fn plausible(time: Time) -> Option<Time> {
 }
 
 fn http_date(text: &str) -> Option<Time> {
-    plausible(DateTime::parse_from_rfc2822(text).ok()?.to_utc())
+    plausible(crate::net::http::date(text)?)
 }
 
 pub(super) fn skew(answer: &Answer, now: Time) -> Option<Span> {

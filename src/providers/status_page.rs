@@ -14,10 +14,22 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::catalog::{PageFormat, StatusPage};
+use crate::formats::bounded_json;
 use crate::net::{self, Clients};
 
 /// No page is longer than this (Google's lists the incidents of a year); a longer one is not understood.
 const BODY_MAX: usize = 4 * 1024 * 1024;
+/// What it may take in memory as a tree, without [`UNREAD`], in bytes.
+const ROOM: usize = 8 * 1024 * 1024;
+/// The greater part of pages, in which nothing is looked for: each step of an incident, each place it was seen in.
+const UNREAD: [&str; 6] = [
+    "affected_locations",
+    "currently_affected_locations",
+    "event_log",
+    "incident_updates",
+    "previously_affected_locations",
+    "updates",
+];
 /// Characters of its words that are shown.
 const SHOWN: usize = 160;
 
@@ -68,12 +80,12 @@ async fn fetch(url: &str, clients: &Clients, timeout: Duration) -> Option<Value>
 pub fn parse(bytes: &[u8]) -> Option<Value> {
     let wide = |unit: fn([u8; 2]) -> u16, bytes: &[u8]| {
         let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]])).collect();
-        serde_json::from_str(&String::from_utf16(&units).ok()?).ok()
+        bounded_json::parse(String::from_utf16(&units).ok()?.as_bytes(), &UNREAD, ROOM)
     };
     match bytes {
         [0xfe, 0xff, rest @ ..] => wide(u16::from_be_bytes, rest),
         [0xff, 0xfe, rest @ ..] => wide(u16::from_le_bytes, rest),
-        bytes => serde_json::from_slice(bytes).ok(),
+        bytes => bounded_json::parse(bytes, &UNREAD, ROOM),
     }
 }
 

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
 use zeroize::Zeroizing;
 
 use crate::domain::{Environment, Secret};
+use crate::formats::keyring_answer;
 
 /// One thing that a keyring holds.
 #[derive(Clone, Copy)]
@@ -130,23 +130,12 @@ fn secret_service(item: &Item<'_>, env: &Environment) -> Answer {
         Ok(ran) => ran,
         Err(why) => return unreadable(item, &why),
     };
-    match found_by_search(&output) {
+    match keyring_answer::found_by_search(&output) {
         _ if !status.success() => unreadable(item, "which did not answer"),
         None if output.iter().all(u8::is_ascii_whitespace) => Answer::Absent,
         None => locked(item, "which is locked"),
         Some(secret) => text(item, secret),
     }
-}
-
-/// The secret in what `secret-tool search` prints: `[path]`, `label = `, `secret = ` (which may have several lines), `created = `,
-/// `modified = `, `schema = `. A locked item has an empty secret, or none.
-fn found_by_search(output: &[u8]) -> Option<&[u8]> {
-    const SECRET: &[u8] = b"\nsecret = ";
-    const AFTER: &[u8] = b"\ncreated = ";
-    let find = |text: &[u8], what: &[u8]| text.windows(what.len()).position(|window| window == what);
-    let secret = &output[find(output, SECRET)? + SECRET.len()..];
-    let secret = &secret[..find(secret, AFTER).unwrap_or(secret.len())];
-    (!secret.trim_ascii().is_empty()).then_some(secret)
 }
 
 fn keychain(item: &Item<'_>, env: &Environment) -> Answer {
@@ -174,34 +163,10 @@ fn keychain(item: &Item<'_>, env: &Environment) -> Answer {
 
 /// The value as its tool wrote it.
 fn text(item: &Item<'_>, bytes: &[u8]) -> Answer {
-    let Ok(text) = std::str::from_utf8(bytes.trim_ascii()) else {
-        return locked(item, "but what is there is not text");
-    };
-    if text.is_empty() {
-        return Answer::Found(Secret::new(String::new()));
+    match keyring_answer::value(bytes) {
+        Some(value) => Answer::Found(value),
+        None => locked(item, "but what is there is not text"),
     }
-    // `go-keyring` wraps what `security` would print in hexadecimal; for others that is undone here.
-    let bytes = if let Some(encoded) = text.strip_prefix("go-keyring-base64:") {
-        BASE64_STANDARD.decode(encoded).ok()
-    } else if let Some(encoded) = text.strip_prefix("go-keyring-encoded:") {
-        unhex(encoded)
-    } else {
-        unhex(text).filter(|bytes| bytes.starts_with(b"{"))
-    };
-    let wrapped = text.starts_with("go-keyring-");
-    match bytes.map(String::from_utf8) {
-        Some(Ok(decoded)) => Answer::Found(Secret::new(decoded)),
-        None if !wrapped => Answer::Found(Secret::new(text.to_owned())),
-        _ => locked(item, "but what is there is not text"),
-    }
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let pairs = (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok());
-    pairs.collect()
 }
 
 /// The first `digits` of the SHA-256 of a text, in hexadecimal: what tools tell their own directories apart by.

@@ -176,7 +176,7 @@ fn the_programs_see_five_variables() {
 proptest::proptest! {
     #[test]
     fn whatever_is_printed_never_panics(output in proptest::collection::vec(proptest::num::u8::ANY, 0..200), text in "(go-keyring-(base64|encoded):)?[0-9a-fA-F{=]{0,40}") {
-        let _ = found_by_search(&output);
+        let _ = keyring_answer::found_by_search(&output);
         let _ = super::text(&item(Writer::Go), &output);
         let _ = super::text(&item(Writer::Go), text.as_bytes());
     }

@@ -221,8 +221,9 @@ macro_rules! targets {
 }
 
 targets! {
-    auth_store auth_legacy config_document dates dotenv ini json jwt monitor_toml proc_environ provider_answer shell_startup
-    source_file sqlite_file status_page systemd_unit yaml
+    auth_store auth_legacy chat_line config_document dates dotenv edits http_words ini json jwt keyring_answer
+    link_token monitor_toml netrc pasted plist proc_environ proc_text provider_answer rhythm sessions shell_startup
+    source_file sqlite_file status_page systemd_unit telegram_answer vendor_answer web_file yaml
 }
 
 #[test]
@@ -245,5 +246,35 @@ fn every_target_is_tested_and_can_be_fuzzed() {
         let main = fs::read_to_string(fuzz.join(format!("fuzz_targets/{name}.rs"))).unwrap();
         assert!(main.contains(&format!("run(\"{name}\", data)")), "{name}");
         assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"")), "{name}");
+    }
+}
+
+/// Rooms of `formats` that read no foreign text themselves: nouns, tables, and rules about what others have read.
+const NO_PARSER: [&str; 10] = [
+    "config_schema",
+    "eligibility",
+    "gateway_view",
+    "installation",
+    "javascript",
+    "mod",
+    "provider_env",
+    "provider_row",
+    "shell",
+    "tree_edit",
+];
+
+/// A new format comes with its target.
+#[test]
+fn every_format_has_a_target() {
+    let formats = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/formats");
+    let list = include_str!("../../fuzz/targets.rs");
+    for entry in fs::read_dir(formats).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| !module.ends_with("_tests")) else { continue };
+        let (tried, excused) = (
+            list.contains(&format!(" {module}::")) || list.contains(&format!("({module}::")),
+            NO_PARSER.contains(&module),
+        );
+        assert!(tried != excused, "{module} is a parser without a target in fuzz/targets.rs, or one that is excused");
     }
 }

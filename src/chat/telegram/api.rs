@@ -8,12 +8,16 @@ use serde_json::Value;
 
 use crate::config::{Chat, SecretRef, resolve, values};
 use crate::domain::{Environment, Secret, Time};
+use crate::formats::bounded_json;
 use crate::net::{self, Clients, failure, redact};
 
 const SERVER: &str = "https://api.telegram.org";
 
 /// What is read of an answer: a hundred updates with the longest messages are less.
 const ANSWER: usize = 8 * 1024 * 1024;
+
+/// What it may take in memory: a hundred updates are some hundred objects each.
+const ROOM: usize = 16 * 1024 * 1024;
 
 /// Longest wait that a server may ask for.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -94,16 +98,20 @@ impl Api {
         let response = request.send().await.map_err(|error| Trouble::Away(failure::of(error).1))?;
         let status = response.status().as_u16();
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        let at = header(DATE).and_then(|text| chrono::DateTime::parse_from_rfc2822(text).ok()).map(|at| at.to_utc());
+        let at = header(DATE).and_then(net::http::date);
         let retry = header(RETRY_AFTER).and_then(|text| text.trim().parse().ok());
         let text = net::body(response, ANSWER).await.map_err(|error| Trouble::Away(failure::of(error).1))?;
         judge(status, &text, retry, &token).map(|result| Given { result, at })
     }
 }
 
-/// What an answer means. Only Telegram's own words count: a proxy has a 401 too.
-fn judge(status: u16, text: &str, retry: Option<u64>, token: &Secret) -> Result<Value, Trouble> {
-    let mut body: Value = serde_json::from_str(text).unwrap_or(Value::Null);
+/// What an answer means: its result, or why there is none. Only Telegram's own words count: a proxy has a 401 too. `retry` is what
+/// its header asks for, in seconds.
+///
+/// # Errors
+/// See [`Trouble`]; the token is in none of its words.
+pub fn judge(status: u16, text: &str, retry: Option<u64>, token: &Secret) -> Result<Value, Trouble> {
+    let mut body = bounded_json::parse(text.as_bytes(), &[], ROOM).unwrap_or(Value::Null);
     if status == 200 && body["ok"] == true {
         return Ok(body["result"].take());
     }
