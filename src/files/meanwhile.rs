@@ -13,7 +13,7 @@ thread_local! {
 }
 
 /// The moment between looking and reading.
-pub(super) fn happen(path: &Path) {
+pub(crate) fn happen(path: &Path) {
     let _ = path;
     #[cfg(test)]
     DEED.with_borrow_mut(|deed| deed.iter_mut().for_each(|deed| deed(path)));

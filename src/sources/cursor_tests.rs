@@ -1,6 +1,6 @@
 //! Both logins in their documented shapes, and broken.
 
-use super::super::testing::{Home, database, every_broken_file, jwt, now};
+use super::super::testing::{Home, database, every_broken_file, every_database, jwt, now};
 use super::*;
 use crate::domain::{Renewal, Span, Time};
 
@@ -131,6 +131,13 @@ fn the_application_in_use_signed_out_or_never_signed_in() {
     drop(database(&home, STATE, false, "CREATE TABLE other(key TEXT, value TEXT)", ("other", &[])));
     let harvest = home.read(&CursorApp);
     assert!(harvest.found.is_empty() && harvest.findings.is_empty());
+}
+
+#[test]
+fn in_whatever_state_a_database_is() {
+    let schema = "CREATE TABLE ItemTable(key TEXT UNIQUE ON CONFLICT REPLACE, value BLOB)";
+    let rows = [("cursorAuth/accessToken", "a"), ("cursorAuth/refreshToken", "r")];
+    every_database(&CursorApp, STATE, |home, place, wal| database(home, place, wal, schema, ("ItemTable", &rows)));
 }
 
 #[test]

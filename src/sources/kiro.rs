@@ -138,7 +138,7 @@ fn text(object: &Map<String, Value>, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Home, database, every_broken_file, now};
+    use super::super::testing::{Home, database, every_broken_file, every_database, now};
     use super::*;
     use crate::domain::{Renewal, Span};
 
@@ -232,6 +232,15 @@ mod tests {
             home.write(IDE, text);
             assert_eq!(home.read(&KiroIde).found[0].credential.condition, condition, "{text}");
         }
+    }
+
+    #[test]
+    fn in_whatever_state_a_database_is() {
+        let text = token();
+        let rows = [("kirocli:social:token", text.as_str()), ("codewhisperer:odic:token", text.as_str())];
+        every_database(&KiroCli, KIRO, |home, place, wal| database(home, place, wal, TABLE, ("auth_kv", &rows)));
+        let place = ".local/share/amazon-q/data.sqlite3";
+        every_database(&AmazonQ, place, |home, place, wal| database(home, place, wal, TABLE, ("auth_kv", &rows)));
     }
 
     #[test]

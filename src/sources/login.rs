@@ -197,6 +197,9 @@ impl LoginFile {
         match files::if_seen(sqlite::open(&self.path)) {
             Ok(database) => {
                 self.modified = database.as_ref().and_then(|database| database.modified);
+                if database.as_ref().is_some_and(|database| database.stale) {
+                    harvest.findings.push(sqlite::stale(&self.path, "start what uses it once: that completes it"));
+                }
                 database
             }
             Err(trouble) => {

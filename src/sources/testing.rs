@@ -231,6 +231,107 @@ pub(super) fn every_broken_file(source: &dyn Source, place: &str, contents: &[&s
     }
 }
 
+/// Puts a database into every state that its owner, a copy or an accident can leave it in: `make` makes one with something that
+/// `source` shows. What cannot be read whole is said, what is exchanged is read anew, and nothing is touched.
+#[track_caller]
+pub(super) fn every_database(
+    source: &dyn Source,
+    place: &str,
+    make: impl Fn(&Home, &str, bool) -> rusqlite::Connection,
+) {
+    let facts = |home: &Home, harvest: &Harvest| {
+        home.relative(&format!(
+            "{:?}",
+            credentials(harvest).into_iter().map(|one| (one.id, one.condition)).collect::<Vec<_>>()
+        ))
+    };
+    let whole = Home::new();
+    drop(make(&whole, place, false));
+    let usual = facts(&whole, &whole.read(source));
+    assert!(usual.contains("Present") || usual.contains("encrypted"), "{usual}");
+    let nothing = facts(&whole, &Harvest::default());
+
+    // Another takes its place while it is read: by a rename, and where the path is a link, by another link.
+    for link in [false, true] {
+        for wal in [false, true] {
+            let home = Home::new();
+            let here = home.path(place);
+            drop(database(&home, "old/data.db", !wal, "CREATE TABLE other (key TEXT)", ("other", &[])));
+            let open = make(&home, if link { "new/data.db" } else { place }, wal);
+            let target = home.path(if link { "new/data.db" } else { place });
+            let beside: Vec<_> = ["", "-wal", "-shm"].map(|end| format!("{}{end}", target.display())).into();
+            std::fs::create_dir_all(here.parent().unwrap()).unwrap();
+            let exchange: Box<dyn FnOnce()> = if link {
+                std::os::unix::fs::symlink(home.path("old/data.db"), &here).unwrap();
+                std::os::unix::fs::symlink(&target, home.path("link")).unwrap();
+                let (from, to) = (home.path("link"), here.clone());
+                Box::new(move || std::fs::rename(from, to).unwrap())
+            } else {
+                let aside = |path: &str| format!("{path}.aside");
+                beside
+                    .iter()
+                    .filter(|path| std::path::Path::new(path).exists())
+                    .for_each(|path| std::fs::rename(path, aside(path)).unwrap());
+                std::fs::rename(home.path("old/data.db"), &here).unwrap();
+                let beside = beside.clone();
+                Box::new(move || {
+                    beside
+                        .iter()
+                        .rev()
+                        .filter(|path| std::path::Path::new(&aside(path)).exists())
+                        .for_each(|path| std::fs::rename(aside(path), path).unwrap());
+                })
+            };
+            let harvest = meanwhile::once(&here, exchange, || home.read(source));
+            let said = (facts(&home, &harvest), harvest.findings.len());
+            // A log beside the target of a link belongs to the target: read as it is, or said.
+            assert!(said.0 == usual || said.1 > 0, "link {link}, log {wal}: {said:?} {:?}", harvest.findings);
+            drop(open);
+        }
+    }
+
+    // A writer was killed: its log and the index of that lie beside the database, or the index is gone with the machine.
+    for index in [true, false] {
+        let (writer, home) = (Home::new(), Home::new());
+        let open = make(&writer, place, true);
+        for end in if index { &["", "-wal", "-shm"][..] } else { &["", "-wal"] } {
+            home.write(&format!("{place}{end}"), std::fs::read(writer.path(&format!("{place}{end}"))).unwrap());
+        }
+        drop(open);
+        let before = home.tree();
+        let harvest = home.read(source);
+        let (after, said) = (home.tree(), facts(&home, &harvest));
+        assert!(before.keys().eq(after.keys()), "nothing is made or taken away");
+        assert!(
+            [place.to_owned(), format!("{place}-wal")]
+                .iter()
+                .all(|one| before[&home.path(one)] == after[&home.path(one)])
+        );
+        if index {
+            assert_eq!(said, usual, "{:?}", harvest.findings);
+        } else {
+            assert!(said == usual || said == nothing || said.contains("Unreadable"), "{said}");
+            assert!(!harvest.findings.is_empty(), "what may be missing is said");
+        }
+    }
+
+    // A change was begun and never finished: its journal lies beside the database, and only the owner may undo it.
+    let (writer, home) = (Home::new(), Home::new());
+    let open = make(&writer, place, false);
+    open.execute_batch("PRAGMA cache_size=1; PRAGMA cache_spill=1; BEGIN; CREATE TABLE filler (x)").unwrap();
+    for _ in 0..200 {
+        open.execute("INSERT INTO filler VALUES (zeroblob(4000))", []).unwrap();
+    }
+    for end in ["", "-journal"] {
+        home.write(&format!("{place}{end}"), std::fs::read(writer.path(&format!("{place}{end}"))).unwrap());
+    }
+    let before = home.tree();
+    let harvest = home.read(source);
+    assert_eq!(home.tree(), before, "only its owner mends it");
+    let [finding] = harvest.findings.as_slice() else { panic!("{:?}", harvest.findings) };
+    assert!(finding.id == "store.unreadable" && finding.message.contains("not closed"), "{finding:?}");
+}
+
 #[track_caller]
 fn said_once(home: &Home, (place, way): (&str, &str), shown: bool, harvest: &Harvest) {
     let [finding] = harvest.findings.as_slice() else { panic!("{place}, {way}: {:?}", harvest.findings) };

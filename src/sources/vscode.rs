@@ -93,7 +93,7 @@ fn shown(file: &LoginFile, editor: &str, (extension, key): &(String, String)) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Home, credentials, database, every_broken_file};
+    use super::super::testing::{Home, credentials, database, every_broken_file, every_database};
     use super::*;
     use crate::domain::Condition;
 
@@ -157,6 +157,13 @@ mod tests {
         let other = Home::new();
         drop(database(&other, PLACE, false, "CREATE TABLE other (key TEXT, value BLOB)", ("other", &[])));
         assert!(other.read(&VsCode).findings.is_empty(), "another use of the same file");
+    }
+
+    #[test]
+    fn in_whatever_state_a_database_is() {
+        let name = secret("saoudrizwan.claude-dev", "openRouterApiKey");
+        let rows = [(name.as_str(), "x")];
+        every_database(&VsCode, PLACE, |home, place, wal| database(home, place, wal, SCHEMA, ("ItemTable", &rows)));
     }
 
     #[test]

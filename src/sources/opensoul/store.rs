@@ -77,11 +77,8 @@ fn from_sqlite(out: &mut AgentStore, place: &Shared<'_>, main: bool) -> bool {
         match reader(&path) {
             Ok(sqlite::Rows { store: Some(store), state, stale }) => {
                 if stale {
-                    let message =
-                        "the database was not closed and its index is gone: the newest changes may be missing here";
-                    let fix = "start the gateway once: it completes the database";
                     out.findings
-                        .push(Finding::new("store.stale", Severity::Warning, message, fix).at(Place::file(&path)));
+                        .push(super::super::sqlite::stale(&path, "start the gateway once: it completes the database"));
                 }
                 out.modified = files::modified(&path);
                 out.store_path = path;

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::super::testing::{Home, now};
+use super::super::testing::{Home, database, every_database, now};
 use super::*;
 use crate::domain::{Condition, Renewal, Selection};
 use crate::engine::check::{STORE_UNPARSABLE, STORE_UNREADABLE};
@@ -243,6 +243,23 @@ fn a_database_in_use_is_read_with_its_newest_changes() {
     assert!(home.path(".openclaw/state/openclaw.sqlite-wal").exists());
     assert_eq!(profiles(&home).len(), 5);
     drop(open);
+}
+
+#[test]
+fn in_whatever_state_a_database_is() {
+    let store = r#"{"version":1,"profiles":{"a:x":{"type":"token","provider":"a","token":"t"}}}"#;
+    let shared = "CREATE TABLE config_machine_state(state_key TEXT PRIMARY KEY, value_json TEXT)";
+    let rows = [("authProfiles.store", store)];
+    every_database(&OpenSoul, ".openclaw/state/openclaw.sqlite", |home, place, wal| {
+        database(home, place, wal, shared, ("config_machine_state", &rows))
+    });
+    let own =
+        "CREATE TABLE auth_profile_store(store_key TEXT PRIMARY KEY, store_json TEXT, updated_at INTEGER DEFAULT 1);
+               CREATE TABLE auth_profile_state(state_key TEXT PRIMARY KEY, state_json TEXT, updated_at INTEGER);";
+    let rows = [("main", store)];
+    every_database(&OpenSoul, ".openclaw/agents/main/agent/openclaw-agent.sqlite", |home, place, wal| {
+        database(home, place, wal, own, ("auth_profile_store(store_key, store_json)", &rows))
+    });
 }
 
 #[test]
