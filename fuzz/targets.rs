@@ -561,11 +561,12 @@ fn receivers() -> &'static [(config::Receiver, Environment)] {
     ALL.get_or_init(|| {
         let mut env = Environment::default();
         env.set("HOME", "/home/x");
-        let mut of = |channel: &config::channels::Channel| {
+        let mut with = |channel: &config::channels::Channel, every: bool| {
             let mut lines = format!("[[receivers]]\nname = \"{0}\"\ntype = \"{0}\"\n", channel.name);
-            for field in channel.fields.iter().filter(|field| field.required || field.example.contains("env")) {
+            let secret = |field: &config::channels::Field| field.example.contains("env");
+            for field in channel.fields.iter().filter(|field| every || field.required || secret(field)) {
                 let _ = writeln!(lines, "{} = {}", field.name, field.example);
-                if let Some(name) = field.example.split('"').nth(1).filter(|_| field.example.contains("env")) {
+                if let Some(name) = field.example.split('"').nth(1).filter(|_| secret(field)) {
                     let url = field.name.contains("url");
                     env.set(name, if url { format!("https://127.0.0.1:9/{OURS}") } else { OURS.to_owned() });
                 }
@@ -573,6 +574,7 @@ fn receivers() -> &'static [(config::Receiver, Environment)] {
             let config = config::parse(&lines, None, &env, Zone::UTC).ok()?;
             Some((config.receivers.into_iter().next()?, env.clone()))
         };
+        let mut of = |channel: &config::channels::Channel| with(channel, false).or_else(|| with(channel, true));
         let all: Vec<_> = CHANNELS.iter().filter_map(|channel| of(channel)).collect();
         assert_eq!(all.len(), CHANNELS.len(), "each channel can be configured by what its fields show");
         all

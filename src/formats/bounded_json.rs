@@ -28,7 +28,7 @@ struct Room<'a> {
 
 impl Room<'_> {
     fn take<E: Error>(&mut self, bytes: usize) -> Result<(), E> {
-        self.left = self.left.checked_sub(bytes).ok_or_else(|| E::custom("more than anybody says"))?;
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| E::custom(""))?;
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The texts of Linux's `/proc` (proc(5)), as far as they say who listens and what a process is. Pure.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+// Addresses as values: nothing here opens a connection.
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use crate::domain::Span;
 
