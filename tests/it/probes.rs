@@ -173,7 +173,7 @@ async fn rows_without_a_probe_ask_nobody() {
     assert!(fake.seen().is_empty(), "{:?}", fake.seen());
 }
 
-/// Status codes and pages that may come from anywhere are read alike over a real connection.
+/// Status codes and pages that may come from anywhere are read alike by every probe, over a real connection.
 #[tokio::test]
 async fn what_may_come_from_anywhere() {
     #[derive(serde::Deserialize)]
@@ -181,21 +181,43 @@ async fn what_may_come_from_anywhere() {
         answer: Vec<Sample>,
     }
     let common: Common = toml::from_str(include_str!("../fixtures/answers/common.toml")).expect("the table");
-    let key = |number: usize| format!("gsk_Zq{number:02}Wv8Zq7");
-    let known = common.answer.iter().enumerate().map(|(number, sample)| Known {
-        asks: "GET /models".to_owned(),
-        header: format!("authorization: Bearer {}", key(number)),
-        status: sample.status,
-        headers: sample.headers.clone().into_iter().collect(),
-        body: sample.body.clone(),
+    let table: Table = toml::from_str(include_str!("../fixtures/answers/providers.toml")).expect("the table");
+    let mut cases = [Vec::new(), Vec::new()];
+    for (row, recorded) in table.probe.iter().enumerate() {
+        let path = recorded.asks.split(' ').nth(1).expect("method and path");
+        let provider = Catalog::get().provider(&recorded.provider).expect("a row");
+        let documented = provider.probes.iter().any(|probe| probe.documented && probe.path == path);
+        for (number, sample) in common.answer.iter().enumerate() {
+            let key = format!("{}Zq{row:02}a{number:02}Wv8Zq7", recorded.secret);
+            cases[usize::from(!documented)].push((recorded, key, sample));
+        }
+    }
+    let known = cases.iter().flatten().flat_map(|(recorded, key, sample)| {
+        // A provider that has had enough is asked elsewhere, and says the same there.
+        let row = Catalog::get().provider(&recorded.provider).expect("a row");
+        let elsewhere = row.probes.iter().filter_map(|probe| probe.second.as_ref());
+        let asks = elsewhere.map(|second| format!("GET {}", second.path)).chain([recorded.asks.replace("{key}", key)]);
+        asks.map(|asks| Known {
+            asks,
+            header: recorded.key.replace("{key}", key).replace("{token}", key.rsplit(':').next().unwrap()),
+            status: sample.status,
+            headers: sample.headers.clone().into_iter().collect(),
+            body: sample.body.clone(),
+        })
     });
     let fake = FakeProvider::knowing(known.collect()).await;
-    let targets = (0..common.answer.len()).map(|number| target("groq", &key(number), &fake.url()));
-    let results = ask(targets.collect(), &settings()).await;
-    for (sample, result) in common.answer.iter().zip(&results) {
-        assert_eq!(result.verdict.kind, sample.verdict, "{}: {}", sample.what, result.verdict.detail);
+    for (undocumented, cases) in [false, true].into_iter().zip(&cases) {
+        let target = |(recorded, key, _): &(&Recorded, String, &Sample)| Target {
+            kind: recorded.kind,
+            ..target(&recorded.provider, key, &fake.url())
+        };
+        let results = ask(cases.iter().map(target).collect(), &Settings { undocumented, ..settings() }).await;
+        for ((recorded, _, sample), result) in cases.iter().zip(&results) {
+            let name = format!("{} {}: {}", recorded.provider, recorded.asks, sample.what);
+            assert_eq!(result.verdict.kind, sample.verdict, "{name}: {}", result.verdict.detail);
+        }
     }
-    assert!(fake.seen().iter().all(|asked| asked.path == "/models"), "a redirect was followed");
+    assert!(fake.seen().iter().all(|asked| !asked.path.contains("elsewhere")), "a redirect was followed");
 }
 
 fn custom(base: &str, entry: config::Provider) -> Settings {
