@@ -68,18 +68,27 @@ type Secrets = Vec<(Place, SecretRef)>;
 fn read(text: &str, path: Option<&Path>, env: &Environment, local: Zone) -> (Option<(Config, Secrets)>, Vec<Problem>) {
     let file = tree::File::new(path, text);
     let (document, errors) = toml::de::DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for error in errors.into_iter().take(SYNTAX_PROBLEMS) {
-            // The message is about the grammar and quotes nothing; the `Display` of the error would quote the line.
-            let place = file.place(error.span().map_or(0, |span| span.start), "");
-            file.problem(place, format!("is not TOML: {}", error.message()), "correct the syntax");
-        }
-        return (None, file.into_problems());
+    // A date that does not exist hides nothing: it stands for a value, and the rest of the file is as it is written.
+    let (dates, errors): (Vec<_>, Vec<_>) = errors
+        .into_iter()
+        .partition(|error| ["invalid date", "invalid time"].iter().any(|w| error.message().starts_with(w)));
+    let place = |error: &toml::de::Error| file.place(error.span().map_or(0, |span| span.start), "");
+    let (unread, whole) = (dates.iter().map(&place).collect::<Vec<_>>(), errors.is_empty());
+    for error in errors.iter().take(SYNTAX_PROBLEMS) {
+        // The message is about the grammar and quotes nothing; the `Display` of the error would quote the line.
+        file.problem(place(error), format!("is not TOML: {}", error.message()), "correct the syntax");
     }
-    let context = Context { env, directory: path.and_then(Path::parent), secrets: RefCell::default() };
-    let config = validate(&file, document.get_ref(), &context, path, local);
-    let secrets = context.secrets.into_inner();
-    (Some((config, secrets)), file.into_problems())
+    let mut found = None;
+    if whole {
+        let context = Context { env, directory: path.and_then(Path::parent), secrets: RefCell::default() };
+        let config = validate(&file, document.get_ref(), &context, path, local);
+        file.forget(|problem| unread.iter().any(|place| place.line == problem.place.line));
+        found = Some((config, context.secrets.into_inner()));
+    }
+    for (error, place) in dates.iter().zip(unread).take(SYNTAX_PROBLEMS) {
+        file.problem(place, format!("is not TOML: {}", error.message()), "write a moment that exists: 2026-12-31");
+    }
+    (found, file.into_problems())
 }
 
 fn validate<'a>(

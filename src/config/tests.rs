@@ -395,6 +395,21 @@ fn each_problem_has_its_place_and_remedy() {
 }
 
 #[test]
+fn a_date_that_does_not_exist_hides_nothing() {
+    let problems = bad(
+        "[[declared]]\nname='x'\nprovider='y'\nexpires = 2026-13-40\n[web]\nlisten = 3\n[schedule]\nstatus = '*/61 * * * *'\n\
+         [quiet_hours]\nfrom = 25:00:00\nto = '07:00'",
+    );
+    let [date, listen, step, time] = &problems[..] else { panic!("{problems:#?}") };
+    assert!(date.starts_with("m.toml:4:") && date.contains("invalid date") && date.contains("2026-12-31"), "{date}");
+    assert!(listen.starts_with("m.toml:6:"), "{listen}");
+    assert!(step.starts_with("m.toml:8:") && step.contains("minutes (60)") && step.contains("90m"), "{step}");
+    assert!(time.starts_with("m.toml:10:") && time.contains("invalid time"), "{time}");
+    // Of a text that is no TOML besides, the rest means nothing.
+    assert_eq!(bad("a = 2026-13-40\n[b\nc = 5").len(), 2);
+}
+
+#[test]
 fn a_good_neighbour_is_not_called_wrong() {
     // The receiver has a problem of its own; the route to it is right.
     let problems = bad("[[receivers]]\nname='m'\ntype='webhook'\nurl='x'\n[[routes]]\nreceivers=['m']");

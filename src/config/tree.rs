@@ -38,6 +38,11 @@ impl<'a> File<'a> {
         self.problems.borrow_mut().push(Problem::new(place, what, fix));
     }
 
+    /// Takes back what was said for a reason that is said in another way.
+    pub(super) fn forget(&self, which: impl Fn(&Problem) -> bool) {
+        self.problems.borrow_mut().retain(|problem| !which(problem));
+    }
+
     /// Everything found, in the order of the file.
     pub(super) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems.into_inner();

@@ -180,11 +180,41 @@ fn cron(pattern: &str) -> Result<Cron, String> {
     if pattern.split_whitespace().any(|field| field.split(',').any(str::is_empty)) {
         return Err(format!("the cron pattern \"{pattern}\" has an empty place in a list (a comma too many)"));
     }
+    if let Some(why) = overlong_step(pattern) {
+        return Err(why);
+    }
     CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build().parse(pattern).map_err(|error| {
         format!(
             "\"{pattern}\" is neither an interval such as \"5m\" nor a cron pattern of five fields (minute, hour, day of \
              month, month, day of week) or six (seconds first): {error}"
         )
+    })
+}
+
+/// A step beyond its field comes once a round, whatever its number: who writes one means something else.
+fn overlong_step(pattern: &str) -> Option<String> {
+    const FIELDS: [(&str, u64); 6] = [
+        ("seconds", 60),
+        ("minutes", 60),
+        ("hours", 24),
+        ("days of a month", 31),
+        ("months", 12),
+        ("days of a week", 7),
+    ];
+    let written: Vec<&str> = pattern.split_whitespace().collect();
+    let fields = FIELDS.iter().skip(FIELDS.len().saturating_sub(written.len()));
+    fields.zip(written).find_map(|((name, size), field)| {
+        let overlong = |part: &&str| {
+            let digits = part.split_once('/').map_or("", |(_, step)| step);
+            let digit = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.is_empty();
+            // More digits than a number holds are more than any field has.
+            digit && digits.parse::<u64>().map_or(true, |step| step > *size)
+        };
+        let part = field.split(',').find(overlong)?;
+        Some(format!(
+            "the step in \"{part}\" is larger than its field has {name} ({size}); write a smaller one, or an interval such as \
+             \"90m\""
+        ))
     })
 }
 

@@ -50,9 +50,22 @@ fn what_cannot_be_is_refused_with_a_reason() {
         (", * * * *", "empty place in a list"),
         ("1,, * * * *", "empty place in a list"),
         ("0 0 30 2 *", "never comes"),
+        ("*/61 * * * *", "larger than its field has minutes (60)"),
+        ("0,5/75 * * * *", "the step in \"5/75\" is larger"),
+        ("0 */25 * * *", "hours (24)"),
+        ("0 0 */40 * *", "days of a month (31)"),
+        ("*/61 * * * * *", "seconds (60)"),
+        ("*/99999999999999999999999 * * * *", "larger than its field"),
     ] {
         let error = parse(text).expect_err(text);
         assert!(error.contains(reason), "{text}: {error}");
+    }
+}
+
+#[test]
+fn the_longest_steps_are_taken() {
+    for text in ["*/60 * * * *", "0 */24 * * *", "0 0 */31 * *", "0 0 1 */12 *", "*/60 * * * * *"] {
+        assert!(parse(text).is_ok(), "{text}");
     }
 }
 
