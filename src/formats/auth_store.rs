@@ -539,7 +539,9 @@ fn take_profile(id: &str, provider: &str, kind: ProfileType, value: &Json<'_>, p
     let expires = read_expires(value.get("expires"));
     // With a mark of its own in place of the tokens, the gateway writes a date that means nothing.
     let fenced = secret.as_ref().is_some_and(|secret| secret.expose().starts_with(FENCE));
-    if let Some(what) = expires.oddity().filter(|_| kind != ProfileType::ApiKey && !fenced) {
+    let float = matches!(value.get("expires"), Some(Json::Float(_)));
+    let float = || float.then(|| "is a float instead of a whole number of milliseconds".to_owned());
+    if let Some(what) = expires.oddity().or_else(float).filter(|_| kind != ProfileType::ApiKey && !fenced) {
         let fix = "correct it to the end in milliseconds of Unix time, or remove it if there is no end";
         parsed.report(&["profiles", id, "expires"], format!("profile \"{id}\": `expires` {what}"), fix);
     }
@@ -562,7 +564,7 @@ fn read_expires(value: Option<&Json<'_>>) -> Expires {
     match value {
         None => Expires::Absent,
         Some(Json::Null) => Expires::Null,
-        Some(Json::Number(n)) => Expires::Number(*n),
+        Some(Json::Number(n) | Json::Float(n)) => Expires::Number(*n),
         Some(Json::String(text)) => {
             // Only what can be a date is kept: a token pasted into the wrong field must not come out again.
             let dateish = text.len() <= 40

@@ -170,7 +170,7 @@ fn input(value: &json::Json<'_>) -> CstInputValue {
     match value {
         json::Json::Null => CstInputValue::Null,
         json::Json::Bool(value) => CstInputValue::Bool(*value),
-        json::Json::Number(number) => CstInputValue::Number(number.to_string()),
+        json::Json::Number(number) | json::Json::Float(number) => CstInputValue::Number(number.to_string()),
         json::Json::String(text) => CstInputValue::String(text.clone().into_owned()),
         json::Json::Array(items) => CstInputValue::Array(items.iter().map(input).collect()),
         json::Json::Object(fields) => CstInputValue::Object(

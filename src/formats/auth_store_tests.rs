@@ -65,6 +65,30 @@ fn damaged_profiles_do_not_hide_the_rest() {
 }
 
 #[test]
+fn a_float_is_a_date_and_is_said() {
+    let warned = |kind: &str, form: &str| {
+        let parsed = ok(&format!(
+            r#"{{"profiles":{{"a":{{"type":"{kind}","provider":"p","key":"k","token":"t","expires":{form}}}}}}}"#
+        ));
+        let said =
+            parsed.damage.iter().map(|d| (d.path.join("."), d.message.contains("is a float"))).collect::<Vec<_>>();
+        (parsed.store.profiles[0].expires.as_date(), said)
+    };
+    let here = || vec![("profiles.a.expires".to_owned(), true)];
+    for form in ["1799582400000.5", "1799582400000.0", "1.7995824e12"] {
+        let date = form.parse().ok();
+        assert_eq!(warned("token", form), (date, here()), "{form}");
+        assert_eq!(warned("api_key", form), (date, vec![]), "nobody reads it there");
+    }
+    assert_eq!(warned("token", "1799582400000"), (Some(1_799_582_400_000.0), vec![]));
+    assert_eq!(
+        warned("token", "1799582400.5").1,
+        [("profiles.a.expires".to_owned(), false)],
+        "one thing is said of it"
+    );
+}
+
+#[test]
 fn forms_of_expires() {
     let forms = [
         ("null", Expires::Null),

@@ -19,6 +19,8 @@ pub enum Json<'a> {
     Bool(bool),
     /// A number, as JavaScript holds it.
     Number(f64),
+    /// One that is written with a fraction or an exponent; JavaScript knows no difference.
+    Float(f64),
     /// A string.
     String(Cow<'a, str>),
     /// An array.
@@ -96,7 +98,7 @@ impl<'a> Json<'a> {
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
-            Self::Number(n) => Some(*n),
+            Self::Number(n) | Self::Float(n) => Some(*n),
             _ => None,
         }
     }
@@ -113,7 +115,7 @@ impl<'a> Json<'a> {
         match self {
             Self::Null => "null",
             Self::Bool(_) => "true or false",
-            Self::Number(_) => "a number",
+            Self::Number(_) | Self::Float(_) => "a number",
             Self::String(_) => "a string",
             Self::Array(_) => "an array",
             Self::Object(_) => "an object",
@@ -182,7 +184,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
         Ok(Json::Number(v as f64))
     }
     fn visit_f64<E>(self, v: f64) -> Result<Self::Value, E> {
-        Ok(Json::Number(v))
+        Ok(Json::Float(v))
     }
     fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
         Ok(Json::String(Cow::Borrowed(v)))
