@@ -353,6 +353,8 @@ def test_nothing_at_all_says_where_it_looked(machine):
     ended = machine.run("status")
     for place in (".claude", ".codex", ".opensoul"):
         assert place in ended.out + ended.err, ended
+    places = [line.strip() for line in ended.out.splitlines() if line.strip().startswith(("~/", "/"))]
+    assert len(places) > 50 and len(places) == len(set(places)), "each place once"
 
 
 @pytest.mark.parametrize("command, code", [

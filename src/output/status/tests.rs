@@ -99,6 +99,17 @@ fn plain(snapshot: &Snapshot, width: usize) -> String {
 }
 
 #[test]
+fn a_place_that_two_sources_read_is_named_once() {
+    let nothing = Observation { demand: Demand::default(), findings: vec![], ..observation(vec![]) };
+    let mut snapshot = assess(nothing, &Thresholds::default(), now());
+    snapshot.sources.extend(snapshot.sources.clone());
+    let shown = plain(&snapshot, 80);
+    let places: Vec<&str> = shown.lines().filter(|line| line.trim_start().starts_with("~/")).collect();
+    let once: std::collections::BTreeSet<&str> = places.iter().copied().collect();
+    assert!(!places.is_empty() && once.len() == places.len(), "{shown}");
+}
+
+#[test]
 fn as_text() {
     insta::assert_snapshot!("status_80", plain(&machine(), 80));
     insta::assert_snapshot!("status_40", plain(&machine(), 40));

@@ -2,7 +2,7 @@
 //! within it the same. What is fine takes one line, what is not says why and what to run.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -94,7 +94,10 @@ impl Page<'_> {
     fn nothing(&self, out: &mut String) {
         let width = self.options.width;
         wrap(out, &self.said("No credentials found. Looked at:"), width, 0);
-        for place in self.snapshot.sources.iter().flat_map(|report| &report.looked) {
+        // Some sources read the same file: an old gateway imports the logins of tools.
+        let mut named = BTreeSet::new();
+        let places = self.snapshot.sources.iter().flat_map(|report| &report.looked);
+        for place in places.filter(|place| named.insert(*place)) {
             wrap(out, &shortened(&place.display().to_string(), self.options.home), width, 2);
         }
         wrap(out, &self.said("and at the known variables of the environment, where that is a source."), width, 2);
