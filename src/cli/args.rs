@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::args_auth::{Aliases, Fallbacks, ModelsAuth};
+use crate::remote::Destination;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Knows whether every AI-provider credential works, and tells people before one stops.
@@ -245,6 +246,9 @@ pub struct Status {
     /// The same with requests of one token where a model is configured; shows the cost first
     #[arg(long)]
     pub probe_paid: bool,
+    /// Ask another machine over ssh, which must work there without a question
+    #[arg(long, value_name = "[USER@]SERVER[:PORT]", value_hint = clap::ValueHint::Hostname)]
+    pub host: Option<Destination>,
 }
 
 /// `credentials …`
@@ -638,7 +642,11 @@ pub enum MonitorCommand {
     /// Watch until told to stop: metrics, page, alerts
     Run,
     /// One cycle, for timers, cron and phones: same state, same alerts
-    Once,
+    Once {
+        /// Instead of this machine, alert about another one, asked over ssh; may be repeated
+        #[arg(long, value_name = "[USER@]SERVER[:PORT]", value_hint = clap::ValueHint::Hostname)]
+        host: Vec<Destination>,
+    },
     /// Take back pushed metrics that would be shown for ever: groups of Pushgateways, the textfile
     Forget,
     /// Write a commented configuration file
