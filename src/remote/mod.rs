@@ -48,11 +48,11 @@ pub enum Probing {
 }
 
 impl Probing {
-    fn option(self) -> &'static str {
+    fn option(self) -> Option<&'static str> {
         match self {
-            Self::None => "",
-            Self::Free => " --probe",
-            Self::Paid => " --probe-paid",
+            Self::None => None,
+            Self::Free => Some("--probe"),
+            Self::Paid => Some("--probe-paid"),
         }
     }
 
@@ -126,8 +126,9 @@ pub fn arguments(to: &Destination, program: &str, probing: Probing) -> Vec<Strin
     // Where people install for themselves a shell without a login does not look. One simple command that every shell understands
     // alike; all of its words are ours.
     let path = "\"PATH=$HOME/.local/bin:$HOME/.cargo/bin:$PATH\"";
-    let command = format!("env {path} {program} status --json{}", probing.option());
-    all.extend(["--".to_owned(), to.login(), command]);
+    let mut command = vec!["env", path, program, "status", "--json"];
+    command.extend(probing.option());
+    all.extend(["--".to_owned(), to.login(), command.join(" ")]);
     all
 }
 
