@@ -9,6 +9,7 @@ mod alerts_act;
 mod alerts_test;
 pub mod args;
 pub mod args_auth;
+pub mod args_onboard;
 mod asking;
 mod chat;
 mod check_config;
