@@ -44,6 +44,8 @@ set -e
 mount --bind "$FOLDER/passwd" /etc/passwd
 mount -t tmpfs tmpfs /run
 mkdir -p /run/sshd
+# From version 9.8 on, each session is a program of its own.
+[ ! -e "$SESSIONS/sshd-session" ] || mount --bind "$SESSIONS" /usr/lib/openssh
 exec "$SSHD" -D -e -f "$FOLDER/config"
 """
 
@@ -84,7 +86,10 @@ class Sshd:
 
     def start(self):
         libraries = ":".join({str(path.parent) for path in (cached("sshd") or pathlib.Path("/none")).glob("usr/lib/*-linux-gnu/*.so*")})
-        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "FOLDER": str(self.folder), "SSHD": program(), "LD_LIBRARY_PATH": libraries}
+        env = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "FOLDER": str(self.folder), "SSHD": program(), "LD_LIBRARY_PATH": libraries,
+            "SESSIONS": str(cached("sshd/usr/lib/openssh") or "/none"),
+        }
         with open(self.folder / "log", "ab") as log:
             self._process = subprocess.Popen(["unshare", "--mount", "sh", "-c", START], env=env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
