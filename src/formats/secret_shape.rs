@@ -1,6 +1,8 @@
 //! What a text looks like: a key, or what stands in the place of one until somebody fills it in. Pure, and only by its looks:
 //! whether a key works is never decided here.
 
+use zeroize::Zeroizing;
+
 /// How keys of well-known makers begin.
 const KEY_STARTS: [&str; 22] = [
     "sk-",
@@ -70,15 +72,24 @@ pub fn is_placeholder(value: &str) -> bool {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !name.starts_with(char::is_numeric)
     });
-    let elsewhere = value.split_once("://").is_some_and(|(scheme, _)| {
-        !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    let elsewhere = value.split_once(':').is_some_and(|(scheme, rest)| {
+        rest.starts_with("//")
+            && !scheme.is_empty()
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
     });
-    let crossed_out = value.rsplit(['-', '_']).next().is_some_and(|last| {
-        last.chars().count() >= 3 && last.chars().all(|c| matches!(c, 'x' | 'X' | '*' | '.' | '…'))
-    });
-    let plain: String = value.chars().filter(|c| !"-_ ".contains(*c)).flat_map(char::to_lowercase).collect();
-    let example = EXAMPLES.iter().any(|example| plain.contains(example))
-        || (plain.starts_with("your") && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what)));
+    let cross = |c: char| matches!(c, 'x' | 'X' | '*' | '.' | '…');
+    let crossed_out = value.ends_with(cross)
+        && value.rsplit(['-', '_']).next().is_some_and(|last| last.chars().count() >= 3 && last.chars().all(cross));
+    // In bytes and in one pass: every secret of the machine comes by here.
+    let mut plain = Zeroizing::new(Vec::with_capacity(value.len()));
+    plain.extend(value.bytes().filter(|c| !matches!(c, b'-' | b'_' | b' ')).map(|c| c.to_ascii_lowercase()));
+    let begins = |at: usize| {
+        matches!(plain[at], b'y' | b'a' | b'k' | b't' | b'c' | b'r' | b'p')
+            && EXAMPLES.iter().any(|example| plain[at..].starts_with(example.as_bytes()))
+    };
+    let example = (0..plain.len()).any(begins)
+        || (plain.starts_with(b"your")
+            && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what.as_bytes())));
     variable
         || enclosed("${", "}")
         || enclosed("$(", ")")
@@ -86,7 +97,7 @@ pub fn is_placeholder(value: &str) -> bool {
         || (value.contains("{{") && value.contains("}}"))
         || elsewhere
         || crossed_out
-        || matches!(plain.as_str(), "null" | "undefined")
+        || matches!(plain.as_slice(), b"null" | b"undefined")
         || example
 }
 
@@ -114,6 +125,8 @@ mod tests {
             "changeme",
             "null",
             " ${GROQ} ",
+            "Replace-With your key",
+            "sk-proj-PLACEHOLDER",
         ] {
             assert!(is_placeholder(value), "{value}");
         }
@@ -132,6 +145,13 @@ mod tests {
             "",
         ] {
             assert!(!is_placeholder(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn every_example_is_found() {
+        for example in EXAMPLES {
+            assert!(is_placeholder(&format!("sk-{example}")) && is_placeholder(&example.to_uppercase()), "{example}");
         }
     }
 
