@@ -45,6 +45,22 @@ pub fn holds_key(text: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).any(is_key)
 }
 
+/// Shorter than this, or without a digit, a word that begins like a key may be the name that somebody gave to one
+/// (`key-personal`).
+const SURELY: usize = 20;
+
+/// The text with `…` for each word that can hardly be anything but a key; names that people give to keys stay.
+#[must_use]
+pub fn without_keys(text: &str) -> String {
+    let divides = |c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c));
+    let shown = |part: &str| {
+        let word = part.trim_end_matches(divides);
+        let secret = is_key(word) && word.len() >= SURELY && word.bytes().any(|byte| byte.is_ascii_digit());
+        if secret { ["…", &part[word.len()..]].concat() } else { part.to_owned() }
+    };
+    text.split_inclusive(divides).map(shown).collect()
+}
+
 /// Whether a value is what somebody forgot to replace by a key: `${NAME}`, `{{ secrets.NAME }}`, `<your key>`, `op://…`,
 /// `your-api-key-here`, `sk-…xxxx`. Short words that people give to servers of their own (`dummy`, `none`) are keys.
 #[must_use]
