@@ -160,9 +160,9 @@ def discovery(bench):
 
 
 class Daemon:
-    """`monitor run` with defaults on a port of its own."""
+    """`monitor run` with defaults on a port of its own; `before` is what the program is run under."""
 
-    def __init__(self, bench, home, env):
+    def __init__(self, bench, home, env, before=()):
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = probe.getsockname()[1]
         config = home / ".config/opensoul/monitor.toml"
@@ -170,7 +170,7 @@ class Daemon:
         config.write_text(f'[web]\nlisten = "127.0.0.1:{self.port}"\n')
         config.chmod(0o600)
         self.process = subprocess.Popen(
-            [str(bench.program), "monitor", "run"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [*before, str(bench.program), "monitor", "run"], env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL, start_new_session=True,
         )
         end = time.monotonic() + 60

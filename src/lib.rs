@@ -13,7 +13,7 @@
 //!                                                                        └─> courier ─> receivers
 //! ```
 //!
-//! Rooms, from the bottom up; a room may only use those above it in this list, and the rooms from [`sources`] to [`chat`]
+//! Rooms, from the bottom up; a room may only use those above it in this list, and the rooms from [`sources`] to [`remote`]
 //! do not use each other (`tests/it/house.rs` enforces both):
 //!
 //! | room | what is decided there |
@@ -35,6 +35,7 @@
 //! | [`notify`] | receivers, rendering of messages, the courier |
 //! | [`export`] | state pushed or scraped: metrics (text, remote-write, OTLP, Pushgateway), Alertmanager, heartbeats |
 //! | [`chat`] | what people ask and order in chats, as functions of text |
+//! | [`remote`] | asking another machine over `ssh` |
 //! | [`web`] | HTTP: page, API, metrics |
 //! | [`monitor`] | observe, cycle, ticker, daemon |
 //! | [`cli`] | arguments, one file per command, exit codes |
@@ -56,6 +57,7 @@ pub mod net;
 pub mod notify;
 pub mod output;
 pub mod providers;
+pub mod remote;
 pub mod sources;
 pub mod store;
 pub mod web;

@@ -41,6 +41,23 @@ pub fn models(installations: &[Installation]) -> BTreeMap<String, String> {
     found
 }
 
+/// The same before another machine sends them, of whose credentials nothing is known yet.
+///
+/// # Errors
+/// If the person does not want it: cancelled, nothing was asked.
+pub fn consent_elsewhere(host: &str) -> Result<(), Failure> {
+    note!(
+        "opensoul: --probe-paid lets {host} send one request for each credential that has a configured model, about 0.0003 USD \
+         each at the price of a dear model, at most twice that if an answer has to be confirmed."
+    );
+    match Terminal::find() {
+        Some(terminal) if !terminal.confirm("Send them?", false)? => {
+            Err(Failure::new(FailureKind::Cancelled, "nothing was asked"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Shows what the paid questions are and cost; on a terminal, asks.
 ///
 /// # Errors

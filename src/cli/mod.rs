@@ -9,6 +9,7 @@ mod alerts_act;
 mod alerts_test;
 pub mod args;
 pub mod args_auth;
+pub mod args_onboard;
 mod asking;
 mod chat;
 mod check_config;
@@ -177,7 +178,7 @@ fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Monitor(args::Monitor { command: MonitorCommand::Demo { r#for } }) => {
             monitor_demo::run(context, r#for.as_deref())
         }
-        Command::Monitor(args::Monitor { command: MonitorCommand::Once }) => monitor_once::run(context),
+        Command::Monitor(args::Monitor { command: MonitorCommand::Once { host } }) => monitor_once::run(context, &host),
         Command::Monitor(args::Monitor { command: MonitorCommand::Forget }) => monitor_forget::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::CheckConfig }) => check_config::run(context),
         Command::Monitor(args::Monitor { command: MonitorCommand::Backup { file } }) => {

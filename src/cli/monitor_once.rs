@@ -1,24 +1,31 @@
 //! `opensoul monitor once`: one cycle, for timers, cron and phones.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::{Failure, FailureKind, Outcome};
 use super::{Context, monitor_run};
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::{Severity, Snapshot};
+use crate::engine::incidents::UNREACHED;
+use crate::monitor::elsewhere::once_about;
 use crate::monitor::ground::StartError;
 use crate::monitor::logs;
 use crate::monitor::machine::Machine;
 use crate::monitor::once::{BUDGET, Once, OnceError, once};
+use crate::remote::Destination;
 
 /// Runs the command: 0 if the cycle was committed, whatever it found, or if a daemon does the work; 75 if another one is at
 /// it or the time was up.
 ///
 /// # Errors
 /// It could not start, or came to nothing.
-pub fn run(context: &Context) -> Outcome {
+pub fn run(context: &Context, hosts: &[Destination]) -> Outcome {
     logs::init(&context.env, context.global.verbose);
+    if !hosts.is_empty() {
+        return elsewhere(context, hosts);
+    }
     let program = context.program.clone();
     let env = context.env.clone();
     let runtime = monitor_run::runtime()?;
@@ -26,9 +33,50 @@ pub fn run(context: &Context) -> Outcome {
     let done = runtime
         .block_on(once(&env, context.global.config.clone(), clock, |ground| Machine::new(&env, program, ground)));
     runtime.shutdown_timeout(Duration::from_millis(200));
+    ended(done, None)
+}
+
+/// The same about other machines, all at once; their order does not matter, and none waits for another.
+fn elsewhere(context: &Context, hosts: &[Destination]) -> Outcome {
+    let hosts: BTreeSet<&Destination> = hosts.iter().collect();
+    let runtime = monitor_run::runtime()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let cycles = hosts.iter().map(|host| {
+        let (host, env, clock) = ((*host).clone(), context.env.clone(), Arc::clone(&clock));
+        let named = context.global.config.clone();
+        runtime.spawn(async move { once_about(&host, &env, named, clock).await })
+    });
+    let cycles: Vec<_> = cycles.collect();
+    let mut failure = None;
+    for (host, cycle) in hosts.iter().zip(cycles) {
+        let outcome = match runtime.block_on(cycle) {
+            Ok(done) => ended(done, Some(host)),
+            Err(_) => Err(Failure::new(FailureKind::Bug, format!("the cycle about {host} panicked"))),
+        };
+        // Everyone's is said; the first one's code is ours.
+        if let Err(one) = outcome {
+            let one = Failure::new(one.kind, format!("{host}: {one}"));
+            match &failure {
+                None => failure = Some(one),
+                Some(_) => note!("opensoul: {one}"),
+            }
+        }
+    }
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    failure.map_or(Ok(0), Err)
+}
+
+fn ended(done: Result<Once, OnceError>, host: Option<&Destination>) -> Outcome {
     match done {
         Ok(Once::Done(committed)) => {
-            say!("{}", summary(&committed.snapshot));
+            let line = summary(&committed.snapshot);
+            match host {
+                None => say!("{line}"),
+                Some(host) => match committed.snapshot.findings.iter().find(|finding| finding.id == UNREACHED) {
+                    Some(unreached) => say!("{host}: not seen: {}", unreached.message),
+                    None => say!("{host}: {line}"),
+                },
+            }
             Ok(0)
         }
         Ok(Once::OutOfTime { committed }) => Err(out_of_time(committed)),

@@ -9,7 +9,8 @@ mod service;
 
 use std::path::{Path, PathBuf};
 
-use super::args::{KeysIn, Onboard, ServiceArg, Shell};
+use super::args::Shell;
+use super::args_onboard::{KeysIn, Onboard, ServiceArg};
 use super::exit::{Failure, FailureKind, Outcome};
 use super::models_auth::not_written;
 use super::models_auth_paste::Entry;

@@ -78,7 +78,7 @@ fn stale_copies(context: &Context<'_>) -> Vec<Finding> {
 
 /// What is the same profile, whichever agent has it.
 fn profile(credential: &Credential) -> (&str, &str, &str) {
-    (credential.origin.source, &credential.provider, &credential.profile)
+    (&credential.origin.source, &credential.provider, &credential.profile)
 }
 
 fn ended(one: &Assessed) -> bool {
@@ -150,7 +150,7 @@ fn single_use(provider: &str) -> bool {
 
 /// Who would renew: a tool, or the gateway of a family with all its agents.
 fn renewer(credential: &Credential) -> &str {
-    credential.origin.source
+    &credential.origin.source
 }
 
 fn is_mirror(credential: &Credential) -> bool {

@@ -37,7 +37,7 @@ fn add(scene: &mut Scene, login: &Login<'_>) {
     let credential = &mut assessed.credential;
     credential.kind = Kind::Oauth;
     credential.renewal = Renewal::Auto;
-    credential.origin.source = source.to_owned().leak();
+    credential.origin.source = source.to_owned().into();
     credential.origin.path = Some(std::path::PathBuf::from(format!("/home/u/{}", login.id.replace(':', "/"))).into());
     (credential.fingerprint, credential.refresh_fingerprint) = (secret, refresh);
     credential.account = login.account.map(str::to_owned);
@@ -150,7 +150,7 @@ fn a_variable_goes_before_a_login() {
     let mut scene = with(&[Login { id: "claude-code:default", ..Login::default() }]);
     scene.env.set("ANTHROPIC_API_KEY", "canary");
     let key = scene.add_credential("env:ANTHROPIC_API_KEY", "anthropic", Owner::Environment, State::Rejected);
-    key.credential.origin.source = "env";
+    key.credential.origin.source = "env".into();
     assert_eq!(scene.of(id)[0].severity, Severity::Warning, "a dead key hides a good login");
     scene.snapshot.credentials[1].credential.fingerprint = scene.snapshot.credentials[0].credential.fingerprint;
     assert!(scene.of(id).is_empty(), "the same secret");

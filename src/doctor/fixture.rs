@@ -145,7 +145,7 @@ impl Scene {
                 profile: id.rsplit('/').next().unwrap_or(id).into(),
                 kind: Kind::ApiKey,
                 agent: None,
-                origin: Origin { source: "opensoul", path: None, modified: None },
+                origin: Origin { source: "opensoul".into(), path: None, modified: None },
                 owner,
                 renewal: Renewal::None,
                 condition: Condition::Present,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::files::{present, quoted};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Repair, Severity, Span, Time};
+use crate::files;
 use crate::formats::installation::Installation;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -23,23 +24,22 @@ fn age(meta: &Metadata, now: Time) -> Option<Span> {
 }
 
 fn beside(path: &Path) -> PathBuf {
-    // The gateway follows links before it locks.
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let mut name = real.into_os_string();
+    // The gateway follows links before it locks; those on the way lead to the same place.
+    let real = if path.is_symlink() { path.canonicalize().ok() } else { None };
+    let mut name = real.unwrap_or_else(|| path.to_owned()).into_os_string();
     name.push(".lock");
     PathBuf::from(name)
 }
 
 fn stale_locks(context: &Context<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for installation in present(context).into_iter().filter(|i| !i.sqlite) {
-        for agent in &installation.agents {
-            findings.extend(store_lock(&beside(&agent.store_path), context.now));
+    let now = context.now;
+    let of = |installation: &Installation| {
+        files::for_each(&installation.agents, |agent| {
             let sessions = installation.state_dir.join("agents").join(&agent.agent).join("sessions/sessions.json");
-            findings.extend(sessions_lock(&beside(&sessions), context.now));
-        }
-    }
-    findings
+            [store_lock(&beside(&agent.store_path), now), sessions_lock(&beside(&sessions), now)]
+        })
+    };
+    present(context).into_iter().filter(|i| !i.sqlite).flat_map(of).flatten().flatten().collect()
 }
 
 /// A directory, by the protocol. One that is a file is never taken over: it stops every writer.

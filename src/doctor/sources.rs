@@ -38,6 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { id: "chat.failing", about: "whether the bot of [chat] hears anybody", by: By::Source },
     Check { id: "heartbeat.failing", about: "heartbeats that no ping reaches", by: By::Source },
     Check { id: "network.unreachable", about: "whether any provider could be reached", by: By::Source },
+    Check { id: "machine.unreached", about: "whether a machine of --host answers", by: By::Source },
     Check { id: "provider.trouble", about: "whether a provider has trouble of its own", by: By::Source },
     Check { id: "state.disk", about: "whether the monitor can write its state", by: By::Source },
     Check { id: "state.damaged", about: "whether the monitor's state was sound", by: By::Source },

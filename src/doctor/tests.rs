@@ -35,14 +35,14 @@ const BREAKAGES: &[Breakage] = &[
         let token = s.key.fingerprint(&Secret::new("r".into()));
         for source in ["codex", "opencode"] {
             let one = s.add_credential(&format!("{source}:default"), "openai-codex", Owner::Tool, State::Ok);
-            (one.credential.origin.source, one.credential.renewal) = (source, Renewal::Auto);
+            (one.credential.origin.source, one.credential.renewal) = (source.into(), Renewal::Auto);
             one.credential.refresh_fingerprint = token;
         }
     }),
     ("login.overridden", Severity::Info, |s| {
         s.env.set("GH_TOKEN", "canary");
         let one = s.add_credential("gh:github.com", "github", Owner::Tool, State::Ok);
-        one.credential.origin.source = "gh";
+        one.credential.origin.source = "gh".into();
     }),
     ("login.same-account", Severity::Info, |s| {
         for source in ["codex", "opencode"] {
@@ -138,7 +138,7 @@ XAI_API_KEY=xai-canary
         let id = "opensoul:main/anthropic:claude-cli";
         s.add_credential(id, "anthropic", Owner::GatewayStore, State::Expired);
         s.add_credential("claude-code:default", "anthropic", Owner::Tool, State::Ok).credential.origin.source =
-            "claude-code";
+            "claude-code".into();
     }),
     ("monitor.not-running", Severity::Warning, |s| s.last_cycle = Some(s.now - Span::days(2))),
     ("monitor.timer-not-firing", Severity::Warning, |s| {
@@ -650,7 +650,7 @@ fn the_file_of_an_application_is_its_own() {
     let mut scene = Scene::healthy();
     let path = scene.file("app/.env", 0o640);
     scene.add_credential("dotenv:app#K", "openai", Owner::Environment, State::Ok).credential.origin =
-        Origin { source: "dotenv", path: Some(path.clone().into()), modified: None };
+        Origin { source: "dotenv".into(), path: Some(path.clone().into()), modified: None };
     let found = scene.of("dotenv.permissions");
     assert_eq!((found[0].severity, &found[0].repair), (Severity::Info, &None), "its group may be meant to read it");
     scene.mode("app/.env", 0o644);

@@ -50,6 +50,7 @@ pub const IDS: &[&str] = &[
     "login.shared-refresh",
     "login.stale-mirror",
     "login.went-backwards",
+    "machine.unreached",
     "monitor.no-linger",
     "monitor.not-running",
     "monitor.timer-not-firing",

@@ -1,6 +1,7 @@
 //! A credential as its owner's file, store or environment shows it: facts only, no judgement (that is
 //! [`super::state::Judgement`], made by `engine::assess`), and never the secret itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -130,7 +131,7 @@ pub enum Condition {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     /// The source's word: `claude-code`, `opensoul`, `env`, `dotenv`, `declared`, …
-    pub source: &'static str,
+    pub source: Cow<'static, str>,
     /// The file, if it is a file; one file often holds many.
     pub path: Option<Arc<Path>>,
     /// When that file was last changed.
@@ -165,7 +166,8 @@ pub enum Selection {
 }
 
 /// Why the gateway itself has set a profile aside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BenchKind {
     /// Short: 1 to 60 minutes.
     Cooldown,

@@ -18,6 +18,17 @@ impl Fingerprint {
         hex(&self.0)
     }
 
+    /// From what [`Fingerprint::short`] shows of one on another machine; `None` if it is none.
+    #[must_use]
+    pub fn from_short(text: &str) -> Option<Self> {
+        let mut all = [0; 16];
+        let digits = text.len() == 12 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        for (byte, at) in all.iter_mut().zip((0..12).step_by(2)).filter(|_| digits) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+        }
+        digits.then_some(Self(all))
+    }
+
     /// Enough to compare the logins of a fleet.
     #[must_use]
     pub fn short(self) -> String {

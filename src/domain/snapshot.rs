@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Allowance, Credential, CredentialId, Finding, Judgement, State, Time, Verdict};
 
 /// A credential with what we make of it.
@@ -39,7 +41,8 @@ pub struct ProviderSummary {
 }
 
 /// Whether the gateway is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GatewayState {
     /// Its port or socket answers.
     Up,

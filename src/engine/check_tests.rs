@@ -44,7 +44,7 @@ fn the_table() {
     let elsewhere = |id: &str| {
         let mut other = stored(id);
         other.id = CredentialId(format!("clawdbot:main/{id}"));
-        other.origin.source = "clawdbot";
+        other.origin.source = "clawdbot".into();
         other
     };
     let env_key = || {
@@ -57,7 +57,7 @@ fn the_table() {
     let parked = |one: Credential| Credential {
         owner: Owner::Secondhand,
         selection: Selection::NotApplicable,
-        origin: Origin { source: "caam", ..one.origin.clone() },
+        origin: Origin { source: "caam".into(), ..one.origin.clone() },
         ..unused(one)
     };
     let table: Vec<(&str, Vec<Credential>, u8)> = vec![

@@ -38,8 +38,8 @@ use crate::engine::silences::Labels;
 use crate::engine::{grouping, routing};
 
 use changes::Change;
-pub use conditions::BALANCE;
 use conditions::Condition;
+pub use conditions::{BALANCE, UNREACHED};
 use life::News;
 use sight::Sight;
 

@@ -285,7 +285,7 @@ const VALUES: [(&str, &str, Value); 11] = [
 
 fn info_series(one: &Labelled<'_>, all: &[Labelled<'_>], snapshot: &Snapshot) -> Metric {
     let mut labels = one.labels.clone();
-    labels.push(label("source", one.assessed.credential.origin.source.to_owned()));
+    labels.push(label("source", one.assessed.credential.origin.source.to_string()));
     labels.push(label("renewal", one.assessed.credential.renewal.word()));
     if let Some(original) = &one.assessed.copy_of
         && let Ok(at) = all.binary_search_by(|other| other.assessed.credential.id.cmp(original))

@@ -19,7 +19,7 @@ fn credential(id: &str, state: State) -> Assessed {
             profile: "default".into(),
             kind: Kind::Oauth,
             agent: None,
-            origin: Origin { source: "claude-code", path: None, modified: None },
+            origin: Origin { source: "claude-code".into(), path: None, modified: None },
             owner: Owner::Tool,
             renewal: Renewal::Manual,
             condition: Condition::Present,

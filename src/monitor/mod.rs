@@ -5,6 +5,7 @@
 //!   Alertmanagers and heartbeats.
 //! * [`probing`]: which credentials are asked about, and hearing a failure twice.
 //! * [`ground`]: what the daemon and `once` stand on. [`daemon`]: start-up, the loop, reload, the end. [`once`](mod@once).
+//! * [`elsewhere`]: the same cycle about another machine, asked over ssh.
 //! * [`ticker`]: the heartbeat. [`desk`]: the store on its own thread. [`systemd`]: what the service manager is told.
 //! * [`clerk`]: what people do about alerts meanwhile. [`chat`]: what they ask and order over Telegram.
 //! * [`watch`]: changed files wake a cycle. [`known`]: what is known of a credential beyond its file.
@@ -18,6 +19,7 @@ pub mod daemon;
 pub mod delivery;
 pub mod demo;
 pub mod desk;
+pub mod elsewhere;
 pub mod ground;
 pub mod known;
 pub mod logs;

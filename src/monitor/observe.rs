@@ -68,7 +68,17 @@ pub fn observe(look: &Look<'_>) -> Observed {
 /// The same inside one home only: nothing is asked of this machine's own gateway, whose environment is somebody's.
 #[must_use]
 pub fn observe_home_only(look: &Look<'_>) -> Observed {
-    observe_with(look, None, |_| GatewayView {
+    observe_with(look, None, |_| not_looked_at())
+}
+
+/// What another machine saw of itself: none of its secrets, and nothing of its gateway but the word in the snapshot.
+#[must_use]
+pub fn of_another(snapshot: Snapshot, key: i64) -> Observed {
+    Observed { snapshot, secrets: BTreeMap::new(), installations: Vec::new(), gateway: not_looked_at(), key }
+}
+
+fn not_looked_at() -> GatewayView {
+    GatewayView {
         gateway: Gateway { state: GatewayState::Absent, detail: "not looked for".to_owned() },
         port: gateway::DEFAULT_PORT,
         process: None,
@@ -78,7 +88,7 @@ pub fn observe_home_only(look: &Look<'_>) -> Observed {
         systemd: false,
         lingers: None,
         listening: Listening::default(),
-    })
+    }
 }
 
 fn observe_with(

@@ -52,7 +52,18 @@ pub async fn once<E: Eyes + 'static>(
     eyes: impl FnOnce(&Ground) -> Result<E, StartError>,
 ) -> Result<Once, OnceError> {
     let ground = Ground::open(env, named.as_deref(), false, clock.now())?;
-    let eyes: Arc<dyn Eyes> = Arc::new(eyes(&ground)?);
+    let eyes = Arc::new(eyes(&ground)?);
+    upon(ground, env, clock, eyes, BUDGET).await
+}
+
+/// The same on ground that is open already, within `budget`.
+pub(super) async fn upon(
+    ground: Ground,
+    env: &Environment,
+    clock: Arc<dyn Clock>,
+    eyes: Arc<dyn Eyes>,
+    budget: Duration,
+) -> Result<Once, OnceError> {
     let Ground { config, lock: _lock, store, .. } = ground;
     let (desk, thread) =
         Desk::new(store).map_err(|source| StartError::System { what: "no thread for state.db", source })?;
@@ -106,7 +117,7 @@ pub async fn once<E: Eyes + 'static>(
         }
         Ok::<(), CycleError>(())
     };
-    let in_time = match tokio::time::timeout(BUDGET, work).await {
+    let in_time = match tokio::time::timeout(budget, work).await {
         Ok(result) => result.map(|()| true)?,
         Err(_) => false,
     };

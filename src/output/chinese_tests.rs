@@ -7,7 +7,7 @@ use super::*;
 use crate::output::wording::is_command;
 
 /// Whose words reach people in messages.
-const SPEAKERS: [&str; 31] = [
+const SPEAKERS: [&str; 34] = [
     "chat/answer.rs",
     "chat/command.rs",
     "chat/conversation.rs",
@@ -26,6 +26,7 @@ const SPEAKERS: [&str; 31] = [
     "files.rs",
     "formats",
     "gateway",
+    "monitor/elsewhere.rs",
     "monitor/known.rs",
     "monitor/observe.rs",
     "monitor/probing.rs",
@@ -35,8 +36,10 @@ const SPEAKERS: [&str; 31] = [
     "notify/trial.rs",
     "output/doctor.rs",
     "output/models_status",
+    "output/status/read.rs",
     "output/status/text.rs",
     "providers",
+    "remote",
     "sources",
     "store",
 ];

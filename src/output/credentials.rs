@@ -58,7 +58,7 @@ fn entry(assessed: &Assessed) -> Entry<'_> {
         provider: &credential.provider,
         kind: credential.kind.word(),
         agent: credential.agent.as_deref(),
-        source: credential.origin.source,
+        source: &credential.origin.source,
         state: judgement.state.word(),
         severity: judgement.severity.word(),
         in_use: judgement.in_use,

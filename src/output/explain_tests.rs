@@ -27,7 +27,7 @@ fn claude() -> Credential {
     Credential {
         id: "claude-code:default".into(),
         origin: Origin {
-            source: "claude-code",
+            source: "claude-code".into(),
             path: Some(Path::new("/home/u/.claude/.credentials.json").into()),
             modified: Some(now() - Span::hours(2)),
         },

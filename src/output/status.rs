@@ -2,9 +2,13 @@
 //! Nagios and its heirs, and a Checkmk local check. All of them are views of one [`Snapshot`].
 
 pub mod checkmk;
+mod fields;
 pub(super) mod lines;
 mod model;
 pub mod nagios;
+pub mod read;
+#[cfg(test)]
+mod read_tests;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -12,16 +16,17 @@ mod text;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Assessed, Incident, IncidentId, Severity, Snapshot, State, Withheld};
-use crate::engine::check::{self, CheckResult};
+use crate::engine::check::{self, CheckResult, CheckScope};
 use crate::engine::runway;
 
 pub use text::{Options, text};
 
 /// What the whole machine is, worst first (CONTRACTS §3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Overall {
     /// Everything in use works.
     Ok,
@@ -46,7 +51,7 @@ impl Overall {
     }
 }
 
-/// Judges the machine as a whole; `check` is the answer of `--check` for [`CheckScope::InUse`](check::CheckScope::InUse).
+/// Judges the machine as a whole; `check` is the answer of `--check` for [`CheckScope::InUse`].
 #[must_use]
 pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
     let of = |severity: Severity| match severity {
@@ -77,6 +82,26 @@ pub fn overall(snapshot: &Snapshot, check: &CheckResult) -> Overall {
     worst.max(dead).max(if hidden { Overall::Unknown } else { Overall::Ok })
 }
 
+/// A snapshot with what the machine is as a whole: judged here, or as another machine judged itself.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// Everything known.
+    pub snapshot: &'a Snapshot,
+    /// The answer of `--check`.
+    pub check: CheckResult,
+    /// The worst of it.
+    pub overall: Overall,
+}
+
+impl<'a> Report<'a> {
+    /// Judges it here.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot) -> Self {
+        let check = check::exit_code(snapshot, CheckScope::InUse);
+        Self { overall: overall(snapshot, &check), check, snapshot }
+    }
+}
+
 /// Incidents, and why nothing is said about some.
 #[derive(Clone, Copy, Debug)]
 pub struct Incidents<'a> {
@@ -99,13 +124,13 @@ impl<'a> Incidents<'a> {
 ///
 /// # Errors
 /// Never for these types; the signature is that of the serialiser.
-pub fn json(snapshot: &Snapshot, incidents: Incidents<'_>, home: Option<&Path>) -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&document(snapshot, incidents, home))? + "\n")
+pub fn json(report: &Report<'_>, incidents: Incidents<'_>, home: Option<&Path>) -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&document(report, incidents, home))? + "\n")
 }
 
 /// The same, to be written elsewhere.
-pub fn document<'a>(snapshot: &'a Snapshot, incidents: Incidents<'a>, home: Option<&'a Path>) -> impl Serialize + 'a {
-    model::Document::of(snapshot, incidents, home)
+pub fn document<'a>(report: &'a Report<'a>, incidents: Incidents<'a>, home: Option<&'a Path>) -> impl Serialize + 'a {
+    model::Document::of(report, incidents, home)
 }
 
 /// Everything that counts for a plugin's answer: originals, not copies.

@@ -15,8 +15,10 @@ use crate::files;
 pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
     let mut closed: BTreeSet<PathBuf> = BTreeSet::new();
     for report in &mut harvest.reports {
-        let places = report.looked.iter().filter(|place| place.is_absolute() && !mounted::is_default(place));
-        let dirs: Vec<PathBuf> = places.filter_map(|place| files::closed(place)).collect();
+        let closing = |place: &PathBuf| {
+            if place.is_absolute() && !mounted::is_default(place) { files::closed(place) } else { None }
+        };
+        let dirs: Vec<PathBuf> = files::for_each(&report.looked, closing).into_iter().flatten().collect();
         report.hidden = !dirs.is_empty();
         closed.extend(dirs);
     }

@@ -39,7 +39,7 @@ fn found(declared: &Declaration) -> Found {
         profile: declared.name.clone(),
         kind: Kind::Token,
         agent: None,
-        origin: Origin { source: NAME, path: None, modified: None },
+        origin: Origin { source: NAME.into(), path: None, modified: None },
         owner: Owner::Declared,
         renewal: if declared.expires.is_some() { Renewal::Manual } else { Renewal::None },
         condition: Condition::Present,

@@ -395,7 +395,7 @@ impl LoginFile {
             profile,
             kind,
             agent: None,
-            origin: Origin { source: self.source, path, modified: self.modified },
+            origin: Origin { source: self.source.into(), path, modified: self.modified },
             owner: Owner::Tool,
             renewal: if kind == Kind::ApiKey { Renewal::None } else { Renewal::Auto },
             condition,

@@ -93,7 +93,7 @@ fn found(token: Token<'_>, scene: &Scene<'_>) -> Option<Found> {
         profile,
         kind: Kind::Token,
         agent: None,
-        origin: Origin { source: NAME, path, modified: None },
+        origin: Origin { source: NAME.into(), path, modified: None },
         owner: Owner::Environment,
         renewal: Renewal::None,
         condition: Condition::Present,

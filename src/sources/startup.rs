@@ -143,7 +143,7 @@ mod tests {
         ];
         assert_eq!(ids, expected);
         let credential = &harvest.found[1].credential;
-        assert_eq!((credential.origin.source, credential.declared_in_use), ("startup", Some(false)));
+        assert_eq!((credential.origin.source.as_ref(), credential.declared_in_use), ("startup", Some(false)));
         assert!(matches!(credential.selection, Selection::Excluded(_)), "no gateway's reserve");
         assert_eq!(harvest.found[1].secret.as_ref().unwrap().expose(), "sk-1");
         assert!(harvest.findings.is_empty() && harvest.reports[0].up);

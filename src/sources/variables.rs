@@ -79,7 +79,7 @@ fn credential(name: &str, provider: &str, kind: Kind, secret: Secret, place: &Pl
         profile: name.to_owned(),
         kind,
         agent: None,
-        origin: Origin { source: place.source, path: place.path.map(Into::into), modified: place.modified },
+        origin: Origin { source: place.source.into(), path: place.path.map(Into::into), modified: place.modified },
         owner: Owner::Environment,
         renewal: if kind == Kind::Token { Renewal::Manual } else { Renewal::None },
         condition: Condition::Present,

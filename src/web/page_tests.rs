@@ -22,7 +22,7 @@ pub(in crate::web) fn credential(id: &str, state: State, severity: Severity) -> 
             kind: Kind::Oauth,
             agent: None,
             origin: Origin {
-                source: "claude-code",
+                source: "claude-code".into(),
                 path: Some(std::path::Path::new("/home/me/.claude/x.json").into()),
                 modified: None,
             },

@@ -307,7 +307,7 @@ async fn status(State(site): State<Arc<Site>>) -> Response {
     let Some(view) = site.view() else { return nothing_yet() };
     let withheld = view.withheld(site.clock.now());
     let incidents = output::status::Incidents { all: &view.standing.incidents, withheld: &withheld };
-    match output::status::json(&view.snapshot, incidents, Some(&view.home)) {
+    match output::status::json(&output::status::Report::of(&view.snapshot), incidents, Some(&view.home)) {
         Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
         Err(error) => {
             tracing::error!(%error, "the status could not be written as JSON");

@@ -30,7 +30,7 @@ use opensoul::monitor::systemd::Progress as Watched;
 use opensoul::net::Clients;
 use opensoul::notify::{self, Receiver, render};
 use opensoul::output::chinese::translate;
-use opensoul::output::status::{Incidents, Options, json, text};
+use opensoul::output::status::{Incidents, Options, Report, json, text};
 use opensoul::output::wording::is_command;
 use opensoul::store::Remembered;
 
@@ -484,7 +484,7 @@ impl Seen {
     /// `status`, as a person reads it.
     pub fn text(&self) -> String {
         let options = Options { lang: Lang::English, width: 120, zone: Zone::UTC, home: Some(&self.home) };
-        text(&self.snapshot, Incidents::heard(&self.incidents), &options)
+        text(&Report::of(&self.snapshot), Incidents::heard(&self.incidents), &options)
     }
 
     /// What `/status` is answered in a chat then.
@@ -511,8 +511,10 @@ impl Seen {
 
     /// `status --json`.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&json(&self.snapshot, Incidents::heard(&self.incidents), Some(&self.home)).unwrap())
-            .unwrap()
+        serde_json::from_str(
+            &json(&Report::of(&self.snapshot), Incidents::heard(&self.incidents), Some(&self.home)).unwrap(),
+        )
+        .unwrap()
     }
 
     /// One credential of it.

@@ -41,7 +41,7 @@ def quick_rules(folder):
 
 def shipped_config(pages):
     text = (ROOT / "deploy/prometheus/alertmanager.yml").read_text()
-    text = re.sub(r"group_wait: \w+", "group_wait: 2s", re.sub(r"group_interval: \w+", "group_interval: 2s", text))
+    text = re.sub(r"group_wait: \w+", "group_wait: 12s", re.sub(r"group_interval: \w+", "group_interval: 2s", text))
     return re.sub(r"url: \S+", f"url: {pages.url}", text)
 
 

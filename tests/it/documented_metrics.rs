@@ -195,7 +195,7 @@ fn credential(at: Time) -> Assessed {
             profile: "default".into(),
             kind: Kind::Oauth,
             agent: None,
-            origin: Origin { source: "claude-code", path: None, modified: None },
+            origin: Origin { source: "claude-code".into(), path: None, modified: None },
             owner: Owner::Tool,
             renewal: Renewal::Auto,
             condition: Condition::Present,

@@ -8,7 +8,7 @@ use opensoul::config;
 use opensoul::doctor::Program;
 use opensoul::domain::{FingerprintKey, Zone};
 use opensoul::monitor::observe::{Look, Observed, observe_home_only};
-use opensoul::output::status::{Incidents, Options, json, text};
+use opensoul::output::status::{Incidents, Options, Report, json, text};
 use opensoul::store::Remembered;
 
 use crate::fixture_home::{PLANTED, environment, furnish, now};
@@ -54,12 +54,12 @@ fn the_golden_home() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
     let seen = observed(&root);
-    let mut document = json(&seen.snapshot, Incidents::heard(&[]), Some(&root)).unwrap();
+    let mut document = json(&Report::of(&seen.snapshot), Incidents::heard(&[]), Some(&root)).unwrap();
     document = serde_json::to_string_pretty(&serde_json::from_str::<serde_json::Value>(&document).unwrap()).unwrap();
     compare("home.golden.json", &(document + "\n").replace(root.to_str().unwrap(), "~"));
     for width in [80, 40] {
         let options = Options { width, zone: Zone::UTC, home: Some(&root), lang: opensoul::domain::Lang::English };
-        let text = text(&seen.snapshot, Incidents::heard(&[]), &options).replace("\u{1b}", "ESC");
+        let text = text(&Report::of(&seen.snapshot), Incidents::heard(&[]), &options).replace("\u{1b}", "ESC");
         compare(&format!("home.golden.{width}.txt"), &text.replace(root.to_str().unwrap(), "~"));
     }
 }

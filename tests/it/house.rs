@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms between these two, both included, do not use each other.
-const SIBLINGS: (&str, &str) = ("sources", "chat");
+const SIBLINGS: (&str, &str) = ("sources", "remote");
 
 /// Pure rooms, and pure files of other rooms.
 const PURE: [&str; 13] = [
@@ -310,7 +310,7 @@ mod of_the_tests_themselves {
 
     fn table() -> Vec<String> {
         rooms(
-            "//! | room | x |\n//! | [`domain`] | x |\n//! | [`engine`] | x |\n//! | [`sources`] | x |\n//! | [`gateway`] | x |\n//! | [`export`] | x |\n//! | [`chat`] | x |\n//! | [`web`] | x |\n",
+            "//! | room | x |\n//! | [`domain`] | x |\n//! | [`engine`] | x |\n//! | [`sources`] | x |\n//! | [`gateway`] | x |\n//! | [`export`] | x |\n//! | [`chat`] | x |\n//! | [`remote`] | x |\n//! | [`web`] | x |\n",
         )
     }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::super::Context;
-use super::super::args::{KeysIn, Onboard, ServiceArg, Shell};
+use super::super::args::Shell;
+use super::super::args_onboard::{KeysIn, Onboard, ServiceArg};
 use super::super::exit::{Failure, FailureKind};
 use super::super::models_auth_paste::{Entry, from_file, from_pipe};
 use super::super::print::spoken;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::super::Context;
-use super::super::args::ServiceArg;
+use super::super::args_onboard::ServiceArg;
 use super::super::exit::{Failure, FailureKind};
 use crate::config::{self, is_termux};
 use crate::control::onboard::Whole;

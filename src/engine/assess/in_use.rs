@@ -31,8 +31,8 @@ pub(in crate::engine) struct Pool<'a> {
 impl<'a> Pool<'a> {
     pub fn of(credential: &'a Credential) -> Self {
         let user = match credential.owner {
-            Owner::Tool | Owner::Secondhand => User::Tool(credential.origin.source),
-            Owner::GatewayStore => User::Gateway(credential.origin.source),
+            Owner::Tool | Owner::Secondhand => User::Tool(&credential.origin.source),
+            Owner::GatewayStore => User::Gateway(&credential.origin.source),
             Owner::Environment | Owner::Declared => User::Anyone,
         };
         Self { provider: &credential.provider, user }

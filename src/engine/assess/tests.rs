@@ -34,7 +34,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         profile: "default".to_owned(),
         kind: Kind::Token,
         agent: Some("main".to_owned()),
-        origin: Origin { source: "opensoul", path: Some(std::path::Path::new("/store").into()), modified: None },
+        origin: Origin { source: "opensoul".into(), path: Some(std::path::Path::new("/store").into()), modified: None },
         owner: Owner::GatewayStore,
         renewal: Renewal::Manual,
         condition: Condition::Present,
@@ -57,7 +57,7 @@ pub(crate) fn login(id: &str) -> Credential {
     Credential {
         kind: Kind::Oauth,
         agent: None,
-        origin: Origin { source: "claude-code", ..stored(id).origin },
+        origin: Origin { source: "claude-code".into(), ..stored(id).origin },
         owner: Owner::Tool,
         renewal: Renewal::Auto,
         refresh_fingerprint: fingerprint(&format!("refresh of {id}")),
@@ -462,7 +462,7 @@ fn copies_have_one_voice() {
 fn a_mirror_is_judged_at_its_owner() {
     let mirror = |family: &str, profile: &str| Credential {
         profile: profile.to_owned(),
-        origin: Origin { source: family.to_owned().leak(), ..stored("m").origin },
+        origin: Origin { source: family.to_owned().into(), ..stored("m").origin },
         account: Some("Me@x.org".to_owned()),
         ..ends(stored("mirror"), days(-1))
     };

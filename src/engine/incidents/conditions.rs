@@ -62,10 +62,17 @@ pub(super) const FINDING: &str = "DoctorFinding";
 pub(super) const PROVIDER: &str = "ProviderTrouble";
 /// The finding that says that this machine has no connection.
 pub(super) const NETWORK: &str = "network.unreachable";
+/// The finding of whoever asks another machine and does not reach it: of that machine nothing at all was seen.
+pub const UNREACHED: &str = "machine.unreached";
 /// A gateway's file beside its store: it is rewritten in place whenever something is used.
 const SIDE_FILE: &str = "store.damaged-side-file";
 /// The finding that says that a provider has trouble of its own; its key is the provider's id.
 const TROUBLE: &str = "provider.trouble";
+
+/// Whether nothing of the machine was seen: then nothing is over, and nothing is gone.
+pub(super) fn unseen(snapshot: &Snapshot) -> bool {
+    snapshot.findings.iter().any(|finding| finding.id == UNREACHED)
+}
 
 /// Every problem in a snapshot, by the identity of its incident.
 pub(super) fn read(snapshot: &Snapshot, presence: &Presence, now: Time) -> BTreeMap<IncidentId, Condition> {
@@ -354,7 +361,8 @@ fn findings<'a>(snapshot: &'a Snapshot, presence: &'a Presence) -> impl Iterator
                     place => format!("{} at {place}", finding.id),
                 }],
                 fix: Some(finding.fix.clone()),
-                confirm: finding.id == SIDE_FILE,
+                // A phone that went through a tunnel is no outage either.
+                confirm: [SIDE_FILE, UNREACHED].contains(&finding.id.as_str()),
                 remind: if finding.severity == Severity::Critical { Remind::Broken } else { Remind::Never },
                 ..plain(FINDING, Subject::Check(subject_of(finding)))
             }

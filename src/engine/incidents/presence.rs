@@ -6,6 +6,7 @@ use crate::domain::{CredentialId, Snapshot, Span, Time};
 use crate::engine::assess::generation;
 
 use super::Known;
+use super::conditions::unseen;
 use super::life::SETTLED;
 
 /// After this long a credential that is gone is forgotten, and what was wrong with it is over.
@@ -35,6 +36,11 @@ pub(super) struct Presence {
 /// Compares the credentials of earlier cycles with what is there now.
 pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presence {
     let mut result = Presence::default();
+    if unseen(snapshot) {
+        // Not even the days until something is forgotten go by.
+        result.uncertain = known.iter().map(|entry| (entry.id.clone(), entry.clone())).collect();
+        return result;
+    }
     let readable: BTreeSet<&str> =
         snapshot.sources.iter().filter(|source| source.up && !source.hidden).map(|s| s.source.as_str()).collect();
     let before: BTreeMap<&CredentialId, &Known> = known.iter().map(|entry| (&entry.id, entry)).collect();
@@ -46,7 +52,7 @@ pub(super) fn update(known: &[Known], snapshot: &Snapshot, now: Time) -> Presenc
         let entry = Known {
             id: credential.id.clone(),
             provider: credential.provider.clone(),
-            source: credential.origin.source.to_owned(),
+            source: credential.origin.source.to_string(),
             in_use: assessed.copy_of.is_none() && assessed.judgement.in_use,
             absent_since: None,
             absent_cycles: 0,

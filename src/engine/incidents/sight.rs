@@ -8,7 +8,7 @@ use crate::domain::{
 
 use super::conditions::{
     BALANCE, BILLING, Condition, FINDING, FORBIDDEN, GATEWAY, GONE, LIMITED, MISSING, OVERDUE, REJECTED, RETIRED,
-    UNREADABLE, comes_from_dates,
+    UNREADABLE, comes_from_dates, unseen,
 };
 use super::life;
 use super::presence::Presence;
@@ -35,6 +35,9 @@ pub(super) fn without_condition<'a>(
     credentials: &BTreeMap<&CredentialId, &Assessed>,
     presence: &Presence,
 ) -> Sight<'a> {
+    if unseen(snapshot) {
+        return Sight::Unclear;
+    }
     if incident.id != IncidentId::of(&incident.name, incident.subject.as_str(), &snapshot.host) {
         return Sight::Over(Some("this machine has another name now"));
     }

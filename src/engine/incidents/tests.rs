@@ -406,6 +406,40 @@ fn a_used_up_quota_does_not_hide_the_end_of_the_login() {
     assert_eq!(world.tick(&snapshot(vec![limited])), ["mail firing CredentialExpiring critical Hours24"]);
 }
 
+/// As `monitor once --host` sees a machine that does not answer.
+fn unreached() -> Snapshot {
+    let mut nothing = Snapshot { providers: vec![], sources: vec![], ..snapshot(vec![]) };
+    nothing.gateway.state = GatewayState::Unknown;
+    nothing.findings.push(Finding::new(super::UNREACHED, Severity::Warning, "no route", "look"));
+    nothing
+}
+
+#[test]
+fn of_a_machine_that_is_not_reached_nothing_is_over_and_nothing_is_gone() {
+    let mut world = World::with(&["mail"]);
+    let mut seen =
+        snapshot(vec![credential("claude-code:default", State::Rejected, Severity::Critical), ok("codex:default")]);
+    seen.gateway.state = GatewayState::Down;
+    seen.findings.push(Finding::new("files.mode", Severity::Warning, "others may read it", "chmod"));
+    world.tick(&seen);
+    let told = world.wait(TICK).tick(&seen);
+    let before: Vec<_> = world.standing.incidents.iter().map(|one| (one.id.clone(), one.status)).collect();
+    assert_eq!(before.len(), 3, "{told:?}");
+    assert!(world.wait(TICK).tick(&unreached()).is_empty(), "a tunnel");
+    assert_eq!(world.wait(TICK).tick(&unreached()), ["mail firing DoctorFinding warning"]);
+    for _ in 0..30 {
+        let heard = world.wait(Span::days(1)).tick(&unreached());
+        assert!(heard.is_empty(), "{heard:?}");
+    }
+    for (id, status) in before {
+        let now = world.standing.incidents.iter().find(|one| one.id == id).map(|one| one.status);
+        assert_eq!(now, Some(status));
+    }
+    let heard = world.wait(TICK).tick(&seen);
+    assert!(heard.contains(&"mail resolved DoctorFinding warning".to_owned()), "{heard:?}");
+    assert!(!heard.iter().any(|line| line.contains("Gone")), "{heard:?}");
+}
+
 #[test]
 fn gone_needs_a_readable_source_two_cycles_and_a_provider_in_need() {
     let mut world = World::with(&["mail"]);

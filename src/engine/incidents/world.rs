@@ -21,7 +21,7 @@ pub fn credential(id: &str, state: State, severity: Severity) -> Assessed {
             profile: "default".to_owned(),
             kind: Kind::Token,
             agent: None,
-            origin: Origin { source: id.split(':').next().unwrap().to_owned().leak(), path: None, modified: None },
+            origin: Origin { source: id.split(':').next().unwrap().to_owned().into(), path: None, modified: None },
             owner: Owner::Tool,
             renewal: Renewal::Manual,
             condition: Condition::Present,

@@ -25,7 +25,7 @@ pub(super) fn facts(subject: &Subject<'_>) -> Vec<Fact> {
     };
     match &credential.origin.path {
         Some(path) => add("place", path.display().to_string(), "read just now", changed),
-        None => add("place", credential.origin.source.to_owned(), "read just now", None),
+        None => add("place", credential.origin.source.to_string(), "read just now", None),
     }
     add("secret", condition(credential), &source, changed);
     add("kind", format!("{}, renewal {}", credential.kind.word(), credential.renewal.word()), &source, changed);
@@ -152,7 +152,7 @@ fn source(credential: &Credential) -> String {
         Some(path) => {
             path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
         }
-        None => match credential.origin.source {
+        None => match credential.origin.source.as_ref() {
             "declared" => "monitor.toml".to_owned(),
             "env" => "this environment".to_owned(),
             other => other.to_owned(),

@@ -1,12 +1,12 @@
 //! Checkmk local checks: one service for each provider in use, and one for the machine as a whole.
 
-use super::{Overall, originals, overall};
-use crate::domain::{Assessed, Severity, Snapshot, is_unprintable};
-use crate::engine::check::{self, CheckScope};
+use super::{Overall, Report, originals};
+use crate::domain::{Assessed, Severity, is_unprintable};
 
 /// One line a service: `state "name" metrics text`.
 #[must_use]
-pub fn checkmk(snapshot: &Snapshot) -> String {
+pub fn checkmk(report: &Report<'_>) -> String {
+    let snapshot = report.snapshot;
     let mut out = String::new();
     for provider in snapshot.providers.iter().filter(|provider| provider.in_use) {
         let mut members: Vec<&Assessed> =
@@ -34,14 +34,13 @@ pub fn checkmk(snapshot: &Snapshot) -> String {
         let metrics = left.map_or_else(|| "-".to_owned(), |left| format!("seconds_left={left}"));
         out.push_str(&format!("{state} \"OpenSoul {}\" {metrics} {}\n", quoted(&provider.provider), plain(&text)));
     }
-    let check = check::exit_code(snapshot, CheckScope::InUse);
-    let (state, fallback) = match overall(snapshot, &check) {
+    let (state, fallback) = match report.overall {
         Overall::Ok => (0, "everything in use works"),
         Overall::Warning => (1, "somebody should act"),
         Overall::Critical => (2, "something does not work"),
         Overall::Unknown => (3, "something hides the answer"),
     };
-    let reasons = check.reasons.join("; ");
+    let reasons = report.check.reasons.join("; ");
     let text = if reasons.is_empty() { fallback } else { &reasons };
     let count = originals(snapshot).count();
     out.push_str(&format!("{state} \"OpenSoul credentials\" credentials={count} {}\n", plain(text)));

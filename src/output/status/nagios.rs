@@ -1,15 +1,14 @@
 //! One line for Nagios, Icinga and whatever speaks their plugin language, with its exit code.
 
-use super::{Overall, originals, overall};
+use super::{Overall, Report, originals};
 use crate::domain::{Assessed, Severity, Snapshot, is_unprintable};
-use crate::engine::check::{self, CheckScope};
 use crate::engine::runway;
 
 /// The line (with more lines below it) and the exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
 #[must_use]
-pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
-    let check = check::exit_code(snapshot, CheckScope::InUse);
-    let (word, code) = match overall(snapshot, &check) {
+pub fn nagios(report: &Report<'_>) -> (String, u8) {
+    let snapshot = report.snapshot;
+    let (word, code) = match report.overall {
         Overall::Ok => ("OK", 0),
         Overall::Warning => ("WARNING", 1),
         Overall::Critical => ("CRITICAL", 2),
@@ -30,7 +29,7 @@ pub fn nagios(snapshot: &Snapshot) -> (String, u8) {
     let empty = snapshot.providers.iter().filter(|provider| provider.in_use && provider.total == 0);
     lines.extend(empty.map(|provider| format!("{}: in use, and there is no credential", provider.provider)));
     if lines.is_empty() {
-        lines = check.reasons;
+        lines.clone_from(&report.check.reasons);
         lines.extend(snapshot.clock_problem.clone());
     }
     let used = originals(snapshot).filter(|a| a.judgement.in_use).count();

@@ -8,11 +8,11 @@ use crate::engine::check::CheckScope;
 use crate::engine::observation::{Demand, Observation};
 use crate::engine::policy::Thresholds;
 
-fn now() -> Time {
+pub(super) fn now() -> Time {
     "2027-01-10T12:00:00Z".parse().unwrap()
 }
 
-fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Credential {
+pub(super) fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Credential {
     Credential {
         id: id.into(),
         provider: provider.to_owned(),
@@ -20,7 +20,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
         kind: Kind::Token,
         agent: None,
         origin: Origin {
-            source: id.split(':').next().unwrap().to_owned().leak(),
+            source: id.split(':').next().unwrap().to_owned().into(),
             path: Some(Path::new("/home/ann/.place").into()),
             modified: Some(now()),
         },
@@ -45,7 +45,7 @@ fn credential(id: &str, provider: &str, owner: Owner, ends: Option<Span>) -> Cre
     }
 }
 
-fn observation(credentials: Vec<Credential>) -> Observation {
+pub(super) fn observation(credentials: Vec<Credential>) -> Observation {
     Observation {
         host: "box".to_owned(),
         credentials: credentials.into_iter().map(Box::new).collect(),
@@ -74,7 +74,7 @@ fn observation(credentials: Vec<Credential>) -> Observation {
     }
 }
 
-fn machine() -> Snapshot {
+pub(super) fn machine() -> Snapshot {
     let mut copy = credential("env:ANTHROPIC_API_KEY", "anthropic", Owner::Environment, None);
     copy.fingerprint = credential("opensoul:main/anthropic:spare", "anthropic", Owner::GatewayStore, None).fingerprint;
     let credentials = vec![
@@ -95,7 +95,7 @@ fn plain(snapshot: &Snapshot, width: usize) -> String {
         home: Some(Path::new("/home/ann")),
         lang: Lang::English,
     };
-    anstream::adapter::strip_str(&text(snapshot, Incidents::heard(&[]), &options)).to_string()
+    anstream::adapter::strip_str(&text(&Report::of(snapshot), Incidents::heard(&[]), &options)).to_string()
 }
 
 #[test]
@@ -131,17 +131,17 @@ fn no_line_is_too_long_but_for_what_people_copy() {
 
 #[test]
 fn as_json() {
-    let text = json(&machine(), Incidents::heard(&[]), Some(Path::new("/home/ann"))).unwrap();
+    let text = json(&Report::of(&machine()), Incidents::heard(&[]), Some(Path::new("/home/ann"))).unwrap();
     insta::assert_snapshot!("status_json", text);
 }
 
 #[test]
 fn as_a_plugin() {
-    let (line, code) = nagios::nagios(&machine());
+    let (line, code) = nagios::nagios(&Report::of(&machine()));
     insta::assert_snapshot!("status_nagios", line);
     assert_eq!(code, 2);
     assert_eq!(line.lines().next().unwrap().matches('|').count(), 1, "only performance data begins with a pipe");
-    insta::assert_snapshot!("status_checkmk", checkmk::checkmk(&machine()));
+    insta::assert_snapshot!("status_checkmk", checkmk::checkmk(&Report::of(&machine())));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn plugin_codes() {
         let mut observation = observation(credentials);
         (observation.findings, observation.demand) = (vec![], Demand::default());
         observation.clock_problem = clock.map(str::to_owned);
-        nagios::nagios(&assess(observation, &Thresholds::default(), now())).1
+        nagios::nagios(&Report::of(&assess(observation, &Thresholds::default(), now()))).1
     };
     let key = |ends| credential("opensoul:main/a", "anthropic", Owner::GatewayStore, ends);
     assert_eq!(of(vec![key(None)], None), 0);
@@ -166,8 +166,8 @@ fn foreign_text_cannot_steer_a_terminal() {
     let evil = credential("opensoul:main/\u{1b}[2J\u{7}x", "anthropic", Owner::GatewayStore, None);
     let snapshot = assess(observation(vec![evil]), &Thresholds::default(), now());
     assert!(!plain(&snapshot, 80).contains(['\u{1b}', '\u{7}']));
-    let (line, _) = nagios::nagios(&snapshot);
-    assert!(!line.contains('\u{1b}') && !checkmk::checkmk(&snapshot).contains('\u{1b}'));
+    let (line, _) = nagios::nagios(&Report::of(&snapshot));
+    assert!(!line.contains('\u{1b}') && !checkmk::checkmk(&Report::of(&snapshot)).contains('\u{1b}'));
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn ten_thousand_are_rendered() {
     });
     let snapshot = assess(observation(all.collect()), &Thresholds::default(), now());
     assert!(plain(&snapshot, 80).lines().count() > 10_000);
-    assert!(json(&snapshot, Incidents::heard(&[]), None).unwrap().len() > 1_000_000);
+    assert!(json(&Report::of(&snapshot), Incidents::heard(&[]), None).unwrap().len() > 1_000_000);
 }
 
 #[test]
@@ -219,8 +219,8 @@ fn a_balance_that_runs_out_is_no_ok() {
         assert_eq!(overall(&snapshot, &check::exit_code(&snapshot, CheckScope::InUse)), expected, "{days}");
         let bad = expected != Overall::Ok;
         let options = Options { width: 80, zone: Zone::UTC, home: None, lang: Lang::English };
-        let text = text(&snapshot, Incidents::heard(&[]), &options);
+        let text = text(&Report::of(&snapshot), Incidents::heard(&[]), &options);
         assert_eq!(text.contains("4.50 USD behind env:KEY") && text.contains("Add credit"), bad, "{text}");
-        assert_eq!(nagios::nagios(&snapshot).0.contains("4.50 USD behind env:KEY"), bad, "{days}");
+        assert_eq!(nagios::nagios(&Report::of(&snapshot)).0.contains("4.50 USD behind env:KEY"), bad, "{days}");
     }
 }

@@ -10,12 +10,11 @@ use crate::domain::Zone;
 use anstyle::{AnsiColor, Style};
 
 use super::lines::{clean, columns, relative, shortened, wrap};
-use super::{Incidents, Overall, overall};
+use super::{Incidents, Overall, Report};
 use crate::domain::{
     Assessed, BenchKind, GatewayState, IncidentStatus, Lang, ProviderSummary, Renewal, Severity, Snapshot, Span, State,
     Time, VerdictKind,
 };
-use crate::engine::check::{self, CheckScope};
 use crate::engine::runway;
 use crate::output::wording::{is_command, localised, marks, spoken};
 
@@ -37,9 +36,10 @@ const TABLE: usize = 72;
 
 /// The report. With styles; who writes it to something else than a terminal strips them.
 #[must_use]
-pub fn text(snapshot: &Snapshot, incidents: Incidents<'_>, options: &Options<'_>) -> String {
+pub fn text(report: &Report<'_>, incidents: Incidents<'_>, options: &Options<'_>) -> String {
     let options = Options { width: options.width.clamp(24, 120), ..*options };
-    let page = Page { snapshot, options };
+    let snapshot = report.snapshot;
+    let page = Page { report, snapshot, options };
     let mut out = String::new();
     page.head(&mut out);
     if snapshot.credentials.is_empty() {
@@ -52,6 +52,7 @@ pub fn text(snapshot: &Snapshot, incidents: Incidents<'_>, options: &Options<'_>
 }
 
 struct Page<'a> {
+    report: &'a Report<'a>,
     snapshot: &'a Snapshot,
     options: Options<'a>,
 }
@@ -72,8 +73,7 @@ impl Page<'_> {
     }
 
     fn head(&self, out: &mut String) {
-        let check = check::exit_code(self.snapshot, CheckScope::InUse);
-        let (word, style) = match overall(self.snapshot, &check) {
+        let (word, style) = match self.report.overall {
             Overall::Ok => ("OK", colour(AnsiColor::Green)),
             Overall::Unknown => ("UNKNOWN", colour(AnsiColor::Magenta)),
             Overall::Warning => ("WARNING", colour(AnsiColor::Yellow)),
@@ -82,7 +82,7 @@ impl Page<'_> {
         let now = self.snapshot.taken_at.with_timezone(&self.options.zone).format("%Y-%m-%d %H:%M %Z");
         out.push_str(&format!("{style}{}{style:#}  {}  {now}\n", self.said(word), clean(&self.snapshot.host)));
         let found = !self.snapshot.providers.is_empty();
-        for reason in check.reasons.iter().filter(|_| found) {
+        for reason in self.report.check.reasons.iter().filter(|_| found) {
             wrap(out, &self.read(reason), self.options.width, 2);
         }
         if let Some(problem) = &self.snapshot.clock_problem {

@@ -170,7 +170,7 @@ pub fn profile(
         profile: profile.id.clone(),
         kind,
         agent: Some(owner.agent.clone()),
-        origin: Origin { source: word, path: Some(path), modified: owner.modified },
+        origin: Origin { source: word.into(), path: Some(path), modified: owner.modified },
         owner: Owner::GatewayStore,
         renewal,
         condition,
@@ -240,7 +240,7 @@ pub fn dropped(installation: &Installation, agent: &AgentStore) -> Vec<Found> {
     let path: Arc<Path> = agent.store_path.as_path().into();
     let one = |d: &crate::formats::auth_store::Dropped| {
         let provider = d.provider.as_deref().map(crate::formats::provider_id::normalize).unwrap_or_default();
-        let origin = Origin { source: word, path: Some(Arc::clone(&path)), modified: agent.modified };
+        let origin = Origin { source: word.into(), path: Some(Arc::clone(&path)), modified: agent.modified };
         let mut credential = plain(format!("{word}:{}/{}", agent.agent, d.id), &provider, &d.id, origin);
         credential.owner = Owner::GatewayStore;
         credential.agent = Some(agent.agent.clone());
@@ -288,7 +288,7 @@ pub fn config_key(
     let word = installation.family.word();
     let path = &installation.config_path;
     let modified = crate::files::modified(path);
-    let origin = Origin { source: word, path: Some(path.as_path().into()), modified };
+    let origin = Origin { source: word.into(), path: Some(path.as_path().into()), modified };
     let mut credential = plain(format!("{word}:config#models.providers.{id}"), provider, id, origin);
     credential.fix =
         format!("make a new key at {provider}, then set models.providers.{id}.apiKey in {}", path.display());
@@ -307,7 +307,7 @@ pub fn env_key(installation: &Installation, provider: &str, found: &EnvKey<'_>, 
         Layer::LoginShell => (format!("shell:{name}"), "shell", None),
     };
     let modified = path.as_deref().and_then(crate::files::modified);
-    let mut credential = plain(id, provider, name, Origin { source, path, modified });
+    let mut credential = plain(id, provider, name, Origin { source: source.into(), path, modified });
     if found.name.is_none() {
         credential.kind = Kind::Cloud;
     } else {

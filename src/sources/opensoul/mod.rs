@@ -12,7 +12,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Found, Harvest, Scene, Source};
@@ -138,8 +138,9 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     // A new agent is a new directory here.
     beside.push(home.state_dir.join("agents"));
     beside.extend(agents.iter().flat_map(|agent| store::beside(agent, &place)));
-    let mut seen = BTreeSet::new();
-    beside.retain(|path| seen.insert(path.clone()));
+    // By their bytes: a thousand agents have thousands, and comparing them part by part is dear.
+    let mut seen = HashSet::new();
+    beside.retain(|path| seen.insert(path.clone().into_os_string()));
     Installation {
         family: home.family,
         state_dir: home.state_dir,
