@@ -32,16 +32,18 @@ use opensoul::formats::{
 };
 use opensoul::net::{self, redact};
 use opensoul::notify;
+use opensoul::output::status;
 use opensoul::providers::answer::Answer;
 use opensoul::providers::catalog::{Catalog, PageFormat, StatusPage};
 use opensoul::providers::{classify, status_page};
+use opensoul::remote::Destination;
 use opensoul::sources::{self, Scene};
 
 /// A parser and its name, which is also that of its directory in `fuzz/corpus`.
 pub type Target = (&'static str, fn(&[u8]) -> String);
 
 /// All of them.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     ("auth_store", auth_store),
     ("auth_legacy", auth_legacy),
     ("chat_line", chat_line),
@@ -57,6 +59,7 @@ pub const TARGETS: [Target; 31] = [
     ("link_token", link_token),
     ("monitor_toml", monitor_toml),
     ("netrc", netrc),
+    ("other_machine", other_machine),
     ("pasted", pasted),
     ("plist", plist),
     ("proc_environ", proc_environ),
@@ -429,6 +432,27 @@ fn netrc(data: &[u8]) -> String {
     said(netrc::parse(&text(data)).len())
 }
 
+/// What another machine says of itself, after whatever its shell says, and what people call it: an answer that is understood can
+/// be shown and handed on, and means the same to whoever reads it then.
+fn other_machine(data: &[u8]) -> String {
+    let text = text(data);
+    for line in text.lines().take(20) {
+        if let Ok(destination) = line.parse::<Destination>() {
+            assert!(!destination.login().starts_with('-') && !destination.server().is_empty(), "an option of ssh");
+        }
+    }
+    let answer = match status::read::read(data) {
+        Ok(answer) => answer,
+        Err(why) => return why.to_string(),
+    };
+    let written = status::json(&answer.report(), answer.incidents(), None).unwrap_or_default();
+    let again = status::read::read(written.as_bytes());
+    let again = again.ok().and_then(|again| status::json(&again.report(), again.incidents(), None).ok());
+    assert_eq!(again.as_ref(), Some(&written), "what was understood is not handed on");
+    assert!(!written.contains('\u{202e}') && !written.contains('\u{1b}'), "it turns or colours text");
+    written
+}
+
 /// What people paste.
 fn pasted(data: &[u8]) -> String {
     let text = text(data);
@@ -575,7 +599,7 @@ fn receivers() -> &'static [(config::Receiver, Environment)] {
             Some((config.receivers.into_iter().next()?, env.clone()))
         };
         let mut of = |channel: &config::channels::Channel| with(channel, false).or_else(|| with(channel, true));
-        let all: Vec<_> = CHANNELS.iter().filter_map(|channel| of(channel)).collect();
+        let all: Vec<_> = CHANNELS.iter().filter_map(&mut of).collect();
         assert_eq!(all.len(), CHANNELS.len(), "each channel can be configured by what its fields show");
         all
     })

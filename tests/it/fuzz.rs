@@ -222,7 +222,7 @@ macro_rules! targets {
 
 targets! {
     auth_store auth_legacy chat_line config_document dates dotenv edits http_words ini json jwt keyring_answer
-    link_token monitor_toml netrc pasted plist proc_environ proc_text provider_answer rhythm sessions shell_startup
+    link_token monitor_toml netrc other_machine pasted plist proc_environ proc_text provider_answer rhythm sessions shell_startup
     source_file sqlite_file status_page systemd_unit telegram_answer vendor_answer web_file yaml
 }
 
@@ -247,6 +247,13 @@ fn every_target_is_tested_and_can_be_fuzzed() {
         assert!(main.contains(&format!("run(\"{name}\", data)")), "{name}");
         assert!(manifest.contains(&format!("name = \"{name}\"\npath = \"fuzz_targets/{name}.rs\"")), "{name}");
     }
+}
+
+/// A target that refuses its seeds tries little.
+#[test]
+fn the_answer_of_another_machine_is_understood() {
+    let seed = include_bytes!("../../fuzz/corpus/other_machine/status.json");
+    assert!(targets::run("other_machine", seed).starts_with('{'));
 }
 
 /// Rooms of `formats` that read no foreign text themselves: nouns, tables, and rules about what others have read.
