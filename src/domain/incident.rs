@@ -124,6 +124,41 @@ pub struct Incident {
     pub inhibited_by: Option<Inhibitor>,
 }
 
+impl Incident {
+    /// One that begins now: it fires, and nobody has been told anything.
+    #[must_use]
+    pub fn new(id: IncidentId, name: impl Into<String>, subject: Subject, now: Time) -> Self {
+        Self {
+            id,
+            name: name.into(),
+            subject,
+            provider: None,
+            severity: Severity::None,
+            status: IncidentStatus::Firing,
+            since: now,
+            last_seen: now,
+            resolved_at: None,
+            generation: String::new(),
+            announced_tier: None,
+            announced_at: None,
+            announced_severity: Severity::None,
+            reminders: 0,
+            title: String::new(),
+            summary: String::new(),
+            because: Vec::new(),
+            fix: None,
+            expires: None,
+            told: BTreeMap::new(),
+            maybe_told: BTreeSet::new(),
+            given_up: BTreeSet::new(),
+            ack: None,
+            unacked_since: None,
+            returned_at: None,
+            inhibited_by: None,
+        }
+    }
+}
+
 /// An incident that is over, remembered for a while: whether it comes back, and what was fixed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {

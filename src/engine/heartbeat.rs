@@ -87,7 +87,6 @@ fn on_its_way(incident: &Incident, now: Time) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
     use crate::domain::{IncidentId, Subject, Told};
@@ -98,32 +97,17 @@ mod tests {
 
     fn critical(age: Span) -> Incident {
         Incident {
-            id: IncidentId::from("0123456789abcdef"),
-            name: "CredentialRejected".into(),
-            subject: Subject::Check("a".into()),
-            provider: None,
             severity: Severity::Critical,
-            status: IncidentStatus::Firing,
             since: now() - age,
-            last_seen: now(),
-            resolved_at: None,
-            generation: String::new(),
-            announced_tier: None,
             announced_at: Some(now() - age),
             announced_severity: Severity::Critical,
-            reminders: 0,
             title: "a is refused".into(),
-            summary: String::new(),
-            because: vec![],
-            fix: None,
-            expires: None,
-            told: BTreeMap::new(),
-            maybe_told: BTreeSet::new(),
-            given_up: BTreeSet::new(),
-            ack: None,
-            unacked_since: None,
-            returned_at: None,
-            inhibited_by: None,
+            ..Incident::new(
+                IncidentId::from("0123456789abcdef"),
+                "CredentialRejected",
+                Subject::Check("a".into()),
+                now(),
+            )
         }
     }
 

@@ -84,32 +84,15 @@ fn snapshot(credentials: Vec<Assessed>) -> Snapshot {
 fn incident(severity: Severity, status: IncidentStatus) -> Incident {
     let now = at("2026-11-22T12:00:00Z");
     Incident {
-        id: IncidentId::of("CredentialExpiring", "claude-code:default", "box"),
-        name: "CredentialExpiring".into(),
-        subject: Subject::Credential(CredentialId::from("claude-code:default")),
-        provider: None,
         severity,
         status,
-        since: now,
-        last_seen: now,
-        resolved_at: None,
         generation: "g".into(),
-        announced_tier: None,
-        announced_at: None,
-        announced_severity: Severity::None,
-        reminders: 0,
-        title: String::new(),
-        summary: String::new(),
-        because: vec![],
-        fix: None,
-        expires: None,
-        told: BTreeMap::new(),
-        maybe_told: Default::default(),
-        given_up: Default::default(),
-        ack: None,
-        unacked_since: None,
-        returned_at: None,
-        inhibited_by: None,
+        ..Incident::new(
+            IncidentId::of("CredentialExpiring", "claude-code:default", "box"),
+            "CredentialExpiring",
+            Subject::Credential(CredentialId::from("claude-code:default")),
+            now,
+        )
     }
 }
 

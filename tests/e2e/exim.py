@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 
+import namespaces
 from cache import cached
 from mail import PASSWORD, USER
 from prometheus import free_port
@@ -76,11 +77,7 @@ def why_not():
     """Why it cannot run here; empty if it can."""
     if not cached("exim/usr/sbin/exim4"):
         return "exim is not there (tests/install-needs)"
-    if os.geteuid() != 0:
-        return "exim has to be started by root"
-    if subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        return "there are no mount namespaces here"
-    return ""
+    return namespaces.why_not()
 
 
 class Exim:

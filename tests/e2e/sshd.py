@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 
+import namespaces
 from cache import cached
 from prometheus import free_port
 from waiting import until
@@ -59,11 +60,7 @@ def why_not():
     """Why it cannot run here; empty if it can."""
     if not program() or not shutil.which("ssh"):
         return "OpenSSH is not there (tests/install-needs)"
-    if os.geteuid() != 0:
-        return "sshd has to be started by root"
-    if subprocess.run(["unshare", "--mount", "true"], stderr=subprocess.DEVNULL).returncode != 0:
-        return "there are no mount namespaces here"
-    return ""
+    return namespaces.why_not()
 
 
 class Sshd:

@@ -1,7 +1,5 @@
 //! One incident, moved on by one cycle: inactive → pending → firing → resolved, and when there is something to say.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crate::domain::{Ack, Ended, Incident, IncidentId, IncidentStatus, Severity, Span, Tier, Time};
 use crate::engine::jitter::share;
 use crate::engine::policy::AlertPolicy;
@@ -34,32 +32,13 @@ pub(super) const SETTLED: Span = Span::seconds(20);
 /// A problem that was not there before; `returned`: it ended a moment ago.
 pub(super) fn begin(id: IncidentId, seen: &Condition, returned: bool, now: Time) -> Incident {
     let mut incident = Incident {
-        id,
-        name: seen.name.to_owned(),
-        subject: seen.subject.clone(),
         provider: seen.provider.clone(),
         severity: seen.severity,
         status: if seen.confirm { IncidentStatus::Pending } else { IncidentStatus::Firing },
-        since: now,
-        last_seen: now,
-        resolved_at: None,
         generation: seen.generation.clone(),
-        announced_tier: None,
-        announced_at: None,
-        announced_severity: Severity::None,
-        reminders: 0,
         title: seen.title.clone(),
-        summary: String::new(),
-        because: Vec::new(),
-        fix: None,
-        expires: None,
-        told: BTreeMap::new(),
-        maybe_told: BTreeSet::new(),
-        given_up: BTreeSet::new(),
-        ack: None,
-        unacked_since: None,
         returned_at: returned.then_some(now),
-        inhibited_by: None,
+        ..Incident::new(id, seen.name, seen.subject.clone(), now)
     };
     describe(&mut incident, seen);
     incident

@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::*;
 use crate::domain::{CredentialId, Zone};
 use crate::engine::policy::Rhythm;
@@ -14,32 +12,21 @@ fn now() -> Time {
 
 pub(in crate::export) fn incident(name: &str, subject: &str, severity: Severity) -> Incident {
     Incident {
-        id: IncidentId::of(name, subject, "box"),
-        name: name.into(),
-        subject: Subject::Credential(CredentialId::from(subject)),
         provider: Some("anthropic".into()),
         severity,
-        status: IncidentStatus::Firing,
         since: now() - Span::hours(2),
-        last_seen: now(),
-        resolved_at: None,
         generation: "g".into(),
-        announced_tier: None,
-        announced_at: None,
-        announced_severity: Severity::None,
-        reminders: 0,
         title: format!("{subject} must be renewed"),
         summary: format!("{subject} expires 2026-11-24 12:00 UTC"),
         because: vec!["the grant ends soon".into()],
         fix: Some("claude auth login".into()),
         expires: Some(at("2026-11-24T12:00:00Z")),
-        told: BTreeMap::new(),
-        maybe_told: BTreeSet::new(),
-        given_up: BTreeSet::new(),
-        ack: None,
-        unacked_since: None,
-        returned_at: None,
-        inhibited_by: None,
+        ..Incident::new(
+            IncidentId::of(name, subject, "box"),
+            name,
+            Subject::Credential(CredentialId::from(subject)),
+            now(),
+        )
     }
 }
 

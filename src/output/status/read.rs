@@ -349,40 +349,20 @@ fn incidents(
         }
         let (subject, since) = (one.subject.into_string(), one.since.0);
         let provider = known.get(subject.as_str()).map(|provider| (*provider).to_owned());
+        let about = match provider {
+            Some(_) => Subject::Credential(CredentialId(subject)),
+            None => Subject::Check(subject),
+        };
         Incident {
-            id: incident,
-            name: one.name.into_string(),
-            subject: match provider {
-                Some(_) => Subject::Credential(CredentialId(subject)),
-                None => Subject::Check(subject),
-            },
             provider,
             severity: one.severity,
+            announced_severity: one.severity,
             status: match one.status {
                 Status::Pending => IncidentStatus::Pending,
                 Status::Resolved => IncidentStatus::Resolved,
                 Status::Firing | Status::Acked | Status::Silenced => IncidentStatus::Firing,
             },
-            since,
-            last_seen: since,
-            resolved_at: None,
-            generation: String::new(),
-            announced_tier: None,
-            announced_at: None,
-            announced_severity: one.severity,
-            reminders: 0,
-            title: String::new(),
-            summary: String::new(),
-            because: Vec::new(),
-            fix: None,
-            expires: None,
-            told: BTreeMap::new(),
-            maybe_told: BTreeSet::new(),
-            given_up: BTreeSet::new(),
-            ack: None,
-            unacked_since: None,
-            returned_at: None,
-            inhibited_by: None,
+            ..Incident::new(incident, one.name.into_string(), about, since)
         }
     });
     (all.collect(), withheld)
