@@ -185,6 +185,8 @@ struct Daemon {
     listener: Option<Listener>,
     /// Messages under way.
     delivering: Option<JoinHandle<usize>>,
+    /// They were begun because something was due.
+    expected: bool,
     /// Providers are being asked.
     asking: Option<JoinHandle<Result<Answers, CycleError>>>,
     /// State pushes under way; they end with the daemon.
@@ -230,6 +232,7 @@ impl Daemon {
             wake,
             listener: None,
             delivering: None,
+            expected: false,
             asking: None,
             pushing: JoinSet::new(),
             idle: false,
@@ -246,8 +249,8 @@ impl Daemon {
         self.listen().await;
         while !stop.is_cancelled() {
             let next_message = self.next_message().await;
-            if next_message.is_zero() && !self.idle {
-                self.start_delivery();
+            if next_message.is_zero() && !self.idle && self.start_delivery() {
+                self.expected = true;
             }
             tokio::select! {
                 biased;
@@ -262,7 +265,8 @@ impl Daemon {
                 Some(Changed) = events.changes.recv() => self.cycle(&Answers::default()).await,
                 tried = ended(self.delivering.as_mut()) => {
                     self.delivering = None;
-                    self.idle = tried.unwrap_or(0) == 0;
+                    // A round of the tick that finds nothing says nothing about what becomes due right after it.
+                    self.idle = std::mem::take(&mut self.expected) && tried.unwrap_or(0) == 0;
                 }
                 asked = ended(self.asking.as_mut()) => {
                     self.asking = None;
@@ -395,10 +399,10 @@ impl Daemon {
         }
     }
 
-    /// Sends what is due, unless the last round is still under way.
-    fn start_delivery(&mut self) {
+    /// Sends what is due, unless the last round is still under way (then `false`).
+    fn start_delivery(&mut self) -> bool {
         if self.delivering.is_some() {
-            return;
+            return false;
         }
         let (monitor, config, mail) = (self.monitor.clone(), Arc::clone(&self.config), Arc::clone(&self.mail));
         self.delivering = Some(tokio::spawn(async move {
@@ -407,6 +411,7 @@ impl Daemon {
                 0
             })
         }));
+        true
     }
 
     /// How long until the next message is due. The tick comes each minute all the same: a machine that slept keeps no timer.

@@ -31,6 +31,10 @@ struct Running {
 
 impl Running {
     fn start(config: &str) -> Self {
+        Self::beating(ticker::SECOND, config)
+    }
+
+    fn beating(beat: &'static str, config: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("monitor.toml");
         write(&path, config);
@@ -41,7 +45,7 @@ impl Running {
             env: env.clone(),
             config: Some(path),
             clock: Arc::new(SystemClock::new()),
-            beat: ticker::SECOND,
+            beat,
             stop: stop.clone(),
             opened: Some(opened),
         };
@@ -109,6 +113,31 @@ async fn a_taken_port_is_tried_again_and_monitoring_goes_on() {
     drop(taken);
     assert_eq!(daemon.page().await, address.to_string());
     until(&address.to_string(), "/-/ready", "200 OK").await;
+    daemon.end().await;
+}
+
+/// The look at the clock that comes between a first attempt and its second finds nothing due; the second comes when it should,
+/// and not with the next look.
+#[tokio::test]
+async fn a_beat_between_two_attempts_holds_up_nothing() {
+    // Once in a minute, within the five seconds before the second attempt.
+    let second = (SystemClock::new().now() + chrono::TimeDelta::seconds(3)).timestamp() % 60;
+    let beat: &'static str = format!("{second} * * * * *").leak();
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut daemon = Running::beating(
+        beat,
+        &format!(
+            "[schedule]\nprobe = \"off\"\n[web]\nlisten = \"127.0.0.1:0\"\n[[receivers]]\nname = \"ops\"\ntype = \"webhook\"\nurl = \"http://{nobody}/\"\n\
+             [[declared]]\nname = \"gone\"\nprovider = \"x\"\nexpires = 2026-01-01T00:00:00Z\nin_use = true\n"
+        ),
+    );
+    let address = daemon.page().await;
+    until(
+        &address,
+        "/metrics",
+        r#"opensoul_notifications_failed_total{channel="webhook",reason="offline",receiver="ops"} 2"#,
+    )
+    .await;
     daemon.end().await;
 }
 
