@@ -90,6 +90,24 @@ def test_what_is_wrong_and_the_command_that_fixes_it(page):
     page.get_by_role("heading", name="Credentials").wait_for()
 
 
+def test_who_copies_is_told_so_though_something_new_comes(page, house):
+    """The page is renewed where it stands; not under the hand that has just pressed a button."""
+    page.evaluate("""() => {
+        window.told = new Promise((done) => new EventSource("/events").addEventListener("change", done));
+        window.copied = new Promise((done) => { navigator.clipboard.writeText = () => new Promise((written) => { window.written = written; done(); }); });
+    }""")
+    first = page.locator(".problem").first
+    first.get_by_role("button", name="Copy").click()
+    page.evaluate("window.copied")
+    house.write(STORE, c.store(anthropic__work=c.token(-c.HOUR), openai__default=c.api_key(SECRETS[2], "openai")))
+    page.evaluate("window.told.then(() => fetch(location.pathname)).then((answer) => answer.text())")
+    page.evaluate("window.written()")
+    first.get_by_role("button", name="Copied").wait_for()
+    # What came meanwhile is shown when that is over.
+    page.locator(".problem", has_text="anthropic:work").wait_for()
+    first.get_by_role("button", name="Copy", exact=True).wait_for()
+
+
 def test_no_secret_is_on_any_page(page, house):
     log_in(page, house)
     links = {link.get_attribute("href") for link in page.get_by_role("link").all()}

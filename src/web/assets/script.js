@@ -9,23 +9,27 @@ function prepare(root) {
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button.copy");
-  if (!button) return;
-  const label = button.dataset.label || button.textContent;
-  button.dataset.label = label;
+  if (!button || "label" in button.dataset) return;
+  const code = button.parentElement.querySelector("code");
+  // As long as the label is kept aside, the page stays: who pressed the button is told what came of it.
+  button.dataset.label = button.textContent;
   try {
-    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+    await navigator.clipboard.writeText(code.textContent);
     button.textContent = document.body.dataset.copied;
-    setTimeout(() => { button.textContent = label; }, 2000);
+    await new Promise((done) => setTimeout(done, 2000));
   } catch {
-    getSelection().selectAllChildren(button.parentElement.querySelector("code"));
+    getSelection().selectAllChildren(code);
   }
+  button.textContent = button.dataset.label;
+  delete button.dataset.label;
+  catchUp();
 });
 
-// Nobody's words are taken out of his hands: a form that is open, or a selection, stays until he is done.
+// Nobody's words are taken out of his hands: a form that is open, a selection, or a copy stays until he is done.
 function busy() {
   const main = document.getElementById("main");
   const at = document.activeElement;
-  return main.querySelector("details[open]") || !getSelection().isCollapsed
+  return main.querySelector("details[open], button[data-label]") || !getSelection().isCollapsed
     || (main.contains(at) && at.matches("input, select, textarea"));
 }
 
@@ -53,6 +57,10 @@ async function refresh() {
   if (at >= 0) [...old.querySelectorAll("a, button, summary, pre")][at]?.focus({ preventScroll: true });
 }
 
+function catchUp() {
+  if (missed) setTimeout(() => refresh().catch(() => {}), 50);
+}
+
 prepare(document);
 if (live()) {
   const stream = new EventSource("/events");
@@ -61,7 +69,5 @@ if (live()) {
   stream.addEventListener("change", () => refresh().catch(() => { missed = true; }));
   // What the spans say grows old.
   setInterval(() => refresh().catch(() => {}), 60000);
-  for (const name of ["visibilitychange", "focusout"]) {
-    document.addEventListener(name, () => { if (missed) setTimeout(() => refresh().catch(() => {}), 50); });
-  }
+  for (const name of ["visibilitychange", "focusout"]) document.addEventListener(name, catchUp);
 }
