@@ -99,6 +99,7 @@ pub struct Clients {
     file: Option<PathBuf>,
     directory: Option<PathBuf>,
     roots: OnceLock<Result<Roots, String>>,
+    anchors: OnceLock<Result<Arc<RootCertStore>, String>>,
     remote: OnceLock<Result<Client, String>>,
     local: OnceLock<Result<Client, String>>,
 }
@@ -112,6 +113,7 @@ impl Clients {
             file: path("SSL_CERT_FILE"),
             directory: path("SSL_CERT_DIR"),
             roots: OnceLock::new(),
+            anchors: OnceLock::new(),
             remote: OnceLock::new(),
             local: OnceLock::new(),
         })
@@ -145,25 +147,33 @@ impl Clients {
         builder.build().map_err(|error| format!("no HTTP client: {}", error.without_url()))
     }
 
-    fn tls(&self) -> Result<rustls::ClientConfig, String> {
-        let mut store = RootCertStore::empty();
-        match self.roots()? {
-            Roots::System(certificates) => {
-                store.add_parsable_certificates(certificates.iter().cloned());
+    /// Whom HTTP trusts. Of the certificates only what proves others by them is kept, a third of their size.
+    fn anchors(&self) -> Result<Arc<RootCertStore>, String> {
+        let load = || {
+            let mut store = RootCertStore::empty();
+            match self.load()? {
+                Roots::System(certificates) => {
+                    store.add_parsable_certificates(certificates);
+                }
+                Roots::BuiltIn => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
             }
-            Roots::BuiltIn => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-        }
+            Ok(Arc::new(store))
+        };
+        self.anchors.get_or_init(load).clone()
+    }
+
+    fn tls(&self) -> Result<rustls::ClientConfig, String> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| format!("no TLS: {error}"))?
-            .with_root_certificates(store)
+            .with_root_certificates(self.anchors()?)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 
-    /// Whom we trust, for protocols that are not HTTP.
+    /// Whom we trust, for protocols that are not HTTP and want the certificates themselves.
     ///
     /// # Errors
     /// `SSL_CERT_FILE` holds nothing usable: silently trusting others instead would be wrong.
