@@ -2,11 +2,9 @@
 PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 
-# Functions that run together stand together (benches/order.py): half the memory, and starts in two thirds of the time. Where the
-# linker takes no scripts (macOS, mold): `make install ORDER=`.
-ifeq ($(shell uname -s),Linux)
-ORDER ?= -C link-arg=-Wl,-T,deploy/order.ld
-endif
+# Functions that run together stand together (benches/order.py), where the linker can: half the memory, and starts in two thirds of
+# the time. Without: `make install ORDER=`.
+ORDER ?= $(shell deploy/order.sh)
 RELEASE = $(CARGO) rustc --locked --release --bin opensoul -- $(ORDER)
 
 .PHONY: help run test check bench order fuzz install package clean

@@ -10,9 +10,9 @@ use crate::config::{self, Config, Location, values};
 use crate::domain::{Action, Incident, Silence, Time};
 use crate::engine::overlays::Overlays;
 use crate::engine::silences;
-use crate::monitor::observe;
+use crate::monitor::{elsewhere, observe};
 use crate::output::alerts::{self, Message, Options};
-use crate::store::{Reader, StoreError};
+use crate::store::{FILE, Reader, StoreError};
 
 /// What every one of these commands starts with.
 pub(super) struct Scene<'a> {
@@ -34,12 +34,24 @@ impl Scene<'_> {
 /// An id, condition or time that makes no sense (64), our own configuration (78), no way to the monitor (69).
 pub fn run(args: Alerts, context: &Context) -> Outcome {
     if let AlertsCommand::Test { receiver, resolve } = &args.command {
+        if args.host.is_some() {
+            return Err(usage("a test goes to the receivers of this machine, whatever it is about: leave --host out"));
+        }
         return alerts_test::run(receiver.as_deref(), *resolve, context);
     }
     let named = context.global.config.as_deref();
-    let config = config::load(named, &context.env)
+    let mut config = config::load(named, &context.env)
         .map_err(|problems| Failure::new(FailureKind::Config, config::report(&problems)))?;
-    let location = config::locate(&context.env, named);
+    let mut location = config::locate(&context.env, named);
+    if let Some(host) = &args.host {
+        location.state = elsewhere::directory(&location.state, host);
+        if !location.state.join(FILE).exists() {
+            let message =
+                format!("`opensoul monitor once --host {host}` has not run here: nothing is known of alerts about it");
+            return Err(Failure::new(FailureKind::NoInput, message));
+        }
+        config.identity.host = Some(elsewhere::name(&location.state, host));
+    }
     let scene = Scene { context, config, location, now: SystemClock::new().now() };
     match args.command {
         AlertsCommand::List { json } => list(&scene, json),

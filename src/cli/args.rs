@@ -366,6 +366,9 @@ pub enum SeverityArg {
 /// `alerts …`
 #[derive(Debug, Args)]
 pub struct Alerts {
+    /// Those about another machine, which `monitor once --host` watches from here
+    #[arg(long, global = true, value_name = "[USER@]SERVER[:PORT]", value_hint = clap::ValueHint::Hostname)]
+    pub host: Option<Destination>,
     /// What to do
     #[command(subcommand)]
     pub command: AlertsCommand,

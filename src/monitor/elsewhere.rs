@@ -143,6 +143,12 @@ fn unseen(name: &str, to: &Destination, why: &Unheard, now: Time) -> Snapshot {
     }
 }
 
+/// What another machine is called in alerts: as it called itself last. `state` is where it is remembered.
+#[must_use]
+pub fn name(state: &Path, to: &Destination) -> String {
+    remembered_name(state).unwrap_or_else(|| to.server().to_owned())
+}
+
 fn remembered_name(state: &Path) -> Option<String> {
     let file = std::fs::File::open(state.join(NAME)).ok()?;
     let mut name = String::new();

@@ -1,8 +1,10 @@
 """Real Alertmanagers on loopback, alone or as a cluster."""
 
+import collections
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -32,10 +34,11 @@ def command():
 
 class Alertmanager:
     """Sends pages to `hook` a second after something changed. `peers` are those it forms a cluster with; `config` stands in place
-    of its own. It waits for the others at most `settle` before it tells anybody."""
+    of its own. It waits for the others at most `settle` before it tells anybody, and for each of those before it in the cluster
+    one `turn` to have told it already."""
 
-    def __init__(self, folder, hook, peers=(), config=None, settle="1s"):
-        self.folder, self.peers, self.settle = pathlib.Path(folder), peers, settle
+    def __init__(self, folder, hook, peers=(), config=None, settle="1s", turn="2s"):
+        self.folder, self.peers, self.settle, self.turn = pathlib.Path(folder), peers, settle, turn
         self.port, self.gossip = free_port(), free_port()
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "alertmanager.yml").write_text(
@@ -52,7 +55,7 @@ class Alertmanager:
         self._process = subprocess.Popen(
             [*command(), f"--config.file={self.folder}/alertmanager.yml", f"--storage.path={self.folder}/data",
              f"--web.listen-address=127.0.0.1:{self.port}", f"--cluster.listen-address=127.0.0.1:{self.gossip}",
-             f"--cluster.advertise-address=127.0.0.1:{self.gossip}", "--cluster.peer-timeout=2s",
+             f"--cluster.advertise-address=127.0.0.1:{self.gossip}", f"--cluster.peer-timeout={self.turn}",
              f"--cluster.settle-timeout={self.settle}", "--cluster.pushpull-interval=1s", "--cluster.reconnect-interval=1s",
              "--cluster.gossip-interval=50ms", "--log.level=debug",
              *(f"--cluster.peer=127.0.0.1:{peer.gossip}" for peer in self.peers)],
@@ -98,9 +101,13 @@ class Alertmanager:
     def silences(self):
         return json.loads(self._ask("/api/v2/silences"))
 
+    def groups(self):
+        """How many groups of alerts it holds."""
+        return len(json.loads(self._ask("/api/v2/alerts/groups")))
+
     def rounds(self):
-        """How often it has begun to tell somebody of a group; the one before has then ended."""
-        return self.log.count("msg=flushing")
+        """How often it has begun to tell somebody of each group; the time before has then ended."""
+        return collections.Counter(re.findall(r'aggrGroup=("(?:\\.|[^"\\])*"|\S+) msg=flushing', self.log))
 
     def kill(self):
         if self._process.poll() is None:

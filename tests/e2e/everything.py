@@ -83,7 +83,7 @@ def furnish(machine, gateway_port):
     (machine.home / ".gemini/oauth_creds.json").mkdir(parents=True)
 
 
-def configure(machine, *receivers, provider=None, alertmanagers=(), heartbeats=(), digest=None):
+def configure(machine, *receivers, provider=None, alertmanagers=(), outlets=(), heartbeats=(), digest=None):
     if machine.port is None:
         machine.port = free_port()
     probed = ("openrouter", "tavily", "cerebras", "groq", "mistral") if provider else ()
@@ -91,7 +91,7 @@ def configure(machine, *receivers, provider=None, alertmanagers=(), heartbeats=(
         f'[web]\nlisten = "127.0.0.1:{machine.port}"',
         f'[schedule]\nstatus = "* * * * *"\nprobe = "{"* * * * *" if provider else "off"}"\nzone = "UTC"',
         f'[identity]\nhost = "{machine.root.name}"\nkey = {{ file = "~/.secrets/fleet" }}',
-        f"[export]\nalertmanager = {json.dumps(alertmanagers)}" if alertmanagers else "",
+        f"[export]\nalertmanager = {json.dumps(alertmanagers)}" if alertmanagers else "", *outlets,
         *(f'[[heartbeat]]\nname = "beat{n}"\ntype = "healthchecks"\nurl = "{url}"' for n, url in enumerate(heartbeats)),
         f'[digest]\nschedule = "0 9 * * *"\nreceivers = ["{digest}"]' if digest else "",
         *(f'[providers.{name}]\nbase_url = "{provider.url}"' for name in probed), *receivers,

@@ -27,18 +27,17 @@ RECORD = f"""#!{PREFIX}/bin/sh
 ANSWER = f"""[ ! -e {FILES}/hang ] || exec sleep 1000
 [ ! -e "{FILES}/answers/${{0##*/}}" ] || cat "{FILES}/answers/${{0##*/}}"
 """
-# What the other machine says: answers/nagios, then nagios.2 and so on, by what it is asked.
+# What the other machine says: answers/status, then status.2 and so on.
 SSH = f"""[ ! -e {FILES}/unreachable ] || exit 255
 for last; do :; done
 case $last in
-*'--format nagios'*) what=nagios ;;
-*'status --json'*) what=json ;;
+*'status --json'*) ;;
 *paste-token*) cat >>{FILES}/handed; exit 0 ;;
 *) exit 0 ;;
 esac
-n=$(($(cat {FILES}/asked-$what 2>/dev/null || printf 0) + 1))
-printf %s $n >{FILES}/asked-$what
-cat {FILES}/answers/$what.$n 2>/dev/null || cat {FILES}/answers/$what
+n=$(($(cat {FILES}/asked 2>/dev/null || printf 0) + 1))
+printf %s $n >{FILES}/asked
+cat {FILES}/answers/status.$n 2>/dev/null || cat {FILES}/answers/status
 """
 
 

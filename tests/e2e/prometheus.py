@@ -25,8 +25,8 @@ class Prometheus:
     """Started with the rules given (a YAML text of groups). `jobs`, of `scrape_configs`, stand in place of the one target;
     `rule_files` and `managers`, addresses of Alertmanagers, are added. It scrapes `every` so often."""
 
-    def __init__(self, folder, target=None, rules="groups: []", jobs=None, rule_files=(), managers=(), every="1s"):
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder, target=None, rules="groups: []", jobs=None, rule_files=(), managers=(), every="1s", flags=()):
+        self.folder, self.port, self.flags = folder, free_port(), flags
         (folder / "rules.yml").write_text(rules)
         jobs = jobs or [{"job_name": "opensoul", "static_configs": [{"targets": [target]}]}]
         config = {
@@ -44,7 +44,7 @@ class Prometheus:
         self._log = open(self.folder / "prometheus.log", "ab")
         self._process = subprocess.Popen(
             ["prometheus", f"--config.file={self.folder}/prometheus.yml", f"--storage.tsdb.path={self.folder}/tsdb",
-             f"--web.listen-address=127.0.0.1:{self.port}"],
+             f"--web.listen-address=127.0.0.1:{self.port}", *self.flags],
             stdout=self._log, stderr=self._log, start_new_session=True, cwd=self.folder,
         )
         until(lambda: self._get("/-/ready") is not None, 30, lambda: f"Prometheus is ready:\n{self.log}")

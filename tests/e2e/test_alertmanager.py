@@ -71,8 +71,8 @@ def paged(pages, status, credential=None):
 
 def settled(manager, rounds=2):
     """Whatever it knows now it has told, or found that its peer has told it."""
-    begun = manager.rounds()
-    until(lambda: manager.rounds() >= begun + rounds, 30, lambda: f"{rounds} rounds:\n{manager.log}")
+    begun = manager.rounds().total()
+    until(lambda: manager.rounds().total() >= begun + rounds, 30, lambda: f"{rounds} rounds:\n{manager.log}")
 
 
 WORK, SPARE = "opensoul:main/anthropic:work", "opensoul:main/anthropic:spare"

@@ -43,6 +43,7 @@ class Fleet:
         e.configure(
             everything, webhook_receiver(self.hook), dead, provider=self.provider, digest="hook",
             alertmanagers=[f"http://127.0.0.1:{self.hook.port}", closed()],
+            outlets=[f'[export.otlp]\nurl = "http://127.0.0.1:{self.hook.port}/v1/metrics"', f'[export.pushgateway]\nurl = "{closed()}"'],
             heartbeats=[self.beats.url("healthchecks"), closed() + "/4b3a3b7e-0f0e-4c57-9c3c-0d5b3a0d9f11"],
         )
         everything.once()

@@ -162,6 +162,17 @@ def test_the_preflight_fails_a_job_with_an_annotation(machine, ends_in, code, sa
     assert not says or said[0].startswith(says + "title=AI credentials::")
 
 
+@pytest.mark.skipif(not shutil.which("rustc"), reason="rustc is not installed")
+def test_the_order_of_functions_where_the_linker_takes_it(folder):
+    words = lambda path: subprocess.run(  # noqa: E731
+        [DEPLOY / "order.sh"], env=os.environ | {"PATH": path}, cwd=folder, capture_output=True, text=True, check=True
+    ).stdout
+    assert words(os.environ["PATH"]) == "-C link-arg=-Wl,-T,deploy/order.ld\n"
+    (folder / "cc").write_text("#!/bin/sh\nfor word; do case $word in -Wl,-T,*) exit 1 ;; esac; done\nexec /usr/bin/cc \"$@\"\n")
+    (folder / "cc").chmod(0o755)
+    assert words(f"{folder}:{os.environ['PATH']}") == ""
+
+
 # install.sh
 
 

@@ -1,7 +1,6 @@
 """Two hundred machines, one Prometheus, two Alertmanagers in a cluster, with the rules and the configuration that are shipped: one
 page for one problem, whatever of the three dies. Five machines run; the others were rendered by the program and are served."""
 
-import os
 import re
 import shutil
 
@@ -17,13 +16,13 @@ from prometheus import Prometheus
 from waiting import until
 
 pytestmark = [
-    # One run in six still counts a page too many, which is not explained yet; a test that cries wolf must not gate others.
-    pytest.mark.skipif(not os.environ.get("OPENSOUL_FLEET"), reason="two hundred machines run only with OPENSOUL_FLEET=1"),
     pytest.mark.skipif(not shutil.which("prometheus"), reason="prometheus is not installed"),
     pytest.mark.skipif(not alertmanager_program(), reason="Alertmanager is not installed"),
     pytest.mark.timeout(420),
 ]
 RUNNING, RENDERED = 5, 195
+# Far longer than anything takes, also beside others on a small machine: what is waited for comes within seconds.
+LONG = 120
 
 
 def put(machine, **ends_in):
@@ -33,15 +32,16 @@ def put(machine, **ends_in):
 
 
 def quick_rules(folder):
-    """The shipped ones, without the five minutes that a problem must last."""
+    """The shipped ones, without the minutes that a problem must last, or have been over."""
     for path in RULES:
-        (folder / path.name).write_text(path.read_text().replace("for: 5m", "for: 2s"))
+        quick = path.read_text().replace(" for: 5m", " for: 2s").replace("keep_firing_for: 3m", "keep_firing_for: 6s")
+        (folder / path.name).write_text(quick)
     return [folder / path.name for path in RULES]
 
 
 def shipped_config(pages):
     text = (ROOT / "deploy/prometheus/alertmanager.yml").read_text()
-    text = re.sub(r"group_wait: \w+", "group_wait: 12s", re.sub(r"group_interval: \w+", "group_interval: 2s", text))
+    text = re.sub(r"group_wait: \w+", "group_wait: 5s", re.sub(r"group_interval: \w+", "group_interval: 2s", text))
     return re.sub(r"url: \S+", f"url: {pages.url}", text)
 
 
@@ -71,23 +71,26 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
         fine = say()
         snapshots.texts = {f"r{number}": fine for number in range(RENDERED)}
 
-        one, two = cluster(folder, pages, config=shipped_config(pages), settle="30s")
+        # A turn is longer than the one before can be held up by a busy machine: it must have told by then.
+        one, two = cluster(folder, pages, config=shipped_config(pages), settle="30s", turn="10s")
         ending += [one.kill, two.kill]
         own = [{"targets": [f"127.0.0.1:{machine.port}"], "labels": {"instance": machine.root.name}} for machine in running]
         prometheus = Prometheus(
             folder, rule_files=quick_rules(folder), managers=[one.name, two.name], every="5s",
             jobs=[{"job_name": "opensoul", "static_configs": own + [snapshots.target(name) for name in snapshots.texts]}],
+            # It finds its Alertmanagers seconds after it began, and says again so often what it said to nobody.
+            flags=["--rules.alert.for-grace-period=1s", "--rules.alert.resend-delay=20s"],
         )
         ending.append(prometheus.close)
         up = lambda: prometheus.query('count(up{job="opensoul"} == 1)')  # noqa: E731
-        until(lambda: up() and up()[0]["value"][1] == "200", 60, lambda: f"200 are up: {up()}")
-        until(lambda: len(prometheus.query("opensoul:credential_in_use:last")) == 400, 30, "all are judged")
+        until(lambda: up() and up()[0]["value"][1] == "200", LONG, lambda: f"200 are up: {up()}")
+        until(lambda: len(prometheus.query("opensoul:credential_in_use:last")) == 400, LONG, "all are judged")
         assert not told(pages), "nothing is wrong"
 
         # A machine that runs: its provider has nothing left, which says more than the end of the one credential.
         put(running[0], anthropic=-c.HOUR, google=300 * c.DAY)
         first = ("firing", [("OpensoulProviderUnusable", "m0")])
-        until(lambda: told(pages), 60, "a page")
+        until(lambda: told(pages), LONG, "a page")
         settled(prometheus, one, two)
         assert told(pages) == [first]
 
@@ -96,17 +99,19 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
         put(painter, anthropic=300 * c.DAY, google=-c.HOUR)
         snapshots.texts["r77"] = say()
         second = ("firing", [("OpensoulProviderUnusable", "r77")])
-        until(lambda: len(told(pages)) > 1, 60, "a page of the one that lives")
+        until(lambda: len(told(pages)) > 1, LONG, "a page of the one that lives")
         settled(prometheus, two)
         assert told(pages) == [first, second]
 
         # Prometheus is started anew, the Alertmanager comes back and knows nothing.
+        since = firing(prometheus)
         prometheus.close()
-        prometheus.start()
         one.peers = [two]
         one.start()
-        until(lambda: one.members() == two.members() == 2, 60, "the cluster is whole again")
-        until(lambda: {a["labels"]["instance"] for a in one.alerts()} >= {"m0", "r77"}, 120, lambda: f"it is told again: {one.alerts()}")
+        until(lambda: one.members() == two.members() == 2, LONG, "the cluster is whole again")
+        prometheus.start()
+        until(lambda: firing(prometheus) == since, LONG, lambda: f"alerts go on where they stood: {firing(prometheus)}, not {since}")
+        until(lambda: {a["labels"]["instance"] for a in one.alerts()} >= {"m0", "r77"}, LONG, lambda: f"it is told again: {one.alerts()}")
         settled(prometheus, one, two)
         assert told(pages) == [first, second], "nobody is told twice"
 
@@ -114,7 +119,7 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
         # be waiting for its turn with what was true before.
         two.kill()
         put(running[0], anthropic=300 * c.DAY, google=300 * c.DAY)
-        until(lambda: len(told(pages)) > 2, 60, "it is over")
+        until(lambda: len(told(pages)) > 2, LONG, "it is over")
         settled(prometheus, one)
         assert told(pages) == [first, second, ("resolved", first[1])]
     finally:
@@ -122,9 +127,20 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
             end()
 
 
+def firing(prometheus):
+    """Since which second which alert of which machine."""
+    return {
+        (alert["labels"]["alertname"], alert["labels"]["instance"]): alert["activeAt"][:19]
+        for alert in prometheus.alerts() if alert["state"] == "firing"
+    }
+
+
 def settled(prometheus, *managers):
-    """Everything that is known has been told, or was found to have been told by the other."""
+    """Each group was looked at once more from beginning to end: what is known was told, or was found to have been told by the other."""
     begun = [manager.rounds() for manager in managers]
-    until(lambda: all(m.rounds() >= b + 3 for m, b in zip(managers, begun, strict=True)), 60, "three rounds of each")
-    firing = [alert for alert in prometheus.alerts() if alert["state"] == "firing"]
-    assert len({alert["labels"]["instance"] for alert in firing}) <= 2, f"only what was done: {firing}"
+
+    def looked(manager, before):
+        return sum(count >= before[group] + 2 for group, count in manager.rounds().items()) >= manager.groups()
+
+    until(lambda: all(map(looked, managers, begun)), LONG, lambda: f"two rounds of each group: {begun}", every=0.5)
+    assert len({machine for _, machine in firing(prometheus)}) <= 2, f"only what was done: {firing(prometheus)}"

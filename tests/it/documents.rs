@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use serde_json::{Value, json};
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -201,4 +203,47 @@ fn the_chinese_readme_is_true_to_the_other() {
     let said = |line: &&str| line.split(' ').filter(|word| word.chars().all(|c| c.is_ascii_lowercase())).count() > 3;
     let left: Vec<&str> = prose(&chinese).into_iter().filter(said).collect();
     assert!(left.is_empty(), "not translated: {}", left.join("\n"));
+}
+
+/// What a document has without a word in its description.
+fn undescribed(value: &Value, schema: &Value, all: &Value, place: &str, missing: &mut BTreeSet<String>) {
+    let schema = match schema["$ref"].as_str() {
+        Some(name) => &all[name.rsplit('/').next().expect("a name")],
+        None => schema,
+    };
+    match value {
+        Value::Object(fields) => {
+            // What is described as an object only is open to anything.
+            let Some(known) = schema["properties"].as_object() else { return };
+            for (name, value) in fields {
+                let place = format!("{place}.{name}");
+                match known.get(name) {
+                    Some(schema) => undescribed(value, schema, all, &place, missing),
+                    None => drop(missing.insert(place)),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| undescribed(item, &schema["items"], all, place, missing)),
+        _ => {}
+    }
+}
+
+/// `/api/v1/status` serves the document of `status --json`.
+#[test]
+fn the_api_is_described_with_every_field_of_a_status() {
+    let parsed = |path: &str| -> Value { serde_json::from_str(&read(&root().join(path))).expect(path) };
+    let (api, mut status) = (parsed("docs/openapi.json"), parsed("tests/fixtures/home.golden.json"));
+    let schemas = &api["components"]["schemas"];
+    // What the golden home has none of.
+    let at = "2026-11-22T12:00:00Z";
+    status["credentials"][0]["balance"] = json!({
+        "amount": 1.0, "currency": "USD", "at": at, "runwayDays": 3, "runwayDaysLeast": 2, "runwayDaysMost": null,
+        "runsOut": { "at": at, "earliest": at, "latest": null, "warnAt": at, "criticalAt": null },
+    });
+    let mut missing = BTreeSet::new();
+    undescribed(&status, &schemas["Status"], schemas, "Status", &mut missing);
+    assert!(missing.is_empty(), "not in docs/openapi.json: {missing:?}");
+    status["credentials"][0]["unheardOf"] = json!(1);
+    undescribed(&status, &schemas["Status"], schemas, "Status", &mut missing);
+    assert_eq!(missing, BTreeSet::from(["Status.credentials.unheardOf".to_owned()]));
 }
