@@ -139,7 +139,7 @@ fn others(typed: &str, context: &Context) -> Result<Said, Failure> {
             let now = SystemClock::new().now();
             let desk = Desk { context, config: reading.config.clone(), location: reading.location.clone(), now };
             let document = act(&desk, &write.action(now), &author(&context.env))?;
-            let options = alerts::Options { width: print::width(&context.env), zone };
+            let options = alerts::Options { width: print::width(&context.env), zone, lang: print::lang() };
             Ok(Said {
                 text: alerts::acted("Done", &document, &options).trim_end().to_owned(),
                 refused: false,
