@@ -133,7 +133,7 @@ pub fn incident(one: &Incident, alerts: &Alerts<'_>, options: &Options) -> Strin
         line("told", &format!("{name}, {}, as {}", options.when(told.at, alerts.now), told.severity));
     }
     if one.told.is_empty() {
-        line("told", "nobody yet");
+        options.line(&mut out, "told: nobody yet", 2);
     }
     out
 }
