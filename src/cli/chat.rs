@@ -79,9 +79,10 @@ fn line(typed: &str, args: &Chat, context: &Context) -> Result<Said, Failure> {
             agent: args.agent.clone(),
             patience: Keeper::PATIENCE,
         };
+        let ours = |said: Said| Said { text: print::spoken(said.text), ..said };
         match sessions.ask(typed).map_err(failed)? {
-            Some(said) if said.changes => return sessions.order(typed).map_err(failed),
-            Some(said) => return Ok(said),
+            Some(said) if said.changes => return sessions.order(typed).map(ours).map_err(failed),
+            Some(said) => return Ok(ours(said)),
             None => {}
         }
     }

@@ -48,7 +48,10 @@ fn lines(words: &str, width: usize) -> String {
 #[test]
 fn help_is_laid_out_like_claps() {
     let wide = lines("opensoul monitor --help", 100);
-    assert!(wide.starts_with("监控、导出指标、告警\n\n用法：opensoul monitor [选项] <命令>\n\n命令：\n  run "), "{wide}");
+    assert!(
+        wide.starts_with("监控、导出指标、告警\n\n用法：opensoul monitor [选项] <命令>\n\n命令：\n  run "),
+        "{wide}"
+    );
     assert!(wide.contains("\n  init          写出带注释的配置文件\n"), "{wide}");
     assert!(wide.contains("\n选项：\n      --config <FILE>\n          本程序的配置文件 [默认：~/"), "{wide}");
     assert!(wide.contains("          可选值：\n          - en: 英文\n          - zh: 简体中文\n"), "{wide}");
@@ -64,7 +67,10 @@ fn help_is_laid_out_like_claps() {
 #[test]
 fn what_is_wrong_is_said_in_its_frame() {
     for (words, said) in [
-        ("opensoul --foo", "错误：意外的参数 '--foo'\n\n用法：opensoul [选项] <命令>\n\n更多信息请用 '--help' 查看。\n"),
+        (
+            "opensoul --foo",
+            "错误：意外的参数 '--foo'\n\n用法：opensoul [选项] <命令>\n\n更多信息请用 '--help' 查看。\n",
+        ),
         ("opensoul status --jsonn", "错误：意外的参数 '--jsonn'\n\n  提示：有一个相似的参数：'--json'\n"),
         ("opensoul completions", "错误：缺少以下必需的参数：\n  <SHELL>\n"),
         ("opensoul doctor --severity-min x", "的值 'x' 无效\n  [可选值：info, warning, critical]\n"),

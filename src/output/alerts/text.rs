@@ -52,7 +52,11 @@ pub fn incidents(alerts: &Alerts<'_>, options: &Options) -> String {
         let withheld = alerts.withheld.get(&one.id);
         options.line(&mut out, &format!("{} {}", mark(one.severity), one.title), 0);
         let status = status(one, withheld);
-        options.line(&mut out, &format!("{} {}, {status} since {}", one.id, one.name, options.when(one.since, alerts.now)), 2);
+        options.line(
+            &mut out,
+            &format!("{} {}, {status} since {}", one.id, one.name, options.when(one.since, alerts.now)),
+            2,
+        );
         if let Some(reason) = withheld {
             options.line(&mut out, &why(reason, alerts.now, options.zone), 2);
         }
