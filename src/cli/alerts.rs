@@ -24,7 +24,8 @@ pub(super) struct Scene<'a> {
 
 impl Scene<'_> {
     fn options(&self) -> Options {
-        Options { width: print::width(&self.context.env), zone: config::local_zone(&self.context.env) }
+        let env = &self.context.env;
+        Options { width: print::width(env), zone: config::local_zone(env), lang: print::lang() }
     }
 }
 

@@ -79,9 +79,10 @@ fn line(typed: &str, args: &Chat, context: &Context) -> Result<Said, Failure> {
             agent: args.agent.clone(),
             patience: Keeper::PATIENCE,
         };
+        let ours = |said: Said| Said { text: print::spoken(said.text), ..said };
         match sessions.ask(typed).map_err(failed)? {
-            Some(said) if said.changes => return sessions.order(typed).map_err(failed),
-            Some(said) => return Ok(said),
+            Some(said) if said.changes => return sessions.order(typed).map(ours).map_err(failed),
+            Some(said) => return Ok(ours(said)),
             None => {}
         }
     }
@@ -139,7 +140,7 @@ fn others(typed: &str, context: &Context) -> Result<Said, Failure> {
             let now = SystemClock::new().now();
             let desk = Desk { context, config: reading.config.clone(), location: reading.location.clone(), now };
             let document = act(&desk, &write.action(now), &author(&context.env))?;
-            let options = alerts::Options { width: print::width(&context.env), zone };
+            let options = alerts::Options { width: print::width(&context.env), zone, lang: print::lang() };
             Ok(Said {
                 text: alerts::acted("Done", &document, &options).trim_end().to_owned(),
                 refused: false,

@@ -23,7 +23,7 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             let out = if *json {
                 credentials::json(&snapshot).map_err(bug)?
             } else {
-                credentials::text(&snapshot, print::width(&reading.env))
+                credentials::text(&snapshot, print::width(&reading.env), print::lang())
             };
             print::text(&out)?;
         }
@@ -39,7 +39,8 @@ pub fn run(command: &CredentialsCommand, context: &Context) -> Outcome {
             };
             let home = reading.env.home();
             let zone = config::local_zone(&reading.env);
-            let options = explain::Options { width: print::width(&reading.env), zone, home: Some(&home) };
+            let (width, lang) = (print::width(&reading.env), print::lang());
+            let options = explain::Options { width, zone, home: Some(&home), lang };
             let out = if *json {
                 explain::json(&subject, Some(&home)).map_err(bug)?
             } else {

@@ -39,6 +39,7 @@ mod plugin;
 mod prompt;
 pub mod reading;
 mod status;
+pub mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -112,7 +113,7 @@ fn run(argv: &[OsString], env: Environment) -> Outcome {
     let program = doctor::program(argv.first().map(OsString::as_os_str));
     let cli = match Cli::try_parse_from(&argv) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, plugin::asked(&argv)),
+        Err(error) => return usage::tell(&error, &argv, &env),
     };
     let mut context = Context { global: cli.global, env_as_given: env.clone(), env, program };
     apply_profile(&mut context)?;
@@ -140,21 +141,6 @@ fn apply_profile(context: &mut Context) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Help and version go to stdout with 0; everything else is an error of use (64, never clap's 2: that means "expiring").
-fn usage(error: &clap::Error, plugin: bool) -> Outcome {
-    if error.use_stderr() && plugin {
-        let text = error.render().to_string();
-        let first = text.lines().next().unwrap_or_default();
-        return Err(Failure::new(FailureKind::Usage, first.trim_start_matches("error: ")));
-    }
-    if let Err(error) = error.print()
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        return Err(Failure::new(FailureKind::Io, format!("cannot write the help: {error}")));
-    }
-    if error.use_stderr() { Err(Failure::new(FailureKind::Usage, "")) } else { Ok(0) }
 }
 
 fn run_models(models: args::Models, context: &Context) -> Outcome {

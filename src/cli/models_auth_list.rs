@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::exit::{Failure, FailureKind, Outcome};
 use super::models_auth::{Gateway, Unnamed, agent_words, by_owner, provider, refused};
+use super::print::spoken;
 use super::prompt::Terminal;
 use super::{Context, print};
 use crate::domain::Selection;
@@ -11,6 +12,7 @@ use crate::formats::installation::{AgentStore, Trouble};
 use crate::formats::javascript::trim;
 use crate::output::models_status::short;
 use crate::output::remaining::remaining;
+use crate::output::wording::{columns, marks, padded};
 
 /// The answer of `list`.
 #[derive(Serialize)]
@@ -106,25 +108,25 @@ pub(super) fn whole(store: &AgentStore) -> Outcome {
 }
 
 fn text(list: &List<'_>, now: f64) -> String {
-    let mut out = format!("Agent: {}\nAuth file: {}\n\n", list.agent_id, list.auth_store_path);
+    let mut out = spoken(format!("Agent: {}\nAuth file: {}\n\n", list.agent_id, list.auth_store_path));
     if list.profiles.is_empty() {
-        out.push_str("No profiles. Add one: opensoul models auth add\n");
+        out.push_str(&spoken("No profiles. Add one: opensoul models auth add\n"));
         return out;
     }
-    let width = list.profiles.iter().map(|row| row.id.chars().count()).max().unwrap_or(0).min(48);
+    let joins = marks(print::lang()).0;
+    let width = list.profiles.iter().map(|row| columns(row.id)).max().unwrap_or(0).min(48);
     for row in &list.profiles {
+        let left = |at: f64| remaining(Some(at - now));
         let mut said = vec![format!("{}/{}", row.provider, row.r#type)];
         said.extend(row.email.map(str::to_owned));
-        said.extend(
-            row.expires_at.map(|at| {
-                if at > now { format!("ends in {}", remaining(Some(at - now))) } else { "expired".to_owned() }
-            }),
-        );
-        said.extend(row.aside_until.map(|at| format!("set aside for {}", remaining(Some(at - now)))));
-        said.extend(row.position.map(|n| if n == 1 { "used first".to_owned() } else { format!("used {n}.") }));
-        said.extend(row.excluded.map(|why| format!("not used: {why}")));
-        said.extend(row.inherited.then(|| "main's".to_owned()));
-        out.push_str(&format!("{:width$}  {}\n", row.id, said.join(", ")));
+        let ends = |at: f64| if at > now { format!("ends in {}", left(at)) } else { "expired".to_owned() };
+        said.extend(row.expires_at.map(|at| spoken(ends(at))));
+        said.extend(row.aside_until.map(|at| spoken(format!("set aside for {}", left(at)))));
+        let place = |n| if n == 1 { "used first".to_owned() } else { format!("used {n}.") };
+        said.extend(row.position.map(|n| spoken(place(n))));
+        said.extend(row.excluded.map(|why| spoken(format!("not used: {why}"))));
+        said.extend(row.inherited.then(|| spoken("main's")));
+        out.push_str(&format!("{}  {}\n", padded(row.id, width), said.join(joins)));
     }
     out
 }

@@ -114,9 +114,9 @@ fn show(of: &OrderOf, provider: &str, gateway: &Gateway, context: &Context) -> O
         return whole(store);
     }
     let order = order.map_or_else(|| "(none)".to_owned(), |ids| ids.join(", "));
-    print::text(&format!(
+    print::text(&print::spoken(format!(
         "Agent: {}\nProvider: {provider}\nAuth file: {auth_store_path}\nOrder override: {order}\n",
         gateway.agent
-    ))?;
+    )))?;
     whole(store)
 }

@@ -12,6 +12,7 @@ use crate::formats::gateway_config::GatewayConfig;
 use crate::formats::javascript::trim;
 use crate::formats::model_ref;
 use crate::output::models_status::{default_model, short};
+use crate::output::wording::marks;
 
 /// One configured model.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -31,8 +32,10 @@ pub fn list(json: bool, plain: bool, context: &Context) -> Outcome {
     if json {
         print::json(&serde_json::json!({ "count": rows.len(), "models": rows }))?;
     } else {
+        let joins = marks(print::lang()).0;
+        let tags = |row: &Row| row.tags.iter().map(print::spoken).collect::<Vec<_>>().join(joins);
         let line = |row: &Row| {
-            if plain { format!("{}\n", row.key) } else { format!("{:40}  {}\n", row.key, row.tags.join(", ")) }
+            if plain { format!("{}\n", row.key) } else { format!("{:40}  {}\n", row.key, tags(row)) }
         };
         print::text(&rows.iter().map(line).collect::<String>())?;
     }
@@ -104,7 +107,7 @@ pub fn aliases(command: Aliases, context: &Context) -> Outcome {
             } else {
                 let mut text: String = known.iter().map(|(alias, model)| format!("{alias} {model}\n")).collect();
                 if text.is_empty() && !plain {
-                    text.push_str("No aliases.\n");
+                    text.push_str(&print::spoken("No aliases.\n"));
                 }
                 print::text(&text)?;
             }
@@ -160,7 +163,7 @@ pub fn fallbacks(command: Fallbacks, context: &Context) -> Outcome {
             if json {
                 print::json(&serde_json::json!({ "fallbacks": models }))?;
             } else if models.is_empty() && !plain {
-                print::text("No fallbacks.\n")?;
+                print::text(&print::spoken("No fallbacks.\n"))?;
             } else {
                 print::text(&models.iter().map(|model| format!("{model}\n")).collect::<String>())?;
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::exit::{Failure, FailureKind, Outcome};
-use super::{Context, monitor_run};
+use super::{Context, monitor_run, print};
 use crate::clock::SystemClock;
 use crate::domain::Environment;
 use crate::monitor::demo::{DemoError, demo};
@@ -25,7 +25,7 @@ pub fn run(context: &Context, lasts: Option<&str>) -> Outcome {
     logs::init(&env, 0);
     let runtime = monitor_run::runtime()?;
     let mut out = anstream::stdout();
-    let shown = runtime.block_on(demo(&context.env, lasts, Arc::new(SystemClock::new()), &mut out));
+    let shown = runtime.block_on(demo(&context.env, lasts, Arc::new(SystemClock::new()), (&mut out, print::lang())));
     runtime.shutdown_timeout(Duration::from_millis(200));
     match shown {
         Ok(()) => Ok(0),

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// What each room says.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("chat", include_str!("chinese/chat.txt")),
     ("cli", include_str!("chinese/cli.txt")),
     ("config", include_str!("chinese/config.txt")),
@@ -22,6 +22,7 @@ const TABLES: [(&str, &str); 14] = [
     ("engine", include_str!("chinese/engine.txt")),
     ("doctor", include_str!("chinese/doctor.txt")),
     ("formats", include_str!("chinese/formats.txt")),
+    ("help", include_str!("chinese/help.txt")),
     ("gateway", include_str!("chinese/gateway.txt")),
     ("monitor", include_str!("chinese/monitor.txt")),
     ("notify", include_str!("chinese/notify.txt")),

@@ -8,8 +8,9 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 
 use super::collate;
-use super::status::lines::{clean, columns};
-use crate::domain::{Assessed, CredentialId, Snapshot};
+use super::status::lines::{clean, columns, padded};
+use super::wording::{marks, spoken};
+use crate::domain::{Assessed, CredentialId, Lang, Snapshot};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -71,10 +72,11 @@ fn entry(assessed: &Assessed) -> Entry<'_> {
 
 /// The list for people; below 60 columns each credential takes two lines.
 #[must_use]
-pub fn text(snapshot: &Snapshot, width: usize) -> String {
+pub fn text(snapshot: &Snapshot, width: usize, lang: Lang) -> String {
+    let said = |text: &str| spoken(lang, text.to_owned());
     let ordered = ordered(snapshot);
     if ordered.is_empty() {
-        return "No credentials found. `opensoul status` says where it looked.\n".to_owned();
+        return said("No credentials found. `opensoul status` says where it looked.") + "\n";
     }
     let name = |one: &Assessed| {
         let indent = if one.copy_of.is_some() { "  " } else { "" };
@@ -83,11 +85,11 @@ pub fn text(snapshot: &Snapshot, width: usize) -> String {
     let about = |one: &Assessed| {
         let mut about = vec![clean(&one.credential.provider)];
         if one.copy_of.is_some() {
-            about.push("copy".into());
+            about.push(said("copy").into());
         } else if !one.judgement.in_use {
-            about.push("unused".into());
+            about.push(said("unused").into());
         }
-        about.join(", ")
+        about.join(marks(lang).0)
     };
     // One column of names for all lines; what is longer stands on a line of its own.
     const STATE: usize = 15;
@@ -97,14 +99,14 @@ pub fn text(snapshot: &Snapshot, width: usize) -> String {
     let longest = ordered.iter().map(|one| columns(&name(one))).filter(|size| *size <= room).max().unwrap_or(20);
     let mut out = String::new();
     for one in ordered {
-        let (name, state, about) = (name(one), one.judgement.state.word(), about(one));
+        let (name, state, about) = (name(one), said(one.judgement.state.word()), about(one));
         if !aligned {
-            out.push_str(&format!("{name}\n    {state}, {about}\n"));
+            out.push_str(&format!("{name}\n    {state}{}{about}\n", marks(lang).0));
             continue;
         }
         let size = columns(&name);
         let (gap, pad) = if size > longest { ("\n", longest) } else { ("", longest - size) };
-        out.push_str(&format!("{name}{gap}{}  {state:<STATE$}  {about}\n", " ".repeat(pad)));
+        out.push_str(&format!("{name}{gap}{}  {}  {about}\n", " ".repeat(pad), padded(&state, STATE)));
     }
     out
 }
@@ -181,8 +183,8 @@ mod tests {
   opensoul:main/anthropic:work  static           anthropic, copy
 env:GROQ_API_KEY                static           groq, unused
 ";
-        assert_eq!(text(&snapshot(), 80), expected);
-        let narrow = text(&snapshot(), 40);
+        assert_eq!(text(&snapshot(), 80, Lang::English), expected);
+        let narrow = text(&snapshot(), 40, Lang::English);
         assert!(narrow.lines().all(|line| line.len() <= 40), "{narrow}");
         assert!(narrow.starts_with(
             "claude-code:default\n    ok, anthropic\n  opensoul:main/anthropic:work\n    static, anthropic, copy"
@@ -194,12 +196,12 @@ env:GROQ_API_KEY                static           groq, unused
         assert_eq!(document["credentials"][1]["canonical"], false);
         let mut long = snapshot();
         long.credentials[0].credential.id = format!("dotenv:/home/u/{}#GROQ_API_KEY", "x".repeat(60)).as_str().into();
-        let wide = text(&long, 80);
+        let wide = text(&long, 80, Lang::English);
         let column = |line: &&str| line.find(" anthropic").or_else(|| line.find(" groq"));
         let columns: std::collections::BTreeSet<_> = wide.lines().filter_map(|line| column(&line)).collect();
         assert_eq!((columns.len(), wide.lines().count()), (1, 3), "{wide}");
         let none = assess(observe(Vec::new()), &Thresholds::default(), snapshot().taken_at);
-        assert!(text(&none, 80).starts_with("No credentials found"));
+        assert!(text(&none, 80, Lang::English).starts_with("No credentials found"));
     }
 
     #[test]

@@ -12,8 +12,8 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 
 use super::status::lines::{clean, relative, shortened, wrap};
-use super::wording::{is_command, localised};
-use crate::domain::{Assessed, Finding, Severity, Snapshot, State, Time};
+use super::wording::{is_command, localised, marks, spoken};
+use crate::domain::{Assessed, Finding, Lang, Severity, Snapshot, State, Time};
 use facts::facts;
 use rules::{Rule, changes, rule};
 
@@ -56,6 +56,8 @@ pub struct Options<'a> {
     pub zone: Zone,
     /// Shortened to `~`.
     pub home: Option<&'a Path>,
+    /// The reader's language.
+    pub lang: Lang,
 }
 
 #[derive(Serialize)]
@@ -163,28 +165,31 @@ pub fn text(subject: &Subject<'_>, options: &Options<'_>) -> String {
     let width = options.width.clamp(24, 120);
     let now = snapshot.taken_at;
     let local = |time: Time| time.with_timezone(&options.zone).format("%Y-%m-%d %H:%M").to_string();
-    let read = |line: &str| localised(&shortened(line, options.home), &local);
-    let near = |time: Time| format!("{} ({})", local(time), relative(time, now));
+    let said = |text: &str| spoken(options.lang, text.to_owned());
+    let (joins, leads) = marks(options.lang);
+    let read = |line: &str| localised(&shortened(&said(line), options.home), &local);
+    let near = |time: Time| said(&format!("{} ({})", local(time), relative(time, now)));
     let bold = Style::new().bold();
     let mut out = format!("{bold}{}{bold:#}\n", clean(credential.id.as_str()));
     let used = if judgement.in_use { "in use" } else { "unused" };
-    let severity = match judgement.severity {
-        Severity::None => String::new(),
-        severity => format!(", {severity}"),
-    };
-    wrap(&mut out, &format!("{}{severity}; {}, {used}", judgement.state, clean(&credential.provider)), width, 2);
+    let mut state = vec![said(judgement.state.word())];
+    state.extend((judgement.severity > Severity::None).then(|| said(judgement.severity.word())));
+    let apart = if options.lang == Lang::Chinese { "；" } else { "; " };
+    let about = format!("{}{apart}{}{joins}{}", state.join(joins), clean(&credential.provider), said(used));
+    wrap(&mut out, &about, width, 2);
 
-    let head = |out: &mut String, title: &str| out.push_str(&format!("\n{bold}{title}{bold:#}\n"));
+    let head = |out: &mut String, title: &str| out.push_str(&format!("\n{bold}{}{bold:#}\n", said(title)));
     head(&mut out, "Why");
-    wrap(&mut out, &format!("Rule: {}.", rule(assessed, snapshot).text), width, 2);
+    wrap(&mut out, &said(&format!("Rule: {}.", rule(assessed, snapshot).text)), width, 2);
     for line in &judgement.because {
         item(&mut out, &read(line), width);
     }
     head(&mut out, "Facts");
     for fact in facts(subject) {
         let value = fact.instant.map_or_else(|| read(&fact.value), near);
-        wrap(&mut out, &format!("{}: {value}", fact.name), width, 2);
-        let age = fact.since.map(|(how, at)| format!(", {how} {}", relative(at, now))).unwrap_or_default();
+        wrap(&mut out, &format!("{}{leads}{value}", said(fact.name)), width, 2);
+        let age = |(how, at)| format!("{joins}{}", said(&format!("{how} {}", relative(at, now))));
+        let age = fact.since.map(age).unwrap_or_default();
         wrap(&mut out, &format!("{}{age}", read(&fact.from)), width, 6);
     }
     head(&mut out, "What would change it");
@@ -195,14 +200,16 @@ pub fn text(subject: &Subject<'_>, options: &Options<'_>) -> String {
     if !found.is_empty() {
         head(&mut out, "Findings");
         for finding in found {
-            wrap(&mut out, &format!("{} {}: {}", finding.severity, finding.id, read(&finding.message)), width, 2);
+            let severity = said(finding.severity.word());
+            wrap(&mut out, &format!("{severity} {}{leads}{}", finding.id, read(&finding.message)), width, 2);
         }
     }
     if !history.is_empty() {
         head(&mut out, "Before");
         // The last ones; all of them are in the JSON.
         for past in history.iter().rev().take(10) {
-            wrap(&mut out, &format!("{} {}, {}", local(past.at), past.state, past.severity), width, 2);
+            let (state, severity) = (said(past.state.word()), said(past.severity.word()));
+            wrap(&mut out, &format!("{} {state}{joins}{severity}", local(past.at)), width, 2);
         }
     }
     head(&mut out, if judgement.fix.is_some() { "What to run" } else { "What to run when it must be renewed" });
@@ -211,7 +218,7 @@ pub fn text(subject: &Subject<'_>, options: &Options<'_>) -> String {
     if is_command(&fix) {
         out.push_str(&format!("  {fix}\n"));
     } else {
-        wrap(&mut out, &fix, width, 2);
+        wrap(&mut out, &read(&fix), width, 2);
     }
     out
 }

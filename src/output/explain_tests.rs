@@ -70,7 +70,7 @@ fn explained(observation: Observation, id: &str, width: usize) -> String {
     let assessed = snapshot.credentials.iter().find(|one| one.credential.id.as_str() == id).unwrap();
     let history = [Past { at: now() - Span::days(3), state: State::Ok, severity: Severity::None }];
     let subject = Subject { snapshot: &snapshot, assessed, first_seen: Some(now() - Span::days(3)), history: &history };
-    let options = Options { width, zone: Zone::UTC, home: Some(Path::new("/home/u")) };
+    let options = Options { width, zone: Zone::UTC, home: Some(Path::new("/home/u")), lang: Lang::English };
     anstream::adapter::strip_str(&text(&subject, &options)).to_string()
 }
 

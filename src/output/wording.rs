@@ -1,7 +1,7 @@
 //! What the pages for people have in common: the reader's language and zone, and which advice is a command.
 
 use super::chinese;
-pub use super::status::lines::{columns, padded, relative, shortened};
+pub use super::status::lines::{columns, hanging, padded, relative, shortened};
 use crate::domain::{Lang, Time};
 
 /// Programs that a fix may begin with.

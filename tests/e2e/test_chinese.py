@@ -1,8 +1,10 @@
 """简体中文, where the locale or `--lang` says so: what people read is whole, aligned and without a word of English in it; what
 programs read is the same in every language."""
 
+import os
 import re
 import unicodedata
+from datetime import date, timedelta
 
 import pytest
 
@@ -22,7 +24,7 @@ COMMAND = re.compile(
 )
 NAMES = [
     "Claude Code", "Claude Max", "Amazon Q", "GitHub Copilot", "Gemini CLI", "Hugging Face", "Kilo Code", "Roo Code", "VS Code", "Google Cloud",
-    "login shell", "API key", "Grok CLI", "Kiro CLI", "Kimi Code", "Qwen Code", "GitHub CLI",
+    "login shell", "API key", "--format json", "Connection refused (os error 111)", "Connection refused（os error 111）", "uid 0", "Grok CLI", "Kiro CLI", "Kimi Code", "Qwen Code", "GitHub CLI",
 ]
 
 
@@ -31,8 +33,8 @@ def columns(line):
 
 
 def joined(text):
-    """Without the ends of lines that only the width has made, and without what has no language: marks, and the areas of checks."""
-    text = re.sub(r"(?m)^  (ok|x |! ) ", "", text)
+    """Without the names in a list of commands, the ends of lines that only the width has made, and without what has no language: marks, and the areas of checks."""
+    text = re.sub(r"(?m)^  (ok|x |! |[a-z-]+  ) ", "", text)
     lines, before = [""], ""
     for line in text.splitlines():
         # A command is never broken.
@@ -79,6 +81,105 @@ def test_whole_and_within_the_columns(furnished, args, width):
     long = [line for line in ended.out.splitlines() if columns(line) > width and "运行：" not in line]
     wide = [line for line in long if re.search("[一-鿿]", line) and not re.search(r"[!-~]{30,}", line)]
     assert not wide, wide
+
+
+ANTHROPIC = "opensoul:main/anthropic:work"
+# In this order on one machine: whoever acts comes before whoever looks at it.
+WORDS = re.compile(
+    r"(?<![\w./:@=`\"-])(?:ok|critical|warning|info|unused|copy|expired|missing|none|until|since|ends|ago|credentials?|problems?|messages?|default)(?![\w./:@=`\"-])"
+)
+WALK = [
+    "credentials list", "credentials explain claude-code:default", f"credentials explain {ANTHROPIC}", "credentials explain declared:elsewhere",
+    "credentials explain opensoul:main/openai:default", "credentials declare spare --provider openai --expires 2040-01-01 --not-in-use",
+    "credentials declare --for claude-code:default --expires 2040-01-01", "credentials explain claude-code:default",
+    "models auth list", "models auth list --agent second", "models auth order get --provider anthropic",
+    f"models auth order set --provider anthropic {ANTHROPIC.split('/')[1]}", "models auth order get --provider anthropic",
+    "models auth order clear --provider anthropic", "models auth remove openai:default --yes", "models list", "models aliases list",
+    "models aliases add quick openai/gpt-5.2", "models aliases remove quick", "models fallbacks list", "models fallbacks add openai/gpt-5.2",
+    "models fallbacks add openai/gpt-5.2", "models fallbacks clear", "models set openai/gpt-5.2", "models status", "doctor --lint",
+    "monitor check-config", "monitor once", "alerts list", "alerts show ONE", "alerts ack ONE --comment 备注", "alerts show ONE",
+    "alerts ack ONE --for 2h", "alerts list", "alerts unack ONE", "alerts snooze ONE --for 2h", "alerts list",
+    "alerts silence provider=anthropic --for 2h --comment 备注", "alerts silence provider=qwen --start LATER --for 2h --comment 备注",
+    "alerts list", "alerts silence list", "alerts unsilence SILENCE", "alerts silence list", "alerts outbox", "alerts outbox retry",
+    "alerts outbox drop MESSAGE", "alerts outbox", "alerts list", "status", "monitor backup copy.db", "monitor forget", "monitor init --force",
+    "monitor check-config", "chat /status", "chat /incidents", "chat /silences", "chat /help", "chat /model list", "chat /doctor",
+]
+
+
+def first(machine, place):
+    commands = {"ONE": ("list", "incidents"), "SILENCE": ("silence list", "silences"), "MESSAGE": ("outbox", "messages")}
+    words, name = commands[place]
+    return machine.run("alerts", *words.split(), "--json").json()[name][0]["id"]
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_every_command(furnished, width):
+    """What each command says on a machine with something to say: no English sentence, no line beyond the columns."""
+    down = '[[receivers]]\nname = "hook"\ntype = "webhook"\nurl = "http://127.0.0.1:9/x"\n[[maintenance]]\nname = "年检"\nschedule = "* * * * *"\nduration = "1h"\nproviders = ["groq"]\n'
+    config = furnished.home / ".config/opensoul/monitor.toml"
+    config.write_text(config.read_text() + down)
+    said = []
+    for line in WALK:
+        line = line.replace("LATER", (date.today() + timedelta(days=3)).isoformat())
+        args = [first(furnished, word) if word in ("ONE", "SILENCE", "MESSAGE") else word for word in line.split()]
+        ended = furnished.run(*args, env=ZH | {"COLUMNS": str(width)})
+        if ended.code not in (0, 1):
+            said.append((line, ended.code, ended.err))
+        # The log is English.
+        err = re.sub(r"(?m)^\d{4}-\S+ +(WARN|INFO|ERROR).*", "", ended.err)
+        said += [(line, found) for found in english(ended.out) + english(err)]
+        said += [(line, row) for row in ended.out.splitlines() if WORDS.search(COMMAND.sub("", re.sub(r"`[^`]*`", "", row)))]
+        long = [row for row in ended.out.splitlines() if columns(row) > width and re.search("[一-鿿]", row) and not re.search(r"[!-~]{18,}", row)]
+        said += [(line, row) for row in long if "：" not in row and re.match("alerts|status|credentials [el]", line)]
+        if os.environ.get("SHOW"):
+            print(f"$ {line}\n{ended.out}{ended.err}")
+    assert not said, "\n".join(map(str, said))
+
+
+def commands(machine, *words):
+    yield words
+    listed = re.search(r"(?m)^Commands:\n((?:  .*\n)+)", machine.run(*words, "-h", env={"LANG": "C"}).out)
+    for line in listed[1].splitlines() if listed else []:
+        if re.match(r"  \w", line):
+            yield from commands(machine, *words, line.split()[0])
+
+
+@pytest.mark.parametrize("width", [80, 40])
+def test_help(machine, width):
+    """Of every command, short and long: all of it in Chinese, within the columns, and the names of options where they were."""
+    all = list(commands(machine))
+    assert len(all) > 45, all
+    for words in all:
+        for option in ("-h", "--help"):
+            ended = machine.run(*words, option, env=ZH | {"COLUMNS": str(width)})
+            assert ended.code == 0 and "用法：opensoul" in ended.out and not ended.err, ended
+            text = re.sub(r"\[可选值：[^\]]*\]", "", ended.out)
+            assert not english(text), (words, english(text))
+            whole = machine.run(*words, option, env={"LANG": "C"}).out
+            options = re.compile(r"(?m)^ {2,6}(-\S+)")
+            assert options.findall(whole) == options.findall(ended.out), ended
+            wide = [line for line in ended.out.splitlines() if columns(line) > width and not re.search(r"[!-~]{18,}|用法", line)]
+            assert not wide, wide
+
+
+def test_wrong_arguments(machine):
+    for args, says in [
+        (["status", "--bogus"], "错误：意外的参数 '--bogus'"),
+        (["status", "--jsom"], "提示：有一个相似的参数：'--json'"),
+        (["models", "auth", "login"], "错误：缺少以下必需的参数："),
+        (["doctor", "--severity-min", "x"], "[可选值：info, warning, critical]"),
+        (["alerts"], "命令：\n  list"),
+    ]:
+        ended = machine.run(*args, env=ZH)
+        assert ended.code == 64 and says in ended.err and not ended.out and not english(ended.err), ended
+    plugin = machine.run("status", "--format", "nagios", "--bogus", env=ZH)
+    assert plugin.code == 3 and "unexpected argument" in plugin.out, plugin
+
+
+def test_what_is_in_english_stays(machine):
+    """Manual pages and completions are installed for everybody on a machine."""
+    for args in (["completions", "bash"], ["completions", "zsh"], ["--version"]):
+        assert machine.run(*args, env=ZH).out == machine.run(*args, env={"LANG": "C"}).out, args
 
 
 def test_an_empty_machine(machine):

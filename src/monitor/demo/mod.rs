@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::doctor::Program;
-use crate::domain::{Environment, Time};
+use crate::domain::{Environment, Lang, Time};
+use crate::output::wording::spoken_lines;
 
 use home::{Home, RENEWED_AFTER, Sinks};
 use hook_sink::Hook;
@@ -51,7 +52,7 @@ pub async fn demo(
     ours: &Environment,
     lasts: Option<Duration>,
     clock: Arc<dyn Clock>,
-    out: &mut (dyn Write + Send),
+    (out, lang): (&mut (dyn Write + Send), Lang),
 ) -> Result<(), DemoError> {
     let directory = tempfile::Builder::new().prefix("opensoul-demo-").tempdir()?;
     let stop = CancellationToken::new();
@@ -79,7 +80,7 @@ pub async fn demo(
         opened: Some(opened),
     };
     let running = daemon::run(start, move |ground| Ok(Machine::new(&env, Program::default(), ground)?.home_only()));
-    let mut stage = Stage { home, clock, out, pages, mails, hooks, round: 1 };
+    let mut stage = Stage { home, clock, out, lang, pages, mails, hooks, round: 1 };
     stage.say(&format!("Samples in {}; nothing of yours is read.", directory.path().display()))?;
 
     tokio::pin!(running);
@@ -107,6 +108,8 @@ struct Stage<'a> {
     home: Home,
     clock: Arc<dyn Clock>,
     out: &'a mut (dyn Write + Send),
+    /// That of who looks on.
+    lang: Lang,
     pages: mpsc::UnboundedReceiver<String>,
     mails: mpsc::Receiver<Mail>,
     hooks: mpsc::Receiver<Hook>,
@@ -150,11 +153,12 @@ impl Stage<'_> {
 
     fn event(&mut self, text: &str) -> io::Result<()> {
         let now: Time = self.clock.now();
-        self.say(&format!("{}  {text}", now.format("%H:%M:%S")))
+        write!(self.out, "{}  ", now.format("%H:%M:%S"))?;
+        self.say(text)
     }
 
     fn say(&mut self, text: &str) -> io::Result<()> {
-        writeln!(self.out, "{text}")?;
+        writeln!(self.out, "{}", spoken_lines(self.lang, text.to_owned()))?;
         self.out.flush()
     }
 }
@@ -169,7 +173,7 @@ mod tests {
         let mut seen = Vec::new();
         let env: Environment = [("OPENAI_API_KEY".to_owned(), "canary-of-ours".to_owned())].into_iter().collect();
         let lasts = Some(Duration::from_secs(4));
-        let shown = demo(&env, lasts, Arc::new(SystemClock::new()), &mut seen);
+        let shown = demo(&env, lasts, Arc::new(SystemClock::new()), (&mut seen, Lang::English));
         tokio::time::timeout(Duration::from_secs(60), shown).await.expect("in time").unwrap();
         let text = String::from_utf8(seen).unwrap();
         assert!(text.contains("Page     http://127.0.0.1:"), "{text}");

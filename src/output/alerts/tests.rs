@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::{Severity, Silence, Zone};
+use crate::domain::{Lang, Severity, Silence, Zone};
 use crate::engine::incidents::world::{World, credential, snapshot, start};
 use crate::engine::overlays::Overlays;
 use crate::engine::policy::QuietHours;
@@ -45,7 +45,7 @@ impl Standing {
 fn the_list_says_why_nothing_is_said_at_any_width() {
     let world = world();
     for width in [80, 40] {
-        let options = Options { width, zone: Zone::UTC };
+        let options = Options { width, zone: Zone::UTC, lang: Lang::English };
         let text = with(&world, |alerts| incidents(alerts, &options));
         assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
         let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,13 +1,12 @@
 //! For people, at any width from 24 columns on.
 
-use std::fmt::Write;
-
 use serde_json::Value;
 
 use super::{Alerts, Message, kind, silence_state, status};
-use crate::domain::{Incident, IncidentStatus, Severity, Silence, Time, Withheld, Zone};
+use crate::domain::{Incident, IncidentStatus, Lang, Severity, Silence, Time, Withheld, Zone};
 use crate::engine::windows::Window;
 use crate::output::status::lines::{relative, wrap};
+use crate::output::wording::{marks, spoken};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -16,11 +15,18 @@ pub struct Options {
     pub width: usize,
     /// The reader's zone.
     pub zone: Zone,
+    /// The reader's language.
+    pub lang: Lang,
 }
 
 impl Options {
-    fn width(&self) -> usize {
-        self.width.clamp(24, 120)
+    /// A text of ours in the reader's language, within the columns.
+    fn line(&self, out: &mut String, text: &str, indent: usize) {
+        wrap(out, &self.said(text), self.width.clamp(24, 120), indent);
+    }
+
+    fn said(&self, text: &str) -> String {
+        spoken(self.lang, text.to_owned())
     }
 
     fn when(&self, at: Time, now: Time) -> String {
@@ -31,7 +37,6 @@ impl Options {
 /// The list, worst first, with the silences that hold or will.
 #[must_use]
 pub fn incidents(alerts: &Alerts<'_>, options: &Options) -> String {
-    let width = options.width();
     let mut out = String::new();
     let mut open: Vec<&Incident> =
         alerts.incidents.iter().filter(|one| one.status != IncidentStatus::Resolved).collect();
@@ -41,43 +46,44 @@ pub fn incidents(alerts: &Alerts<'_>, options: &Options) -> String {
         1 => format!("1 open incident on {}", alerts.host),
         count => format!("{count} open incidents on {}", alerts.host),
     };
-    wrap(&mut out, &head, width, 0);
+    options.line(&mut out, &head, 0);
     for one in open {
         out.push('\n');
         let withheld = alerts.withheld.get(&one.id);
-        wrap(&mut out, &format!("{} {}", mark(one.severity), one.title), width, 0);
+        options.line(&mut out, &format!("{} {}", mark(one.severity), one.title), 0);
         let status = status(one, withheld);
-        wrap(
+        options.line(
             &mut out,
             &format!("{} {}, {status} since {}", one.id, one.name, options.when(one.since, alerts.now)),
-            width,
             2,
         );
         if let Some(reason) = withheld {
-            wrap(&mut out, &why(reason, alerts.now, options.zone), width, 2);
+            options.line(&mut out, &why(reason, alerts.now, options.zone), 2);
         }
-        wrap(&mut out, &told(one), width, 2);
+        options.line(&mut out, &told(one), 2);
     }
     let held = alerts.incidents.iter().filter(|one| one.status == IncidentStatus::Resolved);
     for one in held {
         if let Some(reason @ Withheld::Flapping { .. }) = alerts.withheld.get(&one.id) {
             out.push('\n');
-            wrap(&mut out, &format!("OVER {}", one.title), width, 0);
-            wrap(&mut out, &format!("{} {}", one.id, one.name), width, 2);
-            wrap(&mut out, &why(reason, alerts.now, options.zone), width, 2);
+            options.line(&mut out, &format!("OVER {}", one.title), 0);
+            options.line(&mut out, &format!("{} {}", one.id, one.name), 2);
+            options.line(&mut out, &why(reason, alerts.now, options.zone), 2);
         }
     }
     let running: Vec<&Silence> = alerts.silences.iter().filter(|one| alerts.now < one.ends_at).collect();
     if !running.is_empty() {
-        out.push_str("\nSilences\n");
+        out.push('\n');
+        options.line(&mut out, "Silences", 0);
         for one in running {
             silence(&mut out, one, alerts.now, options);
         }
     }
     let open: Vec<String> = alerts.windows.iter().filter_map(|one| window(one, alerts.now, options)).collect();
     if !open.is_empty() {
-        out.push_str("\nBy the calendar\n");
-        open.iter().for_each(|line| wrap(&mut out, line, width, 0));
+        out.push('\n');
+        options.line(&mut out, "By the calendar", 0);
+        open.iter().for_each(|line| options.line(&mut out, line, 0));
     }
     out
 }
@@ -95,11 +101,14 @@ fn window(one: &Window, now: Time, options: &Options) -> Option<String> {
 /// Everything about one.
 #[must_use]
 pub fn incident(one: &Incident, alerts: &Alerts<'_>, options: &Options) -> String {
-    let width = options.width();
     let mut out = String::new();
     let withheld = alerts.withheld.get(&one.id);
-    wrap(&mut out, &format!("{} {}", mark(one.severity), one.title), width, 0);
-    let mut line = |name: &str, value: &str| wrap(&mut out, &format!("{name}: {value}"), width, 2);
+    options.line(&mut out, &format!("{} {}", mark(one.severity), one.title), 0);
+    let leads = marks(options.lang).1;
+    let mut line = |name: &str, value: &str| {
+        let text = format!("{}{leads}{}", options.said(name), options.said(value));
+        wrap(&mut out, &text, options.width.clamp(24, 120), 2);
+    };
     line("id", one.id.as_str());
     line("alert", &one.name);
     line("about", one.subject.as_str());
@@ -128,7 +137,7 @@ pub fn incident(one: &Incident, alerts: &Alerts<'_>, options: &Options) -> Strin
         line("told", &format!("{name}, {}, as {}", options.when(told.at, alerts.now), told.severity));
     }
     if one.told.is_empty() {
-        line("told", "nobody yet");
+        options.line(&mut out, "told: nobody yet", 2);
     }
     out
 }
@@ -175,7 +184,7 @@ pub fn why(why: &Withheld, now: Time, zone: Zone) -> String {
 pub fn silences(all: &[Silence], now: Time, options: &Options) -> String {
     let mut out = String::new();
     if all.is_empty() {
-        wrap(&mut out, "Nothing is silenced.", options.width(), 0);
+        options.line(&mut out, "Nothing is silenced.", 0);
     }
     for one in all {
         silence(&mut out, one, now, options);
@@ -184,44 +193,42 @@ pub fn silences(all: &[Silence], now: Time, options: &Options) -> String {
 }
 
 fn silence(out: &mut String, one: &Silence, now: Time, options: &Options) {
-    let width = options.width();
-    wrap(out, &format!("{} {}: {}", one.id, silence_state(one, now), one.matchers_text()), width, 0);
+    options.line(out, &format!("{} {}: {}", one.id, silence_state(one, now), one.matchers_text()), 0);
     let mut period = format!("until {}", options.when(one.ends_at, now));
     if now < one.starts_at {
         period = format!("from {} {period}", options.when(one.starts_at, now));
     }
-    wrap(out, &format!("{period}, by {}: {}", one.author, one.comment), width, 2);
+    options.line(out, &format!("{period}, by {}: {}", one.author, one.comment), 2);
 }
 
 /// What waits, then what was sent or withdrawn lately.
 #[must_use]
 pub fn outbox(messages: &[Message], now: Time, options: &Options) -> String {
-    let width = options.width();
     let mut out = String::new();
     let waiting = messages.iter().filter(|one| one.state == "queued").count();
-    wrap(&mut out, &format!("{waiting} waiting, {} sent or withdrawn lately", messages.len() - waiting), width, 0);
+    options.line(&mut out, &format!("{waiting} waiting, {} sent or withdrawn lately", messages.len() - waiting), 0);
     let (first, rest): (Vec<&Message>, Vec<&Message>) = messages.iter().partition(|one| one.state == "queued");
     for one in first.into_iter().chain(rest) {
         let message = &one.notification;
         out.push('\n');
-        wrap(&mut out, &format!("{} to {}: {}", one.state, message.receiver, kind(message.kind)), width, 0);
+        options.line(&mut out, &format!("{} to {}: {}", one.state, message.receiver, kind(message.kind)), 0);
         let made = options.when(message.created_at, now);
-        wrap(&mut out, &format!("{} {}, made {made}", message.id, message.severity), width, 2);
+        options.line(&mut out, &format!("{} {}, made {made}", message.id, message.severity), 2);
         if let Some(at) = one.next_at {
             let tried = if one.attempts > 0 { format!("failed {} times, ", one.attempts) } else { String::new() };
-            wrap(&mut out, &format!("{tried}next try {}", options.when(at, now)), width, 2);
+            options.line(&mut out, &format!("{tried}next try {}", options.when(at, now)), 2);
         }
         if let Some(at) = one.ended_at {
-            wrap(&mut out, &options.when(at, now), width, 2);
+            options.line(&mut out, &options.when(at, now), 2);
         }
         if let Some(detail) = one.detail.as_deref().filter(|detail| !detail.is_empty()) {
-            wrap(&mut out, detail, width, 2);
+            options.line(&mut out, detail, 2);
         }
         for item in message.items.iter().take(5) {
-            wrap(&mut out, &item.title, width, 2);
+            options.line(&mut out, &item.title, 2);
         }
         if message.items.len() > 5 {
-            let _ = writeln!(out, "  … and {} more", message.items.len() - 5);
+            options.line(&mut out, &format!("… and {} more", message.items.len() - 5), 2);
         }
     }
     out
@@ -249,6 +256,6 @@ pub fn acted(verb: &str, document: &Value, options: &Options) -> String {
         let count = document["messages"].as_array().map_or(0, Vec::len);
         format!("{verb}: {count} {}", if count == 1 { "message" } else { "messages" })
     };
-    wrap(&mut out, &line, options.width(), 0);
+    options.line(&mut out, &line, 0);
     out
 }

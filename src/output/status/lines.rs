@@ -82,6 +82,15 @@ pub(in crate::output) fn wrap(out: &mut String, text: &str, width: usize, indent
     }
 }
 
+/// Appends a text behind a head of `column` columns; further lines stand under its first word.
+pub fn hanging(out: &mut String, head: &str, column: usize, text: &str, width: usize) {
+    let start = out.len();
+    wrap(out, text, width, column);
+    if out.len() > start {
+        out.replace_range(start..start + column, head);
+    }
+}
+
 /// Wherever the home directory begins a path in the text, `~`.
 pub fn shortened(text: &str, home: Option<&Path>) -> String {
     let Some(home) = home.and_then(Path::to_str).filter(|home| home.len() > 1) else {
