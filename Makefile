@@ -3,9 +3,9 @@ PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
 
 # Functions that run together stand together (benches/order.py), where the linker can: half the memory, and starts in two thirds of
-# the time. Without: `make install ORDER=`.
-ORDER ?= $(shell deploy/order.sh)
-RELEASE = $(CARGO) rustc --locked --release --bin opensoul -- $(ORDER)
+# the time. Without: `make install LINK=`.
+LINK ?= $(shell deploy/link.sh)
+RELEASE = $(CARGO) rustc --locked --release --bin opensoul -- $(LINK)
 
 .PHONY: help run test check bench order fuzz install package clean
 

@@ -85,7 +85,8 @@ find "$root" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 deb() {
     # The newest symbol that the program asks its C library for; a static program asks for none.
     local libc depends=''
-    libc=$(grep -ao 'GLIBC_2\.[0-9]*' "$root/usr/bin/opensoul-monitor" | sort -uV | tail -n 1 || true)
+    # Packed relocations ask by a name of their own, which came with 2.36.
+    libc=$(grep -aoE 'GLIBC_(2\.[0-9]+|ABI_DT_RELR)' "$root/usr/bin/opensoul-monitor" | sed 's/ABI_DT_RELR/2.36/' | sort -uV | tail -n 1 || true)
     [ -z "$libc" ] || depends="libc6 (>= ${libc#GLIBC_}), libgcc-s1, "
     # Debian's zsh looks elsewhere than the others.
     mkdir -p "$root/DEBIAN" "$root/usr/share/zsh/vendor-completions"

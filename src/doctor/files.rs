@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::{By, Check, Context};
+use super::{By, Check, Context, locks};
 use crate::domain::{Assessed, Finding, Owner, Place, Repair, Severity};
 use crate::files;
 use crate::formats::installation::{AgentStore, Installation};
@@ -124,19 +124,22 @@ pub(super) fn quoted(path: &Path) -> String {
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
-fn listed(dir: &Path, wanted: impl Fn(&DirEntry) -> bool) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.flatten().filter(wanted).map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
+fn entries(dir: &Path) -> impl Iterator<Item = DirEntry> {
+    fs::read_dir(dir).into_iter().flatten().flatten()
+}
+
+fn is_file(entry: &DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if kind.is_symlink() => entry.path().is_file(),
+        kind => kind.is_ok_and(|kind| kind.is_file()),
+    }
 }
 
 fn named(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let is_file = |entry: &DirEntry| match entry.file_type() {
-        Ok(kind) if kind.is_symlink() => entry.path().is_file(),
-        kind => kind.is_ok_and(|kind| kind.is_file()),
-    };
-    listed(dir, |entry| entry.file_name().to_str().is_some_and(&wanted) && is_file(entry))
+    let wanted = |entry: &DirEntry| entry.file_name().to_str().is_some_and(&wanted) && is_file(entry);
+    let mut paths: Vec<PathBuf> = entries(dir).filter(wanted).map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Each existing installation once, even if two names lead to one directory.
@@ -164,8 +167,17 @@ pub struct Surveyed<'a> {
     pub(super) files: Vec<Stored>,
     /// The directories of its agents.
     pub(super) dirs: Vec<AgentDir<'a>>,
-    /// Directories of sessions with files that others can read, and how many those are.
-    open_sessions: Vec<(PathBuf, usize)>,
+    /// The directories of its sessions, of which something is to be told.
+    pub(super) sessions: Vec<Sessions>,
+}
+
+/// A directory of sessions.
+pub(super) struct Sessions {
+    dir: PathBuf,
+    /// How many files in it others can read.
+    open: usize,
+    /// Where the lock of its list is, if there is one.
+    pub lock: Option<PathBuf>,
 }
 
 /// The directory of an agent.
@@ -175,6 +187,8 @@ pub(super) struct AgentDir<'a> {
     uid: Option<u32>,
     /// It is there, and we cannot write to it.
     pub closed: bool,
+    /// Where the lock of its store is, if there is one.
+    pub lock: Option<PathBuf>,
 }
 
 /// Looks at every installation that is there.
@@ -182,12 +196,7 @@ pub(super) struct AgentDir<'a> {
 pub fn survey(installations: &[Installation]) -> Vec<Surveyed<'_>> {
     let one = |installation| {
         let (files, dirs) = of_agents(installation);
-        Surveyed {
-            installation,
-            files: store_files(installation, files),
-            dirs,
-            open_sessions: open_sessions(installation),
-        }
+        Surveyed { installation, files: store_files(installation, files), dirs, sessions: sessions_of(installation) }
     };
     existing(installations).into_iter().map(one).collect()
 }
@@ -214,20 +223,33 @@ impl From<PathBuf> for Stored {
     }
 }
 
-/// Of each agent its files that hold credentials, and its directory.
+/// Of each agent its files that hold credentials, and its directory: listed once, so that nobody asks for what is not there.
 fn of_agents(installation: &Installation) -> (Vec<Vec<Stored>>, Vec<AgentDir<'_>>) {
+    let (files, dirs) = files::for_each(&installation.agents, of_agent).into_iter().unzip();
+    (files, dirs)
+}
+
+fn of_agent(agent: &AgentStore) -> (Vec<Stored>, AgentDir<'_>) {
     let wanted = |name: &str| {
         name.starts_with("auth-profiles.json") || name.starts_with("openclaw-agent.sqlite") || name == "auth.json"
     };
-    let one = |agent: &AgentStore| {
-        let files = named(&agent.agent_dir, wanted).into_iter().map(Stored::from).collect();
-        let meta = fs::metadata(&agent.agent_dir).ok();
-        let closed = is_closed(&agent.agent_dir, meta.as_ref());
-        (files, (meta.map(|meta| meta.uid()), closed))
-    };
-    let (files, dirs): (_, Vec<_>) = files::for_each(&installation.agents, one).into_iter().unzip();
-    let paths = installation.agents.iter().map(|agent| agent.agent_dir.as_path());
-    (files, paths.zip(dirs).map(|(path, (uid, closed))| AgentDir { path, uid, closed }).collect())
+    let path = agent.agent_dir.as_path();
+    let mut files = Vec::new();
+    let mut lock = None;
+    for entry in entries(path) {
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        if locks::concerns(&entry, name, locks::STORE) {
+            lock = Some(locks::beside(&path.join(locks::STORE)));
+        }
+        if wanted(name) && is_file(&entry) {
+            files.push(entry.path());
+        }
+    }
+    let files = files.into_iter().map(Stored::from).collect();
+    let meta = fs::metadata(path).ok();
+    let closed = is_closed(path, meta.as_ref());
+    (files, AgentDir { path, uid: meta.map(|meta| meta.uid()), closed, lock })
 }
 
 /// A directory that is there and that we cannot write to.
@@ -343,26 +365,33 @@ fn dotenv(context: &Context<'_>) -> Vec<Finding> {
     ours.iter().filter_map(finding).chain(others.iter().filter_map(of_an_application)).collect()
 }
 
-fn open_sessions(installation: &Installation) -> Vec<(PathBuf, usize)> {
-    let agents = listed(&installation.state_dir.join("agents"), |_| true);
-    let open = files::for_each(&agents, |agent| {
+fn sessions_of(installation: &Installation) -> Vec<Sessions> {
+    let mut agents: Vec<PathBuf> = entries(&installation.state_dir.join("agents")).map(|entry| entry.path()).collect();
+    agents.sort();
+    let of_agent = |agent: &PathBuf| {
         let dir = agent.join("sessions");
-        let is_open = |path: &&PathBuf| exposure(path).is_some_and(|(exposure, _)| exposure > Exposure::Shielded);
-        let open = named(&dir, |_| true).iter().filter(is_open).count();
-        (open > 0).then_some((dir, open))
-    });
-    open.into_iter().flatten().collect()
+        let (mut open, mut lock) = (0, None);
+        for entry in entries(&dir) {
+            if entry.file_name().to_str().is_some_and(|name| locks::concerns(&entry, name, locks::SESSIONS)) {
+                lock = Some(locks::beside(&dir.join(locks::SESSIONS)));
+            }
+            let others_read = || exposure(&entry.path()).is_some_and(|(exposure, _)| exposure > Exposure::Shielded);
+            open += usize::from(is_file(&entry) && others_read());
+        }
+        (open > 0 || lock.is_some()).then_some(Sessions { dir, open, lock })
+    };
+    files::for_each(&agents, of_agent).into_iter().flatten().collect()
 }
 
 fn sessions(context: &Context<'_>) -> Vec<Finding> {
     // One finding a directory: a hundred open transcripts are one problem.
-    let one = |(dir, open): &(PathBuf, usize)| {
+    let one = |Sessions { dir, open, .. }: &Sessions| {
         let message = format!("Other users can read {open} files of sessions (conversations).");
         let fix = format!("chmod -R go= {}", quoted(dir));
         let repair = Repair::CloseFilesIn { path: dir.clone(), keep: 0o600 };
         Finding::new("sessions.permissions", Severity::Warning, message, fix).at(Place::file(dir)).mended_by(repair)
     };
-    surveyed(context).iter().flat_map(|seen| &seen.open_sessions).map(one).collect()
+    surveyed(context).iter().flat_map(|seen| &seen.sessions).filter(|sessions| sessions.open > 0).map(one).collect()
 }
 
 fn logins(context: &Context<'_>) -> Vec<Finding> {

@@ -1,12 +1,11 @@
 //! What lies in the way of the gateway's own writes: locks that nobody holds any more, and directories that are not there.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, DirEntry, Metadata};
 use std::path::{Path, PathBuf};
 
-use super::files::{present, quoted};
+use super::files::{Surveyed, quoted, surveyed};
 use super::{By, Check, Context};
 use crate::domain::{Finding, Place, Repair, Severity, Span, Time};
-use crate::files;
 use crate::formats::installation::Installation;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -23,7 +22,21 @@ fn age(meta: &Metadata, now: Time) -> Option<Span> {
     Some(now - Time::from(meta.modified().ok()?))
 }
 
-fn beside(path: &Path) -> PathBuf {
+/// The file of an agent's credentials, and that of its sessions.
+pub(super) const STORE: &str = "auth-profiles.json";
+pub(super) const SESSIONS: &str = "sessions.json";
+
+/// Whether an entry of a directory says that `file` in it may be locked: its lock, or a link that leads elsewhere.
+pub(super) fn concerns(entry: &DirEntry, name: &str, file: &str) -> bool {
+    match name.strip_prefix(file) {
+        Some(".lock") => true,
+        Some("") => entry.file_type().is_ok_and(|kind| kind.is_symlink()),
+        _ => false,
+    }
+}
+
+/// Where the lock of a file is.
+pub(super) fn beside(path: &Path) -> PathBuf {
     // The gateway follows links before it locks; those on the way lead to the same place.
     let real = if path.is_symlink() { path.canonicalize().ok() } else { None };
     let mut name = real.unwrap_or_else(|| path.to_owned()).into_os_string();
@@ -33,13 +46,12 @@ fn beside(path: &Path) -> PathBuf {
 
 fn stale_locks(context: &Context<'_>) -> Vec<Finding> {
     let now = context.now;
-    let of = |installation: &Installation| {
-        files::for_each(&installation.agents, |agent| {
-            let sessions = installation.state_dir.join("agents").join(&agent.agent).join("sessions/sessions.json");
-            [store_lock(&beside(&agent.store_path), now), sessions_lock(&beside(&sessions), now)]
-        })
-    };
-    present(context).into_iter().filter(|i| !i.sqlite).flat_map(of).flatten().flatten().collect()
+    let mut findings = Vec::new();
+    for Surveyed { dirs, sessions, .. } in surveyed(context).iter().filter(|seen| !seen.installation.sqlite) {
+        findings.extend(dirs.iter().filter_map(|dir| store_lock(dir.lock.as_deref()?, now)));
+        findings.extend(sessions.iter().filter_map(|sessions| sessions_lock(sessions.lock.as_deref()?, now)));
+    }
+    findings
 }
 
 /// A directory, by the protocol. One that is a file is never taken over: it stops every writer.

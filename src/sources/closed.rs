@@ -3,8 +3,9 @@
 //!
 //! [`SourceReport::hidden`]: crate::domain::SourceReport::hidden
 
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::collections::{BTreeSet, HashSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use super::{Harvest, Scene, bases, mounted, shell_word};
 use crate::domain::{Finding, Place, Severity};
@@ -15,10 +16,9 @@ use crate::files;
 pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
     let mut closed: BTreeSet<PathBuf> = BTreeSet::new();
     for report in &mut harvest.reports {
-        let closing = |place: &PathBuf| {
-            if place.is_absolute() && !mounted::is_default(place) { files::closed(place) } else { None }
-        };
-        let dirs: Vec<PathBuf> = files::for_each(&report.looked, closing).into_iter().flatten().collect();
+        let telling = telling(&report.looked);
+        let dirs: Vec<PathBuf> =
+            files::for_each(&telling, |place| files::closed(place)).into_iter().flatten().collect();
         report.hidden = !dirs.is_empty();
         closed.extend(dirs);
     }
@@ -27,6 +27,21 @@ pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
     };
     let news: Vec<Finding> = closed.iter().filter(|dir| !said(dir)).map(|dir| finding(dir.clone(), scene)).collect();
     harvest.findings.extend(news);
+}
+
+/// One place for each directory, as what hides a file hides those beside it; and each that may be a directory itself. A thousand
+/// agents have four thousand places.
+fn telling(looked: &[PathBuf]) -> Vec<&Path> {
+    let is_file = |place: &Path| {
+        place.extension().and_then(OsStr::to_str).is_some_and(|extension| ["json", "sqlite"].contains(&extension))
+    };
+    let mut seen = HashSet::new();
+    let tells = |place: &&Path| {
+        place.is_absolute()
+            && !mounted::is_default(place)
+            && (!is_file(place) || seen.insert(place.parent().map(Path::as_os_str)))
+    };
+    looked.iter().map(PathBuf::as_path).filter(tells).collect()
 }
 
 /// What everybody keeps things in may be closed on a machine where nobody has a login there; where only one tool does, it has
@@ -46,4 +61,24 @@ fn finding(dir: PathBuf, scene: &Scene<'_>) -> Finding {
     let message = format!("{} cannot be looked into: whether there are logins in it is not known", dir.display());
     let fix = format!("Give it back to this user, as root: chown -R USER {}", shell_word(&dir.to_string_lossy()));
     Finding::new(STORE_UNREADABLE, severity, message, fix).at(Place::file(dir))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_place_tells_of_a_directory_of_files() {
+        let looked = [
+            "/a/agents/x/auth.json",
+            "/a/agents/x/auth-state.json",
+            "/a/agents",
+            "/a/state",
+            "/b/store.sqlite",
+            "rel.json",
+        ]
+        .map(PathBuf::from);
+        let telling: Vec<_> = telling(&looked).into_iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(telling, ["/a/agents/x/auth.json", "/a/agents", "/a/state", "/b/store.sqlite"]);
+    }
 }

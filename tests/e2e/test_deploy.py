@@ -163,14 +163,25 @@ def test_the_preflight_fails_a_job_with_an_annotation(machine, ends_in, code, sa
 
 
 @pytest.mark.skipif(not shutil.which("rustc"), reason="rustc is not installed")
-def test_the_order_of_functions_where_the_linker_takes_it(folder):
-    words = lambda path: subprocess.run(  # noqa: E731
-        [DEPLOY / "order.sh"], env=os.environ | {"PATH": path}, cwd=folder, capture_output=True, text=True, check=True
-    ).stdout
-    assert words(os.environ["PATH"]) == "-C link-arg=-Wl,-T,deploy/order.ld\n"
-    (folder / "cc").write_text("#!/bin/sh\nfor word; do case $word in -Wl,-T,*) exit 1 ;; esac; done\nexec /usr/bin/cc \"$@\"\n")
-    (folder / "cc").chmod(0o755)
-    assert words(f"{folder}:{os.environ['PATH']}") == ""
+def test_a_release_is_linked_as_the_linker_can(folder):
+    def words(path):
+        ran = [DEPLOY / "link.sh"]
+        return subprocess.run(ran, env=os.environ | {"PATH": path}, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+    order, packed = "-C link-arg=-Wl,-T,deploy/order.ld\n", "-C link-arg=-Wl,-z,pack-relative-relocs\n"
+    assert words(os.environ["PATH"]) in (order + packed, order), "without the second only where the C library is old"
+    for refused, rest in [("-Wl,-T,*", packed), ("-Wl,-z,pack*", order), ("-Wl,-T,* | -Wl,-z,pack*", "")]:
+        (folder / "cc").write_text(
+            f"#!/bin/sh\nfor word; do case $word in {refused}) exit 1 ;; esac; done\nexec /usr/bin/cc \"$@\"\n"
+        )
+        (folder / "cc").chmod(0o755)
+        assert words(f"{folder}:{os.environ['PATH']}") in (rest, rest.replace(packed, ""))
+    # What does not start is not to be had.
+    (folder / "cc").write_text(
+        '#!/bin/sh\n/usr/bin/cc "$@" || exit\ncase "$*" in *pack-relative*) : ;; *) exit 0 ;; esac\n'
+        'while [ "$1" != -o ]; do shift; done\nprintf "#!/bin/sh\\nexit 127\\n" >"$2"\n'
+    )
+    assert words(f"{folder}:{os.environ['PATH']}") == order
 
 
 # install.sh
