@@ -132,15 +132,17 @@ fn same_secret(one: &Credential, other: &Credential) -> bool {
 
 /// One refresh token in the hands of two owners that both renew: whoever comes second is logged out, mostly both are.
 fn shared_refresh(context: &Context<'_>) -> Vec<Finding> {
-    let mut tokens: BTreeMap<(Fingerprint, &str), Vec<&Assessed>> = BTreeMap::new();
-    for assessed in credentials(context) {
+    let token = |assessed: &Assessed| {
         let credential = &assessed.credential;
         let renews = credential.renewal == Renewal::Auto && credential.condition == Condition::Present;
-        if let Some(token) = credential.refresh_fingerprint.filter(|_| renews && single_use(&credential.provider)) {
-            tokens.entry((token, &credential.provider)).or_default().push(assessed);
-        }
-    }
-    tokens.into_values().filter_map(|places| shared(&places)).collect()
+        credential.refresh_fingerprint.filter(|_| renews && single_use(&credential.provider))
+    };
+    let mut tokens: Vec<((Fingerprint, &str), &Assessed)> = credentials(context)
+        .filter_map(|assessed| Some(((token(assessed)?, assessed.credential.provider.as_str()), assessed)))
+        .collect();
+    tokens.sort_by_key(|(token, _)| *token);
+    let holders = tokens.chunk_by(|(one, _), (other, _)| one == other);
+    holders.filter_map(|holders| shared(&holders.iter().map(|(_, assessed)| *assessed).collect::<Vec<_>>())).collect()
 }
 
 fn single_use(provider: &str) -> bool {

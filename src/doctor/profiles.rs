@@ -229,7 +229,8 @@ fn deprecated(context: &Context<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for installation in present(context).into_iter().filter(|i| !i.sqlite) {
         for agent in &installation.agents {
-            for (id, instead) in DEPRECATED.iter().filter(|(id, _)| agent.store.profile(id).is_some()) {
+            let deprecated = |id: &str| DEPRECATED.iter().find(|(one, _)| *one == id);
+            for (id, instead) in agent.store.profiles.iter().filter_map(|profile| deprecated(&profile.id)) {
                 let message = format!(
                     "{id} is a copy of a tool's login that no gateway keeps up to date any more: it ends with its token."
                 );

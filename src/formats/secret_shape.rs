@@ -84,10 +84,10 @@ pub fn is_placeholder(value: &str) -> bool {
     let mut plain = Zeroizing::new(Vec::with_capacity(value.len()));
     plain.extend(value.bytes().filter(|c| !matches!(c, b'-' | b'_' | b' ')).map(|c| c.to_ascii_lowercase()));
     let begins = |at: usize| {
-        matches!(plain[at], b'y' | b'a' | b'k' | b't' | b'c' | b'r' | b'p')
+        matches!(&plain[at..at + 2], b"yo" | b"ap" | b"ke" | b"to" | b"ch" | b"re" | b"pl")
             && EXAMPLES.iter().any(|example| plain[at..].starts_with(example.as_bytes()))
     };
-    let example = (0..plain.len()).any(begins)
+    let example = (1..plain.len()).any(|after| begins(after - 1))
         || (plain.starts_with(b"your")
             && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what.as_bytes())));
     variable

@@ -36,12 +36,8 @@ fn telling(looked: &[PathBuf]) -> Vec<&Path> {
         place.extension().and_then(OsStr::to_str).is_some_and(|extension| ["json", "sqlite"].contains(&extension))
     };
     let mut seen = HashSet::new();
-    let tells = |place: &&Path| {
-        place.is_absolute()
-            && !mounted::is_default(place)
-            && (!is_file(place) || seen.insert(place.parent().map(Path::as_os_str)))
-    };
-    looked.iter().map(PathBuf::as_path).filter(tells).collect()
+    let places = looked.iter().map(PathBuf::as_path).filter(|place| place.is_absolute() && !mounted::is_default(place));
+    places.filter(|place| !is_file(place) || seen.insert(place.parent().map(Path::as_os_str))).collect()
 }
 
 /// What everybody keeps things in may be closed on a machine where nobody has a login there; where only one tool does, it has

@@ -1,7 +1,7 @@
 //! How bad a state is for those who depend on it: the last that works is critical, one of several is a warning, an unused one
 //! is worth knowing (DESIGN §7, *blast radius*).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::in_use::{Pool, User, offered};
 use super::state::Reading;
@@ -15,15 +15,18 @@ pub(super) fn severities(
     used: &[bool],
     now: Time,
 ) -> Vec<Severity> {
-    // Who would carry on in each pool. What is about to end itself is nobody's reserve.
-    let mut reserves: BTreeMap<Pool<'_>, BTreeSet<usize>> = BTreeMap::new();
+    // Who would carry on in each pool; two groups tell whether there is another. What is about to end itself is nobody's reserve.
+    let mut reserves: BTreeMap<Pool<'_>, Vec<usize>> = BTreeMap::new();
     for (index, (credential, reading)) in credentials.iter().zip(readings).enumerate() {
         let ending = reading.critical_at.is_some_and(|critical| critical <= now) && reading.state == State::Expiring;
         // Nor is what lies where nobody would take it from.
         let reachable = credential.declared_in_use != Some(false);
         let lasts = reading.state != State::RefreshOverdue && !ending;
         if offered(credential, reading.state, now) && reachable && lasts {
-            reserves.entry(Pool::of(credential)).or_default().insert(canonical[index]);
+            let groups = reserves.entry(Pool::of(credential)).or_default();
+            if groups.len() < 2 && !groups.contains(&canonical[index]) {
+                groups.push(canonical[index]);
+            }
         }
     }
     // A group is the last of its kind if it is so in any pool where it is used.
@@ -38,7 +41,7 @@ pub(super) fn severities(
             user: User::Anyone,
         };
         let others = reserves.range(within).filter(|(other, _)| pool.reaches(other));
-        last[group] |= !others.flat_map(|(_, set)| set).any(|other| *other != group);
+        last[group] |= !others.flat_map(|(_, groups)| groups).any(|other| *other != group);
     }
     let of = |index: usize| {
         let reading = &readings[index];

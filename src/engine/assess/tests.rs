@@ -586,3 +586,11 @@ fn soonest_first() {
     let ids: Vec<&str> = judged.credentials.iter().map(|a| a.credential.id.as_str()).collect();
     assert_eq!(ids, ["soon", "late", "none"]);
 }
+
+proptest::proptest! {
+    #[test]
+    fn an_instant_is_written_as_chrono_writes_it(seconds in -62_135_596_800_i64..253_402_300_800) {
+        let time = Time::from_timestamp(seconds, 0).unwrap();
+        proptest::prop_assert_eq!(super::state::when(time).to_string(), time.format("%Y-%m-%d %H:%M UTC").to_string());
+    }
+}

@@ -137,10 +137,14 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     beside.extend(settings.secret_files.iter().map(|file| scene.env.expand(&file.path)));
     // A new agent is a new directory here.
     beside.push(home.state_dir.join("agents"));
-    beside.extend(agents.iter().flat_map(|agent| store::beside(agent, &place)));
-    // By their bytes: a thousand agents have thousands, and comparing them part by part is dear.
-    let mut seen = HashSet::new();
-    beside.retain(|path| seen.insert(path.clone().into_os_string()));
+    let is_store = |path: &PathBuf| agents.first().is_some_and(|main| main.store_path == *path);
+    beside.extend(store::beside_all(&place).into_iter().filter(|path| !is_store(path)));
+    beside.sort();
+    beside.dedup();
+    // Two agents may have one directory. By its bytes: comparing a thousand of them part by part is dear.
+    let mut dirs = HashSet::new();
+    let alone = agents.iter().filter(|agent| dirs.insert(agent.agent_dir.as_os_str()));
+    beside.extend(alone.flat_map(store::beside));
     Installation {
         family: home.family,
         state_dir: home.state_dir,
@@ -292,6 +296,8 @@ fn own_credentials(
     };
     let mut found: Vec<Found> = own.map(one).collect();
     found.extend(credentials::dropped(installation, agent));
+    // The judgement sorts all of them: here, where it is shared out, it is cheaper.
+    found.sort_by(|one, other| one.credential.id.cmp(&other.credential.id));
     found
 }
 

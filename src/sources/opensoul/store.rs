@@ -124,14 +124,16 @@ pub fn legacy_json(out: &mut AgentStore, word: &str, state_dir: &Path) {
     }
 }
 
-/// The files that are read beside a store, or would be in its place, whether or not they exist.
-pub fn beside(agent: &AgentStore, place: &Shared<'_>) -> Vec<PathBuf> {
-    let own = ["auth-profiles.json", "auth-state.json", "auth.json"].map(|name| agent.agent_dir.join(name));
-    let shared = [place.oauth_dir.join("oauth.json"), place.shared.clone()];
-    let mirrored = MIRRORED.map(|(_, _, relative, _)| place.env.home().join(relative));
-    let mut all: Vec<PathBuf> = own.into_iter().chain(shared).chain(mirrored).collect();
-    all.push(agent.agent_dir.join("openclaw-agent.sqlite"));
-    all.retain(|path| *path != agent.store_path);
+/// The files that are read beside a store, or would be in its place, whether or not they exist: of one agent.
+pub fn beside(agent: &AgentStore) -> impl Iterator<Item = PathBuf> + '_ {
+    let names = JSON_ERA.into_iter().chain(["openclaw-agent.sqlite"]);
+    names.map(|name| agent.agent_dir.join(name)).filter(|path| *path != agent.store_path)
+}
+
+/// The same of all agents.
+pub fn beside_all(place: &Shared<'_>) -> Vec<PathBuf> {
+    let mut all = vec![place.oauth_dir.join("oauth.json"), place.shared.clone()];
+    all.extend(MIRRORED.map(|(_, _, relative, _)| place.env.home().join(relative)));
     all
 }
 
