@@ -66,11 +66,17 @@ def token(house, name="token"):
     return (house.state / name).read_text().strip()
 
 
+def said(page, words):
+    """What the page says was done."""
+    return page.get_by_role("status").filter(has_text=words)
+
+
 def log_in(page, house, name="ann"):
     page.get_by_role("link", name="Log in").first.click()
     page.get_by_label("Token").fill(token(house))
     page.get_by_label("Your name").fill(name)
     page.get_by_role("button", name="Log in").click()
+    said(page, "You are logged in").wait_for()
 
 
 def test_what_is_wrong_and_the_command_that_fixes_it(page):
@@ -90,22 +96,112 @@ def test_what_is_wrong_and_the_command_that_fixes_it(page):
     page.get_by_role("heading", name="Credentials").wait_for()
 
 
+def hear(page):
+    """From now on the test too hears of what is new."""
+    page.evaluate("""() => new Promise((open) => {
+        const stream = new EventSource("/events");
+        window.told = new Promise((done) => stream.addEventListener("change", done));
+        stream.addEventListener("open", () => open());
+    })""")
+
+
+def heard(page):
+    """Something new was told, and there was time to look at it."""
+    page.evaluate("window.told.then(() => fetch(location.pathname)).then((answer) => answer.text())")
+
+
 def test_who_copies_is_told_so_though_something_new_comes(page, house):
     """The page is renewed where it stands; not under the hand that has just pressed a button."""
+    hear(page)
     page.evaluate("""() => {
-        window.told = new Promise((done) => new EventSource("/events").addEventListener("change", done));
         window.copied = new Promise((done) => { navigator.clipboard.writeText = () => new Promise((written) => { window.written = written; done(); }); });
     }""")
     first = page.locator(".problem").first
     first.get_by_role("button", name="Copy").click()
     page.evaluate("window.copied")
     house.write(STORE, c.store(anthropic__work=c.token(-c.HOUR), openai__default=c.api_key(SECRETS[2], "openai")))
-    page.evaluate("window.told.then(() => fetch(location.pathname)).then((answer) => answer.text())")
+    heard(page)
     page.evaluate("window.written()")
     first.get_by_role("button", name="Copied").wait_for()
     # What came meanwhile is shown when that is over.
     page.locator(".problem", has_text="anthropic:work").wait_for()
     first.get_by_role("button", name="Copy", exact=True).wait_for()
+
+
+def something_new(page, house, days):
+    """Another login ends after so many days; the page shows it by itself."""
+    house.write(STORE, c.store(anthropic__work=c.token(days * c.DAY), openai__default=c.api_key(SECRETS[2], "openai")))
+    page.locator("tr", has_text="anthropic:work").filter(has_text=f"in {days - 1} d").wait_for()
+
+
+def test_what_was_done_is_said_until_something_else_is_done(page, house):
+    """A renewal of the page neither takes it away nor says it again."""
+    log_in(page, house)
+    problem = page.locator(".problem", has_text=WORST).first
+    problem.locator("summary").click()
+    problem.get_by_role("button", name="I take care of it").click()
+    said(page, "Acknowledged").wait_for()
+    page.locator("#live").wait_for(state="visible")
+    page.evaluate("""() => {
+        window.again = [];
+        new MutationObserver((changes) => {
+            for (const node of changes.flatMap((one) => [...one.addedNodes])) if (node.role === "status") window.again.push(node.textContent);
+        }).observe(document.body, { childList: true, subtree: true });
+    }""")
+    for days in (20, 30):
+        something_new(page, house, days)
+        assert "Acknowledged" in page.get_by_role("status").inner_text()
+        assert page.locator("main > :first-child").get_attribute("class") == "done", "it stays above what is new"
+    assert page.evaluate("again") == []
+
+    problem = page.locator(".problem", has_text=WORST).first
+    problem.locator("summary").click()
+    problem.locator("summary").click()
+    something_new(page, house, 40)
+    assert page.get_by_role("status").count() == 0, "it is read, and something else was begun"
+
+
+def test_what_was_written_outlasts_a_renewal(page, house):
+    """Also in a form that was folded up again; and the keyboard is where it was."""
+    log_in(page, house)
+    page.locator("#live").wait_for(state="visible")
+    problem = page.locator(".problem", has_text=WORST).first
+    summary, remark, span = problem.locator("summary"), problem.get_by_label("Remark"), problem.get_by_label("For how long")
+    summary.click()
+    remark.fill("half a sen")
+    span.select_option("7d")
+    summary.click()
+    something_new(page, house, 20)
+    assert summary.evaluate("it => it === document.activeElement")
+    summary.click()
+    assert (remark.input_value(), span.input_value()) == ("half a sen", "7d")
+
+
+def test_the_keyboard_stays_at_its_problem(page, house):
+    """Not at the one that has taken its place on the page."""
+    house.write(STORE, c.store(anthropic__work=c.token(-c.HOUR), openai__default=c.api_key(SECRETS[2], "openai")))
+    own = page.locator(".problem", has_text="anthropic:work").get_by_role("button", name="Copy")
+    own.wait_for()
+    page.locator("#live").wait_for(state="visible")
+    assert WORST in page.locator(".problem").first.inner_text(), "it is the second"
+    own.focus()
+    house.write(CLAUDE, c.claude_code(access=SECRETS[0] + "2", refresh=SECRETS[1] + "2", login_ends_in=80 * c.DAY))
+    page.locator(".problem", has_text=WORST).wait_for(state="detached")
+    assert own.evaluate("it => it === document.activeElement")
+
+
+def test_what_is_pressed_is_not_renewed_before_it_is_let_go(page, house):
+    log_in(page, house)
+    hear(page)
+    summary = page.locator(".problem", has_text=WORST).first.locator("summary")
+    summary.hover()
+    page.mouse.down()
+    house.write(STORE, c.store(anthropic__work=c.token(20 * c.DAY), openai__default=c.api_key(SECRETS[2], "openai")))
+    heard(page)
+    page.mouse.up()
+    page.locator("details[open]").wait_for()
+    summary.click()
+    page.locator("tr", has_text="anthropic:work").filter(has_text="in 19 d").wait_for()
 
 
 def test_no_secret_is_on_any_page(page, house):
@@ -127,10 +223,10 @@ def test_everybody_can_use_it(browser, house, width, theme):
     page.goto(origin + "/login")
     page.get_by_label("Token").fill(token(house))
     page.get_by_role("button", name="Log in").click()
+    page.locator(".done").wait_for()
     for path in ["/", "/?lang=zh", f"/credential?id={WORST}&lang=en", "/login", "/credential?id=none"]:
         page.goto(origin + path)
-        for folded in page.locator("details").all():
-            folded.evaluate("it => { it.open = true; }")
+        page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
         found = [(it["id"], it["nodes"][0]["html"]) for it in axe.run(page).response["violations"]]
         assert not found, f"{path}: {found}"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} is wider than the screen"
@@ -150,14 +246,14 @@ def test_acknowledging_needs_the_token_and_is_seen_by_all(page, house):
     page.get_by_label("Token").fill(token(house))
     page.get_by_label("Your name").fill("ann")
     page.get_by_role("button", name="Log in").click()
-    assert "You are logged in" in page.get_by_role("status").first.inner_text()
+    said(page, "You are logged in").wait_for()
 
     problem = page.locator(".problem", has_text=WORST).first
     problem.locator("summary").click()
     problem.get_by_label("For how long").select_option("1d")
     problem.get_by_label("Remark").fill("on it")
     problem.get_by_role("button", name="I take care of it").click()
-    assert "Acknowledged" in page.get_by_role("status").first.inner_text()
+    said(page, "Acknowledged").wait_for()
     assert "acknowledged by ann until" in page.locator(".problem", has_text=WORST).first.inner_text()
     listed = house.run("alerts", "list", "--json").json()["incidents"]
     acked = [one for one in listed if one["subject"] == WORST and one["ack"]]
@@ -166,10 +262,11 @@ def test_acknowledging_needs_the_token_and_is_seen_by_all(page, house):
     problem = page.locator(".problem", has_text=WORST).first
     problem.locator("summary").click()
     problem.get_by_role("button", name="Take it back").click()
-    assert "Taken back" in page.get_by_role("status").first.inner_text()
+    said(page, "Taken back").wait_for()
     cookie = next(one for one in page.context.cookies() if one["name"] == "opensoul_session")
     assert cookie["httpOnly"] and cookie["sameSite"] == "Strict" and token(house) not in cookie["value"]
     page.get_by_role("button", name="Log out").click()
+    said(page, "You are logged out").wait_for()
     assert page.locator("form").count() == 0
     assert not [one for one in page.context.cookies() if one["name"] == "opensoul_session"]
 
@@ -201,7 +298,7 @@ def test_it_works_without_scripts(browser, house):
     problem = page.locator(".problem", has_text=WORST).first
     problem.locator("summary").click()
     problem.get_by_role("button", name="Not now").click()
-    assert "Put off" in page.get_by_role("status").first.inner_text()
+    said(page, "Put off").wait_for()
     context.close()
 
 
