@@ -212,7 +212,7 @@ pub const MANY: usize = 64;
 /// Does one thing for each of many, on all cores if they are many; results in the order of the items.
 ///
 /// A machine has one agent or a thousand. What is done for each is mostly waiting for the kernel.
-pub fn for_each<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub fn for_each<'t, T: Sync, R: Send>(items: &'t [T], work: impl Fn(&'t T) -> R + Sync) -> Vec<R> {
     if items.len() < MANY {
         return items.iter().map(work).collect();
     }

@@ -31,12 +31,12 @@ pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
 
 /// One place for each directory, as what hides a file hides those beside it; and each that may be a directory itself. A thousand
 /// agents have four thousand places.
-fn telling(looked: &[PathBuf]) -> Vec<&Path> {
+fn telling<'a>(looked: &'a [PathBuf]) -> Vec<&'a Path> {
     let is_file = |place: &Path| {
         place.extension().and_then(OsStr::to_str).is_some_and(|extension| ["json", "sqlite"].contains(&extension))
     };
     let mut seen = HashSet::new();
-    let tells = |place: &&Path| {
+    let tells = |place: &&'a Path| {
         place.is_absolute()
             && !mounted::is_default(place)
             && (!is_file(place) || seen.insert(place.parent().map(Path::as_os_str)))
