@@ -38,6 +38,9 @@ const DEEPEST: usize = 12;
 const REASONS: &str = "; ";
 /// As many rows are held against one text and what is in its holes: no text of ours needs a tenth of it.
 const STEPS: usize = 50_000;
+/// A row with fewer characters of its own fits any sentence, word by word. It stands in no row like it: of a foreign sentence that
+/// ends in words of ours only the end would be translated.
+const SURE: usize = 2;
 /// `2026-11-24 19:00 -03:30 (2026-11-24 22:30 UTC)`: no date is longer.
 const DATE: usize = 60;
 
@@ -49,15 +52,23 @@ static ROWS: LazyLock<Rows> = LazyLock::new(|| {
 /// A text of ours in Chinese; `None` if there is no row for it.
 #[must_use]
 pub fn translate(text: &str) -> Option<String> {
-    ROWS.translate(text, &mut Work { steps: STEPS, depth: 0, foreign: Vec::new() })
+    ROWS.translate(text, &mut Work::new())
 }
 
 /// What one translation may cost, and what it came upon.
 struct Work {
     steps: usize,
     depth: usize,
+    /// It is within a row that is not [`SURE`].
+    unsure: bool,
     /// What stood where words of ours were looked for, and is not ours.
     foreign: Vec<String>,
+}
+
+impl Work {
+    fn new() -> Self {
+        Self { steps: STEPS, depth: 0, unsure: false, foreign: Vec::new() }
+    }
 }
 
 /// One way a text can be: what is between the holes, and what stands in its place.
@@ -130,7 +141,6 @@ impl Rows {
         if let Some(number) = self.whole.get(text) {
             return self.fill(*number, &[], work);
         }
-        // Reasons stand in a line; within a text, a mark is a part of it.
         // Reasons stand in a line, or in what a line is about; further in, a mark is a part of one text.
         let several = if work.depth <= 1 { self.several(text, work) } else { None };
         several.or_else(|| self.one(text, work))
@@ -171,11 +181,18 @@ impl Rows {
         // A beginning says more about a text than an end.
         for number in begin.iter().copied().chain(open) {
             work.steps = work.steps.checked_sub(1)?;
-            let foreign = work.foreign.len();
-            if let Some(found) = self.fit(number, text)
-                && let Some(out) = self.fill(number, &found, work)
-            {
-                return Some(out);
+            let (foreign, unsure) = (work.foreign.len(), self.rows[number].weight < SURE);
+            if unsure && work.unsure {
+                continue;
+            }
+            if let Some(found) = self.fit(number, text) {
+                let before = work.unsure;
+                work.unsure |= unsure;
+                let out = self.fill(number, &found, work);
+                work.unsure = before;
+                if out.is_some() {
+                    return out;
+                }
             }
             work.foreign.truncate(foreign);
         }

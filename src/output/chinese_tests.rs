@@ -151,7 +151,7 @@ fn words_of(literal: &str) -> Vec<String> {
 }
 
 /// Names of other people's things, and what only other programs say or programmers read.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 24] = [
     " (os error",
     // Has a row with a hole in it: a row cannot have these brackets.
     "/models <provider>",
@@ -166,8 +166,12 @@ const NAMES: [&str; 20] = [
     "Roo Code",
     "TYPE[:VALUE",
     "`chmod go-w",
+    "OPENSOUL UNKNOWN",
     "a probe died",
     "no such table",
+    "models auth {word}",
+    "models auth login {option}",
+    "models list {option}",
     "monitor@example.org",
     "number out of range",
     "ops@example.org",
@@ -327,6 +331,30 @@ fn what_is_not_ours_stays() {
     }
 }
 
+/// Of somebody else's sentence no part is ours, though it may end as one of ours does.
+#[test]
+fn a_foreign_sentence_is_not_torn() {
+    for said in [
+        "ssh: Could not resolve hostname box.example.org: Name or service not known",
+        "ssh: Could not resolve hostname box: Temporary failure in name resolution",
+        "ssh: connect to host box port 22: Connection refused",
+        "ssh: connect to host box port 22: Connection timed out",
+        "ann@box: Permission denied (publickey,password).",
+        "Host key verification failed.",
+        "No ED25519 host key is known for box and you have requested strict checking.",
+        "kex_exchange_identification: Connection closed by remote host",
+        "Connection closed by UNKNOWN port 65535",
+        "Bad owner or permissions on /home/ann/.ssh/config",
+    ] {
+        let text = format!(
+            "box was not reached: {said} (ssh ended with 255); try `ssh box true`, which must work without a question"
+        );
+        let expected = format!("未能连上 box：{said}（ssh 以 255 结束）；请试 `ssh box true`，它必须无需提问即可成功");
+        assert_eq!(chinese(&text), expected);
+        assert_eq!(translate(said), None, "{said}");
+    }
+}
+
 /// Every reason, finding and advice of a home with each source there is.
 #[test]
 fn the_golden_home_has_no_words_without_a_row() {
@@ -354,7 +382,7 @@ fn the_golden_home_has_no_words_without_a_row() {
 fn ten_thousand_lines_take_no_time() {
     let text =
         "anthropic refused it (2026-11-22 18:00 UTC): 401: the provider does not know it (\"invalid x-api-key\")";
-    let mut work = Work { steps: STEPS, depth: 0, foreign: Vec::new() };
+    let mut work = Work::new();
     assert!(ROWS.translate(text, &mut work).is_some());
     assert!(STEPS - work.steps < 500, "{} rows were tried", STEPS - work.steps);
     assert_eq!(work.foreign, Vec::<String>::new());

@@ -5,7 +5,7 @@ pub use super::status::lines::{columns, hanging, padded, relative, shortened};
 use crate::domain::{Lang, Time};
 
 /// Programs that a fix may begin with.
-const PROGRAMS: [&str; 42] = [
+const PROGRAMS: [&str; 43] = [
     "opensoul",
     "openclaw",
     "clawdbot",
@@ -16,6 +16,7 @@ const PROGRAMS: [&str; 42] = [
     "launchctl",
     "chmod",
     "chown",
+    "mkdir",
     "mv",
     "rm",
     "cp",
