@@ -206,51 +206,6 @@ fn once(path: &Path, limit: u64) -> Result<Option<(Bytes, Option<Duration>)>, Tr
     Ok(Some(((bytes, after.modified().ok().map(Time::from)), unrest)))
 }
 
-/// Below this a thread costs more than it saves.
-pub const MANY: usize = 64;
-
-/// Does one thing for each of many, on all cores if they are many; results in the order of the items.
-///
-/// A machine has one agent or a thousand. What is done for each is mostly waiting for the kernel.
-pub fn for_each<'a, T: Sync, R: Send>(items: &'a [T], work: impl Fn(&'a T) -> R + Sync) -> Vec<R> {
-    if items.len() < MANY {
-        return items.iter().map(work).collect();
-    }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from).min(4);
-    let share = items.len().div_ceil(cores);
-    let work = &work;
-    std::thread::scope(|scope| {
-        let mut shares = items.chunks(share);
-        let own = shares.next().unwrap_or_default();
-        let others: Vec<_> =
-            shares.map(|share| scope.spawn(move || share.iter().map(work).collect::<Vec<R>>())).collect();
-        let mut results: Vec<R> = Vec::with_capacity(items.len());
-        results.extend(own.iter().map(work));
-        for other in others {
-            match other.join() {
-                Ok(those) => results.extend(those),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
-}
-
-/// Does two things, at the same time if it is worth a thread.
-pub fn both<A: Send, B>(worth_it: bool, one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
-    if !worth_it {
-        return (one(), other());
-    }
-    std::thread::scope(|scope| {
-        let one = scope.spawn(one);
-        let other = other();
-        match one.join() {
-            Ok(one) => (one, other),
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
-    })
-}
-
 /// Opens for reading without waiting for the other end of a pipe.
 ///
 /// # Errors

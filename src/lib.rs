@@ -20,6 +20,7 @@
 //! |---|---|
 //! | [`domain`] | plain nouns; no I/O, no clock |
 //! | [`clock`] | the only door to the machine's clocks |
+//! | [`cores`] | work shared out to the cores, with the result that it has without |
 //! | [`engine`] | pure decisions: judgement, order, tiers, incidents, due-ness, retries |
 //! | [`formats`] | pure parsing of foreign formats, and what they mean to their owners |
 //! | [`output`] | pure view models and their renderers |
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod cores;
 pub mod doctor;
 pub mod domain;
 pub mod engine;

@@ -3,7 +3,8 @@
 //! Pure functions over the judged credentials. A state that alerts already is only explained here (`credential.stale-copy`);
 //! what no single credential shows is a finding of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::{By, Check, Context};
@@ -106,8 +107,8 @@ fn stale(places: &[&Assessed]) -> Option<Finding> {
         })
         .collect();
     let (first, renewed) = (left.first()?, fresh.first()?);
-    let agents = |all: &[&Assessed]| names(all.iter().filter_map(|one| one.credential.agent.clone()).collect());
-    let where_ = |all: &[&Assessed]| names(all.iter().filter_map(|one| path(&one.credential)).collect());
+    let agents = |all: &[&Assessed]| names(all.iter().filter_map(|one| one.credential.agent.as_deref()));
+    let where_ = |all: &[&Assessed]| names(all.iter().filter_map(|one| path(&one.credential)));
     let message = format!(
         "{} works in {} and is still the old one in {} ({}).",
         renewed.credential.profile,
@@ -182,9 +183,9 @@ fn shared(places: &[&Assessed]) -> Option<Finding> {
     };
     let message = format!(
         "{} hold the same refresh token of {}, which can be used once: {effect} ({}).",
-        names(own.iter().map(|one| one.credential.id.to_string()).collect()),
+        names(own.iter().map(|one| one.credential.id.as_str())),
         first.credential.provider,
-        names(own.iter().filter_map(|one| path(&one.credential)).collect()),
+        names(own.iter().filter_map(|one| path(&one.credential))),
     );
     let keep = second.unwrap_or(first);
     let fix = match aside {
@@ -303,7 +304,7 @@ fn overridden_by(tool: &Precedence, context: &Context<'_>) -> Option<Finding> {
         "{name} is set in this shell and goes before the login {}{}{effect} ({}).",
         login.credential.id,
         tool.when,
-        path(&login.credential).unwrap_or_else(|| "no file".to_owned()),
+        path(&login.credential).unwrap_or(Cow::Borrowed("no file")),
     );
     let fix = format!("If the login is what you want: unset {name}, and take it out of where this shell gets it from.");
     Some(Finding::new("login.overridden", severity, message, fix).at(place(&login.credential).key(name)))
@@ -327,8 +328,8 @@ fn same_account(context: &Context<'_>) -> Vec<Finding> {
             let message = format!(
                 "{} are separate logins of the same {provider} account: they share its limits, and a logout of one does not end \
                  the others ({}).",
-                names(logins.iter().map(|one| one.credential.id.to_string()).collect()),
-                names(logins.iter().filter_map(|one| path(&one.credential)).collect()),
+                names(logins.iter().map(|one| one.credential.id.as_str())),
+                names(logins.iter().filter_map(|one| path(&one.credential))),
             );
             let fix = "Nothing needs to be done; log out where you do not use it.";
             Finding::new("login.same-account", Severity::Info, message, fix).at(place(&logins[0].credential))
@@ -380,15 +381,16 @@ fn place(credential: &Credential) -> Place {
     }
 }
 
-fn path(credential: &Credential) -> Option<String> {
-    credential.origin.path.as_deref().map(Path::display).map(|path| path.to_string())
+fn path(credential: &Credential) -> Option<Cow<'_, str>> {
+    credential.origin.path.as_deref().map(Path::to_string_lossy)
 }
 
 /// `a`, `a and b`, `a, b and c`, `a, b and 7 more`; each once.
-fn names(all: Vec<String>) -> String {
+fn names<T: AsRef<str>>(all: impl Iterator<Item = T>) -> String {
     const MANY: usize = 8;
-    let mut seen = BTreeSet::new();
-    let all: Vec<&str> = all.iter().map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    let all: Vec<T> = all.collect();
+    let mut seen = HashSet::new();
+    let all: Vec<&str> = all.iter().map(T::as_ref).filter(|name| seen.insert(*name)).collect();
     if all.len() > MANY {
         let more = all.len() - MANY;
         return format!("{} and {more} more", all[..MANY].join(", "));

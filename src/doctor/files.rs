@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context, locks};
+use crate::cores;
 use crate::domain::{Assessed, Finding, Owner, Place, Repair, Severity};
-use crate::files;
 use crate::formats::installation::{AgentStore, Installation};
 
 pub(super) const CHECKS: &[Check] = &[
@@ -225,7 +225,7 @@ impl From<PathBuf> for Stored {
 
 /// Of each agent its files that hold credentials, and its directory: listed once, so that nobody asks for what is not there.
 fn of_agents(installation: &Installation) -> (Vec<Vec<Stored>>, Vec<AgentDir<'_>>) {
-    let (files, dirs) = files::for_each(&installation.agents, of_agent).into_iter().unzip();
+    let (files, dirs) = cores::for_each(&installation.agents, of_agent).into_iter().unzip();
     (files, dirs)
 }
 
@@ -380,7 +380,7 @@ fn sessions_of(installation: &Installation) -> Vec<Sessions> {
         }
         (open > 0 || lock.is_some()).then_some(Sessions { dir, open, lock })
     };
-    files::for_each(&agents, of_agent).into_iter().flatten().collect()
+    cores::for_each(&agents, of_agent).into_iter().flatten().collect()
 }
 
 fn sessions(context: &Context<'_>) -> Vec<Finding> {

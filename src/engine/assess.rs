@@ -81,30 +81,31 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         .enumerate()
         .filter_map(|(index, one)| Some((index, shared.verdict(index, one, &verdicts)?.0.clone())))
         .collect();
-    let copied = canonical.iter().enumerate().filter(|(index, group)| index != *group);
-    let ids: BTreeMap<usize, CredentialId> = copied.map(|(_, &group)| (group, credentials[group].id.clone())).collect();
+    let mut ids: BTreeMap<usize, CredentialId> = BTreeMap::new();
+    for (_, &group) in canonical.iter().enumerate().filter(|(index, group)| index != *group) {
+        ids.entry(group).or_insert_with(|| credentials[group].id.clone());
+    }
 
-    let mut assessed: Vec<Assessed> = credentials
-        .into_iter()
-        .zip(readings)
-        .enumerate()
-        .map(|(index, (credential, reading))| {
-            let group = canonical[index];
-            let copy_of = (group != index).then(|| ids[&group].clone());
-            let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
-            let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
-            let mut allowance = allowances.remove(&credential.id).map(Box::new);
-            if let Some(allowance) = &mut allowance {
-                let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
-                allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
-            }
-            let copies = copies.remove(&index).unwrap_or_default();
-            Assessed { credential, judgement, copies, copy_of, verdict: known.remove(&index), allowance }
-        })
-        .collect();
-    let date = |assessed: &Assessed| (assessed.judgement.expires.is_none(), assessed.judgement.expires);
-    // Stable, so those of one date stay in the order of their ids; and what is large moves once.
-    assessed.sort_by_cached_key(date);
+    // Stable, so those of one date stay in the order of their ids. Put in order before they are made, as they are large.
+    let mut order: Vec<usize> = (0..credentials.len()).collect();
+    order.sort_by_key(|&index| (readings[index].expires.is_none(), readings[index].expires));
+    let mut credentials: Vec<Option<Box<Credential>>> = credentials.into_iter().map(Some).collect();
+    let mut readings: Vec<Option<Reading>> = readings.into_iter().map(Some).collect();
+    let mut assessed: Vec<Assessed> = Vec::with_capacity(order.len());
+    for index in order {
+        let Some((credential, reading)) = credentials[index].take().zip(readings[index].take()) else { continue };
+        let group = canonical[index];
+        let copy_of = (group != index).then(|| ids[&group].clone());
+        let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
+        let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
+        let mut allowance = allowances.remove(&credential.id).map(Box::new);
+        if let Some(allowance) = &mut allowance {
+            let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
+            allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
+        }
+        let copies = copies.remove(&index).unwrap_or_default();
+        assessed.push(Assessed { credential, judgement, copies, copy_of, verdict: known.remove(&index), allowance });
+    }
     worst_first(&mut findings);
     Snapshot {
         taken_at: now,

@@ -273,12 +273,15 @@ fn tree(text: &str) -> Result<Parsed, Broken> {
 /// every one. They are taken as they are read, for a tree of ten thousand would be five megabytes more.
 fn plain(text: &str) -> Option<Parsed> {
     let mut parsed = Parsed::default();
+    // About as many as there are: growing would copy the first ones again and again.
+    parsed.store.profiles.reserve_exact(text.len() / 256 + 1);
     let mut ordered = true;
     let root = json::parse_each(text, "profiles", &mut |id, value| {
         ordered &= !json::moves(id);
         read_profile(id, &value, &mut parsed);
     })?;
     read_state(&root, &mut parsed);
+    parsed.store.profiles.shrink_to_fit();
     parsed.store.index();
     let AuthStore { profiles, by_id, dropped, .. } = &parsed.store;
     let id = |n: &u32| &profiles[*n as usize].id;

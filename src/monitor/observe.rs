@@ -8,6 +8,7 @@ use super::known::{self, Beyond};
 use super::remedy;
 use super::variables;
 use crate::config::{Config, Location};
+use crate::cores;
 use crate::doctor::{self, Filter, OwnPaths, Program};
 use crate::domain::{
     Allowance, Assessed, Basis, Credential, CredentialId, Environment, Finding, FingerprintKey, Gateway, GatewayState,
@@ -16,7 +17,6 @@ use crate::domain::{
 use crate::engine::assess::{assess, generation, worst_first};
 use crate::engine::clock_trust::{self, Witnesses};
 use crate::engine::observation::Observation;
-use crate::files;
 use crate::formats::gateway_view::{GatewayView, Listening, Sight};
 use crate::formats::installation::{Family, Installation};
 use crate::gateway;
@@ -160,9 +160,9 @@ fn observe_with(
         clock_problem: clock_trust::clock_problem(look.now, &witnesses),
     };
     // The checks will want to know what lies beside the stores; with many agents that takes as long as the judgement.
-    let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= files::MANY;
+    let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= cores::MANY;
     let (surveyed, mut snapshot) =
-        files::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
+        cores::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
     snapshot.fleet = look.config.identity.key.is_some();
     remedy::addresses(&mut snapshot);
 

@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::{Harvest, Scene, bases, mounted, shell_word};
+use crate::cores;
 use crate::domain::{Finding, Place, Severity};
 use crate::engine::check::STORE_UNREADABLE;
 use crate::files;
@@ -18,7 +19,7 @@ pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
     for report in &mut harvest.reports {
         let telling = telling(&report.looked);
         let dirs: Vec<PathBuf> =
-            files::for_each(&telling, |place| files::closed(place)).into_iter().flatten().collect();
+            cores::for_each(&telling, |place| files::closed(place)).into_iter().flatten().collect();
         report.hidden = !dirs.is_empty();
         closed.extend(dirs);
     }

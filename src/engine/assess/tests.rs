@@ -2,6 +2,7 @@
 
 mod properties;
 
+use super::state::when;
 use super::*;
 use crate::domain::*;
 use crate::engine::observation::Demand;
@@ -591,6 +592,6 @@ proptest::proptest! {
     #[test]
     fn an_instant_is_written_as_chrono_writes_it(seconds in -62_135_596_800_i64..253_402_300_800) {
         let time = Time::from_timestamp(seconds, 0).unwrap();
-        proptest::prop_assert_eq!(super::state::when(time).to_string(), time.format("%Y-%m-%d %H:%M UTC").to_string());
+        proptest::prop_assert_eq!(when(time).to_string(), time.format("%Y-%m-%d %H:%M UTC").to_string());
     }
 }

@@ -16,6 +16,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Found, Harvest, Scene, Source};
+use crate::cores;
 use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport, Span};
 use crate::files;
 use crate::formats::config_document::{self, problem};
@@ -43,7 +44,7 @@ impl Source for OpenSoul {
             let config = installation.config.as_ref().unwrap_or(&none);
             let there = installation.state_dir.symlink_metadata().is_ok();
             let found =
-                files::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
+                cores::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
             // With room for what other sources add.
             harvest.found.reserve(found.iter().map(Vec::len).sum::<usize>() + 256);
             harvest.found.extend(found.into_iter().flatten().map(|mut found| {
@@ -121,7 +122,7 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     let mut agents: Vec<AgentStore> = Vec::with_capacity(dirs.len());
     if let Some(((id, dir), others)) = dirs.split_first() {
         let main = store::read(id, dir.clone(), &place, None);
-        let read = files::for_each(others, |(id, dir)| store::read(id, dir.clone(), &place, Some(&main.store)));
+        let read = cores::for_each(others, |(id, dir)| store::read(id, dir.clone(), &place, Some(&main.store)));
         agents.push(main);
         agents.extend(read);
     }
@@ -334,7 +335,7 @@ pub fn credentials_of(
     let own = credentials::Owning::from(view.agent);
     let main = credentials::Owning::from(installation.main().unwrap_or(view.agent));
     // Only the hashing is shared out: memory that other threads ask for costs a system call for each page.
-    let prints = files::for_each(&view.profiles, |shown| credentials::prints(shown.profile, key));
+    let prints = cores::for_each(&view.profiles, |shown| credentials::prints(shown.profile, key));
     let one = |(shown, prints): (&Shown<'_>, Prints)| {
         let owner = if shown.own { &own } else { &main };
         credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, prints)
