@@ -25,6 +25,7 @@ use crate::domain::{
     Snapshot, Time, Verdict,
 };
 use copies::Secrets;
+use in_use::Pool;
 use state::{End, Facts, Reading};
 
 /// Judges everything seen. Pure; the order of the input does not matter; cost grows as n log n.
@@ -44,7 +45,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     } = observation;
     credentials.sort_by(|one, other| one.id.cmp(&other.id));
     let secrets = Secrets::number(&credentials);
-    let canonical = copies::canonical(&credentials, &secrets, &previous);
+    let mirrors = copies::mirrors(&credentials);
+    let canonical = copies::canonical(&credentials, &secrets, &mirrors, &previous);
     let shared = Shared::collect(&credentials, &secrets, &verdicts);
     let mut readings: Vec<Reading> = credentials
         .iter()
@@ -61,12 +63,13 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
             state::read(credential, &facts)
         })
         .collect();
-    for (mirror, login) in copies::mirrors(&credentials) {
+    for (mirror, login) in mirrors {
         // Its gateway copies the login again before it uses this one.
         readings[mirror] = readings[login].clone();
     }
-    let used = in_use::in_use(&credentials, &demand, now);
-    let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
+    let pools: Vec<Pool<'_>> = credentials.iter().map(|one| Pool::of(one)).collect();
+    let used = in_use::in_use(&credentials, &pools, &demand, now);
+    let severities = blast_radius::severities(&credentials, &pools, &readings, &canonical, &used, now);
 
     let mut group_used = vec![false; credentials.len()];
     let mut copies: BTreeMap<usize, Vec<CredentialId>> = BTreeMap::new();
@@ -198,6 +201,9 @@ impl<'a> Shared<'a> {
         credential: &Credential,
         verdicts: &'a BTreeMap<CredentialId, Verdict>,
     ) -> Option<(&'a Verdict, Option<&'a CredentialId>)> {
+        if verdicts.is_empty() {
+            return None;
+        }
         let own = verdicts.get(&credential.id);
         let lent = self
             .secrets

@@ -68,6 +68,7 @@ impl Hasher for Uniform {
 pub(super) fn canonical(
     credentials: &[Box<Credential>],
     secrets: &Secrets,
+    mirrors: &[(usize, usize)],
     previous: &BTreeMap<CredentialId, String>,
 ) -> Vec<usize> {
     let mut groups = Groups::new(credentials.len());
@@ -78,7 +79,7 @@ pub(super) fn canonical(
             groups.join(index, other);
         }
     }
-    for (mirror, login) in mirrors(credentials) {
+    for &(mirror, login) in mirrors {
         groups.join(mirror, login);
     }
     let rank = |index: usize| {
@@ -90,7 +91,7 @@ pub(super) fn canonical(
     let mut best: Vec<usize> = (0..credentials.len()).collect();
     for index in 0..credentials.len() {
         let root = groups.root(index);
-        if rank(index) < rank(best[root]) {
+        if best[root] != index && rank(index) < rank(best[root]) {
             best[root] = index;
         }
     }
@@ -107,11 +108,14 @@ const MIRRORS: [(&str, &str, bool); 4] = [
 ];
 
 /// Each profile that is a copy by its name, with the login that it is a copy of.
-pub(super) fn mirrors(credentials: &[Box<Credential>]) -> impl Iterator<Item = (usize, usize)> + '_ {
+pub(super) fn mirrors(credentials: &[Box<Credential>]) -> Vec<(usize, usize)> {
     let tools = |(_, login): &(usize, &Credential)| login.owner == Owner::Tool && login.kind == Kind::Oauth;
     let all = || credentials.iter().map(AsRef::as_ref).enumerate();
     let logins: Vec<(usize, &Credential)> = all().filter(tools).collect();
-    all().filter_map(move |(index, mirror)| Some((index, mirrored(mirror, &logins)?)))
+    if logins.is_empty() {
+        return Vec::new();
+    }
+    all().filter_map(|(index, mirror)| Some((index, mirrored(mirror, &logins)?))).collect()
 }
 
 /// The login that a profile is a copy of by its name, although its tokens are older ones by now.
