@@ -140,8 +140,8 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     beside.push(home.state_dir.join("agents"));
     let is_store = |path: &PathBuf| agents.first().is_some_and(|main| main.store_path == *path);
     beside.extend(store::beside_all(&place).into_iter().filter(|path| !is_store(path)));
-    beside.sort();
-    beside.dedup();
+    let mut seen = HashSet::new();
+    beside.retain(|path| seen.insert(path.clone()));
     // Two agents may have one directory. By its bytes: comparing a thousand of them part by part is dear.
     let mut dirs = HashSet::new();
     let alone = agents.iter().filter(|agent| dirs.insert(agent.agent_dir.as_os_str()));
