@@ -140,6 +140,15 @@ impl Terminal {
         }
     }
 
+    /// Between the questions of a series, too, nothing is shown of what is typed, while this lives: an answer may be a secret
+    /// that is pasted before its question is there.
+    ///
+    /// # Errors
+    /// The terminal refuses.
+    pub fn unseen(&self) -> Result<Keys, Failure> {
+        Keys::listen(OptionalActions::Now)
+    }
+
     fn ask(&self, question: &str) -> Result<Zeroizing<String>, Failure> {
         let _keys = Keys::listen(OptionalActions::Now)?;
         Self::read(question, true)
@@ -182,7 +191,7 @@ fn show(text: &str) {
 }
 
 /// While it lives, keys come one by one and unseen, and pastes are marked.
-struct Keys(Termios, OptionalActions);
+pub struct Keys(Termios, OptionalActions);
 
 impl Keys {
     fn listen(after: OptionalActions) -> Result<Self, Failure> {
