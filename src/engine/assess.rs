@@ -25,7 +25,6 @@ use crate::domain::{
     Snapshot, Time, Verdict,
 };
 use copies::Secrets;
-use in_use::Pool;
 use state::{End, Facts, Reading};
 
 /// Judges everything seen. Pure; the order of the input does not matter; cost grows as n log n.
@@ -67,9 +66,8 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         // Its gateway copies the login again before it uses this one.
         readings[mirror] = readings[login].clone();
     }
-    let pools: Vec<Pool<'_>> = credentials.iter().map(|one| Pool::of(one)).collect();
-    let used = in_use::in_use(&credentials, &pools, &demand, now);
-    let severities = blast_radius::severities(&credentials, &pools, &readings, &canonical, &used, now);
+    let used = in_use::in_use(&credentials, &demand, now);
+    let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
 
     let mut group_used = vec![false; credentials.len()];
     let mut copies: BTreeMap<usize, Vec<CredentialId>> = BTreeMap::new();
@@ -89,26 +87,26 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
         ids.entry(group).or_insert_with(|| credentials[group].id.clone());
     }
 
-    // Stable, so those of one date stay in the order of their ids. Put in order before they are made, as they are large.
-    let mut order: Vec<usize> = (0..credentials.len()).collect();
-    order.sort_by_key(|&index| (readings[index].expires.is_none(), readings[index].expires));
-    let mut credentials: Vec<Option<Box<Credential>>> = credentials.into_iter().map(Some).collect();
-    let mut readings: Vec<Option<Reading>> = readings.into_iter().map(Some).collect();
-    let mut assessed: Vec<Assessed> = Vec::with_capacity(order.len());
-    for index in order {
-        let Some((credential, reading)) = credentials[index].take().zip(readings[index].take()) else { continue };
-        let group = canonical[index];
-        let copy_of = (group != index).then(|| ids[&group].clone());
-        let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
-        let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
-        let mut allowance = allowances.remove(&credential.id).map(Box::new);
-        if let Some(allowance) = &mut allowance {
-            let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
-            allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
-        }
-        let copies = copies.remove(&index).unwrap_or_default();
-        assessed.push(Assessed { credential, judgement, copies, copy_of, verdict: known.remove(&index), allowance });
-    }
+    let mut parts: Vec<(usize, (Box<Credential>, Reading))> =
+        credentials.into_iter().zip(readings).enumerate().collect();
+    // Stable, so those of one date stay in the order of their ids; and before they are made, as then they are larger.
+    parts.sort_by_cached_key(|(_, (_, reading))| (reading.expires.is_none(), reading.expires));
+    let assessed: Vec<Assessed> = parts
+        .into_iter()
+        .map(|(index, (credential, reading))| {
+            let group = canonical[index];
+            let copy_of = (group != index).then(|| ids[&group].clone());
+            let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
+            let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
+            let mut allowance = allowances.remove(&credential.id).map(Box::new);
+            if let Some(allowance) = &mut allowance {
+                let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
+                allowance.bands = bands.map(|bands| (bands.warn_at, bands.critical_at));
+            }
+            let copies = copies.remove(&index).unwrap_or_default();
+            Assessed { credential, judgement, copies, copy_of, verdict: known.remove(&index), allowance }
+        })
+        .collect();
     worst_first(&mut findings);
     Snapshot {
         taken_at: now,
@@ -201,9 +199,6 @@ impl<'a> Shared<'a> {
         credential: &Credential,
         verdicts: &'a BTreeMap<CredentialId, Verdict>,
     ) -> Option<(&'a Verdict, Option<&'a CredentialId>)> {
-        if verdicts.is_empty() {
-            return None;
-        }
         let own = verdicts.get(&credential.id);
         let lent = self
             .secrets

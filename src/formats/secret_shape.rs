@@ -83,13 +83,11 @@ pub fn is_placeholder(value: &str) -> bool {
     // In bytes and in one pass: every secret of the machine comes by here.
     let mut plain = Zeroizing::new(Vec::with_capacity(value.len()));
     plain.extend(value.bytes().filter(|c| !matches!(c, b'-' | b'_' | b' ')).map(|c| c.to_ascii_lowercase()));
-    let begins = |at: usize| {
-        matches!(&plain[at..at + 2], b"yo" | b"ap" | b"ke" | b"to" | b"ch" | b"re" | b"pl")
+    let example = plain.windows(2).enumerate().any(|(at, start)| {
+        matches!(start, b"yo" | b"ap" | b"ke" | b"to" | b"ch" | b"re" | b"pl")
             && EXAMPLES.iter().any(|example| plain[at..].starts_with(example.as_bytes()))
-    };
-    let example = (1..plain.len()).any(|after| begins(after - 1))
-        || (plain.starts_with(b"your")
-            && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what.as_bytes())));
+    }) || (plain.starts_with(b"your")
+        && ["key", "token", "secret"].iter().any(|what| plain.ends_with(what.as_bytes())));
     variable
         || enclosed("${", "}")
         || enclosed("$(", ")")

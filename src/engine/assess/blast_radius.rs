@@ -10,7 +10,6 @@ use crate::domain::{Credential, Severity, State, Time};
 /// For each credential how bad it is. `canonical` and `used` as [`super::copies`] and [`super::in_use`] decided.
 pub(super) fn severities(
     credentials: &[Box<Credential>],
-    pools: &[Pool<'_>],
     readings: &[Reading],
     canonical: &[usize],
     used: &[bool],
@@ -24,7 +23,7 @@ pub(super) fn severities(
         let reachable = credential.declared_in_use != Some(false);
         let lasts = reading.state != State::RefreshOverdue && !ending;
         if offered(credential, reading.state, now) && reachable && lasts {
-            let groups = reserves.entry(pools[index]).or_default();
+            let groups = reserves.entry(Pool::of(credential)).or_default();
             if groups.len() < 2 && !groups.contains(&canonical[index]) {
                 groups.push(canonical[index]);
             }
@@ -33,9 +32,10 @@ pub(super) fn severities(
     // A group is the last of its kind if it is so in any pool where it is used.
     let mut in_use = vec![false; credentials.len()];
     let mut last = vec![false; credentials.len()];
-    for (index, pool) in pools.iter().enumerate().filter(|(index, _)| used[*index]) {
+    for (index, credential) in credentials.iter().enumerate().filter(|(index, _)| used[*index]) {
         let group = canonical[index];
         in_use[group] = true;
+        let pool = Pool::of(credential);
         let within = Pool { provider: pool.provider, user: User::Tool("") }..=Pool {
             provider: pool.provider,
             user: User::Anyone,

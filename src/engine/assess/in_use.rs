@@ -52,13 +52,15 @@ pub(super) fn demanded(demand: &Demand, provider: &str) -> bool {
 }
 
 /// For each credential whether it is in use by itself (its copies are looked at elsewhere).
-pub(super) fn in_use(credentials: &[Box<Credential>], pools: &[Pool<'_>], demand: &Demand, now: Time) -> Vec<bool> {
+pub(super) fn in_use(credentials: &[Box<Credential>], demand: &Demand, now: Time) -> Vec<bool> {
     // Where the gateway would take nothing at all, every entry is what its user is missing.
     let offering: BTreeSet<Pool<'_>> =
-        credentials.iter().zip(pools).filter(|(one, _)| !excluded(one)).map(|(_, pool)| *pool).collect();
-    let nothing_eligible =
-        |pool: &Pool<'_>| !offering.contains(pool) && !offering.iter().any(|other| pool.reaches(other));
-    let used = |credential: &Credential, pool: &Pool<'_>| match (credential.declared_in_use, credential.owner) {
+        credentials.iter().filter(|one| !excluded(one)).map(|one| Pool::of(one)).collect();
+    let nothing_eligible = |credential: &Credential| {
+        let pool = Pool::of(credential);
+        !offering.contains(&pool) && !offering.iter().any(|other| pool.reaches(other))
+    };
+    let used = |credential: &Credential| match (credential.declared_in_use, credential.owner) {
         (Some(declared), _) => declared,
         (None, Owner::Declared) => true,
         (None, Owner::Tool | Owner::Secondhand) => {
@@ -66,10 +68,10 @@ pub(super) fn in_use(credentials: &[Box<Credential>], pools: &[Pool<'_>], demand
         }
         (None, Owner::GatewayStore | Owner::Environment) => {
             demanded(demand, &credential.provider)
-                && (!excluded(credential) || itself(credential) || nothing_eligible(pool))
+                && (!excluded(credential) || itself(credential) || nothing_eligible(credential))
         }
     };
-    credentials.iter().zip(pools).map(|(one, pool)| used(one, pool)).collect()
+    credentials.iter().map(|one| used(one)).collect()
 }
 
 fn excluded(credential: &Credential) -> bool {
