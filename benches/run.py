@@ -139,8 +139,10 @@ def many_agents(bench):
     paths = [str(write_store(home, f"a{n:04}", 10)) for n in range(1000)]
     status = [str(bench.program), "status"]
     text, json_, cat = in_turns(15, (status, env), ([*status, "--json"], env), (["/bin/cat", *paths], env))
-    for what, ours in [("status", text), ("status --json", json_)]:
-        bench.row(f"{what}, 1,000 agents × 10 profiles", ours, 3 * cat + 20, "ms", f"cat of all files {cat:.1f} ms, × 3, + 20 ms")
+    # The document is eleven times as long as the text.
+    for what, ours, times in [("status", text, 3), ("status --json", json_, 4)]:
+        how = f"cat of all files {cat:.1f} ms, × {times}, + 20 ms"
+        bench.row(f"{what}, 1,000 agents × 10 profiles", ours, times * cat + 20, "ms", how)
 
 
 def discovery(bench):

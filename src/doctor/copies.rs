@@ -389,7 +389,7 @@ fn path(credential: &Credential) -> Option<Cow<'_, str>> {
 fn names<T: AsRef<str>>(all: impl Iterator<Item = T>) -> String {
     const MANY: usize = 8;
     let all: Vec<T> = all.collect();
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(all.len());
     let all: Vec<&str> = all.iter().map(T::as_ref).filter(|name| seen.insert(*name)).collect();
     if all.len() > MANY {
         let more = all.len() - MANY;

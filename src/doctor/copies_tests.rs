@@ -43,7 +43,7 @@ fn add(scene: &mut Scene, login: &Login<'_>) {
     credential.account = login.account.map(str::to_owned);
     credential.fix = format!("renew {}", login.id);
     if let Some((agent, profile)) = stored {
-        (credential.agent, credential.profile) = (Some(agent.to_owned()), profile.to_owned());
+        (credential.agent, credential.profile) = (Some(agent.into()), profile.to_owned());
     }
 }
 

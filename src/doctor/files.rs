@@ -1,11 +1,12 @@
 //! Files with secrets that others can read or change, and files that belong to somebody else.
 
+use std::ffi::OsString;
 use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{By, Check, Context, locks};
-use crate::cores;
+use crate::cores::{self, WAITING};
 use crate::domain::{Assessed, Finding, Owner, Place, Repair, Severity};
 use crate::formats::installation::{AgentStore, Installation};
 
@@ -225,7 +226,7 @@ impl From<PathBuf> for Stored {
 
 /// Of each agent its files that hold credentials, and its directory: listed once, so that nobody asks for what is not there.
 fn of_agents(installation: &Installation) -> (Vec<Vec<Stored>>, Vec<AgentDir<'_>>) {
-    let (files, dirs) = cores::for_each(&installation.agents, of_agent).into_iter().unzip();
+    let (files, dirs) = cores::for_each(WAITING, &installation.agents, of_agent).into_iter().unzip();
     (files, dirs)
 }
 
@@ -366,10 +367,11 @@ fn dotenv(context: &Context<'_>) -> Vec<Finding> {
 }
 
 fn sessions_of(installation: &Installation) -> Vec<Sessions> {
-    let mut agents: Vec<PathBuf> = entries(&installation.state_dir.join("agents")).map(|entry| entry.path()).collect();
-    agents.sort();
-    let of_agent = |agent: &PathBuf| {
-        let dir = agent.join("sessions");
+    let all = installation.state_dir.join("agents");
+    let mut agents: Vec<OsString> = entries(&all).map(|entry| entry.file_name()).collect();
+    agents.sort_unstable();
+    let of_agent = |agent: &OsString| {
+        let dir = all.join(agent).join("sessions");
         let (mut open, mut lock) = (0, None);
         for entry in entries(&dir) {
             if entry.file_name().to_str().is_some_and(|name| locks::concerns(&entry, name, locks::SESSIONS)) {
@@ -380,7 +382,7 @@ fn sessions_of(installation: &Installation) -> Vec<Sessions> {
         }
         (open > 0 || lock.is_some()).then_some(Sessions { dir, open, lock })
     };
-    cores::for_each(&agents, of_agent).into_iter().flatten().collect()
+    cores::for_each(WAITING, &agents, of_agent).into_iter().flatten().collect()
 }
 
 fn sessions(context: &Context<'_>) -> Vec<Finding> {

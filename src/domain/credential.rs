@@ -209,7 +209,7 @@ pub struct Credential {
     /// What sort of thing it is.
     pub kind: Kind,
     /// The agent whose store holds it, for gateway stores.
-    pub agent: Option<String>,
+    pub agent: Option<Arc<str>>,
     /// Where it was read.
     pub origin: Origin,
     /// Who keeps that place.

@@ -45,7 +45,7 @@ pub use snapshot::{Assessed, Gateway, GatewayState, ProviderSummary, Snapshot, S
 pub use state::{Judgement, Severity, State, Tier};
 pub use text::is_unprintable;
 pub use verdict::{Verdict, VerdictKind};
-pub use zone::Zone;
+pub use zone::{Minute, Zone};
 
 /// An instant. Milliseconds are kept (OpenSoul stores use them), seconds are what metrics show.
 pub type Time = chrono::DateTime<chrono::Utc>;

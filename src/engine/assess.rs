@@ -20,6 +20,7 @@ use std::collections::BTreeMap;
 use super::observation::Observation;
 use super::policy::Thresholds;
 use super::tiers;
+use crate::cores;
 use crate::domain::{
     Assessed, Credential, CredentialId, Finding, GatewayState, Judgement, Owner, Renewal, Selection, Severity,
     Snapshot, Time, Verdict,
@@ -47,24 +48,26 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     let mirrors = copies::mirrors(&credentials);
     let canonical = copies::canonical(&credentials, &secrets, &mirrors, &previous);
     let shared = Shared::collect(&credentials, &secrets, &verdicts);
-    let mut readings: Vec<Reading> = credentials
-        .iter()
-        .enumerate()
-        .map(|(index, credential)| {
-            let facts = Facts {
-                verdict: shared.verdict(index, credential, &verdicts),
-                borrowed: shared.date(index, credential),
-                gateway_runs: gateway.state == GatewayState::Up,
-                clock_problem: clock_problem.as_deref(),
-                thresholds,
-                now,
-            };
-            state::read(credential, &facts)
-        })
-        .collect();
+    let gateway_runs = gateway.state == GatewayState::Up;
+    let indices: Vec<usize> = (0..credentials.len()).collect();
+    let alone = |&index: &usize| {
+        let credential = &credentials[index];
+        let facts = Facts {
+            previous: previous.get(&credential.id).map(String::as_str),
+            verdict: shared.verdict(index, credential, &verdicts),
+            borrowed: shared.date(index, credential),
+            gateway_runs,
+            clock_problem: clock_problem.as_deref(),
+            thresholds,
+            now,
+        };
+        state::read(credential, &facts)
+    };
+    let mut readings: Vec<Reading> = cores::for_each(cores::THINKING, &indices, alone);
     for (mirror, login) in mirrors {
         // Its gateway copies the login again before it uses this one.
-        readings[mirror] = readings[login].clone();
+        let generation = std::mem::take(&mut readings[mirror].generation);
+        readings[mirror] = Reading { generation, ..readings[login].clone() };
     }
     let used = in_use::in_use(&credentials, &demand, now);
     let severities = blast_radius::severities(&credentials, &readings, &canonical, &used, now);
@@ -90,14 +93,13 @@ pub fn assess(observation: Observation, thresholds: &Thresholds, now: Time) -> S
     let mut parts: Vec<(usize, (Box<Credential>, Reading))> =
         credentials.into_iter().zip(readings).enumerate().collect();
     // Stable, so those of one date stay in the order of their ids; and before they are made, as then they are larger.
-    parts.sort_by_cached_key(|(_, (_, reading))| (reading.expires.is_none(), reading.expires));
+    parts.sort_by_cached_key(|(_, (_, reading))| reading.expires.unwrap_or(Time::MAX_UTC));
     let assessed: Vec<Assessed> = parts
         .into_iter()
         .map(|(index, (credential, reading))| {
             let group = canonical[index];
             let copy_of = (group != index).then(|| ids[&group].clone());
-            let generation = generation::generation(&credential, previous.get(&credential.id).map(String::as_str));
-            let judgement = judgement(&credential, reading, severities[index], group_used[group], generation, &copy_of);
+            let judgement = judgement(&credential, reading, severities[index], group_used[group], &copy_of);
             let mut allowance = allowances.remove(&credential.id).map(Box::new);
             if let Some(allowance) = &mut allowance {
                 let bands = allowance.runway.map(|runway| tiers::bands(runway.ends, None, thresholds));
@@ -133,11 +135,10 @@ fn judgement(
     reading: Reading,
     severity: Severity,
     in_use: bool,
-    generation: String,
     copy_of: &Option<CredentialId>,
 ) -> Judgement {
-    let generation = if copy_of.is_some() { generation::of_copy(&generation) } else { generation };
-    let Reading { state, expires, warn_at, critical_at, tier, mut because, fix, .. } = reading;
+    let Reading { state, expires, warn_at, critical_at, tier, mut because, fix, generation, .. } = reading;
+    let generation = if copy_of.is_some() { generation::of_copy(generation) } else { generation };
     if let Some(original) = copy_of {
         because.push(["the same login or secret as ", original.as_str(), ", which is what alerts speak of"].concat());
     }

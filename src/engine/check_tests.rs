@@ -110,7 +110,7 @@ fn money_that_is_surely_gone_tomorrow_is_an_end_like_any_other() {
         observation.allowances = [(a().id, allowance)].into();
         exit_code(&assess(observation, &Thresholds::default(), now()), CheckScope::InUse)
     };
-    let copy = || Credential { id: "opensoul:mail/a".into(), agent: Some("mail".to_owned()), ..a() };
+    let copy = || Credential { id: "opensoul:mail/a".into(), agent: Some("mail".into()), ..a() };
     let table = [
         ("surely within a day", vec![a()], left(10, Some(20), 1), 2),
         ("probably within a day", vec![a()], left(10, Some(30), 1), 0),

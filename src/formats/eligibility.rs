@@ -94,12 +94,17 @@ impl<'a> View<'a> {
         let merged = from_main.chain(added.map(|p| (p, true)));
         self.profiles.reserve_exact(inherited.len() + own.profiles.len());
         let mut providers: BTreeMap<String, usize> = BTreeMap::new();
-        let mut spelled: HashMap<&str, usize> = HashMap::new();
+        // Those of one provider mostly stand together.
+        let mut before: Option<(&str, usize)> = None;
         for (profile, own) in merged {
-            let provider = *spelled.entry(profile.provider.as_str()).or_insert_with(|| {
-                let next = providers.len();
-                *providers.entry(normalize(&profile.provider)).or_insert(next)
-            });
+            let provider = match before {
+                Some((spelled, provider)) if spelled == profile.provider => provider,
+                _ => {
+                    let next = providers.len();
+                    *providers.entry(normalize(&profile.provider)).or_insert(next)
+                }
+            };
+            before = Some((&profile.provider, provider));
             let usage = self.usage(&profile.id);
             let selection = Selection::NotApplicable;
             self.profiles.push(Shown { profile, own, usage, provider, selection });

@@ -20,7 +20,10 @@ const SLACK: Span = Span::days(1);
 #[must_use]
 pub fn misplaced(credential: &Credential, secret: &Secret) -> Option<Finding> {
     let elsewhere = credential.provider != "anthropic" || credential.kind == Kind::ApiKey;
-    if !secret.expose().trim().starts_with(SETUP_TOKEN) || !elsewhere || credential.condition != Condition::Present {
+    if !elsewhere
+        || credential.condition != Condition::Present
+        || !secret.expose().trim_start().starts_with(SETUP_TOKEN)
+    {
         return None;
     }
     let message = format!(

@@ -160,7 +160,7 @@ fn observe_with(
         clock_problem: clock_trust::clock_problem(look.now, &witnesses),
     };
     // The checks will want to know what lies beside the stores; with many agents that takes as long as the judgement.
-    let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= cores::MANY;
+    let many = installations.iter().map(|installation| installation.agents.len()).sum::<usize>() >= cores::WAITING;
     let (surveyed, mut snapshot) =
         cores::both(many, || doctor::survey(&installations), || assess(observation, &look.config.thresholds, look.now));
     snapshot.fleet = look.config.identity.key.is_some();
@@ -209,7 +209,7 @@ pub fn verdicts(credentials: &[Box<Credential>], known: &Remembered, now: Time) 
         let stored = known.verdicts.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
         let word = generation::generation(credential, previous);
-        let counting = stored.counting(&word, now).or_else(|| stored.counting(&generation::of_copy(&word), now));
+        let counting = stored.counting(&word, now).or_else(|| stored.counting(&generation::of_copy(word.clone()), now));
         Some((credential.id.clone(), counting?.clone()))
     };
     credentials.iter().filter_map(|credential| one(credential)).collect()
@@ -222,7 +222,7 @@ pub fn allowances(credentials: &[Box<Credential>], known: &Remembered) -> BTreeM
         let (about, allowance) = known.allowances.get(&credential.id)?;
         let previous = known.generations.get(&credential.id).map(String::as_str);
         let word = generation::generation(credential, previous);
-        let same = *about == word || *about == generation::of_copy(&word);
+        let same = *about == word || *about == generation::of_copy(word.clone());
         same.then(|| (credential.id.clone(), allowance.clone()))
     };
     credentials.iter().filter_map(|credential| one(credential)).collect()

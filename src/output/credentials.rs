@@ -173,7 +173,7 @@ mod tests {
         tool.fingerprint = copy.fingerprint;
         let mut other = stored("env:GROQ_API_KEY");
         other.provider = "groq".to_owned();
-        copy.agent = Some("main".to_owned());
+        copy.agent = Some("main".into());
         assess(observe(vec![copy, other, tool]), &Thresholds::default(), "2027-01-10T12:00:00Z".parse().unwrap())
     }
 

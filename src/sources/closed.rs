@@ -16,10 +16,14 @@ use crate::files;
 /// Looks once more at everything that was looked at.
 pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
     let mut closed: BTreeSet<PathBuf> = BTreeSet::new();
+    let agents = harvest.installations.iter().flat_map(|installation| &installation.agents);
+    // What was read says that its directory is open.
+    let open: HashSet<&OsStr> =
+        agents.filter(|agent| agent.modified.is_some()).map(|agent| agent.agent_dir.as_os_str()).collect();
     for report in &mut harvest.reports {
-        let telling = telling(&report.looked);
+        let telling = telling(&report.looked, &open);
         let dirs: Vec<PathBuf> =
-            cores::for_each(&telling, |place| files::closed(place)).into_iter().flatten().collect();
+            cores::for_each(cores::WAITING, &telling, |place| files::closed(place)).into_iter().flatten().collect();
         report.hidden = !dirs.is_empty();
         closed.extend(dirs);
     }
@@ -32,13 +36,16 @@ pub(super) fn tell(scene: &Scene<'_>, harvest: &mut Harvest) {
 
 /// One place for each directory, as what hides a file hides those beside it; and each that may be a directory itself. A thousand
 /// agents have four thousand places.
-fn telling(looked: &[PathBuf]) -> Vec<&Path> {
-    let is_file = |place: &Path| {
-        place.extension().and_then(OsStr::to_str).is_some_and(|extension| ["json", "sqlite"].contains(&extension))
+fn telling<'a>(looked: &'a [PathBuf], open: &HashSet<&'a OsStr>) -> Vec<&'a Path> {
+    let mut seen = open.clone();
+    let tells = |place: &'a PathBuf| {
+        let is_new = match place.extension().and_then(OsStr::to_str) {
+            Some("json" | "sqlite") => place.parent().is_some_and(|dir| seen.insert(dir.as_os_str())),
+            _ => !mounted::is_default(place),
+        };
+        (is_new && place.is_absolute()).then_some(place.as_path())
     };
-    let mut seen = HashSet::new();
-    let places = looked.iter().map(PathBuf::as_path).filter(|place| place.is_absolute() && !mounted::is_default(place));
-    places.filter(|place| !is_file(place) || seen.insert(place.parent().map(Path::as_os_str))).collect()
+    looked.iter().filter_map(tells).collect()
 }
 
 /// What everybody keeps things in may be closed on a machine where nobody has a login there; where only one tool does, it has
@@ -75,7 +82,8 @@ mod tests {
             "rel.json",
         ]
         .map(PathBuf::from);
-        let telling: Vec<_> = telling(&looked).into_iter().map(|path| path.to_str().unwrap()).collect();
+        let telling: Vec<_> =
+            telling(&looked, &HashSet::new()).into_iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(telling, ["/a/agents/x/auth.json", "/a/agents", "/a/state", "/b/store.sqlite"]);
     }
 }

@@ -119,7 +119,7 @@ fn read(
         Some(name) => match own_env.get(name) {
             Some((value, path)) => {
                 let name = format!("environment_variables.{name}");
-                Key::InFile(name, path.clone(), Secret::new(value.expose().to_owned()))
+                Key::InFile(name, path.clone(), value.share())
             }
             None => models::variable(name, scene.env).unwrap_or_else(|| {
                 let named = models::named(name);

@@ -42,8 +42,10 @@ pub fn unmarked(generation: &str) -> &str {
 
 /// The same, marked as that of a copy.
 #[must_use]
-pub fn of_copy(generation: &str) -> String {
-    [COPY, generation].concat()
+pub fn of_copy(mut generation: String) -> String {
+    generation.reserve_exact(COPY.len());
+    generation.insert_str(0, COPY);
+    generation
 }
 
 pub(super) fn was_copy(generation: &str) -> bool {

@@ -1,6 +1,6 @@
 //! One line for each provider: what a request would meet.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::in_use::{demanded, offered};
 use crate::domain::{Assessed, Bench, BenchKind, CredentialId, Owner, ProviderSummary, Selection, State, Time};
@@ -29,8 +29,8 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
     };
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
     // One that counts and its copies are one.
-    let lent: HashSet<&CredentialId> =
-        all.iter().filter(|assessed| counts(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()).collect();
+    let mut lent: BTreeSet<&CredentialId> = BTreeSet::new();
+    lent.extend(all.iter().filter(|assessed| counts(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()));
     let alone = originals().filter(|assessed| counts(assessed) && !lent.contains(&assessed.credential.id)).count();
     // Where the gateway asks, a tool's own login does not answer.
     let candidates: Vec<&Assessed> = all

@@ -1,19 +1,20 @@
 //! The state of one credential by itself: what is there > a conclusive verdict > the grant's end > an overdue renewal > the
 //! access token's end (DESIGN §7, *precedence*). How much it matters is decided in [`super::blast_radius`].
 
-use std::fmt;
-
-use chrono::{Datelike, Timelike};
+use std::fmt::{self, Write};
 
 use super::{generation, overdue};
 use crate::domain::{
-    Basis, Condition, Credential, CredentialId, Renewal, Severity, Span, State, Tier, Time, Verdict, VerdictKind,
+    Basis, Condition, Credential, CredentialId, Minute, Renewal, Severity, Span, State, Tier, Time, Verdict,
+    VerdictKind,
 };
 use crate::engine::policy::Thresholds;
 use crate::engine::tiers;
 
 /// What is known beside the credential itself.
 pub(super) struct Facts<'a> {
+    /// The generation of the last judgement.
+    pub previous: Option<&'a str>,
     /// The verdict that counts, and that of which place it is if not of this one.
     pub verdict: Option<(&'a Verdict, Option<&'a CredentialId>)>,
     /// A date that only a copy of the same secret carries.
@@ -36,6 +37,8 @@ pub(super) struct Reading {
     pub tier: Option<Tier>,
     pub because: Vec<String>,
     pub fix: Option<String>,
+    /// Which issue of the credential this is.
+    pub generation: String,
 }
 
 /// The date that counts.
@@ -100,6 +103,7 @@ pub(super) fn read(credential: &Credential, facts: &Facts<'_>) -> Reading {
         tier: None,
         because: Vec::new(),
         fix: None,
+        generation: generation::generation(credential, facts.previous),
     };
     if let Some((_, lender)) = borrowed {
         reading.because.push(format!("its date is known from {lender}, which holds the same secret"));
@@ -283,23 +287,26 @@ fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, end: Option<En
 /// Nothing speaks against it: says why we believe that.
 fn works(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: &mut Reading) {
     let clocks = &credential.clocks;
-    let mut because = Vec::with_capacity(1 + reading.because.len());
+    let mut because = Vec::with_capacity(3 + reading.because.len());
     if let Some((verdict, of)) = facts.verdict.filter(|(verdict, _)| verdict.kind == VerdictKind::Accepted) {
         because.push(answer(&credential.provider, "accepted it", verdict, of));
     }
     if let Some(end) = end {
         let (what, known) = end.words(credential);
-        because.push(format!("{what} ends {}{known}", when(end.at)));
+        let mut line = String::with_capacity(48);
+        let _ = write!(line, "{what} ends {}{known}", when(end.at));
+        because.push(line);
     }
     match (credential.renewal, end) {
         (Renewal::Auto, _) => {
-            let mut line = "refreshable: its owner renews it when it is used".to_owned();
+            let mut line = String::with_capacity(112);
+            line.push_str("refreshable: its owner renews it when it is used");
             if let Some(renewed) = clocks.last_renewed {
-                line += &format!(", last renewed {}", when(renewed));
+                let _ = write!(line, ", last renewed {}", when(renewed));
             }
             if let Some(access) = clocks.access_expires {
                 let verb = if access > facts.now { "lasts until" } else { "ended" };
-                line += &format!("; the access token {verb} {}", when(access));
+                let _ = write!(line, "; the access token {verb} {}", when(access));
             }
             because.push(line);
         }
@@ -343,27 +350,12 @@ pub(super) fn when(time: Time) -> When {
     When(time)
 }
 
-/// See [`when`]. Digit by digit, because a pattern would be read anew for each of ten thousand credentials.
+/// See [`when`].
 pub(super) struct When(Time);
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(time) = self;
-        let date = time.date_naive();
-        let Ok(year @ 0..=9999) = u32::try_from(date.year()) else {
-            let (hour, minute) = (time.hour(), time.minute());
-            return write!(f, "{:04}-{:02}-{:02} {hour:02}:{minute:02} UTC", date.year(), date.month(), date.day());
-        };
-        let mut text = *b"0000-00-00 00:00 UTC";
-        let numbers = [year / 100, year % 100, date.month(), date.day(), time.hour(), time.minute()];
-        for (at, number) in [0, 2, 5, 8, 11, 14].into_iter().zip(numbers) {
-            text[at] = digit(number / 10);
-            text[at + 1] = digit(number);
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        Minute(self.0.naive_utc()).fmt(f)?;
+        f.write_str(" UTC")
     }
-}
-
-fn digit(number: u32) -> u8 {
-    b'0' + (number % 10) as u8
 }

@@ -34,7 +34,7 @@ pub(crate) fn stored(id: &str) -> Credential {
         provider: "anthropic".to_owned(),
         profile: "default".to_owned(),
         kind: Kind::Token,
-        agent: Some("main".to_owned()),
+        agent: Some("main".into()),
         origin: Origin { source: "opensoul".into(), path: Some(std::path::Path::new("/store").into()), modified: None },
         owner: Owner::GatewayStore,
         renewal: Renewal::Manual,

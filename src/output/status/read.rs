@@ -196,7 +196,7 @@ fn credential(read: model::Credential<'_>, now: Time) -> Assessed {
         provider: read.provider.into_string(),
         profile: read.profile.into_string(),
         kind: read.kind,
-        agent: read.agent.map(Text::into_string),
+        agent: read.agent.map(|agent| agent.into_string().into()),
         origin: Origin {
             source: Cow::Owned(read.source.r#type.into_string()),
             path: path.map(|path| Arc::from(Path::new(&path))),

@@ -1,6 +1,7 @@
 //! For people, at any width from 24 columns on: the provider that needs somebody most comes first, then the soonest expiry;
 //! within it the same. What is fine takes one line, what is not says why and what to run.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -11,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::lines::{clean, columns, relative, shortened, wrap};
 use super::{Incidents, Overall, Report};
+use crate::cores;
 use crate::domain::{
     Assessed, BenchKind, GatewayState, IncidentStatus, Lang, ProviderSummary, Renewal, Severity, Snapshot, Span, State,
     Time, VerdictKind,
@@ -63,8 +65,11 @@ impl Page<'_> {
     }
 
     /// A line in the reader's language.
-    fn said(&self, line: impl Into<String>) -> String {
-        spoken(self.options.lang, line.into())
+    fn said<'l>(&self, line: impl Into<Cow<'l, str>>) -> Cow<'l, str> {
+        match self.options.lang {
+            Lang::English => line.into(),
+            lang => spoken(lang, line.into().into_owned()).into(),
+        }
     }
 
     /// The same, with paths and instants as the reader writes them.
@@ -127,11 +132,16 @@ impl Page<'_> {
         });
         let longest = self.snapshot.credentials.iter().map(|a| columns(a.credential.id.as_str())).max().unwrap_or(0);
         let column = longest.min(self.options.width.saturating_sub(46));
+        let rows = |members: &[&Assessed]| {
+            let mut out = String::with_capacity(members.len() * 128);
+            for assessed in members {
+                self.credential(&mut out, assessed, column);
+            }
+            out
+        };
         for (summary, members) in sections {
             self.provider(out, summary);
-            for assessed in members {
-                self.credential(out, assessed, column);
-            }
+            out.extend(cores::for_shares(cores::THINKING, &members, rows));
             out.push('\n');
         }
     }
@@ -206,7 +216,7 @@ impl Page<'_> {
         }
     }
 
-    fn when(&self, assessed: &Assessed) -> String {
+    fn when(&self, assessed: &Assessed) -> Cow<'_, str> {
         let (judgement, credential) = (&assessed.judgement, &assessed.credential);
         let now = self.snapshot.taken_at;
         let bench = credential.bench.as_ref().filter(|bench| bench.until > now);
@@ -215,7 +225,7 @@ impl Page<'_> {
             (Some(end), _) => self.said(format!("{} ({})", relative(end, now), self.absolute(end))),
             (None, Renewal::Auto) if judgement.state == State::Ok => self.said("renews itself"),
             (None, _) if matches!(judgement.state, State::Static) => self.said("no expiry known"),
-            _ => String::new(),
+            _ => "".into(),
         };
         if let Some(bench) = bench {
             let reason = bench.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -226,19 +236,19 @@ impl Page<'_> {
             text = self.said(format!("{kind}{} until {}", clean(&reason), self.absolute(bench.until)));
         }
         if let Some(proof) = self.proof(assessed) {
-            text = if text.is_empty() { proof } else { format!("{text}{joins}{proof}") };
+            text = if text.is_empty() { proof } else { [&text, joins, &proof].concat().into() };
         }
         if let Some(original) = &assessed.copy_of {
             text = self.said(["copy of ", &clean(original.as_str())].concat());
         } else if !judgement.in_use {
             let unused = self.said("unused");
-            text = if text.is_empty() { unused } else { format!("{text}{joins}{unused}") };
+            text = if text.is_empty() { unused } else { [&text, joins, &unused].concat().into() };
         }
         text
     }
 
     /// How old the provider's yes is, and what is left, or why there is none; what is wrong has lines of its own.
-    fn proof(&self, assessed: &Assessed) -> Option<String> {
+    fn proof(&self, assessed: &Assessed) -> Option<Cow<'_, str>> {
         let verdict = assessed.verdict.as_ref()?;
         let word = match verdict.kind {
             VerdictKind::Accepted => "accepted",
@@ -255,7 +265,11 @@ impl Page<'_> {
             .as_ref()
             .and_then(|allowance| allowance.balance.as_ref())
             .map(|balance| clean(&format!("{}{balance}", marks(self.options.lang).0)).into_owned());
-        Some(self.said(format!("{word} {age}")) + &left.unwrap_or_default())
+        let said = self.said(format!("{word} {age}"));
+        Some(match left {
+            Some(left) => [&said, left.as_str()].concat().into(),
+            None => said,
+        })
     }
 
     fn findings(&self, out: &mut String) {

@@ -98,11 +98,12 @@ fn condition(profile: &Profile) -> Condition {
 pub struct Owning<'a> {
     agent: &'a AgentStore,
     path: Arc<Path>,
+    name: Arc<str>,
 }
 
 impl<'a> From<&'a AgentStore> for Owning<'a> {
     fn from(agent: &'a AgentStore) -> Self {
-        Self { agent, path: agent.store_path.as_path().into() }
+        Self { agent, path: agent.store_path.as_path().into(), name: agent.agent.as_str().into() }
     }
 }
 
@@ -117,7 +118,7 @@ pub fn prints(profile: &Profile, key: &FingerprintKey) -> Prints {
 /// A stored profile.
 pub fn profile(
     installation: &Installation,
-    Owning { agent: owner, path }: &Owning<'_>,
+    Owning { agent: owner, path, name }: &Owning<'_>,
     shown: &Shown<'_>,
     provider: &str,
     [fingerprint, refresh_fingerprint]: Prints,
@@ -169,7 +170,7 @@ pub fn profile(
         provider: provider.to_owned(),
         profile: profile.id.clone(),
         kind,
-        agent: Some(owner.agent.clone()),
+        agent: Some(Arc::clone(name)),
         origin: Origin { source: word.into(), path: Some(path), modified: owner.modified },
         owner: Owner::GatewayStore,
         renewal,
@@ -190,7 +191,7 @@ pub fn profile(
         fix: unresolved(profile, installation).unwrap_or_else(|| fix(profile, provider, &owner.agent)),
         notes,
     });
-    let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(|s| Secret::new(s.expose().to_owned()));
+    let secret = profile.secret.as_ref().filter(|s| !s.is_blank()).map(Secret::share);
     Found { credential, secret }.unless_placeholder()
 }
 
@@ -243,7 +244,7 @@ pub fn dropped(installation: &Installation, agent: &AgentStore) -> Vec<Found> {
         let origin = Origin { source: word.into(), path: Some(Arc::clone(&path)), modified: agent.modified };
         let mut credential = plain(format!("{word}:{}/{}", agent.agent, d.id), &provider, &d.id, origin);
         credential.owner = Owner::GatewayStore;
-        credential.agent = Some(agent.agent.clone());
+        credential.agent = Some(agent.agent.as_str().into());
         credential.condition = Condition::Damaged(format!("the profile {}; the gateway drops it", d.why));
         credential.selection = Selection::Excluded("damaged: the gateway drops it".to_owned());
         credential.fix = format!("correct the profile in {}", agent.store_path.display());
@@ -328,7 +329,7 @@ impl Found {
     fn with(mut self, secret: &Secret, key: &FingerprintKey) -> Self {
         self.credential.fingerprint = key.fingerprint(secret);
         decode(&mut self.credential, secret);
-        self.secret = Some(Secret::new(secret.expose().to_owned()));
+        self.secret = Some(secret.share());
         self.unless_placeholder()
     }
 }

@@ -16,7 +16,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{Found, Harvest, Scene, Source};
-use crate::cores;
+use crate::cores::{self, THINKING, WAITING};
 use crate::domain::{Finding, FingerprintKey, Place, Severity, SourceReport, Span};
 use crate::files;
 use crate::formats::config_document::{self, problem};
@@ -43,20 +43,12 @@ impl Source for OpenSoul {
             let before = harvest.found.len();
             let config = installation.config.as_ref().unwrap_or(&none);
             let there = installation.state_dir.symlink_metadata().is_ok();
-            let found =
-                cores::for_each(&installation.agents, |agent| own_credentials(installation, agent, config, scene));
+            let found = cores::for_each(WAITING, &installation.agents, |agent| {
+                own_credentials(installation, there, agent, config, scene)
+            });
             // With room for what other sources add.
             harvest.found.reserve(found.iter().map(Vec::len).sum::<usize>() + 256);
-            harvest.found.extend(found.into_iter().flatten().map(|mut found| {
-                // A gateway would mirror it; where none was ever installed nobody uses it from here. And one that is not the
-                // chosen one is mostly what a move to a new name left behind, unless it says itself that it still runs.
-                let used = found.credential.activity.last_used;
-                let runs = used.is_some_and(|used| scene.now - used <= Span::days(30));
-                if !there || !(installation.chosen || runs) {
-                    found.credential.declared_in_use = Some(false);
-                }
-                found
-            }));
+            harvest.found.extend(found.into_iter().flatten());
             harvest.findings.extend(installation.agents.iter().flat_map(|agent| agent.findings.iter().cloned()));
             harvest.found.extend(config_credentials(installation, config, scene.key));
             harvest.findings.extend(installation.config_problems.iter().cloned());
@@ -122,7 +114,8 @@ fn installation(scene: &Scene<'_>, home: Home, sweep: Sweep<'_>) -> Installation
     let mut agents: Vec<AgentStore> = Vec::with_capacity(dirs.len());
     if let Some(((id, dir), others)) = dirs.split_first() {
         let main = store::read(id, dir.clone(), &place, None);
-        let read = cores::for_each(others, |(id, dir)| store::read(id, dir.clone(), &place, Some(&main.store)));
+        let read =
+            cores::for_each(WAITING, others, |(id, dir)| store::read(id, dir.clone(), &place, Some(&main.store)));
         agents.push(main);
         agents.extend(read);
     }
@@ -281,9 +274,10 @@ fn agent_dirs(
     dirs
 }
 
-/// What is in an agent's own store, with its place in that agent's order.
+/// What is in an agent's own store, with its place in that agent's order. `there`: whether the installation is.
 fn own_credentials(
     installation: &Installation,
+    there: bool,
     agent: &AgentStore,
     config: &GatewayConfig,
     scene: &Scene<'_>,
@@ -297,6 +291,14 @@ fn own_credentials(
     };
     let mut found: Vec<Found> = own.map(one).collect();
     found.extend(credentials::dropped(installation, agent));
+    for Found { credential, .. } in &mut found {
+        // A gateway would mirror it; where none was ever installed nobody uses it from here. And one that is not the chosen one is
+        // mostly what a move to a new name left behind, unless it says itself that it still runs.
+        let runs = credential.activity.last_used.is_some_and(|used| scene.now - used <= Span::days(30));
+        if !there || !(installation.chosen || runs) {
+            credential.declared_in_use = Some(false);
+        }
+    }
     // The judgement sorts all of them: here, where it is shared out, it is cheaper.
     found.sort_by(|one, other| one.credential.id.cmp(&other.credential.id));
     found
@@ -335,7 +337,7 @@ pub fn credentials_of(
     let own = credentials::Owning::from(view.agent);
     let main = credentials::Owning::from(installation.main().unwrap_or(view.agent));
     // Only the hashing is shared out: memory that other threads ask for costs a system call for each page.
-    let prints = cores::for_each(&view.profiles, |shown| credentials::prints(shown.profile, key));
+    let prints = cores::for_each(THINKING, &view.profiles, |shown| credentials::prints(shown.profile, key));
     let one = |(shown, prints): (&Shown<'_>, Prints)| {
         let owner = if shown.own { &own } else { &main };
         credentials::profile(installation, owner, shown, &view.providers[shown.provider].id, prints)

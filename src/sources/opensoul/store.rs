@@ -1,6 +1,7 @@
 //! One agent's store, wherever its gateway would look: SQLite, `auth-profiles.json`, and what the gateway would import when
 //! it has none. Nothing is imported, copied or deleted here; the result is the same as if it had been.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -126,8 +127,9 @@ pub fn legacy_json(out: &mut AgentStore, word: &str, state_dir: &Path) {
 
 /// The files that are read beside a store, or would be in its place, whether or not they exist: of one agent.
 pub fn beside(agent: &AgentStore) -> impl Iterator<Item = PathBuf> + '_ {
+    let store = agent.store_path.file_name();
     let names = JSON_ERA.into_iter().chain(["openclaw-agent.sqlite"]);
-    names.map(|name| agent.agent_dir.join(name)).filter(|path| *path != agent.store_path)
+    names.filter(move |name| store != Some(OsStr::new(name))).map(|name| agent.agent_dir.join(name))
 }
 
 /// The same of all agents.
