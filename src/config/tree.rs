@@ -160,20 +160,28 @@ impl<'a> Table<'a> {
 
     /// The value of a key that this version knows.
     pub(super) fn value(&mut self, name: &'static str) -> Option<Value<'a>> {
-        self.known.push(name);
+        self.know(name);
         let (key, value) = self.entries.get_key_value(name)?;
         Some(self.describe(key, value))
     }
 
-    /// Whether a key is there.
-    pub(super) fn has(&self, name: &str) -> bool {
+    /// Whether a key that this version knows is there.
+    pub(super) fn has(&mut self, name: &'static str) -> bool {
+        self.know(name);
         self.entries.contains_key(name)
+    }
+
+    /// For who writes another one.
+    fn know(&mut self, name: &'static str) {
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
     }
 
     /// The value of a key that later versions know: if it is there, that is for the caller to say.
     pub(super) fn future(&mut self, name: &'static str) -> Option<Value<'a>> {
         let value = self.value(name);
-        self.known.pop();
+        self.known.retain(|known| *known != name);
         self.future.push(name);
         value
     }

@@ -76,13 +76,14 @@ impl Progress {
 /// Feeds the watchdog for as long as there is progress; ends at once where there is no watchdog.
 pub async fn feed_watchdog(progress: Progress) {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
-    loop {
-        if progress.stuck() {
-            tracing::error!("no progress for {} s: the watchdog is not fed any more", STUCK.as_secs());
-            return;
-        }
-        tell(&[NotifyState::Watchdog]);
-        tokio::time::sleep(patience / 2).await;
+    feed(&progress, patience / 2, || tell(&[NotifyState::Watchdog])).await;
+    tracing::error!("no progress for {} s: the watchdog is not fed any more", STUCK.as_secs());
+}
+
+async fn feed(progress: &Progress, pause: Duration, mut feed: impl FnMut()) {
+    while !progress.stuck() {
+        feed();
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -103,5 +104,23 @@ mod tests {
         assert!(progress.stuck());
         progress.made();
         assert!(!progress.stuck());
+    }
+
+    #[tokio::test]
+    async fn who_hangs_is_not_fed() {
+        let clock = Arc::new(ManualClock::at("2026-11-22T12:00:00Z".parse().unwrap()));
+        let progress = Progress::new(&(Arc::clone(&clock) as Arc<dyn Clock>));
+        let (meal, mut meals) = tokio::sync::mpsc::unbounded_channel();
+        let feeder = {
+            let progress = progress.clone();
+            tokio::spawn(async move { feed(&progress, Duration::from_millis(1), || drop(meal.send(()))).await })
+        };
+        for _ in 0..5 {
+            clock.advance(STUCK / 2);
+            progress.made();
+            meals.recv().await.expect("who gets on is fed");
+        }
+        clock.advance(STUCK + Duration::from_secs(1));
+        tokio::time::timeout(Duration::from_secs(20), feeder).await.expect("fed although it hangs").unwrap();
     }
 }

@@ -23,3 +23,9 @@ class Authority:
     def chain(self, *names):
         """Key and certificates of such a server in one text."""
         return self._ca.issue_cert(*names).private_key_and_cert_chain_pem
+
+    def client(self):
+        """A TLS context for somebody who trusts this authority and has a certificate of it."""
+        context = ssl.create_default_context(cafile=str(self.bundle))
+        self._ca.issue_cert("ops@example.org").configure_cert(context)
+        return context

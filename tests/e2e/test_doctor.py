@@ -75,6 +75,35 @@ def test_only_what_was_chosen_is_mended(broken):
     assert not (broken.home / LOCK).exists() and mode(broken.home / STORE) == 0o644
 
 
+@pytest.mark.parametrize("beside, linked", [
+    (STORE, True), (STORE, False), (".opensoul/agents/main/sessions/sessions.json", False), (".opensoul/agents/main/sessions/sessions.json", True),
+], ids=["store-behind-a-link", "store", "sessions", "sessions-behind-a-link"])
+def test_a_lock_is_where_its_file_really_is(machine, beside, linked):
+    """The gateway follows links before it locks."""
+    machine.write(STORE, c.store())
+    real = machine.home / beside
+    if linked:
+        elsewhere = machine.home / "disk" / real.name
+        elsewhere.parent.mkdir()
+        if real.exists():
+            real.rename(elsewhere)
+        else:
+            elsewhere.write_text("{}")
+            real.parent.mkdir(parents=True)
+        real.symlink_to(elsewhere)
+        real = elsewhere
+    lock = real.with_name(real.name + ".lock")
+    lock.mkdir(parents=True)
+    ended = machine.run("doctor", "--json", "--only", "store.stale-lock")
+    assert valid(ended)["findings"] == [], "somebody holds it"
+    old = time.time() - 3600
+    os.utime(lock, (old, old))
+    (finding,) = valid(machine.run("doctor", "--json", "--only", "store.stale-lock"))["findings"]
+    assert finding["path"] == str(lock), finding
+    machine.run("doctor", "--fix", "--yes", "--only", "store.stale-lock")
+    assert not lock.exists() and real.exists() == (linked or beside == STORE)
+
+
 @pytest.mark.parametrize("args", [["--fix"], ["--fix", "--json"]])
 def test_without_a_terminal_somebody_must_have_said_yes(broken, args):
     ended = broken.run("doctor", *args)

@@ -289,6 +289,24 @@ def test_who_is_told(fresh, way, steps, written):
         assert "canary" not in fresh.config.read_text()
 
 
+def test_what_is_typed_before_a_secret_is_asked_for_is_not_shown(fresh):
+    """Key by key and without a pause, so that some arrive between the two questions."""
+    early = "Q" * 3000
+    for _ in range(12):
+        with Terminal(fresh, "onboard") as person:
+            answer(person, ("another provider", "n"), ("Ask the providers", "n"), ("Who is told", "6"), ("Which way", "slack"))
+            for key in early:
+                person.type(key)
+            person.type(ENTER).expect("url (").expect("It is not")
+            assert "Q" not in person.text, person.text
+        with Terminal(fresh, "onboard") as person:
+            answer(person, ("another provider", "y"), ("Provider", "openai"), ("Where shall", "env"))
+            for key in early:
+                person.type(key)
+            person.type(ENTER).expect("API key for openai").expect("received")
+            assert "Q" not in person.text, person.text
+
+
 def test_a_person_who_does_not_want_it(fresh):
     with asked(fresh) as person:
         before = everything(fresh.home)

@@ -15,6 +15,7 @@ import urllib.request
 import pytest
 
 import credentials as c
+from certificates import Authority
 from machine import CLAUDE, STORE
 from waiting import until
 
@@ -444,6 +445,41 @@ def test_beyond_loopback_nothing_without_tls_and_a_name(machine, authority):
     (machine.config.parent / "web.yml").write_text(USERS)
     refused = machine.run("monitor", "check-config")
     assert refused.code == 78 and "tls_server_config" in refused.out + refused.err
+
+
+def knock(url, context):
+    """The status, or `None` where the connection is refused."""
+    try:
+        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refused:
+        with refused:
+            return refused.code
+    except (urllib.error.URLError, ConnectionError, ssl.SSLError):
+        return None
+
+
+@pytest.mark.parametrize("manner, without", [("RequireAndVerifyClientCert", None), ("VerifyClientCertIfGiven", 200)])
+def test_clients_with_certificates(machine, authority, tmp_path, manner, without):
+    """As exporter-toolkit has them: whose certificate is of the named authority comes in, and nobody with another one."""
+    machine.write(CLAUDE, c.claude_code(login_ends_in=-c.HOUR))
+    guard(machine, authority, users=f"  client_auth_type: {manner}\n  client_ca_file: clients.pem\n")
+    named = machine.config.parent / "clients.pem"
+    named.write_bytes(authority.bundle.read_bytes())
+    assert machine.run("monitor", "check-config").code == 0
+    machine.daemon(ready=False)
+    url = f"https://localhost:{machine.port}/metrics"
+    nobody = ssl.create_default_context(cafile=str(authority.bundle))
+    stranger = Authority(tmp_path)
+    foreign = stranger.client()
+    foreign.load_verify_locations(str(authority.bundle))
+    own = authority.client()
+    until(lambda: knock(url, own) == 200, 20, lambda: machine.daemons[0].log)
+    assert (knock(url, nobody), knock(url, foreign)) == (without, None)
+    # Another authority is named: no restart is needed.
+    named.write_bytes(stranger.bundle.read_bytes())
+    until(lambda: knock(url, foreign) == 200, 10, "the other authority counts")
+    assert knock(url, own) is None
 
 
 def test_the_api_is_what_its_document_says(house):

@@ -1,4 +1,4 @@
-//! `docs/config.md`: every key of `monitor.toml`. Which keys there are and what they take is what the parser itself says when it is
+//! `docs/config.md` and `docs/monitor.schema.json`: every key of `monitor.toml`. Which keys there are and what they take is what the parser itself says when it is
 //! given a wrong one; what they mean is in the template that `monitor init` writes. A key that is in one of them only, or a section that
 //! is not listed here, fails the test.
 
@@ -6,8 +6,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
+use opensoul::config::channels::{CHANNELS, Sort};
 use opensoul::config::{self, Problem};
 use opensoul::domain::{Environment, Zone};
+use serde_json::{Map, Value, json};
 
 /// Heading, the header of its table, what must be there besides, and where there is more to read.
 const SECTIONS: [(&str, &str, &str, &str); 26] = [
@@ -68,6 +70,9 @@ const INSTEAD: [(&str, &str, &str, &str); 5] = [
 
 /// Sections whose other keys the template shows once.
 const AS: [(&str, &str); 2] = [("export.otlp", "export.remote_write"), ("export.pushgateway", "export.remote_write")];
+
+/// Where several URLs may be written as a list.
+const LISTS: [(&str, &str); 2] = [("export", "alertmanager"), ("export.alertmanager", "url")];
 
 /// A key that nobody has.
 const NONE: &str = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqq";
@@ -152,6 +157,133 @@ fn heading(section: &str) -> String {
     parts.join(".")
 }
 
+/// What [`form`] says, as JSON Schema; several forms, and dates, are anything.
+fn typed(form: &str, remark: &str) -> Value {
+    let mut schema = match form {
+        "a string" => json!({ "type": "string" }),
+        "a URL" => json!({ "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/secret" }] }),
+        "a list" => json!({ "type": "array" }),
+        "a table" => json!({ "type": "object" }),
+        "true or false" => json!({ "type": "boolean" }),
+        "" => json!({}),
+        number => {
+            let range = number.strip_prefix("a whole number from ").and_then(|range| range.split_once(" to "));
+            let (least, most) = range.unwrap_or_else(|| panic!("{number:?} is no form that is known here"));
+            let bound = |text: &str| text.parse::<i64>().expect("a number");
+            json!({ "type": "integer", "minimum": bound(least), "maximum": bound(most) })
+        }
+    };
+    if !remark.is_empty() {
+        schema["description"] = remark.into();
+    }
+    schema
+}
+
+fn closed(properties: Map<String, Value>) -> Value {
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+/// Each type has fields of its own beside those of all.
+fn receiver() -> Value {
+    let types: Vec<&str> = CHANNELS.iter().map(|channel| channel.name).chain(["email", "webhook"]).collect();
+    let forms = types.iter().map(|name| {
+        let header = format!("[[receivers]]\nname = 'x'\ntype = '{name}'");
+        let fields = CHANNELS.iter().find(|channel| channel.name == *name).map_or(&[][..], |channel| channel.fields);
+        let known = known(&format!("{header}\n{NONE} = 1\n")).into_iter();
+        let properties = known.map(|key| {
+            let schema = match fields.iter().find(|field| field.name == key) {
+                None if ["name", "type"].contains(&key.as_str()) => json!({ "type": "string" }),
+                None => typed(&form(&header, "", &key), ""),
+                Some(field) => {
+                    let mut schema = match field.sort {
+                        Sort::Text | Sort::Path => json!({ "type": "string" }),
+                        Sort::Secret => json!({ "$ref": "#/$defs/secret" }),
+                        Sort::Url => json!({ "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/secret" }] }),
+                        Sort::Choice(words) => json!({ "enum": words }),
+                        Sort::Number(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+                        Sort::Flag => json!({ "type": "boolean" }),
+                        Sort::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+                    };
+                    schema["description"] = field.about.into();
+                    schema
+                }
+            };
+            (key, schema)
+        });
+        let mut schema = closed(properties.collect());
+        let needed = fields.iter().filter(|field| field.required).map(|field| field.name);
+        schema["required"] = ["name", "type"].into_iter().chain(needed).collect();
+        json!({ "if": { "properties": { "type": { "const": name } } }, "then": schema })
+    });
+    json!({
+        "type": "object",
+        "required": ["name", "type"],
+        "properties": { "type": { "enum": types } },
+        "allOf": forms.collect::<Vec<_>>(),
+    })
+}
+
+/// The sections, each with what is in it, as one schema.
+fn schema(mut sections: Vec<(&str, &str, Map<String, Value>)>) -> Value {
+    let mut root = Map::new();
+    // Those that stand in others first.
+    sections.sort_by_key(|(name, ..)| std::cmp::Reverse(name.matches('.').count()));
+    let mut inner: Vec<(&str, Value)> = Vec::new();
+    for (name, header, mut properties) in sections {
+        inner.retain(|(path, schema)| {
+            let Some((_, key)) = path.rsplit_once('.').filter(|(parent, _)| *parent == name) else { return true };
+            let whole = match properties.get(key) {
+                Some(short) if short["type"] != "object" => json!({ "anyOf": [short, schema] }),
+                _ => schema.clone(),
+            };
+            properties.insert(key.to_owned(), whole);
+            false
+        });
+        let own = if name == "receivers" { receiver() } else { closed(properties) };
+        let one_will_do = !problems(&format!("[{name}]\n")).iter().any(|one| one.what.contains("as one table"));
+        let whole = match (header.starts_with("[["), one_will_do) {
+            (true, true) => json!({ "anyOf": [own, { "type": "array", "items": own }] }),
+            (true, false) => json!({ "type": "array", "items": own }),
+            (false, _) => own,
+        };
+        match name.split_once('.') {
+            None => drop(root.insert(name.to_owned(), whole)),
+            Some((parent, "NAME")) => {
+                drop(root.insert(parent.to_owned(), json!({ "type": "object", "additionalProperties": whole })));
+            }
+            Some(_) => inner.push((name, whole)),
+        }
+    }
+    assert!(inner.is_empty(), "in no section: {inner:?}");
+    let mut schema = closed(root);
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema".into();
+    schema["title"] = "monitor.toml".into();
+    schema["description"] =
+        "The configuration of opensoul's monitor, for editors. `opensoul monitor check-config` knows more: what goes \
+                             together, and what a text may be."
+            .into();
+    let reference = json!({
+        "type": "object",
+        "description": "Where a secret is: it is never written here.",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": { "file": { "type": "string" }, "env": { "type": "string" }, "credential": { "type": "string" } },
+    });
+    schema["$defs"] = json!({ "secret": reference });
+    schema
+}
+
+/// As it is in the repository, or written anew.
+fn up_to_date(file: &str, fresh: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return std::fs::write(path, fresh).unwrap();
+    }
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(text == fresh, "{file} is not up to date: UPDATE_DOCS=1 cargo test --test it documented_config");
+}
+
 #[test]
 fn the_documented_configuration_is_that_of_the_parser() {
     let roots: BTreeSet<String> = known(&format!("{NONE} = 1\n")).into_iter().collect();
@@ -162,6 +294,7 @@ fn the_documented_configuration_is_that_of_the_parser() {
     let shown = template();
     let mut fresh = HEAD.to_owned();
     let mut missing = Vec::new();
+    let mut sections = Vec::new();
     for (name, header, besides, more) in SECTIONS {
         let of = |section: &str, key: &str| {
             let all = shown.iter().filter(|one| heading(&one.section) == section && one.key == key);
@@ -174,10 +307,17 @@ fn the_documented_configuration_is_that_of_the_parser() {
         if !more.is_empty() {
             writeln!(fresh, "{more}.\n").unwrap();
         }
-        if ELSEWHERE.contains(&name) {
+        if name == "receivers" {
+            sections.push((name, header, Map::new()));
             continue;
         }
         let keys = known(&format!("{header}\n{NONE} = 1\n{besides}\n"));
+        if ELSEWHERE.contains(&name) {
+            let all = keys.into_iter().map(|key| (typed(&form(header, besides, &key), ""), key));
+            sections.push((name, header, all.map(|(schema, key)| (key, schema)).collect()));
+            continue;
+        }
+        let mut properties = Map::new();
         let example = shown.iter().any(|one| heading(&one.section) == name && one.example);
         let what = if example { "for example" } else { "default" };
         writeln!(fresh, "| key | takes | {what} | |\n|---|---|---|---|").unwrap();
@@ -194,15 +334,18 @@ fn the_documented_configuration_is_that_of_the_parser() {
                 }
             };
             let value = if row.0.is_empty() { String::new() } else { format!("`{}`", row.0) };
-            writeln!(fresh, "| `{key}` | {} | {value} | {} |", form(header, besides, &key), row.1).unwrap();
+            let form = form(header, besides, &key);
+            writeln!(fresh, "| `{key}` | {form} | {value} | {} |", row.1).unwrap();
+            let mut schema = typed(&form, &row.1);
+            if LISTS.contains(&(name, key.as_str())) {
+                schema = json!({ "anyOf": [schema, { "type": "array", "items": schema }] });
+            }
+            properties.insert(key, schema);
         }
+        sections.push((name, header, properties));
     }
     assert!(missing.is_empty(), "src/config/template.toml does not show: {}", missing.join(", "));
 
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/config.md");
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        return std::fs::write(path, fresh).unwrap();
-    }
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(text == fresh, "docs/config.md is not up to date: UPDATE_DOCS=1 cargo test --test it documented_config");
+    up_to_date("docs/config.md", &fresh);
+    up_to_date("docs/monitor.schema.json", &(serde_json::to_string_pretty(&schema(sections)).unwrap() + "\n"));
 }

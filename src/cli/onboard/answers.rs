@@ -133,6 +133,7 @@ pub(super) fn ask(
     observed: &Observed,
     context: &Context,
 ) -> Result<(), Failure> {
+    let _unseen = terminal.unseen()?;
     keys(terminal, plan, observed, context)?;
     if !plan.verify {
         plan.verify = terminal

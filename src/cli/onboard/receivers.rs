@@ -118,7 +118,6 @@ pub fn ask(terminal: &Terminal, folder: &Path, env: &Environment) -> Result<Opti
         }
         way => ways[way].split(':').next().unwrap_or_default().to_owned(),
     };
-    let _unseen = terminal.unseen()?;
     loop {
         let asked = of_answers(terminal, &kind, folder, env)?;
         match problem(&asked.entry, env) {
