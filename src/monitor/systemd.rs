@@ -113,7 +113,7 @@ mod tests {
         let (meal, mut meals) = tokio::sync::mpsc::unbounded_channel();
         let feeder = {
             let progress = progress.clone();
-            tokio::spawn(async move { feed(&progress, Duration::from_millis(1), || drop(meal.send(()))).await })
+            tokio::spawn(async move { feed(&progress, Duration::from_millis(1), || _ = meal.send(())).await })
         };
         for _ in 0..5 {
             clock.advance(STUCK / 2);

@@ -13,10 +13,13 @@ import tomllib
 import pytest
 
 import credentials as c
+from cache import cached
 from phone import FILES, HOME, PREFIX, TREE, Phone, option, root, why_not
 from waiting import until
 
 TERMUX = TREE / "termux"
+RUNIT = cached("runit/usr/bin")
+DEBIAN = cached("debian-root")
 SCRIPTS = [p for p in sorted(TERMUX.rglob("*")) if p.is_file() and p.read_bytes()[:2] == b"#!"]
 needs_phone = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
 
@@ -133,6 +136,125 @@ def test_a_gateways_own_program_stays_and_a_static_program_is_refused(folder, pr
 
 
 # Without a host: the phone's own credentials
+
+
+# A phone's own Rust, as far as install.sh can see: `rustc` says for what it builds, `cargo` makes what was built before.
+PKG = f"""[ ! -e {FILES}/no-pkg ] || exit 1
+for tool in rustc cargo; do cp {FILES}/tools/$tool {PREFIX}/bin/$tool; done
+"""
+RUSTC = f"#!{PREFIX}/bin/sh\nprintf 'rustc 1.90.0\\nhost: %s\\n' \"$(cat {FILES}/host)\"\n"
+CARGO = f"""#!{PREFIX}/bin/sh
+{{ printf '%s\\036' "${{0##*/}}" "$PWD" "$@"; printf '\\035'; }} >>{FILES}/calls
+[ ! -e {FILES}/no-build ] || exit 101
+mkdir -p target/quick && cp {HOME}/opensoul/program target/quick/opensoul
+"""
+
+
+@pytest.fixture
+def bare(folder, program):
+    """A phone with the tree, and nothing built or installed."""
+    made = Phone(folder, program)
+    made.stand_in("pkg", PKG)
+    tools = made.files / "tools"
+    tools.mkdir()
+    for name, text in (("rustc", RUSTC), ("cargo", CARGO)):
+        (tools / name).write_text(text)
+        (tools / name).chmod(0o755)
+    (made.files / "host").write_text("aarch64-linux-android\n")
+    return made
+
+
+@needs_phone
+def test_it_is_built_on_the_phone_by_the_phones_own_rust(bare):
+    ended = bare.run("sh", "opensoul/termux/install.sh")
+    assert ended.code == 0 and "installed: opensoul " in ended.out, ended
+    assert bare.calls() == [
+        ["pkg", "install", "-y", "rust", "binutils"], ["cargo", f"{HOME}/opensoul", "build", "--locked", "--profile", "quick", "--bin", "opensoul"],
+    ]
+    assert bare.run("opensoul", "--version").code == 0
+    # With Rust there, nothing is installed beside.
+    assert bare.run("sh", "opensoul/termux/install.sh").code == 0 and bare.calls("pkg") == []
+
+
+@needs_phone
+@pytest.mark.parametrize("trouble, code, said", [
+    ("no-pkg", 1, ""), ("no-build", 101, ""), ("host", 69, "Termux needs that of `pkg install rust`"),
+], ids=["no-rust", "no-build", "musl"])
+def test_what_cannot_be_built_leaves_nothing(bare, trouble, code, said):
+    (bare.files / trouble).write_text("aarch64-unknown-linux-musl\n")
+    ended = bare.run("sh", "opensoul/termux/install.sh")
+    assert ended.code == code and said in ended.err, ended
+    assert not list(bare.prefix.rglob("*opensoul*")) and not (bare.home / ".shortcuts").exists()
+
+
+@needs_phone
+@pytest.mark.skipif(not RUNIT, reason="no runit in the cache (tests/install-needs)")
+def test_a_service_runs_until_it_is_told_to_stop(folder, program):
+    """With the runit that termux-services has; `sv-enable` is a stand-in, as Termux:API's programs are."""
+    phone = Phone(folder, program)
+    for name in ("runsv", "sv"):
+        shutil.copy(RUNIT / name, phone.prefix / "bin" / name)
+    phone.install()
+    service = phone.prefix / "var/service/opensoul-monitor"
+    assert (service / "down").exists(), "off until it is enabled"
+    # Its log is the stand-in's: svlogger is a script of termux-services.
+    shutil.rmtree(service / "log")
+    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[web]\nlisten = "127.0.0.1:10177"\nenabled = true\n')
+    place = f"{PREFIX}/var/service/opensoul-monitor"
+    guard = subprocess.Popen(
+        [*phone.sandbox(), "--setenv", "HOME", HOME, "--setenv", "PREFIX", PREFIX, "--setenv", "PATH", f"{PREFIX}/bin", "sh", "-c",
+         # What a person types, and what Android does, one after the other; each word is written down when it holds.
+         f"""runsv {place} & guard=$!
+         holds() {{ n=0; until sv status {place} | grep -q "$1"; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; }}
+         pid() {{ cat {place}/supervise/pid; }}
+         holds ^down; echo down
+         sv up {place}; holds ^run; echo up
+         n=0; until opensoul-monitor status >/dev/null 2>&1 && [ -e {HOME}/.local/state/opensoul/state.db ]; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done
+         first=$(pid); kill -9 "$first"
+         n=0; until [ -n "$(pid)" ] && [ "$(pid)" != "$first" ]; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; echo again
+         sv -w 20 down {place}; holds ^down; echo stopped
+         sv exit {place}; wait $guard; echo over"""],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )
+    said, _ = guard.communicate(timeout=120)
+    words = [line for line in said.splitlines() if line in ("down", "up", "again", "stopped", "over")]
+    assert words == ["down", "up", "again", "stopped", "over"], said
+
+
+@needs_phone
+def test_another_machine_is_watched_from_the_phone(phone, said):
+    """`monitor once --host`, by the program itself: what it finds there this phone tells of, once, and takes nothing back when the
+    machine is out of reach."""
+    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
+
+    phone.stand_in("termux-notification", f"cat >>{FILES}/shown\n")
+    shown = phone.files / "shown"
+
+    def cycle():
+        shown.write_text("")
+        ended = phone.run("opensoul-monitor", "monitor", "once", "--host", "ann@server", timeout=50)
+        return ended, phone.calls()
+
+    phone.answer("status", said(login_ends_in=5 * c.HOUR))
+    ended, calls = cycle()
+    assert ended.code in (0, 1, 2), ended
+    (ssh,) = [call for call in calls if call[0] == "ssh"]
+    assert "BatchMode=yes" in " ".join(ssh) and "ann@server" in ssh
+    assert "claude-code:default" in shown.read_text(), calls
+    # Days asleep, without a net: that is said, and nothing else.
+    (phone.files / "unreachable").touch()
+    ended, calls = cycle()
+    assert "server" in ended.out + ended.err and ended.seconds < 45, ended
+    assert "claude-code:default" not in shown.read_text()
+    (phone.files / "unreachable").unlink()
+    ended, calls = cycle()
+    assert ended.code in (0, 1, 2) and "claude-code:default" not in shown.read_text(), ended
+    # It was renewed there.
+    phone.answer("status", said(login_ends_in=300 * c.DAY))
+    cycle()
+    assert "claude-code:default" in shown.read_text(), "it is over"
+    asked = phone.run("opensoul-monitor", "status", "--host", "ann@server")
+    assert asked.code == 0 and "claude-code:default" in asked.out, asked
 
 
 @needs_phone
@@ -374,39 +496,99 @@ def test_android_is_asked_for_a_job_every_quarter_that_outlives_a_restart(phone)
 
 
 @needs_phone
-@pytest.mark.skipif(not root(), reason="crond needs root")
-def test_a_real_cron_runs_it(phone):
-    """busybox' crond, which has its table elsewhere: Termux has cronie, which takes the same line."""
+@pytest.mark.skipif(not root() or not DEBIAN, reason="cronie is in the Debian of the cache, and needs root")
+def test_the_cron_that_termux_has_runs_it_and_a_restart_starts_it_again(phone):
+    """cronie, out of Debian: its own `crontab` takes the line, its daemon runs the job."""
     assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 74, "no cron is there"
-    phone.calls()
-    spool = phone.root / "var/spool/cron/crontabs"
-    spool.mkdir(parents=True)
-    (phone.root / "etc").mkdir()
-    (phone.root / "etc/passwd").write_text(f"root:x:0:0::{HOME}:{PREFIX}/bin/sh\n")
-    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 0
-    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 0
-    assert ["sv-enable", "crond"] in phone.calls()
-    table = spool / "root"
+    spool = phone.root / "spool"
+    (spool / "crontabs").mkdir(parents=True, mode=0o755)
+    cronie = [
+        "bwrap", "--ro-bind", DEBIAN / "usr", "/usr", "--ro-bind", DEBIAN / "etc", "/etc", *(
+            word for name in ("bin", "sbin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")
+        ),
+        "--bind", phone.root / "data", "/data", "--bind", spool, "/var/spool/cron", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run",
+        "--tmpfs", "/tmp", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--clearenv", "--setenv", "HOME", HOME, "--setenv", "PREFIX", PREFIX, "--setenv", "PATH", f"{PREFIX}/bin:/usr/bin:/usr/sbin",
+    ]
+
+    def typed(*argv):
+        return subprocess.run([*map(str, cronie), *argv], capture_output=True, text=True, timeout=60)
+
+    for _ in range(2):
+        assert typed("opensoul-phone", "schedule", "--cron").returncode == 0
     line = f"*/15 * * * * {PREFIX}/bin/opensoul-phone job\n"
-    assert table.read_text() == line, "once, whatever how often it is asked for"
-    # The same, each minute; and busybox' crond wants to be told where the shell is.
-    table.write_text(f"SHELL={PREFIX}/bin/sh\n" + line.replace("*/15", "*"))
+    assert typed("crontab", "-l").stdout == line, "once, whatever how often it is asked for"
     phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
     phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
-    cron = subprocess.Popen(
-        [*phone.sandbox(user=False), f"{PREFIX}/bin/busybox", "crond", "-f", "-l", "0", "-L", "/dev/stderr"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )
+    # After a restart Termux:Boot keeps the processor awake, starts the services, and does not wait for the first quarter of an hour.
+    phone.write("../usr/etc/profile.d/start-services.sh", f"touch {FILES}/started\n")
+    phone.calls()
+    assert typed(f"{HOME}/.termux/boot/opensoul").returncode == 0
+    calls = phone.calls()
+    assert ["termux-wake-lock"] in calls and (phone.files / "started").exists() and [call for call in calls if call[0] == "termux-notification"]
+    # cron's home is of the user in its passwd.
+    table = spool / "crontabs/root"
+    table.write_text(f"HOME={HOME}\nPREFIX={PREFIX}\n" + line.replace("*/15", "*"))
+    shutil.rmtree(phone.home / ".local")
+    cron = subprocess.Popen([*map(str, cronie), "crond", "-n"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     recorded = phone.files / "calls"
     try:
-        until(lambda: "termux-notification" in recorded.read_text(), 100, "the job")
+        until(lambda: recorded.exists() and "termux-notification" in recorded.read_text(), 100, "the job")
     finally:
         running = cron.poll() is None
         cron.kill()
         cron.wait(10)
-    assert running and "Ack 24 h" in phone.calls("termux-notification")[0]
-    assert phone.run("opensoul-phone", "schedule", "--off", user=False).code == 0
-    assert "job" not in table.read_text()
+    assert running
+    assert typed("opensoul-phone", "schedule", "--off").returncode == 0 and "job" not in typed("crontab", "-l").stdout
+
+
+@needs_phone
+def test_the_recipe_installs_what_the_script_installs(phone, program, tmp_path):
+    """As termux-packages runs it, with stand-ins for its Rust: the steps, then which files are there."""
+    prefix, source = tmp_path / "usr", tmp_path / "source"
+    shutil.copytree(TERMUX, source / "termux")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "cargo").write_text(f"""#!/bin/bash
+echo "$@" >>{tmp_path}/cargo
+all="$*" profile=release
+[[ $all != *quick* ]] || profile=quick
+target=${{all#*--target }} target=${{target%% *}}
+mkdir -p "${{CARGO_TARGET_DIR:-target}}/$target/$profile" && cp {program} "${{CARGO_TARGET_DIR:-target}}/$target/$profile/opensoul"
+[ "$1" != run ] || exec {program} "${{@:$(($# - 1))}}"
+""")
+    (tools / "cargo").chmod(0o755)
+    steps = """set -eu
+    termux_setup_rust() { CARGO_TARGET_NAME=aarch64-linux-android; }
+    . "$0"
+    termux_step_make
+    termux_step_make_install
+    termux_step_create_debscripts
+    bash -e postinst"""
+    ended = subprocess.run(
+        ["bash", "-c", steps, source / "termux/build.sh"], cwd=source, capture_output=True, text=True, timeout=100,
+        env={"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path), "TERMUX_PREFIX": str(prefix), "TERMUX_PKG_TMPDIR": str(tmp_path / "tmp"),
+             "TERMUX_PKG_MAKE_PROCESSES": "2"},
+    )
+    assert ended.returncode == 0, ended.stderr
+    first, *_ = (tmp_path / "cargo").read_text().splitlines()
+    assert first == "build --jobs 2 --target aarch64-linux-android --release --locked --bin opensoul"
+
+    def files(below):
+        return {str(p.relative_to(below)) for p in below.rglob("*") if not p.is_dir() and "opensoul" in str(p.relative_to(below))}
+
+    assert files(prefix) == files(phone.prefix), files(prefix) ^ files(phone.prefix)
+    for script in ("bin/opensoul-phone", "libexec/opensoul/job", "libexec/opensoul/fix"):
+        text = (prefix / script).read_text()
+        assert text.startswith(f"#!{prefix}/bin/sh\n") and FILES not in text and os.access(prefix / script, os.X_OK), script
+    assert (prefix / "bin/opensoul").readlink() == pathlib.Path("opensoul-monitor")
+    # The gateway's own program stays where it is there, and goes only if it is our link.
+    gone = ["bash", "-e", source / "prerm"]
+    subprocess.run(gone, check=True)
+    assert not (prefix / "bin/opensoul").is_symlink()
+    (prefix / "bin/opensoul").write_text("the gateway")
+    subprocess.run(["bash", "-e", source / "postinst"], check=True)
+    subprocess.run(gone, check=True)
+    assert (prefix / "bin/opensoul").read_text() == "the gateway"
 
 
 def test_the_recipe_has_what_a_recipe_needs():
