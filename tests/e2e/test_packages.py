@@ -39,6 +39,8 @@ def whole(disk, zsh):
         ("fish", "usr/share/fish/vendor_completions.d/opensoul.fish"), ("nu", "usr/share/nushell/vendor/autoload/opensoul.nu"),
     ):
         assert (root / place).read_text() == disk.chroot("opensoul", "completions", shell).out != "", place
+    # That shell is called by both of its names.
+    assert disk.chroot("opensoul", "completions", "nushell").out == disk.chroot("opensoul", "completions", "nu").out
     (root / "srv/man").mkdir()
     assert disk.chroot("opensoul", "man", "/srv/man").code == 0
     pages = {page.name + ".gz": page.read_bytes() for page in (root / "srv/man").iterdir()}
