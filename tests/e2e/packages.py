@@ -1,5 +1,7 @@
-"""Builds the packages as a release does."""
+"""Builds the packages, and the directory of a release, as a release does."""
 
+import hashlib
+import os
 import pathlib
 import shutil
 import subprocess
@@ -27,3 +29,15 @@ def build(program, out, kind="deb", *options, of=TREE):
     )
     assert ended.returncode == 0, ended.stderr
     return pathlib.Path(ended.stdout.splitlines()[-1])
+
+
+def released(program, place):
+    """A directory of releases with one of them: (its directory, the tarball)."""
+    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
+    target = {"x86_64": "x86_64-unknown-linux-musl", "aarch64": "aarch64-unknown-linux-musl"}[os.uname().machine]
+    there = place / f"v{version}"
+    subprocess.run([TREE / "deploy/tarball.sh", program, target, version, there], check=True, capture_output=True)
+    (tarball,) = there.iterdir()
+    (there / "SHA256SUMS").write_text(f"{hashlib.sha256(tarball.read_bytes()).hexdigest()}  {tarball.name}\n")
+    (place / "VERSION").write_text(version + "\n")
+    return there, tarball

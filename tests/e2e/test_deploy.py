@@ -2,7 +2,6 @@
 
 import base64
 import errno
-import hashlib
 import json
 import os
 import pathlib
@@ -23,6 +22,7 @@ import yaml
 import credentials as c
 from cache import CACHE, cached
 from machine import STORE
+from packages import released
 from prometheus import free_port
 from waiting import until
 
@@ -304,14 +304,7 @@ def test_a_release_is_linked_as_the_linker_can(folder):
 def releases(folder, program):
     """A directory of releases with one of them, of the program under test."""
     place = folder / "releases"
-    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
-    target = {"x86_64": "x86_64-unknown-linux-musl", "aarch64": "aarch64-unknown-linux-musl"}[os.uname().machine]
-    there = place / f"v{version}"
-    subprocess.run([DEPLOY / "tarball.sh", program, target, version, there], check=True, capture_output=True)
-    (tarball,) = there.iterdir()
-    (there / "SHA256SUMS").write_text(f"{hashlib.sha256(tarball.read_bytes()).hexdigest()}  {tarball.name}\n")
-    (place / "VERSION").write_text(version + "\n")
-    return place, there, tarball
+    return place, *released(program, place)
 
 
 def install(machine, *options, **env):
