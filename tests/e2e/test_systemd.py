@@ -417,7 +417,7 @@ def a_timer_of_onboard(booted, hook):
     # A place of his own, which the packaged unit does not know: it writes one that does.
     place = {"XDG_STATE_HOME": f"{home}/kept"}
     booted.do("opensoul", "onboard", "--non-interactive", "--undocumented", "no", "--service", "timer", user="bob", env=place)
-    until(lambda: told_of(hook, "bob"), 20, lambda: f"an alert of bob's:\n{booted.journal()}")
+    until(lambda: told_of(hook, "bob"), 30, lambda: f"an alert of bob's:\n{booted.journal()}")
     until(lambda: booted.show(CHECK, "ActiveState", "Result", user="bob") == ["inactive", "success"], 20)
     assert booted.show(CHECK, "FragmentPath", user="bob") == f"{home}/.config/systemd/user/{CHECK}"
     assert booted.show("opensoul-check.timer", "ActiveState", "UnitFileState", user="bob") == ["active", "enabled"]
@@ -434,7 +434,7 @@ def the_units_of_install_sh(booted, hook, releases):
     # What it says is to be done next; without polkit, root has enabled lingering.
     todo = re.search(r"^next: +(.*) && loginctl enable-linger$", said, re.M)
     booted.do("sh", "-c", todo[1], user="carol")
-    until(lambda: told_of(hook, "carol"), 20, lambda: f"an alert of carol's:\n{booted.journal()}")
+    until(lambda: told_of(hook, "carol"), 30, lambda: f"an alert of carol's:\n{booted.journal()}")
     state, process = booted.show(MONITOR, "ActiveState", "MainPID", user="carol")
     assert (state, booted.do("readlink", f"/proc/{process}/exe")) == ("active", f"{home}/.local/bin/opensoul-monitor\n")
 
