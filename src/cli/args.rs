@@ -108,6 +108,7 @@ pub enum Shell {
     Bash,
     Elvish,
     Fish,
+    #[value(alias = "nushell")]
     Nu,
     #[value(name = "powershell")]
     PowerShell,

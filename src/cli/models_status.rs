@@ -18,12 +18,12 @@ use crate::engine::observation::{Demand, Observation};
 use crate::engine::policy::Thresholds;
 use crate::formats::eligibility::View;
 use crate::formats::gateway_config::GatewayConfig;
-use crate::formats::installation::{Family, Installation};
+use crate::formats::installation::{AgentStore, Family, Installation};
 use crate::formats::javascript::trim;
 use crate::formats::model_ref;
 use crate::formats::provider_id::normalize_agent;
 use crate::monitor::observe;
-use crate::monitor::probing::Asker;
+use crate::monitor::probing::{Answers, Askable, Asker, collect};
 use crate::net::Clients;
 use crate::output::models_status::{self as document, Input, ModelsStatus, Number, probes, text};
 use crate::providers::{Settings, probe_word};
@@ -33,7 +33,7 @@ use crate::store::{Remembered, StoreError};
 
 use super::args::{ExitCodes, Models, ModelsCommand, ModelsStatus as Args, Scope};
 use super::exit::{Failure, FailureKind, Outcome};
-use super::reading::{Reading, recall};
+use super::reading::{PATIENCE, Reading, recall};
 use super::{Context, asking, monitor_run, print};
 
 /// Runs `models` and `models status`.
@@ -52,13 +52,11 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let scope = scope(args, &context.env)?;
     let clock = SystemClock::new();
     let now = clock.now();
-    let memory = Memory::open(context)?;
-    let key = &memory.key;
+    let (mut memory, key) = Memory::open(context)?;
     let cwd = std::env::current_dir().ok();
-    let scene = Scene::of_gateway((&context.env, cwd.as_deref()), Family::of_program(&context.program.name), key, now);
+    let scene = Scene::of_gateway((&context.env, cwd.as_deref()), Family::of_program(&context.program.name), &key, now);
     let wanted = agent.map(trim).filter(|a| !a.is_empty()).map(normalize_agent);
-    let mut installations = opensoul::installations(&scene, Sweep::Chosen(wanted.as_deref()));
-    let installation = installations.pop().ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))?;
+    let installation = read(&scene, wanted.as_deref())?;
     // What is large is not dropped here and below: the process ends with this command, and to take ten thousand profiles
     // apart would only cost time.
     let installation = ManuallyDrop::new(installation);
@@ -67,8 +65,7 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
     let config = installation.config.as_ref().unwrap_or(&none);
     let agent_id = wanted.as_deref();
     known_agent(agent_id, agent, config)?;
-    let store = agent_id.and_then(|id| installation.agent(id)).or_else(|| installation.main());
-    let store = store.ok_or_else(|| Failure::new(FailureKind::Bug, "no agent"))?;
+    let store = store_of(&installation, agent_id)?;
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century are exact")]
     let now_ms = now.timestamp_millis() as f64;
     let view = ManuallyDrop::new(View::new(&installation, store, config, now_ms));
@@ -82,12 +79,15 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             return Ok(0);
         }
     }
-    let (snapshot, mut secrets) =
-        judge(&installation, &view, agent_id, &rows, &scene, &memory, args.probe || args.probe_paid);
-    let snapshot = ManuallyDrop::new(snapshot);
-    let check = exit_code(&snapshot, CheckScope::InUse);
+    let judged = |memory: &Memory| {
+        let (snapshot, _) = judge(&installation, &view, agent_id, &rows, &scene, memory, false);
+        let check = exit_code(&snapshot, CheckScope::InUse);
+        (ManuallyDrop::new(snapshot), check)
+    };
+    let (snapshot, check) = judged(&memory);
+    let (answered, then);
     let home = context.env.home();
-    let input = Input {
+    let mut input = Input {
         installation: &installation,
         config,
         view: &view,
@@ -100,6 +100,26 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
         now_ms,
         index: document::Index::new(config, &rows, &snapshot),
     };
+    let mut asked = None;
+    if args.probe || args.probe_paid {
+        let mut block = probes::plan(&input, options, now.timestamp_millis());
+        let look = || {
+            let installation = read(&scene, agent_id)?;
+            let config = installation.config.as_ref().unwrap_or(&none);
+            let view = View::new(&installation, store_of(&installation, agent_id)?, config, now_ms);
+            let (snapshot, secrets) = judge(&installation, &view, agent_id, &rows, &scene, &memory, true);
+            drop(view);
+            Ok(Askable { snapshot, secrets, installations: vec![installation] })
+        };
+        let place = Place { env: &context.env, config: memory.config.as_ref(), paid: args.probe_paid };
+        let answers = ask(&mut block, look, &place)?;
+        // What they say counts, for the exit code too.
+        answers.teach(&mut memory.remembered);
+        (answered, then) = judged(&memory);
+        (input.snapshot, input.check) = (&answered, &then);
+        input.index = document::Index::new(config, &rows, &answered);
+        asked = Some(block);
+    }
     let mut status = ManuallyDrop::new(document::build(&input));
     if compat {
         let CheckResult { code, reasons, .. } = document::store_check(&status);
@@ -109,24 +129,25 @@ fn status(args: &Args, agent: Option<&str>, context: &Context) -> Outcome {
             status.config_path = home.config_path.display().to_string();
         }
     }
-    if args.probe || args.probe_paid {
-        let mut block = probes::plan(&input, options, now.timestamp_millis());
-        let place = Place {
-            installation: &installation,
-            env: &context.env,
-            config: memory.config.as_ref(),
-            paid: args.probe_paid,
-        };
-        ask(&mut block, &snapshot, &mut secrets, &place)?;
-        status.auth.probes = Some(block);
-    }
-    show(args, &status, &snapshot, &context.env, now)?;
+    status.auth.probes = asked;
+    show(args, &status, input.snapshot, &context.env, now)?;
     let code = match args.exit_codes {
         _ if !args.check => 0,
         ExitCodes::Guide => status.check.exit_code,
         ExitCodes::Nagios => nagios(status.check.exit_code),
     };
     Ok(code)
+}
+
+/// The gateway's files.
+fn read(scene: &Scene<'_>, agent: Option<&str>) -> Result<Installation, Failure> {
+    let found = opensoul::installations(scene, Sweep::Chosen(agent)).pop();
+    found.ok_or_else(|| Failure::new(FailureKind::Bug, "no state directory"))
+}
+
+fn store_of<'a>(installation: &'a Installation, agent: Option<&str>) -> Result<&'a AgentStore, Failure> {
+    let store = agent.and_then(|id| installation.agent(id)).or_else(|| installation.main());
+    store.ok_or_else(|| Failure::new(FailureKind::Bug, "no agent"))
 }
 
 fn nagios(code: u8) -> u8 {
@@ -220,29 +241,28 @@ pub(super) fn known_agent(agent: Option<&str>, raw: Option<&str>, config: &Gatew
     Err(Failure::new(FailureKind::Usage, format!("unknown agent \"{raw}\"; the config knows {}", known.join(", "))))
 }
 
-/// What the monitor knows, if it ever ran here: our thresholds, its key and the last verdicts. Never a reason to fail: the
+/// What the monitor knows, if it ever ran here: our thresholds and the last verdicts; and its key. Never a reason to fail: the
 /// gateway's files are what was asked about.
 struct Memory {
     /// `None` if nobody wrote one.
     config: Option<Config>,
-    key: FingerprintKey,
     remembered: Remembered,
 }
 
 impl Memory {
-    fn open(context: &Context) -> Result<Self, Failure> {
+    fn open(context: &Context) -> Result<(Self, FingerprintKey), Failure> {
         let failed = |error: StoreError| Failure::new(FailureKind::Unavailable, error.to_string());
         let location = config::locate(&context.env, context.global.config.as_deref());
         if !location.named && location.config.symlink_metadata().is_err() {
             // Most machines that ask this have no monitor: what reads and explains its configuration is not even loaded.
             let (remembered, key, _) = recall(&location.state, None).map_err(failed)?;
-            return Ok(Self { config: None, key, remembered });
+            return Ok((Self { config: None, remembered }, key));
         }
         let Reading { config, config_problems, key, remembered, .. } = Reading::open(context).map_err(failed)?;
         if !config_problems.is_empty() {
             note!("opensoul: monitor.toml has problems and was left out; see opensoul monitor check-config");
         }
-        Ok(Self { config: Some(config), key, remembered })
+        Ok((Self { config: Some(config), remembered }, key))
     }
 
     fn thresholds(&self) -> Thresholds {
@@ -252,20 +272,21 @@ impl Memory {
 
 /// Whose credentials are asked about, and how.
 struct Place<'a> {
-    installation: &'a Installation,
     env: &'a Environment,
     config: Option<&'a Config>,
     paid: bool,
 }
 
-/// Asks the providers about the targets of the block that may be asked about, and writes the answers into it.
+/// Asks the providers about the targets of the block that may be asked about, and writes the answers into it. A refusal is heard
+/// twice, which takes up to 10 s.
 fn ask(
     block: &mut probes::Probes,
-    snapshot: &Snapshot,
-    secrets: &mut BTreeMap<CredentialId, Secret>,
+    look: impl Fn() -> Result<Askable, Failure>,
     place: &Place<'_>,
-) -> Result<(), Failure> {
-    let Place { installation, env, config, paid } = *place;
+) -> Result<Answers, Failure> {
+    let Place { env, config, paid } = *place;
+    let seen = look()?;
+    let snapshot = &seen.snapshot;
     let of = |target: &probes::Probed| {
         let provider = target.ask.as_ref()?;
         let mut those = snapshot.credentials.iter().filter(|one| one.credential.provider == *provider);
@@ -277,7 +298,7 @@ fn ask(
     };
     let wanted: Vec<Option<CredentialId>> = block.results.iter().map(of).collect();
     if wanted.iter().all(Option::is_none) {
-        return Ok(());
+        return Ok(Answers::default());
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let clients = Clients::new(env);
@@ -294,13 +315,13 @@ fn ask(
     let models = if paid { models_of(block) } else { BTreeMap::new() };
     let asker = Asker { clients: &clients, clock: &clock, settings, env, models };
     if paid {
-        let mut questions = asker.paid_questions(snapshot, secrets);
+        let mut questions = asker.paid_questions(snapshot, &seen.secrets);
         questions.retain(|(id, _)| wanted.iter().flatten().any(|wanted| wanted == id));
         asking::consent(&questions)?;
     }
     let ids: Vec<CredentialId> = wanted.iter().flatten().cloned().collect();
-    let gateways = std::slice::from_ref(installation);
-    let answers = monitor_run::runtime()?.block_on(asker.ask(snapshot, secrets, gateways, &ids));
+    let again = async || look();
+    let (answers, snapshot) = monitor_run::runtime()?.block_on(asker.ask_until_sure(seen, &ids, again, PATIENCE))?;
     for (target, id) in block.results.iter_mut().zip(&wanted) {
         let Some(answer) = id.as_ref().and_then(|id| answers.iter().find(|answer| answer.id == *id)) else { continue };
         let (status, reason) = probe_word(answer.verdict.kind);
@@ -312,7 +333,7 @@ fn ask(
     }
     block.finished_at = clock.now().timestamp_millis();
     block.duration_ms = block.finished_at - block.started_at;
-    Ok(())
+    Ok(collect(answers, &snapshot, clock.now()))
 }
 
 /// The model that the block names for each provider, without the provider's name.

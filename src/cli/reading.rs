@@ -20,7 +20,7 @@ use crate::providers::Settings;
 use crate::store::{Reader, Remembered, StoreError, key};
 
 /// Before a refusal is heard a second time: a person waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Everything that an observation needs.
 pub struct Reading {

@@ -53,6 +53,22 @@ impl Answers {
     }
 }
 
+/// What can be asked about.
+pub struct Askable {
+    /// Everything judged.
+    pub snapshot: Snapshot,
+    /// Its secrets.
+    pub secrets: BTreeMap<CredentialId, Secret>,
+    /// The gateways that it was found in.
+    pub installations: Vec<Installation>,
+}
+
+impl From<Observed> for Askable {
+    fn from(seen: Observed) -> Self {
+        Self { snapshot: seen.snapshot, secrets: seen.secrets, installations: seen.installations }
+    }
+}
+
 /// Whoever asks.
 pub struct Asker<'a> {
     /// HTTP.
@@ -125,18 +141,34 @@ async fn ask_about(
 }
 
 impl Asker<'_> {
-    /// Asks, and asks a second time after looking again, wherever the first answer would raise an alarm. It waits for that 5 to
-    /// 30 s, at most `patience`.
+    /// [`Asker::ask_until_sure`], for the store.
     ///
     /// # Errors
     /// What `look_again` fails with.
     pub async fn ask_twice<E>(
         &self,
-        mut seen: Observed,
+        seen: Observed,
         wanted: &[CredentialId],
         look_again: impl AsyncFnOnce() -> Result<Observed, E>,
         patience: Duration,
     ) -> Result<Answers, E> {
+        let look_again = async || Ok(Askable::from(look_again().await?));
+        let (answers, snapshot) = self.ask_until_sure(seen.into(), wanted, look_again, patience).await?;
+        Ok(collect(answers, &snapshot, self.clock.now()))
+    }
+
+    /// Asks, and asks a second time after looking again, wherever the first answer would raise an alarm. It waits for that 5 to
+    /// 30 s, at most `patience`. With what was seen last.
+    ///
+    /// # Errors
+    /// What `look_again` fails with.
+    pub async fn ask_until_sure<E>(
+        &self,
+        mut seen: Askable,
+        wanted: &[CredentialId],
+        look_again: impl AsyncFnOnce() -> Result<Askable, E>,
+        patience: Duration,
+    ) -> Result<(Vec<Probed>, Snapshot), E> {
         let mut answers = self.ask(&seen.snapshot, &mut seen.secrets, &seen.installations, wanted).await;
         let doubtful: Vec<CredentialId> = answers
             .iter()
@@ -153,7 +185,7 @@ impl Asker<'_> {
             answers.retain(|one| !doubtful.contains(&one.id));
             answers.extend(again);
         }
-        Ok(collect(answers, &seen.snapshot, self.clock.now()))
+        Ok((answers, seen.snapshot))
     }
 
     /// Which credentials would be asked about for a token, and with which model.

@@ -5,13 +5,13 @@ import json
 import os
 import pathlib
 import re
-import shlex
 import shutil
 import subprocess
 import tempfile
 import time
 
 import pytest
+import yaml
 
 import everything as e
 from beats import BeatServer
@@ -218,15 +218,6 @@ def test_every_alert_has_a_page():
         assert f"({alert}.md)" in index
 
 
-def test_the_runbooks_know_our_commands(program):
-    lines = re.findall(r"^opensoul (.+)$", "\n".join(path.read_text() for path in (ROOT / "docs/runbooks").glob("*.md")), re.M)
-    assert len(lines) > 15
-    for line in set(lines):
-        words = shlex.split(re.split(r" +#|;| \||&&", line)[0])
-        ended = subprocess.run([str(program), *words, "--help"], capture_output=True, text=True, timeout=30)
-        assert ended.returncode == 0 and "Usage" in ended.stdout, f"opensoul {line}: {ended.stderr}"
-
-
 def test_every_metric_is_one_of_ours():
     registered = set(re.findall(r"^\| `(opensoul_\w+|process_\w+)` \|", (ROOT / "docs/metrics.md").read_text(), re.M))
     recorded = set(re.findall(r"- record: (\S+)", "".join(path.read_text() for path in RULES)))
@@ -285,6 +276,47 @@ def test_grafana_finds_its_way(path):
             assert renamed and override["matcher"]["options"] in renamed | {"state"} | {"State"}, f"{panel['title']}: {override['matcher']}"
     boards = {f"opensoul-{one.stem}" for one in BOARDS}
     assert set(re.findall(r"/d/([\w-]+)", json.dumps(board))) <= boards, "links lead to our own"
+
+
+# What Grafana reads in such files (its page "Provision Grafana"); it passes over all else without a word.
+PROVIDER = {"name", "orgId", "folder", "folderUid", "type", "disableDeletion", "allowUiUpdates", "updateIntervalSeconds", "options"}
+DATASOURCE = {"name", "type", "access", "orgId", "uid", "url", "isDefault", "editable", "jsonData", "secureJsonData", "version"}
+
+
+def test_grafana_is_given_its_datasource_and_its_dashboards(folder):
+    compose = yaml.safe_load((ROOT / "deploy/compose/compose.yaml").read_text())["services"]
+    mounts = {}
+    for one in compose["grafana"]["volumes"]:
+        source, target, *_ = one.split(":")
+        mounts[target] = (ROOT / "deploy/compose" / source).resolve()
+    # The commands of README.md, on a disk that is not there.
+    text = (DASHBOARDS / "README.md").read_text()
+    lines = re.findall(r"^install .*", text, re.M)
+    for line in lines:
+        line = re.sub(r" (/(?:var|etc)/)", rf" {folder}\1", line.partition(" #")[0])
+        subprocess.run(["sh", "-ec", line], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert {p.name for p in (folder / "etc/prometheus/rules").iterdir()} == {p.name for p in RULES} and len(lines) == 3
+
+    etc = "/etc/grafana/provisioning"
+    for at in (lambda place: folder / place.lstrip("/"), mounts.__getitem__):
+        settings = yaml.safe_load(at(f"{etc}/dashboards/opensoul.yml").read_text())
+        (provider,) = settings["providers"]
+        assert settings.keys() == {"apiVersion", "providers"} and settings["apiVersion"] == 1
+        assert provider.keys() <= PROVIDER and (provider["type"], provider["folder"]) == ("file", "opensoul")
+        # It takes every JSON file below.
+        found = sorted(at(provider["options"]["path"]).rglob("*.json"))
+        assert [load(path)["uid"] for path in found] == [load(path)["uid"] for path in BOARDS] != []
+    given = mounts[f"{etc}/datasources/opensoul.yml"], DASHBOARDS / "provisioning/datasources/prometheus.yml"
+    for path in given:
+        settings = yaml.safe_load(path.read_text())
+        (source,) = settings["datasources"]
+        assert settings.keys() == {"apiVersion", "datasources"} and settings["apiVersion"] == 1 and source.keys() <= DATASOURCE
+        assert (source["type"], source["access"], source["isDefault"]) == ("prometheus", "proxy", True)
+        if path in mounts.values():
+            # By the name that it has in the network of the two.
+            host, port = source["url"].removeprefix("http://").split(":")
+            assert host in compose["network"]["networks"]["default"]["aliases"]
+            assert compose["prometheus"]["network_mode"] == "service:network" and compose["network"]["ports"] == [f"127.0.0.1:{port}:9090"]
 
 
 @pytest.mark.skipif(not (TYPES / ".bin/tsc").exists(), reason="@grafana/schema and typescript are not there (npm)")

@@ -1,7 +1,7 @@
 """deploy/ and .github/: what can be parsed, checked against a schema or run here is; deploy/README.md says what is not."""
 
 import base64
-import hashlib
+import errno
 import json
 import os
 import pathlib
@@ -10,24 +10,32 @@ import re
 import shutil
 import ssl
 import subprocess
+import sys
+import tempfile
+import tomllib
 import urllib.error
 import urllib.request
 
 import pytest
+import yaml
 
 import credentials as c
 from cache import CACHE, cached
 from machine import STORE
+from packages import released
 from prometheus import free_port
 from waiting import until
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 DEPLOY = TREE / "deploy"
+CARGO = tomllib.loads((TREE / "Cargo.toml").read_text())["package"]
+VERSION = CARGO["version"]
 YAML = sorted([*DEPLOY.rglob("*.y*ml"), *(TREE / ".github").rglob("*.y*ml")])
 
 
 def tool(name):
-    return shutil.which(name) or shutil.which(name, path=f"{CACHE}/prometheus/usr/bin:{CACHE}/prometheus-alertmanager/usr/bin")
+    unpacked = ("prometheus", "prometheus-alertmanager", "kubectl")
+    return shutil.which(name) or shutil.which(name, path=":".join(f"{CACHE}/{one}/usr/bin" for one in unpacked))
 
 
 # Schemas
@@ -79,6 +87,29 @@ def test_the_rules_of_kubernetes_are_those_of_the_dashboards():
         assert (DEPLOY / "kubernetes" / name).exists(), name
 
 
+@pytest.mark.skipif(not tool("kubectl"), reason="kubectl is not installed")
+def test_kustomize_brings_dashboards_rules_and_settings_as_they_are():
+    line = re.search(r"^(kubectl kustomize .*) \| kubectl apply -f -$", (DEPLOY / "kubernetes/README.md").read_text(), re.M)[1]
+    ended = subprocess.run([tool("kubectl"), *line.split()[1:]], cwd=TREE, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    objects = list(yaml.safe_load_all(ended.stdout))
+    assert {one["metadata"].get("namespace") for one in objects if one["kind"] != "Namespace"} == {"opensoul"}
+    # The name of a ConfigMap ends in a hash of what is in it.
+    maps = {one["metadata"]["name"].rpartition("-")[0]: one for one in objects if one["kind"] == "ConfigMap"}
+    boards = maps["opensoul-dashboards"]
+    assert boards["metadata"]["labels"] == {"grafana_dashboard": "1"}, "what the sidecar of Grafana looks for"
+    assert boards["data"] == {p.name: p.read_text() for p in (TREE / "dashboards").glob("*.json")} != {}
+    for name, file in (("opensoul", "monitor.toml"), ("opensoul-door", "default.conf")):
+        assert maps[name]["data"] == {file: (DEPLOY / "kubernetes" / file).read_text()}
+    (rules,) = (one for one in objects if one["kind"] == "PrometheusRule")
+    files = sorted((TREE / "dashboards/rules").glob("*.yml"))
+    assert rules["spec"]["groups"] == [group for file in files for group in yaml.safe_load(file.read_text())["groups"]] != []
+    (pod,) = (one["spec"]["template"]["spec"] for one in objects if one["kind"] == "StatefulSet")
+    mounted = {one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one}
+    assert mounted == {maps[name]["metadata"]["name"] for name in ("opensoul", "opensoul-door")}
+    assert f"registry.example.org/opensoul:{VERSION}" in {one["image"] for one in pod["containers"]}
+
+
 @pytest.mark.skipif(not tool("promtool") or not tool("amtool"), reason="promtool or amtool is not installed")
 def test_prometheus_and_alertmanager_take_their_settings():
     for argv in (
@@ -93,6 +124,88 @@ def test_the_agent_of_macos_is_a_property_list():
     agent = plistlib.loads((DEPLOY / "launchd/org.opensoul.monitor.plist").read_bytes())
     assert agent["ProgramArguments"][1:] == ["monitor", "run"] and agent["SoftResourceLimits"] == {"Core": 0}
     assert agent["Umask"] == 0o077
+
+
+@pytest.mark.skipif(not shutil.which("ruby"), reason="ruby is not installed")
+def test_the_formula_of_homebrew_installs_and_passes_its_own_test(machine):
+    formula, prefix = DEPLOY / "homebrew/opensoul.rb", machine.root / "brew"
+    said = subprocess.run(["ruby", "-wc", formula], capture_output=True, text=True)
+    assert (said.stdout, said.stderr) == ("Syntax OK\n", "")
+    stand_in = pathlib.Path(__file__).with_name("formula.rb")
+    ended = subprocess.run(["ruby", stand_in, formula, machine.program, prefix], env=machine.env, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    said = json.loads(ended.stdout.splitlines()[-1])
+    assert said["url"][0].endswith(f"/v{VERSION}.tar.gz") and said["license"] == [["any_of", ["MIT", "Apache-2.0"]]]
+    assert said["service.run"] == [[f"{prefix}/bin/opensoul-monitor", "monitor", "run"]]
+    assert subprocess.run([prefix / "bin/opensoul-monitor", "--version"], env=machine.env).returncode == 0
+    for shell in ("bash", "zsh", "fish"):
+        assert (prefix / shell).read_text() == machine.run("completions", shell).out
+    assert (prefix / "man1/opensoul-monitor-once.1").exists()
+
+
+# A release
+
+
+RELEASE = yaml.safe_load((TREE / ".github/workflows/release.yml").read_text())
+
+
+def steps(job):
+    return {step["name"]: step["run"] for step in RELEASE["jobs"][job]["steps"] if "run" in step and "name" in step}
+
+
+def test_a_release_is_for_every_machine_that_the_installers_name():
+    built = {row["target"]: row for row in RELEASE["jobs"]["program"]["strategy"]["matrix"]["include"]}
+    named = set(re.findall(r"echo (\S+-(?:linux|apple)-\S+) ;;", (DEPLOY / "install.sh").read_text()))
+    assert named and built.keys() == named | {"aarch64-linux-android"}
+    debs = {target.partition("-")[0]: row["deb"] for target, row in built.items() if "deb" in row}
+    assert debs == {"x86_64": "amd64", "aarch64": "arm64", "armv7": "armhf"}
+    # Those of the image are among them.
+    image = re.search(r"for cpu in (.*); do\n\s*name=(\S+)", steps("release")["Image"])
+    _, _, system = image[2].partition("${cpu%%:*}")
+    assert {cpu.partition(":")[0] + system for cpu in image[1].split()} < built.keys()
+
+
+def test_the_parts_of_a_release_are_there_and_in_their_order():
+    text = (TREE / ".github/workflows/release.yml").read_text()
+    scripts = set(re.findall(r"\bdeploy/[\w./-]+\.sh\b", text))
+    assert {"deploy/tarball.sh", "deploy/package/build.sh", "deploy/container/build.sh", "deploy/install.sh"} <= scripts
+    assert [one for one in scripts if not os.access(TREE / one, os.X_OK)] == []
+    job = RELEASE["jobs"]["release"]["steps"]
+    order = [step.get("name") or step["uses"].partition("@")[0] for step in job]
+    assert order[2:] == ["SBOM", "Checksums", "actions/attest-build-provenance", "Image", "Publish"]
+    install, made, moved = steps("release")["SBOM"].splitlines()
+    assert re.fullmatch(r"cargo install --locked cargo-cyclonedx@\d+\.\d+\.\d+", install) and made.startswith("cargo cyclonedx --format json ")
+    # It is called as the package is.
+    assert moved == f'mv {CARGO["name"]}.cdx.json "out/{CARGO["name"]}-${{GITHUB_REF_NAME#v}}.cdx.json"'
+    assert 'subject-path: out/*\n' in text and steps("release")["Publish"].endswith(" out/*")
+
+
+def test_what_a_release_packs_is_what_install_sh_installs(machine, folder, program):
+    """The shell of the workflow, from the tag to the checksums."""
+    checkout, target = folder / "checkout", f"{os.uname().machine}-unknown-linux-musl"
+    checkout.mkdir()
+    for entry in TREE.iterdir():
+        if entry.name not in ("target", "out"):
+            (checkout / entry.name).symlink_to(entry)
+    (checkout / f"target/{target}/release").mkdir(parents=True)
+    (checkout / f"target/{target}/release/opensoul").symlink_to(program)
+
+    def run(step, tag=f"v{VERSION}"):
+        env = machine.env | {"GITHUB_REF_NAME": tag, "TARGET": target, "DEB": "", "ZIG": ""}
+        return subprocess.run(["bash", "-e", "-o", "pipefail", "-c", step], cwd=checkout, env=env, capture_output=True, text=True)
+
+    program_steps = steps("program")
+    refused = run(program_steps["The tag is the version"], "v99.0.0")
+    assert refused.returncode == 1 and refused.stdout.startswith("::error::"), refused
+    for step in (program_steps["The tag is the version"], program_steps["Pack"], steps("release")["Checksums"]):
+        ended = run(step)
+        assert ended.returncode == 0, ended
+    place = folder / "releases"
+    place.mkdir()
+    (checkout / "out").rename(place / f"v{VERSION}")
+    shutil.copy(place / f"v{VERSION}/VERSION", place)
+    ended = subprocess.run(["sh", place / f"v{VERSION}/install.sh", "--from", place], env=machine.env, capture_output=True, text=True)
+    assert ended.returncode == 0 and (machine.home / ".local/bin/opensoul-monitor").exists(), ended.stderr
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="shellcheck is not installed")
@@ -191,14 +304,7 @@ def test_a_release_is_linked_as_the_linker_can(folder):
 def releases(folder, program):
     """A directory of releases with one of them, of the program under test."""
     place = folder / "releases"
-    version = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.split()[-1]
-    target = {"x86_64": "x86_64-unknown-linux-musl", "aarch64": "aarch64-unknown-linux-musl"}[os.uname().machine]
-    there = place / f"v{version}"
-    subprocess.run([DEPLOY / "tarball.sh", program, target, version, there], check=True, capture_output=True)
-    (tarball,) = there.iterdir()
-    (there / "SHA256SUMS").write_text(f"{hashlib.sha256(tarball.read_bytes()).hexdigest()}  {tarball.name}\n")
-    (place / "VERSION").write_text(version + "\n")
-    return place, there, tarball
+    return place, *released(program, place)
 
 
 def install(machine, *options, **env):
@@ -344,29 +450,124 @@ def test_it_runs_on_nothing_as_nobody_with_a_disk_that_cannot_be_written(machine
     assert (state / "state.db").stat().st_uid == 65532
 
 
-@pytest.mark.skipif(not shutil.which("buildah") or os.geteuid() != 0, reason="buildah is not installed, or not root")
-def test_an_image_of_the_program_and_nothing_else(program, folder):
-    conf = folder / "storage.conf"
-    conf.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n')
-    env = os.environ | {"CONTAINERS_STORAGE_CONF": str(conf), "BUILDAH_ISOLATION": "chroot"}
+needs_buildah = pytest.mark.skipif(not shutil.which("buildah") or os.geteuid() != 0, reason="buildah is not installed, or not root")
 
-    def run(*argv):
-        ended = subprocess.run([*map(str, argv)], env=env, capture_output=True, text=True, timeout=120)
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout
 
-    run(DEPLOY / "container/build.sh", program, "localhost/opensoul:test")
-    made = run("buildah", "from", "--pull-never", "localhost/opensoul:test").strip()
-    config = json.loads(run("buildah", "inspect", made))["OCIv1"]["config"]
-    containerfile = (DEPLOY / "container/Containerfile").read_text()
+@pytest.fixture(scope="module")
+def image(program):
+    """The image `opensoul` in a store of its own; what is returned runs something that finds it there."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="opensoul-e2e-"))
+    storage, conf = folder / "storage.conf", folder / "containers.conf"
+    storage.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/graph"\nrunroot = "{folder}/run"\n')
+    # A static program would not need the libraries. The rest is what a machine without systemd, in a container itself, can do.
+    libraries = [f"{place}:{place}:ro" for place in ("/lib", "/lib64") if pathlib.Path(place).exists()]
+    conf.write_text(
+        f'[containers]\nvolumes = {json.dumps(libraries)}\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\n'
+        'netns = "none"\nlog_driver = "k8s-file"\n'
+        f'[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\ntmp_dir = "{folder}/tmp"\n'
+        + 'runtime = "runc"\n' * bool(shutil.which("runc"))
+    )
+    env = os.environ | {"CONTAINERS_STORAGE_CONF": str(storage), "CONTAINERS_CONF": str(conf), "BUILDAH_ISOLATION": "chroot"}
+
+    def run(*argv, check=True, **more):
+        ended = subprocess.run([*map(str, argv)], env=env | more, capture_output=True, text=True, timeout=120)
+        assert not check or ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout if check else ended
+
+    try:
+        run(DEPLOY / "container/build.sh", program, "localhost/opensoul")
+        yield run
+    finally:
+        if shutil.which("podman"):
+            run("podman", "rm", "--all", "--force", check=False)
+        run("buildah", "rm", "--all", check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@needs_buildah
+def test_an_image_of_the_program_and_nothing_else(image, program, folder):
+    # The Containerfile without its first stage, which needs a registry: what cargo would make is there.
+    text = (DEPLOY / "container/Containerfile").read_text()
+    stage = re.compile(r"^FROM rust:.* AS build\n.*(?=^FROM )", re.M | re.S)
+    built = dict(re.findall(r"install -D -m \d+ (\S+) (/out/\S+)", stage.search(text)[0]))
+    assert built == {"target/release/opensoul": "/out/opensoul", "src/config/template.toml": "/out/etc/opensoul/monitor.toml"}
+    (folder / "out/etc/opensoul").mkdir(parents=True)
+    shutil.copy(program, folder / "out/opensoul")
+    shutil.copy(TREE / "src/config/template.toml", folder / "out/etc/opensoul/monitor.toml")
+    (folder / "Containerfile").write_text(stage.sub("FROM scratch AS build\nCOPY out/ /out/\n\n", text))
+    image("buildah", "build", "--quiet", "--tag=localhost/theirs", f"--file={folder}/Containerfile", folder)
+
+    configs = []
+    for name in ("localhost/opensoul", "localhost/theirs"):
+        made = image("buildah", "from", "--pull-never", name).strip()
+        configs.append(json.loads(image("buildah", "inspect", made))["OCIv1"]["config"])
+        root = pathlib.Path(image("buildah", "mount", made).strip())
+        files = {str(p.relative_to(root)): p.stat().st_mode & 0o777 for p in root.rglob("*") if p.is_file()}
+        assert files == {"opensoul": 0o755, "etc/opensoul/monitor.toml": 0o644}
+    config, theirs = configs
     assert (config["User"], config["Entrypoint"], config["Cmd"]) == ("65532:65532", ["/opensoul"], ["monitor", "run"])
-    assert config["Volumes"] == {"/var/lib/opensoul": {}} and config["ExposedPorts"] == {"10177": {}}
+    assert config["Volumes"] == {"/var/lib/opensoul": {}} and config["ExposedPorts"] == {"10177/tcp": {}}
     # Both ways to make it say the same.
-    for one in config["Env"]:
-        if not one.startswith("PATH="):
-            assert one in containerfile, one
-    root = pathlib.Path(run("buildah", "mount", made).strip())
-    files = {str(p.relative_to(root)) for p in root.rglob("*") if p.is_file()}
-    assert files == {"opensoul", "etc/opensoul/monitor.toml"}
-    assert (root / "opensoul").stat().st_mode & 0o777 == 0o755
-    run("buildah", "rm", made)
+    for one in configs:
+        one.pop("Labels", None)
+        one["Env"] = sorted(word for word in one["Env"] if not word.startswith("PATH="))
+    assert config == theirs
+
+
+@pytest.fixture
+def container(image, folder):
+    """The same, where containers can be run at all."""
+    busybox = cached("busybox/bin/busybox")
+    if not busybox or not shutil.which("podman"):
+        pytest.skip("no podman, or no busybox in the cache (tests/install-needs)")
+    (folder / "probe/bin").mkdir(parents=True)
+    shutil.copy(busybox, folder / "probe/bin/true")
+    ended = image("podman", "run", "--rm", "--rootfs", folder / "probe", "/bin/true", check=False)
+    if ended.returncode != 0:
+        pytest.skip(f"podman runs nothing here: {ended.stderr.strip()}")
+    return image
+
+
+@needs_buildah
+def test_a_container_runs_as_nobody_on_a_disk_that_cannot_be_written_and_answers(container, machine, folder):
+    machine.write(".claude/.credentials.json", c.claude_code(login_ends_in=5 * c.HOUR))
+    state = folder / "state"
+    state.mkdir(mode=0o700)
+    for path in (state, machine.home, *machine.home.rglob("*")):
+        os.chown(path, 65532, 65532)
+    locked = "--read-only --read-only-tmpfs=false --cap-drop=all --security-opt=no-new-privileges".split()
+    volumes = f"--volume={machine.home}:/home/watched:ro", f"--volume={state}:/var/lib/opensoul"
+    container("podman", "run", "--detach", "--name=monitor", *locked, *volumes, "opensoul")
+    process = container("podman", "inspect", "--format={{.State.Pid}}", "monitor").strip()
+
+    def ask(path):
+        # From its own network, as Prometheus would that shares it.
+        script = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10177{path}', timeout=5).read().decode())"
+        said = container("nsenter", "-t", process, "-n", sys.executable, "-c", script, check=False)
+        return said.stdout if said.returncode == 0 else ""
+
+    until(lambda: ask("/-/ready"), 20, lambda: container("podman", "logs", "monitor"))
+    assert "claude-code:default" in {one["id"] for one in json.loads(ask("/api/v1/status"))["credentials"]}
+    assert "opensoul_build_info" in ask("/metrics")
+    terms = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines() if ":\t" in line)
+    assert (terms["Uid"], terms["Gid"], int(terms["CapEff"], 16), terms["NoNewPrivs"]) == ("\t".join(["65532"] * 4),) * 2 + (0, "1")
+    for place in ("here", "etc/opensoul/here", "home/watched/here"):
+        with pytest.raises(OSError) as refused:
+            (pathlib.Path(f"/proc/{process}/root") / place).write_text("")  # not even root
+        assert refused.value.errno == errno.EROFS, place
+    assert (state / "state.db").stat().st_uid == 65532
+    # What kubernetes/README.md does to it.
+    assert "claude-code:default" in container("podman", "exec", "monitor", "/opensoul", "alerts", "list")
+    container("podman", "stop", "--time=20", "monitor")
+    assert container("podman", "inspect", "--format={{.State.ExitCode}}", "monitor") == "0\n"
+
+
+@needs_buildah
+def test_the_command_of_the_readme_runs_the_image(container, machine):
+    machine.write(".claude/.credentials.json", c.claude_code(login_ends_in=5 * c.HOUR))
+    _, line = re.search(r"(podman build .*)\n((?:.*\\\n)*.*)\n```", (DEPLOY / "README.md").read_text()).groups()
+    assert line.startswith("podman run --rm ") and line.endswith(" opensoul status")
+    # Root's are not mapped.
+    assert " --userns keep-id" in line
+    ended = container("sh", "-c", line.replace(" --userns keep-id", ""), check=False, HOME=str(machine.home))
+    assert ended.returncode == 0 and "claude-code:default" in ended.stdout, ended

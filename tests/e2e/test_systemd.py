@@ -15,7 +15,7 @@ import pytest
 import credentials as c
 from booted import Booted, why_not
 from hook import HookServer
-from packages import build, needs_dpkg
+from packages import build, needs_dpkg, released
 from prometheus import free_port
 from waiting import until
 
@@ -43,10 +43,21 @@ def unfolded(kind, folder, program):
     return sorted(folder.glob("opensoul*"))
 
 
+EXAMPLES = {
+    "system": [("credentials.conf", MONITOR), ("credentials.conf", CHECK), ("failed-tell.conf", "opensoul-failed@.service")],
+    "user": [("credentials.conf", MONITOR), ("user-hardened.conf", MONITOR)],
+}
+
+
 @needs_systemd
 @pytest.mark.parametrize("kind", ["system", "user"])
 def test_systemd_understands_every_line(kind, folder, program):
     units = unfolded(kind, folder, program)
+    for example, unit in EXAMPLES[kind]:
+        (folder / f"{unit}.d").mkdir(exist_ok=True)
+        text = (UNITS / "examples" / example).read_text()
+        # What is named there may not be here.
+        (folder / f"{unit}.d" / example).write_text(text.replace("/usr/bin/curl", "/usr/bin/printf"))
     assert {MONITOR, CHECK, "opensoul-check.timer", "opensoul-failed@ann.service"} <= {unit.name for unit in units}
     ended = analyze(f"--{kind}", "verify", "--man=no", *units, folder=folder)
     said = [line for line in ended.stderr.splitlines() if "opensoul" in line]
@@ -115,6 +126,9 @@ def settings(hook, *more, secret=""):
     ])
 
 
+SOON = "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/2\nRandomizedDelaySec=0\nAccuracySec=100ms\n"
+
+
 def names(hook):
     return {alert["labels"]["alertname"] for alert in hook.alerts("firing")}
 
@@ -135,10 +149,7 @@ def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_system
     signed = 'secret = { credential = "hook" }'
     booted.write("/etc/opensoul/monitor.toml", settings(hook, "[sources]\nenv = true", declared, secret=signed))
     # The same timer, sooner.
-    booted.write(
-        "/etc/systemd/system/opensoul-check.timer.d/soon.conf",
-        "[Timer]\nOnCalendar=\nOnCalendar=*:*:0/2\nRandomizedDelaySec=0\nAccuracySec=100ms\n",
-    )
+    booted.write("/etc/systemd/system/opensoul-check.timer.d/soon.conf", SOON)
     booted.do("systemctl", "daemon-reload")
     booted.do("systemctl", "enable", "--now", "opensoul-check.timer")
 
@@ -161,9 +172,13 @@ def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_system
 
 @needs_boot
 @needs_dpkg
-def test_what_was_missed_is_made_up_for_once(booted, hook):
-    declared = f'[[declared]]\nname = "ci"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
-    booted.write("/etc/opensoul/monitor.toml", settings(hook, declared))
+def test_what_was_missed_is_made_up_for_once_and_the_journal_has_it(booted, hook):
+    declared = [
+        f'[[declared]]\nname = "{name}"\nprovider = "{provider}"\nexpires = {json.dumps(in_hours(hours))}'
+        for name, provider, hours in (("ci", "openai", 2), ("deploy", "mistral", 100))
+    ]
+    journal = '[[receivers]]\nname = "log"\ntype = "journal"'
+    booted.write("/etc/opensoul/monitor.toml", settings(hook, journal, *declared))
     booted.write("/etc/systemd/system/opensoul-check.timer.d/soon.conf", "[Timer]\nRandomizedDelaySec=0\n")
     # As if it had last run yesterday, and was off since.
     stamp = booted.write("/var/lib/systemd/timers/stamp-opensoul-check.timer", "")
@@ -176,6 +191,26 @@ def test_what_was_missed_is_made_up_for_once(booted, hook):
     assert stamp.stat().st_mtime > yesterday + c.HOUR
     # Once, or twice where a quarter of an hour began just now.
     assert booted.journal("-u", CHECK).count("Starting") <= 2
+
+    # The receiver of `type = "journal"`, as journald has kept it.
+    uid, _ = booted.ids("opensoul")
+
+    def entries(*matches):
+        lines = booted.journal("-o", "json", "SYSLOG_IDENTIFIER=opensoul", f"_UID={uid}", "OPENSOUL_STATUS=firing", *matches)
+        return {one["OPENSOUL_SUBJECT"]: one for one in map(json.loads, lines.splitlines())}
+
+    told = until(lambda: len(entries()) == 2 and entries(), 10, lambda: f"two entries:\n{booted.journal('-u', CHECK)}")
+    alert = {one["labels"]["credential"]: one for one in hook.alerts("firing")}
+    for subject, *wanted in (("declared:ci", "critical", "2", "openai"), ("declared:deploy", "warning", "4", "mistral")):
+        one = told[subject]
+        assert [one["OPENSOUL_SEVERITY"], one["PRIORITY"], one["OPENSOUL_PROVIDER"]] == wanted, one
+        assert one["OPENSOUL_NAME"] == alert[subject]["labels"]["alertname"] and one["MESSAGE"].endswith(" (firing)"), one
+        assert one["OPENSOUL_INCIDENT"] and one["OPENSOUL_NOTIFICATION"] and one["OPENSOUL_FIX"], one
+    # By priority, and as README.md has it.
+    assert entries("-p", "crit").keys() == {"declared:ci"}
+    command = re.search(r"`journalctl (OPENSOUL_SEVERITY=\S+ OPENSOUL_STATUS=\S+ -o verbose)`", (UNITS / "README.md").read_text())
+    shown = booted.journal(*command[1].split())
+    assert "OPENSOUL_SUBJECT=declared:ci" in shown and "declared:deploy" not in shown, shown
 
 
 @needs_boot
@@ -235,7 +270,12 @@ def test_a_monitor_that_hangs_is_restarted_and_goes_on(booted, hook):
 
 @needs_boot
 @needs_dpkg
-def test_a_wrong_configuration_is_said_as_an_error_and_not_tried_again(booted):
+def test_a_wrong_configuration_is_said_as_an_error_and_not_tried_again(booted, hook):
+    tell, said = re.subn(r"https://\S+", hook.url, (UNITS / "examples/failed-tell.conf").read_text())
+    assert said == 1
+    booted.write("/etc/systemd/system/opensoul-failed@.service.d/tell.conf", tell)
+    booted.write("/usr/bin/curl", CURL, 0o755)
+    booted.do("systemctl", "daemon-reload")
     booted.write("/etc/opensoul/monitor.toml", "[schedule]\nstatsu = '5m'\n")
     ended = booted.run("systemctl", "start", MONITOR)
     assert ended.code != 0
@@ -249,6 +289,24 @@ def test_a_wrong_configuration_is_said_as_an_error_and_not_tried_again(booted):
 
     until(told, 10)
     assert "opensoul-monitor has failed (exit-code, 78)" in told()
+    # And by the way of examples/failed-tell.conf.
+    host = booted.do("uname", "-n").strip()
+    until(lambda: hook.accepted(), 10, lambda: booted.journal("-u", "opensoul-failed@*"))
+    assert [call.raw.decode() for call in hook.accepted()] == [f"opensoul-monitor has failed (exit-code) on {host}"]
+    teller = "opensoul-failed@opensoul-monitor.service"
+    until(lambda: booted.show(teller, "ActiveState", "Result") == ["inactive", "success"], 10)
+    assert booted.show(teller, "PrivateNetwork") == "no", "of which a container has no say"
+
+
+# That machine has no curl: what of it the example asks for.
+CURL = """#!/usr/bin/perl
+use Getopt::Long; use IO::Socket::INET;
+my $data; GetOptions(silent => \\my $s, "show-error" => \\my $e, fail => \\my $f, "max-time=i" => \\my $m, "data=s" => \\$data) or exit 2;
+my ($at, $path) = $ARGV[0] =~ m{^http://([^/]+)(/.*)} or exit 3;
+my $door = IO::Socket::INET->new(PeerAddr => $at) or exit 7;
+print $door "POST $path HTTP/1.0\\r\\nContent-Length: ", length $data, "\\r\\n\\r\\n$data";
+<$door> =~ / 200 / or exit 22;
+"""
 
 
 # A gateway, as far as it can be seen from outside: it holds its port, and a key in its environment.
@@ -302,15 +360,13 @@ def test_the_unit_of_a_person_sees_that_persons_credentials_and_gateway(booted, 
 @needs_boot
 @needs_dpkg
 @pytest.mark.parametrize("hardened", [False, True], ids=["as it is", "hardened"])
-def test_the_user_units_live_in_a_users_own_manager(booted, hook, hardened):
-    home = booted.user("ann")
+def test_the_user_units_live_in_a_users_own_manager(booted, hook, hardened, program, folder):
+    home = with_a_manager(booted, "ann")
     booted.write(f"{home}/.claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)), 0o600, "ann")
     text = settings(hook) if not hardened else door_of_its_own(settings(hook), f"unix:{home}/.local/state/opensoul/http.sock")
     booted.write(f"{home}/.config/opensoul/monitor.toml", text, 0o600, "ann")
     with_gateway(booted, home)
-    booted.do("loginctl", "enable-linger", "ann")
     uid, _ = booted.ids("ann")
-    until(lambda: booted.run("systemctl", "is-active", f"user@{uid}.service").out.strip() == "active", 20)
     if hardened:
         drop_in = (UNITS / "examples/user-hardened.conf").read_text()
         booted.write(f"{home}/.config/systemd/user/{MONITOR}.d/hardened.conf", drop_in, 0o644, "ann")
@@ -331,6 +387,56 @@ def test_the_user_units_live_in_a_users_own_manager(booted, hook, hardened):
         ids, gateway, _ = seen(booted.inside(f"{home}/.local/state/opensoul/http.sock"))
         # What README.md says: the gateway answers, and its environment is out of sight.
         assert (gateway, "claude-code:default" in ids, "gateway-env:OPENAI_API_KEY" in ids) == ("up", True, False)
+        return
+    # In the same machine, those that came by other ways than a package.
+    a_timer_of_onboard(booted, hook)
+    the_units_of_install_sh(booted, hook, released(program, folder / "releases")[0].parent)
+
+
+def with_a_manager(booted, user):
+    """A user whose own service manager runs; the home."""
+    home = booted.user(user)
+    booted.do("loginctl", "enable-linger", user)
+    uid, _ = booted.ids(user)
+    until(lambda: booted.run("systemctl", "is-active", f"user@{uid}.service").out.strip() == "active", 20)
+    return home
+
+
+def declared_of(user):
+    return f'[[declared]]\nname = "{user}"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
+
+
+def told_of(hook, user):
+    return [one for one in hook.alerts("firing") if one["labels"]["credential"] == f"declared:{user}"]
+
+
+def a_timer_of_onboard(booted, hook):
+    home = with_a_manager(booted, "bob")
+    booted.write(f"{home}/.config/opensoul/monitor.toml", settings(hook, declared_of("bob")), 0o600, "bob")
+    booted.write(f"{home}/.config/systemd/user/opensoul-check.timer.d/soon.conf", SOON, 0o644, "bob")
+    # A place of his own, which the packaged unit does not know: it writes one that does.
+    place = {"XDG_STATE_HOME": f"{home}/kept"}
+    booted.do("opensoul", "onboard", "--non-interactive", "--undocumented", "no", "--service", "timer", user="bob", env=place)
+    until(lambda: told_of(hook, "bob"), 30, lambda: f"an alert of bob's:\n{booted.journal()}")
+    until(lambda: booted.show(CHECK, "ActiveState", "Result", user="bob") == ["inactive", "success"], 20)
+    assert booted.show(CHECK, "FragmentPath", user="bob") == f"{home}/.config/systemd/user/{CHECK}"
+    assert booted.show("opensoul-check.timer", "ActiveState", "UnitFileState", user="bob") == ["active", "enabled"]
+    assert (booted.root / f"{home[1:]}/kept/opensoul/state.db").exists()
+    booted.do("systemctl", "--user", "stop", "opensoul-check.timer", user="bob")
+
+
+def the_units_of_install_sh(booted, hook, releases):
+    home = with_a_manager(booted, "carol")
+    booted.write(f"{home}/.config/opensoul/monitor.toml", settings(hook, declared_of("carol")), 0o600, "carol")
+    shutil.copytree(releases, booted.root / "srv/releases")
+    booted.copy(TREE / "deploy/install.sh", "/srv/install.sh")
+    said = booted.do("sh", "/srv/install.sh", "--from", "/srv/releases", "--units", user="carol")
+    # What it says is to be done next; without polkit, root has enabled lingering.
+    todo = re.search(r"^next: +(.*) && loginctl enable-linger$", said, re.M)
+    booted.do("sh", "-c", todo[1], user="carol")
+    until(lambda: told_of(hook, "carol"), 30, lambda: f"an alert of carol's:\n{booted.journal()}")
+    state, process = booted.show(MONITOR, "ActiveState", "MainPID", user="carol")
+    assert (state, booted.do("readlink", f"/proc/{process}/exe")) == ("active", f"{home}/.local/bin/opensoul-monitor\n")
 
 
 def door_of_its_own(text, listen=None):
