@@ -89,7 +89,9 @@ pub(super) fn openness(dir: &Path, meta: &Metadata) -> Option<Openness> {
 
 /// A finding for a file whose content is secret.
 pub(super) fn secret_file(id: &str, what: &str, path: &Path) -> Option<Finding> {
-    secret_with_mode(id, what, path, fs::metadata(path).ok()?.mode() & 0o7777)
+    // A directory in its place is no file to close: it could not be entered any more.
+    let found = fs::metadata(path).ok().filter(|found| !found.is_dir())?;
+    secret_with_mode(id, what, path, found.mode() & 0o7777)
 }
 
 fn secret_with_mode(id: &str, what: &str, path: &Path, mode: u32) -> Option<Finding> {

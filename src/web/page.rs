@@ -66,6 +66,8 @@ pub(super) struct Page {
     pushes: Vec<PushRow>,
     findings: Vec<Problem>,
     sources: Vec<SourceRow>,
+    /// Sources that can be looked at and have nothing.
+    empty: Vec<String>,
     gateway: GatewayRow,
 }
 
@@ -118,8 +120,8 @@ struct Row {
     provider: String,
     kind: String,
     state: String,
-    word: &'static str,
     severity: &'static str,
+    shade: &'static str,
     in_use: bool,
     clocks: Vec<Clock>,
     verdict: Option<Answer>,
@@ -146,7 +148,6 @@ struct Clock {
 #[derive(Serialize)]
 struct Answer {
     word: String,
-    good: bool,
     at: When,
 }
 
@@ -241,6 +242,7 @@ pub(super) fn page(view: &View, pasts: &Pasts, shell: Shell, reader: &Reader<'_>
             .iter()
             .map(|s| SourceRow { name: s.source.clone(), up: s.up, credentials: s.credentials })
             .collect(),
+        empty: snapshot.sources.iter().filter(|s| s.up && s.credentials == 0).map(|s| s.source.clone()).collect(),
         gateway: GatewayRow {
             state: snapshot.gateway.state.word(),
             word: reader.say(match snapshot.gateway.state {
@@ -297,10 +299,10 @@ fn problems(
         found.push((one.judgement.severity, Problem { incident, ..broken(one, reader) }));
     }
     for one in canonical() {
-        let Some((severity, what)) = runway::alarm(one, snapshot, reader.now) else { continue };
+        let Some((severity, _)) = runway::alarm(one, snapshot, reader.now) else { continue };
         let about = Subject::Credential(one.credential.id.clone());
         let incident = take(&|incident| incident.subject == about && incident.name == BALANCE);
-        found.push((severity, running_out(one, severity, &what, incident, reader)));
+        found.push((severity, running_out(one, severity, incident, reader)));
     }
     let worth = snapshot.findings.iter().filter(|one| one.severity >= Severity::Warning);
     found.extend(worth.map(|one| (one.severity, finding(one, reader))));
@@ -324,25 +326,25 @@ fn broken(one: &Assessed, reader: &Reader<'_>) -> Problem {
 }
 
 /// The balance behind a credential that works runs out before long.
-fn running_out(
-    one: &Assessed,
-    severity: Severity,
-    what: &str,
-    incident: Option<IncidentRow>,
-    reader: &Reader<'_>,
-) -> Problem {
-    let runway = one.allowance.as_ref().and_then(|allowance| allowance.runway);
+fn running_out(one: &Assessed, severity: Severity, incident: Option<IncidentRow>, reader: &Reader<'_>) -> Problem {
+    let allowance = one.allowance.as_ref();
+    let left = allowance.and_then(|allowance| allowance.balance.as_ref()).map(ToString::to_string).unwrap_or_default();
     Problem {
         severity: severity.word(),
         word: reader.severity(severity),
         subject: Some(named(&one.credential.id)),
-        what: reader.say(what),
-        ends: runway.map(|runway| reader.when(runway.ends)),
+        // By whom and when stands before it and after it.
+        what: reader.say(&format!("its balance of {left} is probably used up")),
+        ends: allowance.and_then(|allowance| allowance.runway).map(|runway| reader.when(runway.ends)),
         place: String::new(),
         because: vec![reader.say("its balance, since the last top-up")],
-        fix: reader.fix(&format!("Add credit to the {} account.", one.credential.provider)),
+        fix: reader.fix(&top_up(one)),
         incident,
     }
+}
+
+fn top_up(one: &Assessed) -> String {
+    format!("Add credit to the {} account.", one.credential.provider)
 }
 
 fn finding(finding: &Finding, reader: &Reader<'_>) -> Problem {
@@ -417,15 +419,14 @@ fn credential(one: &Assessed, past: &Past, reader: &Reader<'_>) -> Row {
         provider: one.credential.provider.clone(),
         kind: reader.say(one.credential.kind.word()),
         state: reader.state(one.judgement.state),
-        word: one.judgement.state.word(),
         severity: one.judgement.severity.word(),
+        shade: charts::shade(one.judgement.state, one.judgement.severity),
         in_use: one.judgement.in_use,
         clocks: clocks(one, reader),
-        verdict: one.verdict.as_ref().map(|verdict| Answer {
-            word: reader.say(verdict.kind.word()),
-            good: verdict.kind == crate::domain::VerdictKind::Accepted,
-            at: reader.when(verdict.at),
-        }),
+        verdict: one
+            .verdict
+            .as_ref()
+            .map(|verdict| Answer { word: reader.verdict(verdict.kind), at: reader.when(verdict.at) }),
         quota: allowance
             .map(|allowance| allowance.quota.iter().map(|one| meter(one, reader)).collect())
             .unwrap_or_default(),

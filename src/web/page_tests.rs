@@ -106,7 +106,7 @@ fn html_in(lang: Lang, view: &View, pasts: &Pasts, now: Time) -> String {
 
 /// A slash is escaped too.
 fn plain(html: &str) -> String {
-    html.replace("&#x2f;", "/")
+    html.replace("&#x2f;", "/").replace("<wbr>", "")
 }
 
 fn shell(lang: Lang) -> Shell {
@@ -135,7 +135,7 @@ fn it_says_what_is_wrong_and_what_fixes_it() {
     assert!(said.contains("critical claude-code:default ends soon in 2 d 2026-11-24 23:00 CST"), "{said}");
     assert!(said.contains("What to do claude auth login Copy the grant ends soon ~/.claude/x.json"), "{said}");
     assert!(text.contains("<time datetime=\"2026-11-22T11:58:00Z\" title=\"2026-11-22 19:58 CST\">2 min ago</time>"));
-    assert!(text.contains("<code>claude auth login</code>"), "{text}");
+    assert!(text.contains("<code><span>claude</span> <span>auth</span> <span>login</span></code>"), "{text}");
     assert!(said.contains("Nobody is told."), "{said}");
 }
 
@@ -186,11 +186,14 @@ fn what_is_left_and_until_when() {
     let said = read(&text);
     assert!(
         said.contains(
-            "4.50 USD left, used up about in 2 d (at the earliest 2026-11-23 20:00 CST, at the latest 2026-11-26 20:00 CST)"
+            "4.50 USD left, probably used up in 2 d (at the earliest 2026-11-23 20:00 CST, at the latest 2026-11-26 20:00 CST)"
         ),
         "{said}"
     );
-    assert!(said.contains("the 4.50 USD behind env:OPENROUTER_API_KEY will be used up"), "{said}");
+    assert!(
+        said.contains("env:OPENROUTER_API_KEY its balance of 4.50 USD is probably used up in 2 d 2026-11-24 20:00 CST"),
+        "{said}"
+    );
     assert!(
         said.contains("Add credit to the anthropic account.") && said.contains("Something needs you now"),
         "{said}"

@@ -206,7 +206,7 @@ fn login_page(visit: &Visit<'_>, status: StatusCode, wrong: bool) -> Response {
         }
         None => crate::store::token::FILE.to_owned(),
     };
-    let model = Login { shell: visit.shell(&host).titled(&title, "ok"), wrong, closed, place };
+    let model = Login { shell: visit.shell(&host).titled(&title, ""), wrong, closed, place };
     visit.html(status, templates::render("login.html", visit.lang, &model))
 }
 

@@ -38,7 +38,8 @@ class Provider:
 
             def do_GET(self):
                 key = self.headers.get("authorization", "").removeprefix("Bearer ")
-                status, body = ANSWERS.get(key) or invalid(401, "Invalid API Key", "invalid_api_key")
+                # Some quote what they refuse.
+                status, body = ANSWERS.get(key) or invalid(401, f"Incorrect API key provided: {key}", "invalid_api_key")
                 raw = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("content-type", "application/json")

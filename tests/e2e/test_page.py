@@ -1,10 +1,9 @@
-"""The page in a real browser, as people use it: looked at, clicked, by keyboard, without scripts, in both languages; and what other
-programs read of it: the calendar, badges, the API."""
+"""The page in a real browser, as people use it: clicked, by keyboard, without scripts, in both languages; and what other programs
+read of it: the calendar, badges, the API. How it looks is in `test_page_looks.py`."""
 
 import base64
 import json
 import os
-import re
 import shutil
 import ssl
 import subprocess
@@ -205,39 +204,6 @@ def test_what_is_pressed_is_not_renewed_before_it_is_let_go(page, house):
     page.locator("tr", has_text="anthropic:work").filter(has_text="in 19 d").wait_for()
 
 
-def test_no_secret_is_on_any_page(page, house):
-    log_in(page, house)
-    links = {link.get_attribute("href") for link in page.get_by_role("link").all()}
-    for path in links | {"/", "/login", "/api/v1/incidents", "/api/v1/outbox"}:
-        text = page.request.get(page.origin + path).text()
-        for secret in [*SECRETS, token(house), token(house, "calendar-token"), token(house, "badge-token")]:
-            assert secret not in text, path
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 820, 1440])
-def test_everybody_can_use_it(browser, house, width, theme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-    page = context.new_page()
-    origin = f"http://127.0.0.1:{house.port}"
-    page.goto(origin + "/login")
-    page.get_by_label("Token").fill(token(house))
-    page.get_by_role("button", name="Log in").click()
-    page.locator(".done").wait_for()
-    for path in ["/", "/?lang=zh", f"/credential?id={WORST}&lang=en", "/login", "/credential?id=none"]:
-        page.goto(origin + path)
-        page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
-        found = [(it["id"], it["nodes"][0]["html"]) for it in axe.run(page).response["violations"]]
-        assert not found, f"{path}: {found}"
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{path} is wider than the screen"
-        folder = os.environ.get("OPENSOUL_SCREENSHOTS")
-        if folder:
-            name = re.sub(r"\W+", "-", path).strip("-") or "page"
-            page.screenshot(path=f"{folder}/{name}-{width}-{theme}.png", full_page=True)
-    context.close()
-
-
 def test_acknowledging_needs_the_token_and_is_seen_by_all(page, house):
     assert page.locator("form").count() == 0, "no form for a guest"
     page.get_by_role("link", name="Log in").first.click()
@@ -333,12 +299,6 @@ def test_it_speaks_chinese(browser, house):
     page.goto(f"http://127.0.0.1:{house.port}/login")
     assert page.get_by_role("heading", level=1).inner_text() == "Log in", "the choice is remembered"
     context.close()
-
-
-def test_it_prints(page):
-    page.emulate_media(media="print")
-    assert page.locator(".problem").first.is_visible()
-    assert not page.get_by_role("button", name="Copy").first.is_visible() and not page.locator(".toc").is_visible()
 
 
 def test_the_calendar_and_the_badges(house):

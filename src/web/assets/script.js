@@ -49,7 +49,7 @@ let asked = 0;
 let over = false;
 
 const section = (it) => it.closest("section")?.getAttribute("aria-labelledby");
-const stops = (root) => [...root.querySelectorAll("a, button, summary, pre")];
+const stops = (root) => [...root.querySelectorAll("a, button, summary")];
 // What a stop of the keyboard is about, wherever it is after a renewal.
 const about = (it) => [section(it), it.localName, it.getAttribute("href") ?? it.closest("li[id]")?.id ?? it.parentElement.textContent].join(" ");
 const forms = (root) => new Map([...root.querySelectorAll("form")].map((form) => [section(form) + form.getAttribute("action"), form]));

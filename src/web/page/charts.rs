@@ -23,6 +23,15 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
+/// How a state is coloured. What alerts nobody, a copy or what nothing uses, is not shown as fine for that.
+pub(super) fn shade(state: State, severity: Severity) -> &'static str {
+    match state {
+        State::Unknown => "unknown",
+        State::Ok | State::Static => severity.word(),
+        _ => severity.max(Severity::Info).word(),
+    }
+}
+
 /// A stretch of time in which a credential was so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Stretch {
@@ -46,16 +55,17 @@ pub(super) fn strip(changes: &[(Time, State, Severity)], from: Time, to: Time) -
         if end <= from || *begin >= to {
             continue;
         }
-        let severity = if *state == State::Unknown { "unknown" } else { severity.word() };
+        let severity = shade(*state, *severity);
         let (x, right) = (at(*begin), at(end));
         match stretches.last_mut() {
             Some(last) if last.severity == severity => last.width = round(right - last.x),
             _ => stretches.push(Stretch { x, width: round(right - x), severity }),
         }
     }
-    // A short trouble must not be too thin to see.
+    // A short trouble must not be too thin to see, nor one that has just begun stand outside.
     for stretch in &mut stretches {
-        stretch.width = stretch.width.max(0.8).min(100.0 - stretch.x + 0.8);
+        stretch.width = stretch.width.max(0.8);
+        stretch.x = round(stretch.x.min(100.0 - stretch.width));
     }
     stretches
 }
@@ -127,6 +137,7 @@ mod tests {
             (at(-20), State::Expired, Severity::Critical),
             (at(-10), State::Unknown, Severity::None),
         ];
+        assert_eq!(shade(State::Expiring, Severity::None), "info");
         let drawn = strip(&changes, at(-100), at(0));
         let summary: Vec<_> = drawn.iter().map(|s| (s.x, s.width, s.severity)).collect();
         assert_eq!(summary, [(0.0, 80.0, "none"), (80.0, 10.0, "critical"), (90.0, 10.0, "unknown")]);
@@ -141,6 +152,8 @@ mod tests {
             (at(-49), State::Ok, Severity::None),
         ];
         assert!(strip(&blink, at(-100_000), at(0)).iter().all(|stretch| stretch.width >= 0.8));
+        let begun = strip(&[(at(0) - Span::minutes(1), State::Expired, Severity::Critical)], at(-720), at(0));
+        assert_eq!((begun[0].x, begun[0].width), (99.2, 0.8));
     }
 
     #[test]

@@ -7,8 +7,9 @@ use super::super::api::Past;
 use super::rows::{self, IncidentRow};
 use super::templates::Shell;
 use super::words::{Fix, Reader, When};
-use super::{Named, Row, named};
-use crate::domain::{Incident, IncidentStatus, Subject, Time};
+use super::{Named, Row, charts, named};
+use crate::domain::{Incident, IncidentStatus, Severity, Subject, Time};
+use crate::engine::runway;
 use crate::output::explain;
 use crate::web::site::View;
 
@@ -47,6 +48,7 @@ struct FactRow {
 #[derive(Serialize)]
 struct FindingRow {
     severity: String,
+    word: String,
     message: String,
     fix: Option<Fix>,
 }
@@ -56,6 +58,7 @@ struct PastRow {
     at: When,
     state: String,
     severity: &'static str,
+    shade: &'static str,
     word: String,
     expires: Option<When>,
     /// A new login or key.
@@ -80,9 +83,13 @@ pub(in crate::web) fn one(view: &View, id: &str, past: &Past, shell: Shell, read
     let about = Subject::Credential(credential.id.clone());
     let withheld = view.withheld(reader.now);
     let ours = |one: &&Incident| one.subject == about && one.status != IncidentStatus::Resolved;
-    let fix = assessed.judgement.fix.as_deref();
+    let judgement = &assessed.judgement;
+    let running_out = runway::alarm(assessed, snapshot, reader.now).map(|(severity, _)| severity);
+    let fix = judgement.fix.clone().or(running_out.map(|_| super::top_up(assessed)));
+    let severity = judgement.severity.max(running_out.unwrap_or(Severity::None));
+    let mood = if severity >= Severity::Warning { severity.word() } else { charts::shade(judgement.state, severity) };
     Some(One {
-        shell: shell.titled(id, assessed.judgement.severity.word()),
+        shell: shell.titled(id, mood),
         taken: reader.when(snapshot.taken_at),
         row: super::credential(assessed, past, reader),
         account: credential.account.clone(),
@@ -91,11 +98,15 @@ pub(in crate::web) fn one(view: &View, id: &str, past: &Past, shell: Shell, read
         rule: reader.say(text_of(&document["rule"]["text"])),
         facts: list(&document["facts"]).map(|fact| fact_row(fact, reader)).collect(),
         changes: list(&document["changes"]).map(|line| reader.say(text_of(line))).collect(),
-        advice: reader.fix(fix.unwrap_or(&credential.fix)),
+        advice: reader.fix(fix.as_ref().unwrap_or(&credential.fix)),
         later: fix.is_none(),
         findings: list(&document["findings"])
             .map(|finding| FindingRow {
-                severity: reader.say(text_of(&finding["severity"])),
+                severity: text_of(&finding["severity"]).to_owned(),
+                word: reader.say(match text_of(&finding["severity"]) {
+                    "info" => "note",
+                    worse => worse,
+                }),
                 message: reader.say(text_of(&finding["message"])),
                 fix: reader.fix(text_of(&finding["fix"])),
             })
@@ -120,6 +131,7 @@ fn history(past: &Past, reader: &Reader<'_>) -> Vec<PastRow> {
         at: reader.when(change.at),
         state: reader.state(change.state),
         severity: change.severity.word(),
+        shade: charts::shade(change.state, change.severity),
         word: reader.severity(change.severity),
         expires: change.expires.map(|at| reader.when(at)),
         renewed: before(index).is_some_and(|before| before.generation != change.generation),

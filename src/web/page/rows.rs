@@ -54,9 +54,13 @@ pub(super) struct ReceiverRow {
 pub(super) struct PushRow {
     name: String,
     kind: &'static str,
+    /// `ok`, `warning`.
+    health: &'static str,
     failing: Option<When>,
     last_success: Option<When>,
     last_error: Option<String>,
+    /// It is tried like all others.
+    next_try: Option<When>,
 }
 
 pub(in crate::web) fn incident(one: &Incident, withheld: Option<&Withheld>, reader: &Reader<'_>) -> IncidentRow {
@@ -137,8 +141,10 @@ pub(super) fn push(one: &PushHealth, reader: &Reader<'_>) -> PushRow {
     PushRow {
         name: one.name.clone(),
         kind: one.kind,
+        health: if one.failing_since.is_some() { "warning" } else { "ok" },
         failing: one.failing_since.map(|at| reader.when(at)),
         last_success: one.last_success.map(|at| reader.when(at)),
         last_error: one.last_error.as_deref().map(|said| reader.say(said)),
+        next_try: None,
     }
 }

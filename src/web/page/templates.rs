@@ -88,11 +88,25 @@ fn environment(lang: Lang) -> Environment<'static> {
     let mut made = Environment::new();
     made.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     made.add_filter("t", move |text: String| spoken(lang, text));
+    made.add_filter("breakable", |text: String| minijinja::Value::from_safe_string(breakable(&text)));
+    made.add_filter("words", |text: String| minijinja::Value::from_safe_string(words(&text)));
     for (name, source) in SOURCES {
         // The name decides: minijinja escapes in templates whose name ends in .html, and in no other.
         made.add_template(name, source).expect("the embedded templates are valid");
     }
     made
+}
+
+/// An id or a path that may be broken where one reads a pause, not only in the middle of a word.
+fn breakable(text: &str) -> String {
+    let parts: Vec<_> = text.split_inclusive('/').map(|part| minijinja::HtmlEscape(part).to_string()).collect();
+    parts.join("<wbr>")
+}
+
+/// A command, whose words stay whole as long as they fit: `-` at the end of a line and `-yes` on the next are something else.
+fn words(text: &str) -> String {
+    let words: Vec<_> = text.split(' ').map(|word| format!("<span>{}</span>", minijinja::HtmlEscape(word))).collect();
+    words.join(" ")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use chrono::SecondsFormat;
 use serde::Serialize;
 
-use crate::domain::{Lang, Severity, State, Time, Zone};
+use crate::domain::{Lang, Severity, State, Time, VerdictKind, Zone};
 use crate::output::wording::{is_command, localised, relative, shortened, spoken};
 
 /// To whom the page speaks, and when.
@@ -88,6 +88,18 @@ impl Reader<'_> {
             State::Unreadable => "not readable",
             State::Retired => "service ended",
             State::Unknown => "not known",
+        })
+    }
+
+    /// What came of asking its provider, as it stands before how long ago that was.
+    pub fn verdict(&self, kind: VerdictKind) -> String {
+        self.say(match kind {
+            VerdictKind::Billing => "no credit",
+            VerdictKind::Throttled => "asked too often",
+            VerdictKind::ProviderDown => "provider in trouble",
+            VerdictKind::Network => "provider not reached",
+            VerdictKind::Unverifiable => "not proved",
+            conclusive => conclusive.word(),
         })
     }
 
