@@ -23,10 +23,11 @@ def promtool():
 
 class Prometheus:
     """Started with the rules given (a YAML text of groups). `jobs`, of `scrape_configs`, stand in place of the one target;
-    `rule_files` and `managers`, addresses of Alertmanagers, are added. It scrapes `every` so often."""
+    `rule_files` and `managers`, addresses of Alertmanagers, are added. It scrapes `every` so often. Or `config`, a whole text."""
 
-    def __init__(self, folder, target=None, rules="groups: []", jobs=None, rule_files=(), managers=(), every="1s", flags=()):
-        self.folder, self.port, self.flags = folder, free_port(), flags
+    def __init__(self, folder, target=None, rules="groups: []", jobs=None, rule_files=(), managers=(), every="1s", flags=(),
+                 config=None):
+        self.folder, self.port, self.flags, text = folder, free_port(), flags, config
         (folder / "rules.yml").write_text(rules)
         jobs = jobs or [{"job_name": "opensoul", "static_configs": [{"targets": [target]}]}]
         config = {
@@ -36,7 +37,7 @@ class Prometheus:
             "alerting": {"alertmanagers": [{"static_configs": [{"targets": list(managers)}]}]},
         }
         # JSON is YAML.
-        (folder / "prometheus.yml").write_text(json.dumps(config, indent=1))
+        (folder / "prometheus.yml").write_text(text or json.dumps(config, indent=1))
         self.start()
 
     def start(self):

@@ -127,6 +127,72 @@ def test_one_page_for_one_problem_of_two_hundred_machines(folder, program):
             end()
 
 
+def shipped(name, *replaced):
+    """A file of deploy/prometheus whose minutes are seconds, with these texts in place of those of the example."""
+    text = re.sub(r"(scrape_interval|evaluation_interval|refresh_interval|scrape_timeout): (1m|10s)", r"\1: 2s", (ROOT / "deploy/prometheus" / name).read_text())
+    for old, new in replaced:
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def test_machines_are_found_by_files_and_one_prometheus_above_sees_them(folder, program, authority):
+    """The configuration that is shipped, with its passwords, certificates and labels, for one site and for all."""
+    site, above, ending = folder / "site", folder / "above", []
+    try:
+        machines = []
+        for number, name in enumerate(("localhost", "127.0.0.1")):
+            (folder / f"m{number}").mkdir()
+            machine = Machine(folder / f"m{number}", program)
+            ending.append(machine.close)
+            put(machine, anthropic=300 * c.DAY)
+            machine.configure()
+            settings = machine.config.read_text()
+            machine.write(machine.config.relative_to(machine.home), settings.replace("[web]\n", '[web]\nconfig = "web.yml"\n'))
+            machine.write(machine.config.parent.relative_to(machine.home) / "server.pem", authority.chain(name).bytes())
+            # The password is fakepassword.
+            machine.write(machine.config.parent.relative_to(machine.home) / "web.yml", (
+                "tls_server_config:\n  cert_file: server.pem\n  key_file: server.pem\n"
+                "basic_auth_users:\n  prometheus: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n"
+            ))
+            machine.daemon(ready=False)
+            machines.append(machine)
+        targets = shipped(
+            "targets/servers.yml", ("build1.example.org:10443", f"localhost:{machines[0].port}"), ("    - build2.example.org:10443\n", ""),
+            ("ann-laptop.example.org:10443", f"127.0.0.1:{machines[1].port}"), ("    - bob-phone.example.org:10443\n", ""),
+        )
+        for place, text in {
+            "targets/servers.yml": targets.split("# Switched off")[0], "secrets/opensoul-scrape": "fakepassword",
+            "secrets/ca.pem": authority.bundle.read_text(), **{f"rules/{path.name}": path.read_text() for path in RULES},
+        }.items():
+            (site / place).parent.mkdir(parents=True, exist_ok=True)
+            (site / place).write_text(text)
+        above.mkdir()
+        # Nobody is told here.
+        nobody = ('["am1.example.org:9093", "am2.example.org:9093"]', "[]")
+        one = Prometheus(site, config=shipped("prometheus.yml", nobody))
+        ending.append(one.close)
+        up = lambda of: {tuple(sorted(row["metric"].items())) for row in of.query('up{job="opensoul"} == 1')}  # noqa: E731
+        until(lambda: up(one), LONG, lambda: f"the first machine:\n{one.log}\n{machines[0].daemons[0].log}")
+        ((*labels,),) = up(one)
+        assert {("instance", "localhost"), ("team", "platform")} <= set(labels)
+        # A machine more is a line more, and no restart.
+        (site / "targets/servers.yml").write_text(targets)
+        until(lambda: len(up(one)) == 2, LONG, lambda: f"the second machine: {up(one)}")
+        assert one.query('up{instance="127.0.0.1", team="people", sleeps="yes"}')
+        addresses = '["prometheus.berlin.example.org:9090", "prometheus.shanghai.example.org:9090"]'
+        all_ = Prometheus(above, config=shipped("federation.yml", (addresses, f'["127.0.0.1:{one.port}"]')))
+        ending.append(all_.close)
+        # Whose each is, and the site, came with it; what the dashboards ask for is there.
+        seen = lambda: {(row["metric"]["instance"], row["metric"]["site"]) for row in all_.query("opensoul_credential_expiration_timestamp_seconds")}  # noqa: E731
+        until(lambda: seen() == {("localhost", "main"), ("127.0.0.1", "main")}, LONG, lambda: f"both, above: {seen()}\n{all_.log}")
+        until(lambda: all_.query("opensoul:credential_in_use:last"), LONG, "what the rules of the site recorded")
+        assert len(up(all_)) == 2
+    finally:
+        for end in reversed(ending):
+            end()
+
+
 def firing(prometheus):
     """Since which second which alert of which machine."""
     return {
