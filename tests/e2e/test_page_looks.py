@@ -24,8 +24,9 @@ PAGES = {
     "quota": f"/credential?id={QUOTA}", "copy": f"/credential?id={COPY}", "login": "/login", "none": "/credential?id=none",
 }
 COMMAND = "claude setup-token && opensoul models auth paste-token --provider anthropic --profile-id anthropic:work"
-# Margins of a printed page, in points.
+# Margins of a printed page, in points, and what is between them on A4, in pixels.
 MARGIN = 14 / 25.4 * 72
+SHEET = int((210 - 2 * 14) / 25.4 * 96)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +49,11 @@ def screenshots(tmp_path_factory):
 
 @contextlib.contextmanager
 def visitor(browser, house, name=None, **options):
-    """A page of somebody, who is logged in if there is a name."""
+    """A page of somebody, who is logged in if there is a name. It is not renewed: what is measured stays where it is."""
     context = browser.new_context(**({"locale": "en-US", "viewport": {"width": 1280, "height": 900}} | options))
     page = context.new_page()
     page.origin = f"http://127.0.0.1:{house.port}"
+    page.route("**", lambda route: route.abort() if route.request.resource_type == "fetch" else route.continue_())
     page.goto(page.origin)
     if name:
         log_in(page, house, name)
@@ -223,18 +225,30 @@ def poppler(program, *args):
     return subprocess.run([program, *args], check=True, capture_output=True, timeout=60).stdout
 
 
+def printed(page, paper, theme):
+    """Each sheet, of somebody whose screen is so, as shades of grey."""
+    page.emulate_media(color_scheme=theme)
+    page.pdf(path=paper, format="A4")
+    drawn = poppler("pdftoppm", "-r", "40", "-gray", str(paper))
+    return [sheet.split(b"\n255\n", 1)[1] for sheet in re.split(rb"^P5\n", drawn, flags=re.M)[1:]]
+
+
 @pytest.mark.skipif(not shutil.which("pdftotext"), reason="no pdftotext; tests/install-needs installs it")
 def test_it_prints(browser, house, screenshots):
-    with visitor(browser, house, "ann", color_scheme="dark") as page:
+    with visitor(browser, house, "ann") as page:
         for name, lang in (("page", "en"), ("expiring", "en"), ("balance", "zh")):
             page.goto(in_language(page.origin + PAGES[name], lang))
             paper = screenshots / f"{name}-{lang}.pdf"
-            page.pdf(path=paper, format="A4")
-            drawn = poppler("pdftoppm", "-r", "40", "-gray", str(paper))
-            sheets = [sheet.split(b"\n255\n", 1)[1] for sheet in re.split(rb"^P5\n", drawn, flags=re.M)[1:]]
-            for number, sheet in enumerate(sheets, 1):
+            for number, sheet in enumerate(printed(page, paper, "dark"), 1):
                 # Ink is words, lines and small drawings.
                 assert sheet[0] == 255 and sum(1 for shade in sheet if shade < 200) < 0.15 * len(sheet), f"sheet {number} of {paper} is not white"
+            assert printed(page, paper, "light") == printed(page, paper, "dark"), f"{paper} is not the same from a dark screen"
+
+            # The browser would make it smaller, so that it fits; then nobody can read it.
+            page.set_viewport_size({"width": SHEET, "height": 900})
+            page.emulate_media(media="print")
+            assert page.evaluate("document.documentElement.scrollWidth") <= SHEET and page.evaluate(CUT) == [], f"{name} is wider than A4"
+            page.emulate_media(media="null")
 
             words = xml.etree.ElementTree.fromstring(poppler("pdftotext", "-bbox", str(paper), "-"))
             tag = "{http://www.w3.org/1999/xhtml}"
