@@ -4,6 +4,8 @@ read of it: the calendar, badges, the API. How it looks is in `test_page_looks.p
 import base64
 import json
 import os
+import pathlib
+import re
 import shutil
 import ssl
 import subprocess
@@ -19,6 +21,7 @@ from machine import CLAUDE, STORE
 from waiting import until
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright; tests/install-needs installs it")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SECRETS = ["sk-ant-oat01-page-canary", "sk-ant-ort01-page-canary", "sk-page-canary-of-a-key"]
 WORST = "claude-code:default"
@@ -77,6 +80,24 @@ def log_in(page, house, name="ann"):
     page.get_by_label("Your name").fill(name)
     page.get_by_role("button", name="Log in").click()
     said(page, "You are logged in").wait_for()
+
+
+# The monitor in the background, and the browser until it shows what the monitor serves.
+SHOWN = 'cd && "$0" monitor run & until "$1" --headless --no-sandbox --dump-dom "$2" | grep "opensoul.*</title>"; do sleep 0.2; done'
+
+
+@pytest.mark.skipif(not CHROMIUM or not shutil.which("bwrap"), reason="no chromium or no bwrap; tests/install-needs installs them")
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_a_newcomer_gets_a_page_in_a_browser(machine, readme):
+    """Without a configuration, at the address beside the first command of the README; on a network of its own, where it is free."""
+    address = re.search(r"^make run .*(http://127\.0\.0\.1:\d+)$", (ROOT / readme).read_text(), re.M).group(1)
+    recipe = (ROOT / "Makefile").read_text().split("\nrun:")[1].split("\n\n")[0]
+    assert recipe.rstrip().endswith("target/quick/opensoul monitor run")
+    alone = ["bwrap", "--dev-bind", "/", "/", "--proc", "/proc", "--unshare-net", "--unshare-pid", "--die-with-parent"]
+    shown = subprocess.run(
+        [*alone, "sh", "-c", SHOWN, machine.program, CHROMIUM, address], env=machine.env, capture_output=True, text=True, timeout=100,
+    )
+    assert shown.returncode == 0, shown.stderr
 
 
 def test_what_is_wrong_and_the_command_that_fixes_it(page):

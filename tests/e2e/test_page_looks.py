@@ -215,6 +215,9 @@ def test_everybody_can_use_it_when_there_is_nothing(browser, machine, screenshot
     for theme in ("light", "dark"):
         with visitor(browser, machine, color_scheme=theme) as page:
             page.get_by_text("No credentials found.").wait_for()
+            # Nothing is known, so nothing is green.
+            colours = [page.locator(one).first.evaluate(DOT) for one in (".state", ".live")]
+            assert colours[0] != colours[1] and page.locator(".brand.unknown").count() == 1
             look(page, screenshots, "empty", theme)
             page.get_by_role("link", name="Log in").click()
             page.get_by_label("Token").wait_for()
