@@ -69,7 +69,8 @@ def rich(machine, hook):
     lines = machine.home / "alerts.jsonl"
     everything.configure(
         machine, f'[[receivers]]\nname = "lines"\ntype = "file"\npath = "{lines}"',
-        f'[[receivers]]\nname = "program"\ntype = "webhook"\nurl = "{hook.url}"\nbody = "json"', provider=provider,
+        f'[[receivers]]\nname = "program"\ntype = "webhook"\nurl = "{hook.url}"\nbody = "json"',
+        f'[[receivers]]\nname = "tee"\ntype = "exec"\nargv = ["/usr/bin/tee", "{machine.home}/given"]', provider=provider,
     )
     for _ in range(2):
         assert machine.run("monitor", "once").code in (0, 1, 2)
@@ -101,6 +102,7 @@ def test_programs_are_told_as_the_schemas_say(rich, hook):
         check("alert", json.loads(line))
     told = [check("notification", json.loads(one.raw)) for one in hook.calls]
     assert any(one["items"] and one["items"][0]["fix"] for one in told)
+    assert check("notification-alertmanager", json.loads((rich.home / "given").read_text()))["receiver"] == "tee"
 
 
 def test_a_field_that_is_not_described_is_noticed(rich):
