@@ -85,7 +85,9 @@ async fn may_look(site: &Site, request: &Parts) -> bool {
         _ => false,
     };
     let session = || site.sessions().is_some_and(|sessions| sessions.find(headers, site.now()).is_some());
-    request.extensions.get::<Certified>().is_some() || token() || session() || access.knows(headers).await
+    // Whoever asks for certificates and for passwords asks for both, as exporter-toolkit does.
+    let certified = || !access.has_users() && request.extensions.get::<Certified>().is_some();
+    certified() || token() || session() || access.knows(headers).await
 }
 
 fn who_are_you(site: &Site, request: &Parts) -> Response {

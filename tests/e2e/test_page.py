@@ -428,10 +428,11 @@ def test_beyond_loopback_nothing_without_tls_and_a_name(machine, authority):
     assert refused.code == 78 and "tls_server_config" in refused.out + refused.err
 
 
-def knock(url, context):
+def knock(url, context, user=None):
     """The status, or `None` where the connection is refused."""
+    headers = {"authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
     try:
-        with urllib.request.urlopen(url, context=context, timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), context=context, timeout=10) as answer:
             return answer.status
     except urllib.error.HTTPError as refused:
         with refused:
@@ -461,6 +462,11 @@ def test_clients_with_certificates(machine, authority, tmp_path, manner, without
     named.write_bytes(stranger.bundle.read_bytes())
     until(lambda: knock(url, foreign) == 200, 10, "the other authority counts")
     assert knock(url, own) is None
+    # With users, a certificate is not enough.
+    web = machine.config.parent / "web.yml"
+    web.write_text(web.read_text() + USERS)
+    until(lambda: knock(url, foreign) == 401, 10, "a password is asked for")
+    assert knock(url, foreign, "prometheus:fakepassword") == 200 and knock(url, foreign, "prometheus:wrong") == 401
 
 
 def test_the_api_is_what_its_document_says(house):
