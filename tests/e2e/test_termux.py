@@ -1,8 +1,7 @@
-"""termux/: installed and run in the file system of a phone. No phone was there: what is tried here is said in termux/README.md."""
+"""termux/: run in the file system of a phone, for itself and for other machines (how it gets there: test_termux_install.py; what runs
+it: test_termux_clock.py). No phone was there: what is tried here is said in termux/README.md."""
 
 import json
-import os
-import pathlib
 import re
 import shlex
 import shutil
@@ -13,15 +12,15 @@ import tomllib
 import pytest
 
 import credentials as c
-from cache import cached
-from phone import FILES, HOME, PREFIX, TREE, Phone, option, root, why_not
-from waiting import until
+import sshd
+from phone import FILES, HOME, PREFIX, TREE, option, why_not
+from shifted import LIBRARY
+from test_host import box, keeps  # noqa: F401  (a fixture)
 
 TERMUX = TREE / "termux"
-RUNIT = cached("runit/usr/bin")
-DEBIAN = cached("debian-root")
 SCRIPTS = [p for p in sorted(TERMUX.rglob("*")) if p.is_file() and p.read_bytes()[:2] == b"#!"]
 needs_phone = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
+needs_shift = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not there (tests/install-needs)")
 
 
 def watching(phone, *hosts):
@@ -45,6 +44,30 @@ def said(machine):
         return json.dumps(document, ensure_ascii=False)
 
     return make
+
+
+@pytest.fixture
+def shown(phone):
+    """The texts of the notifications since it was asked last; the program hands them over on stdin."""
+    phone.stand_in("termux-notification", f"{{ cat; printf '\\035'; }} >>{FILES}/shown\n")
+    place = phone.files / "shown"
+
+    def take():
+        texts = place.read_text().split("\x1d")[:-1] if place.exists() else []
+        place.unlink(missing_ok=True)
+        return texts
+
+    return take
+
+
+TELLS_ITSELF = '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n'
+
+
+def later(phone, days):
+    """For the environment: the clock of the phone some days on."""
+    (phone.prefix / "lib").mkdir(exist_ok=True)
+    shutil.copy(LIBRARY, phone.prefix / "lib/clock.so")
+    return {"LD_PRELOAD": f"{PREFIX}/lib/clock.so", "FAKETIME": f"+{days * 86400:.0f}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 CLAUDE = ("claude-code:default", "anthropic", "oauth", "claude-code", "expired", "critical", "claude auth login")
@@ -97,42 +120,6 @@ def test_the_guide_opens_the_pages_that_the_program_names():
 
 
 @needs_phone
-def test_another_machine_is_watched_from_the_phone(phone, said):
-    """`monitor once --host`, by the program itself: what it finds there this phone tells of, once, and takes nothing back when the
-    machine is out of reach."""
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
-
-    phone.stand_in("termux-notification", f"cat >>{FILES}/shown\n")
-    shown = phone.files / "shown"
-
-    def cycle():
-        shown.write_text("")
-        ended = phone.run("opensoul-monitor", "monitor", "once", "--host", "ann@server", timeout=50)
-        return ended, phone.calls()
-
-    phone.answer("status", said(login_ends_in=5 * c.HOUR))
-    ended, calls = cycle()
-    assert ended.code in (0, 1, 2), ended
-    (ssh,) = [call for call in calls if call[0] == "ssh"]
-    assert "BatchMode=yes" in " ".join(ssh) and "ann@server" in ssh
-    assert "claude-code:default" in shown.read_text(), calls
-    # Days asleep, without a net: that is said, and nothing else.
-    (phone.files / "unreachable").touch()
-    ended, calls = cycle()
-    assert "server" in ended.out + ended.err and ended.seconds < 45, ended
-    assert "claude-code:default" not in shown.read_text()
-    (phone.files / "unreachable").unlink()
-    ended, calls = cycle()
-    assert ended.code in (0, 1, 2) and "claude-code:default" not in shown.read_text(), ended
-    # It was renewed there.
-    phone.answer("status", said(login_ends_in=300 * c.DAY))
-    cycle()
-    assert "claude-code:default" in shown.read_text(), "it is over"
-    asked = phone.run("opensoul-monitor", "status", "--host", "ann@server")
-    assert asked.code == 0 and "claude-code:default" in asked.out, asked
-
-
-@needs_phone
 def test_one_tap_tells_the_state_of_the_phone_itself(phone):
     phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=-c.HOUR)))
     ended = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True)
@@ -144,20 +131,41 @@ def test_one_tap_tells_the_state_of_the_phone_itself(phone):
 
 
 @needs_phone
-def test_a_job_is_a_cycle_that_tells_the_phone_itself_and_catches_up(phone):
+def test_a_job_is_a_cycle_that_tells_the_phone_itself_once(phone):
     phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
     ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, timeout=60)
     assert ended.code == 0 and ended.seconds < 45, ended
     (call,) = phone.calls("termux-notification")
     assert "Ack 24 h" in call and option(call, "--priority") == "max", call
-    # A second run tells nothing twice; one after a long sleep makes up for all that were missed, once.
+    # A second run tells nothing twice.
     assert phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True).code == 0
     assert phone.calls("termux-notification") == []
     # The button is run by a bare shell.
     ended = phone.run("/data/data/com.termux/files/usr/bin/sh", "-c", option(call, "--button1-action"), bare=True)
     assert ended.code == 0, ended
     assert "acked" in phone.run("opensoul", "alerts", "list").out
+
+
+@needs_phone
+@needs_shift
+def test_a_job_after_days_asleep_makes_up_for_all_that_were_missed_with_one_message(phone, shown):
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(access_in=90 * c.DAY, login_ends_in=20 * c.DAY)))
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+
+    def after(days):
+        """By two jobs, one after the other."""
+        for _ in range(2):
+            ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, env=later(phone, days))
+            assert ended.code == 0 and ended.seconds < 45, ended
+        return shown()
+
+    assert after(0) == [], "there is time"
+    (soon,) = after(7)
+    # Reminders were due at 7 and at 3 days, and at 24 hours.
+    (tight,) = after(19.5)
+    (over,) = after(21)
+    assert "Ends: in 12 days" in soon and "Ends: in 11 h" in tight and "Ended: 1 day ago" in over, (soon, tight, over)
 
 
 # With hosts
@@ -254,6 +262,99 @@ def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone, said):
     phone.run(*job)
     (gone,) = phone.calls("termux-notification-remove")
     assert gone[1] == option(call, "--id") == "opensoul-box"
+
+
+# With a host that is there: a real ssh and a real sshd.
+
+
+@pytest.fixture
+def server(folder, box, phone):  # noqa: F811
+    """`box`, as the phone's own ~/.ssh/config knows it; the phone has the ssh of this machine."""
+    if why := sshd.why_not():
+        pytest.skip(why)
+    made = sshd.Sshd(folder / "sshd", box.home)
+    (phone.prefix / "bin/ssh").unlink()
+    shutil.copy(shutil.which("ssh"), phone.prefix / "bin/ssh")
+    # Where an app's home is, Android's own library knows without it; there is nothing else in /etc.
+    (phone.root / "etc").mkdir()
+    (phone.root / "etc/passwd").write_text(f"u0_a123:x:10123:10123::{HOME}:{PREFIX}/bin/sh\n")
+    phone.write(".ssh/key", (made.folder / "key").read_text())
+    phone.write(".ssh/config", sshd.CLIENT.format(port=made.port, folder=f"{HOME}/.ssh"))
+    yield made
+    made.stop()
+
+
+@needs_phone
+@needs_shift
+def test_another_machine_is_watched_over_a_real_ssh_through_tunnels_and_days_asleep(phone, box, server, shown):  # noqa: F811
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+    # Its clock goes with that of the phone.
+    program, days = box.home / ".local/bin/opensoul-monitor", box.home / "days"
+    program.unlink()
+    box.write(
+        ".local/bin/opensoul-monitor",
+        f'#!/bin/sh\nexport LD_PRELOAD={LIBRARY} FAKETIME="$(cat {days})"\nexec {box.program} "$@"\n', mode=0o755,
+    )
+
+    def asked(*words, after=0.0, net=True):
+        env = later(phone, after)
+        days.write_text(env["FAKETIME"])
+        ended = phone.run("opensoul", *words, net=net, env=env)
+        assert ended.seconds < 45, ended
+        return ended
+
+    def cycles(after=0.0, net=True):
+        """What two of them say, one after the other, and what the phone shows."""
+        said = [asked("monitor", "once", "--host", "box", after=after, net=net) for _ in range(2)]
+        assert [ended.code for ended in said] == [0, 0], said
+        return said[0].out, shown()
+
+    keeps(box, work=c.token(20 * c.DAY))
+    status = asked("status", "--host", "box")
+    assert status.code == 0 and "opensoul:main/anthropic:work" in status.out, status
+    assert asked("status", "--host", "box", "--json").json()["host"] == "box"
+    well = "box: 1 credential: 0 critical, 0 warning\n"
+    assert cycles() == (well, []), "there is time"
+    said, (soon,) = cycles(after=7)
+    assert "anthropic:work" in soon and "Ends: in 12 days" in soon, soon
+
+    # Without a net, and with a machine that is off: that is said, in time, and is neither good news nor bad.
+    server.stop()
+    for net in (False, True):
+        status = asked("status", "--host", "box", after=7, net=net)
+        assert status.code == 69 and "box was not reached: " in status.err and "refused" in status.err, status
+        said, texts = cycles(after=7, net=net)
+        assert said.startswith("box: not seen: box was not reached: ") and texts == [], (said, texts)
+    unknown = asked("status", "--host", "box.example.org", net=False)
+    assert unknown.code == 69 and "resolve" in unknown.err, unknown
+    firing = asked("alerts", "list", "--host", "box", "--json").json()["incidents"]
+    assert [one for one in firing if "anthropic:work" in json.dumps(one)], firing
+
+    # Asleep for days while reminders fell due, and it is reached again: the tightest one, once.
+    server.start()
+    said, (tight,) = cycles(after=19.5)
+    assert "Ends: in 11 h" in tight, tight
+    # It was renewed there, so it is over; for the phone, once.
+    keeps(box, work=c.token(300 * c.DAY))
+    said, (over,) = cycles(after=19.6)
+    assert said == well and "OVER" in over and "anthropic:work" in over, (said, over)
+    assert cycles(after=19.7) == (well, [])
+
+
+@needs_phone
+def test_one_tap_and_the_guide_over_a_real_ssh(phone, box, server):  # noqa: F811
+    """The widgets ask that machine by themselves, and what they run there is run there."""
+    watching(phone, "box")
+    box.write(".claude/.credentials.json", c.claude_code(access_in=-c.DAY, login_ends_in=-c.HOUR))
+    tapped = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True, net=True)
+    assert tapped.code == 2 and tapped.out.startswith("box: CRITICAL - claude-code:default is expired: "), tapped
+    # A stand-in for the tool's own login, there.
+    new = box.write("new-login", c.claude_code(access="sk-ant-oat01-new", refresh="sk-ant-ort01-new"))
+    box.write(".local/bin/claude", f'#!/bin/sh\n[ "$*" = "auth login" ] && cp {new} {box.home}/.claude/.credentials.json\n', mode=0o755)
+    fixed = phone.run("opensoul-phone", "fix", stdin="\n", net=True)
+    assert fixed.code == 0 and "claude-code:default: ok" in fixed.out, fixed
+    tapped = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True, net=True)
+    assert tapped.code == 0 and tapped.out == "box: OK - everything in use works\n", tapped
 
 
 # Putting right
