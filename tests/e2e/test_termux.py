@@ -46,10 +46,13 @@ def said(machine):
     return make
 
 
+SHOWN = f"{{ cat; printf '\\035'; }} >>{FILES}/shown\n"
+
+
 @pytest.fixture
 def shown(phone):
     """The texts of the notifications since it was asked last; the program hands them over on stdin."""
-    phone.stand_in("termux-notification", f"{{ cat; printf '\\035'; }} >>{FILES}/shown\n")
+    phone.stand_in("termux-notification", SHOWN)
     place = phone.files / "shown"
 
     def take():
@@ -166,6 +169,22 @@ def test_a_job_after_days_asleep_makes_up_for_all_that_were_missed_with_one_mess
     (tight,) = after(19.5)
     (over,) = after(21)
     assert "Ends: in 12 days" in soon and "Ends: in 11 h" in tight and "Ended: 1 day ago" in over, (soon, tight, over)
+
+
+@needs_phone
+@needs_shift
+def test_what_the_phone_did_not_take_is_told_by_a_later_job(phone, shown):
+    """The app Termux:API is missing, or was killed: its programs hang."""
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+    phone.stand_in("termux-notification", "exec sleep 1000\n")
+    ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True)
+    assert ended.code == 0 and ended.seconds < 45 and "termux-notification hangs" in ended.err, ended
+    phone.stand_in("termux-notification", SHOWN)
+    for hours in (1, 1.1):
+        assert phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, env=later(phone, hours / 24)).code == 0
+    (text,) = shown()
+    assert "claude-code:default must be renewed" in text, text
 
 
 # With hosts

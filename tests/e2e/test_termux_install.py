@@ -208,7 +208,7 @@ class Package:
         text = (self.source / name).read_text()
         assert text.startswith(f"#!{self.prefix}/bin/sh\n")
         env = {"PATH": f"{self.prefix}/bin:/usr/bin:/bin", "PREFIX": str(self.prefix), "HOME": str(self.source)}
-        return subprocess.run(["dash", "-e", self.source / name, *words], env=env, capture_output=True, text=True, check=True)
+        return subprocess.run(["sh", "-e", self.source / name, *words], env=env, capture_output=True, text=True, check=True)
 
 
 @needs_phone
