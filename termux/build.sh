@@ -21,24 +21,31 @@ termux_step_make() {
 
 termux_step_make_install() {
 	install -Dm755 "target/$CARGO_TARGET_NAME/release/opensoul" "$TERMUX_PREFIX/bin/opensoul-monitor"
-	# The name of the gateway is not ours to take: postinst makes the link where nothing is.
-	local from to
-	for from in opensoul-phone libexec/job libexec/fix reauth.tsv; do
+	# The name of the gateway is not ours to take: postinst makes the link where nothing is. The widgets are put into a home by
+	# `opensoul-phone widgets`.
+	local from to mode
+	for from in opensoul-phone libexec/job libexec/fix reauth.tsv widgets/opensoul-status widgets/opensoul-fix boot/opensoul; do
+		mode=755
 		case $from in
 		opensoul-phone) to=bin/opensoul-phone ;;
 		libexec/*) to=libexec/opensoul/${from#libexec/} ;;
+		*.tsv) to=share/opensoul/$from mode=644 ;;
 		*) to=share/opensoul/$from ;;
 		esac
-		sed "s#/data/data/com.termux/files/usr#$TERMUX_PREFIX#g" "termux/$from" | install -Dm755 /dev/stdin "$TERMUX_PREFIX/$to"
+		sed "s#/data/data/com.termux/files/usr#$TERMUX_PREFIX#g" "termux/$from" | install -Dm"$mode" /dev/stdin "$TERMUX_PREFIX/$to"
 	done
-	# Made on the machine that builds: the program itself is for another one.
-	termux_setup_rust
-	CARGO_TARGET_DIR=$TERMUX_PKG_TMPDIR/host cargo run --locked --target x86_64-unknown-linux-gnu --profile quick --bin opensoul -- \
-		man "$TERMUX_PREFIX/share/man/man1"
-	local host=$TERMUX_PKG_TMPDIR/host/x86_64-unknown-linux-gnu/quick/opensoul
-	install -Dm644 <("$host" completions bash) "$TERMUX_PREFIX/share/bash-completion/completions/opensoul"
-	install -Dm644 <("$host" completions zsh) "$TERMUX_PREFIX/share/zsh/site-functions/_opensoul"
-	install -Dm644 <("$host" completions fish) "$TERMUX_PREFIX/share/fish/vendor_completions.d/opensoul.fish"
+	local program=$TERMUX_PREFIX/bin/opensoul-monitor
+	if [ "${TERMUX_ON_DEVICE_BUILD:-false}" = false ]; then
+		# That one is for another machine, and so are the compiler and the flags of the environment: what is made by running it is made
+		# by one of this machine.
+		env -u CC -u CXX -u AR -u CFLAGS -u CXXFLAGS -u CPPFLAGS -u LDFLAGS -u RUSTFLAGS \
+			cargo build --locked --target x86_64-unknown-linux-gnu --profile quick --target-dir "$TERMUX_PKG_TMPDIR/host" --bin opensoul
+		program=$TERMUX_PKG_TMPDIR/host/x86_64-unknown-linux-gnu/quick/opensoul
+	fi
+	"$program" man "$TERMUX_PREFIX/share/man/man1"
+	"$program" completions bash | install -Dm644 /dev/stdin "$TERMUX_PREFIX/share/bash-completion/completions/opensoul"
+	"$program" completions zsh | install -Dm644 /dev/stdin "$TERMUX_PREFIX/share/zsh/site-functions/_opensoul"
+	"$program" completions fish | install -Dm644 /dev/stdin "$TERMUX_PREFIX/share/fish/vendor_completions.d/opensoul.fish"
 }
 
 termux_step_create_debscripts() {
@@ -49,5 +56,11 @@ termux_step_create_debscripts() {
 	cat >./prerm <<-EOF
 	#!$TERMUX_PREFIX/bin/sh
 	[ "\$(readlink $TERMUX_PREFIX/bin/opensoul)" != opensoul-monitor ] || rm -f $TERMUX_PREFIX/bin/opensoul
+	[ "\${1:-}" != upgrade ] || exit 0
+	# What runs it by the clock, or all the time, would look for it in vain.
+	$TERMUX_PREFIX/bin/opensoul-phone schedule --off || true
+	touch $TERMUX_PREFIX/var/service/opensoul-monitor/down
+	[ ! -p $TERMUX_PREFIX/var/service/opensoul-monitor/supervise/ok ] ||
+		sv -w 20 force-shutdown $TERMUX_PREFIX/var/service/opensoul-monitor || true
 	EOF
 }

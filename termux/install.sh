@@ -21,6 +21,7 @@ main() {
     *) die 69 "this is for Termux (PREFIX is ${PREFIX:-not set}); elsewhere: deploy/install.sh" ;;
     esac
     tree=$(cd "$(dirname "$0")/.." && pwd)
+    service=$PREFIX/var/service/opensoul-monitor
     if [ -n "$uninstall" ]; then
         uninstall
         return
@@ -45,58 +46,64 @@ die() {
 
 build() {
     # ar, which the C parts need, is in binutils; clang comes with rust.
-    command -v cargo >/dev/null || pkg install -y rust binutils
+    command -v cargo >/dev/null || pkg install -y rust binutils || die 69 "no Rust is here, and \`pkg install rust binutils\` failed"
     host=$(rustc -vV | sed -n 's/^host: //p')
     case $host in
     *-linux-android*) ;;
-    *) die 69 "this Rust builds for $host; Termux needs that of \`pkg install rust\`" ;;
+    *) die 69 "this Rust builds for ${host:-nothing}; Termux needs that of \`pkg install rust\`" ;;
     esac
+    # For this phone and into this tree, whatever cargo's own settings say.
+    program=$tree/target/$host/quick/opensoul
     # The quick profile: the release's link-time optimisation wants more memory than phones give.
-    (cd "$tree" && cargo build --locked --profile quick --bin opensoul)
-    program=$tree/target/quick/opensoul
+    (cd "$tree" && cargo build --locked --profile quick --target "$host" --target-dir target --bin opensoul) ||
+        die 70 "the build failed (see above); nothing was installed"
 }
 
 put() { # mode, from, to: scripts begin with the shell that is here
-    mkdir -p "$(dirname "$3")"
-    sed "s#/data/data/com.termux/files/usr#$PREFIX#g" "$tree/termux/$2" >"$3.new"
-    chmod "$1" "$3.new"
-    mv -f "$3.new" "$3"
+    mkdir -p "$(dirname "$stage$3")"
+    sed "s#/data/data/com.termux/files/usr#$PREFIX#g" "$tree/termux/$2" >"$stage$3"
+    chmod "$1" "$stage$3"
 }
 
+# Everything is made apart, which may fail, before anything is put in its place.
 install_all() {
-    mkdir -p "$PREFIX/bin"
-    cp "$program" "$PREFIX/bin/opensoul-monitor.new"
-    chmod 755 "$PREFIX/bin/opensoul-monitor.new"
-    mv -f "$PREFIX/bin/opensoul-monitor.new" "$PREFIX/bin/opensoul-monitor"
+    stage=$(mktemp -d "$PREFIX/tmp/opensoul.XXXXXX")
+    trap 'rm -rf "$stage"' EXIT
+    mkdir -p "$stage$PREFIX/bin"
+    cp "$program" "$stage$PREFIX/bin/opensoul-monitor"
+    chmod 755 "$stage$PREFIX/bin/opensoul-monitor"
+    put 755 opensoul-phone "$PREFIX/bin/opensoul-phone"
+    put 644 reauth.tsv "$PREFIX/share/opensoul/reauth.tsv"
+    put 755 widgets/opensoul-status "$PREFIX/share/opensoul/widgets/opensoul-status"
+    put 755 widgets/opensoul-fix "$PREFIX/share/opensoul/widgets/opensoul-fix"
+    put 755 boot/opensoul "$PREFIX/share/opensoul/boot/opensoul"
+    put 755 libexec/job "$PREFIX/libexec/opensoul/job"
+    put 755 libexec/fix "$PREFIX/libexec/opensoul/fix"
+    put 755 service/run "$service/run"
+    for shell in bash:bash-completion/completions/opensoul zsh:zsh/site-functions/_opensoul \
+        fish:fish/vendor_completions.d/opensoul.fish; do
+        mkdir -p "$(dirname "$stage$PREFIX/share/${shell#*:}")"
+        "$program" completions "${shell%%:*}" >"$stage$PREFIX/share/${shell#*:}"
+    done
+    "$program" man "$stage$PREFIX/share/man/man1" >/dev/null
+
+    [ -d "$service" ] || fresh=1
+    (cd "$stage" && find . -type f) | while read -r file; do
+        mkdir -p "$(dirname "${file#.}")"
+        mv -f "$stage/$file" "${file#.}"
+    done
     # The short name, where nobody else has it: the gateway may have a program of that name.
     if [ ! -e "$PREFIX/bin/opensoul" ] && [ ! -L "$PREFIX/bin/opensoul" ]; then
         ln -s opensoul-monitor "$PREFIX/bin/opensoul"
     fi
-    put 755 opensoul-phone "$PREFIX/bin/opensoul-phone"
-    put 644 reauth.tsv "$PREFIX/share/opensoul/reauth.tsv"
-    put 755 libexec/job "$PREFIX/libexec/opensoul/job"
-    put 755 libexec/fix "$PREFIX/libexec/opensoul/fix"
-    if [ -x "$PREFIX/bin/sv" ]; then
-        put 755 service/run "$PREFIX/var/service/opensoul-monitor/run"
-        mkdir -p "$PREFIX/var/service/opensoul-monitor/log"
-        ln -sf "$PREFIX/share/termux-services/svlogger" "$PREFIX/var/service/opensoul-monitor/log/run"
-        # Off until `sv-enable opensoul-monitor`.
-        touch "$PREFIX/var/service/opensoul-monitor/down"
-    fi
-    for shell in bash:bash-completion/completions/opensoul zsh:zsh/site-functions/_opensoul \
-        fish:fish/vendor_completions.d/opensoul.fish; do
-        mkdir -p "$(dirname "$PREFIX/share/${shell#*:}")"
-        "$PREFIX/bin/opensoul-monitor" completions "${shell%%:*}" >"$PREFIX/share/${shell#*:}"
-    done
-    "$PREFIX/bin/opensoul-monitor" man "$PREFIX/share/man/man1" >/dev/null
-    if [ -n "$widgets" ]; then
-        # Termux:Widget wants real files here, and directories that nobody else can open.
-        mkdir -p "$HOME/.shortcuts/tasks" "$HOME/.termux/boot"
-        chmod 700 "$HOME/.shortcuts" "$HOME/.shortcuts/tasks" "$HOME/.termux" "$HOME/.termux/boot"
-        put 700 widgets/opensoul-status "$HOME/.shortcuts/tasks/opensoul-status"
-        put 700 widgets/opensoul-fix "$HOME/.shortcuts/opensoul-fix"
-        put 700 boot/opensoul "$HOME/.termux/boot/opensoul"
-    fi
+    mkdir -p "$service/log"
+    ln -sf "$PREFIX/share/termux-services/svlogger" "$service/log/run"
+    # Off until `sv-enable opensoul-monitor`; and whoever has enabled it keeps it through an upgrade, with the new program.
+    [ -z "${fresh:-}" ] || touch "$service/down"
+    supervised sv -w 20 try-restart "$service"
+    # For the list of machines.
+    [ -d "$HOME/.config/opensoul" ] || (umask 077 && mkdir -p "$HOME/.config/opensoul")
+    [ -z "$widgets" ] || "$PREFIX/bin/opensoul-phone" widgets
     cat <<END
 installed: $("$PREFIX/bin/opensoul-monitor" --version)
 next:      opensoul status                this phone's own credentials
@@ -105,11 +112,17 @@ next:      opensoul status                this phone's own credentials
 END
 }
 
+supervised() { # a command about the service, where termux-services runs it
+    [ ! -p "$service/supervise/ok" ] || "$@" >/dev/null || true
+}
+
 uninstall() {
     [ ! -x "$PREFIX/bin/opensoul-phone" ] || "$PREFIX/bin/opensoul-phone" schedule --off || true
+    [ ! -d "$service" ] || touch "$service/down"
+    supervised sv -w 20 force-shutdown "$service"
     if [ "$(readlink "$PREFIX/bin/opensoul")" = opensoul-monitor ]; then rm -f "$PREFIX/bin/opensoul"; fi
     rm -rf "$PREFIX/bin/opensoul-monitor" "$PREFIX/bin/opensoul-phone" "$PREFIX/share/opensoul" "$PREFIX/libexec/opensoul" \
-        "$PREFIX/var/service/opensoul-monitor" "$PREFIX/share/bash-completion/completions/opensoul" \
+        "$service" "$PREFIX/share/bash-completion/completions/opensoul" \
         "$PREFIX/share/zsh/site-functions/_opensoul" "$PREFIX/share/fish/vendor_completions.d/opensoul.fish" \
         "$HOME/.shortcuts/tasks/opensoul-status" "$HOME/.shortcuts/opensoul-fix" "$HOME/.termux/boot/opensoul"
     rm -f "$PREFIX"/share/man/man1/opensoul.1 "$PREFIX"/share/man/man1/opensoul-*.1

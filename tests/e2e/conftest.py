@@ -11,6 +11,7 @@ from certificates import Authority
 from hook import HookServer, new_secret
 from machine import Machine
 from mail import PASSWORD, MailServer
+from phone import Phone
 
 HERE = pathlib.Path(__file__).resolve().parent
 
@@ -43,6 +44,15 @@ def machine(folder, program):
     made = Machine(folder, program)
     yield made
     made.close()
+
+
+@pytest.fixture
+def phone(folder, program):
+    """With opensoul installed."""
+    made = Phone(folder, program)
+    made.install()
+    made.calls()
+    return made
 
 
 @pytest.fixture(scope="session")

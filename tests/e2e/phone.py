@@ -9,16 +9,19 @@ import time
 
 from cache import cached
 from machine import Ended
+from waiting import until
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
 FILES = "/data/data/com.termux/files"
 PREFIX, HOME = f"{FILES}/usr", f"{FILES}/home"
 BUSYBOX = cached("busybox/bin/busybox")
+RUNIT = cached("runit/usr/bin")
 API = (
     "termux-toast", "termux-vibrate", "termux-notification", "termux-notification-remove", "termux-open-url", "termux-wake-lock",
     "termux-job-scheduler", "termux-clipboard-get", "termux-clipboard-set", "am", "sv-enable",
 )
-APPLETS = "sh cat cut date dirname basename grep head ln ls mkdir mv cp chmod printf readlink rm sed sleep sort stty tail touch tr wc timeout env"
+APPLETS = """sh cat cut date dirname basename find grep head ln ls mkdir mktemp mv cp chmod printf readlink rm sed sleep sort stty
+tail touch tr wc timeout env"""
 
 # One call: its words between record separators, ended by a group separator.
 RECORD = f"""#!{PREFIX}/bin/sh
@@ -40,9 +43,27 @@ printf %s $n >{FILES}/asked
 cat {FILES}/answers/status.$n 2>/dev/null || cat {FILES}/answers/status
 """
 
+# What termux-services brings beside runit, as far as we meet it.
+SERVICES = {
+    "etc/profile.d/start-services.sh": f"""export SVDIR={PREFIX}/var/service LOGDIR={PREFIX}/var/log
+mkdir -p $SVDIR
+[ -e {PREFIX}/var/run/services ] || {{ mkdir -p {PREFIX}/var/run; runsvdir $SVDIR >/dev/null 2>&1 & touch {PREFIX}/var/run/services; }}
+""",
+    "bin/sv-enable": f"""#!{PREFIX}/bin/sh
+[ -n "$SVDIR" ] || exit 1
+rm -f "$SVDIR/$1/down"
+sv up "$1"
+""",
+    "share/termux-services/svlogger": f"""#!{PREFIX}/bin/sh
+folder=${{PWD%/log}}
+mkdir -p "$LOGDIR/sv/${{folder##*/}}"
+exec svlogd -tt "$LOGDIR/sv/${{folder##*/}}"
+""",
+}
+
 
 def why_not():
-    missing = [name for name in ("bwrap", "jq") if not shutil.which(name)]
+    missing = [name for name in ("bwrap", "dash", "jq") if not shutil.which(name)]
     if not BUSYBOX:
         missing.append("busybox in the cache")
     return f"not there: {', '.join(missing)} (tests/install-needs)" if missing else None
@@ -60,6 +81,9 @@ class Phone:
         shutil.copy(BUSYBOX, self.prefix / "bin/busybox")
         for name in APPLETS.split():
             (self.prefix / "bin" / name).symlink_to("busybox")
+        # The shell of Termux; that of busybox would take its own `crontab` for that of cronie.
+        (self.prefix / "bin/sh").unlink()
+        shutil.copy(shutil.which("dash"), self.prefix / "bin/sh")
         shutil.copy(shutil.which("jq"), self.prefix / "bin/jq")
         for name in API:
             self.stand_in(name, ANSWER)
@@ -85,22 +109,31 @@ class Phone:
     def answer(self, name, text):
         (self.files / "answers" / name).write_text(text)
 
-    def sandbox(self, user=True, more=()):
-        """Of this machine there are the libraries that a program of Linux needs, and nothing else. As root, `user` is an app's."""
-        who = ["--unshare-user", "--uid", "10123", "--gid", "10123"] if user else []
-        return [
-            "bwrap", "--bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind", "/usr/lib", "/usr/lib",
-            "--ro-bind-try", "/usr/lib64", "/usr/lib64", *who,
-            "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--clearenv", "--chdir", HOME, *more,
-        ]
+    def services(self):
+        """`pkg install termux-services`: a real runit, and the few scripts around it."""
+        for name in ("runsv", "runsvdir", "sv", "svlogd"):
+            shutil.copy(RUNIT / name, self.prefix / "bin" / name)
+        for place, text in SERVICES.items():
+            path = self.prefix / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.write_text(text)
+            path.chmod(0o755)
 
-    def run(self, *argv, env=None, stdin="", timeout=60, bare=False, **more):
-        """With the environment of Termux's shell, or (`bare`) as a button has it: none."""
+    def sandbox(self, user=True, net=False, libraries="/usr", env=None, bare=False):
+        """Of this machine there are the libraries that a program of Linux needs, and nothing else. As root, `user` is an app's. `net`:
+        this machine's. With the environment of Termux's shell, or (`bare`) as a button has it: none."""
+        who = ["--unshare-user", "--uid", "10123", "--gid", "10123"] if user else []
         inside = {} if bare else {"PREFIX": PREFIX, "HOME": HOME, "PATH": f"{PREFIX}/bin", "TMPDIR": f"{PREFIX}/tmp",
                                   "TERMUX_VERSION": "0.118.3", "LANG": "en_US.UTF-8"}
-        for name, value in (inside | (env or {})).items():
-            more.setdefault("more", [])
-            more["more"] += ["--setenv", name, value]
+        return [
+            "bwrap", "--bind", self.root, "/", "--proc", "/proc", "--dev", "/dev", "--ro-bind", f"{libraries}/lib", "/usr/lib",
+            "--ro-bind-try", f"{libraries}/lib64", "/usr/lib64", *who, *([] if net else ["--unshare-net"]),
+            "--unshare-pid", "--unshare-ipc", "--die-with-parent", "--clearenv", "--chdir", HOME,
+            *(word for name, value in (inside | (env or {})).items() for word in ("--setenv", name, value)),
+        ]
+
+    def run(self, *argv, stdin="", timeout=60, **more):
         began = time.monotonic()
         ended = subprocess.run(
             [*self.sandbox(**more), *map(str, argv)], input=stdin.encode(), capture_output=True, timeout=timeout
@@ -122,6 +155,34 @@ class Phone:
         place.unlink(missing_ok=True)
         calls = [call.split("\x1e")[:-1] for call in text.split("\x1d")[:-1]]
         return [call for call in calls if name in (None, call[0])]
+
+
+class Session:
+    """The phone while it is switched on: a shell of Termux, and whatever was started in it. Closing it is the battery's end."""
+
+    def __init__(self, phone, **sandbox):
+        self.phone = phone
+        # What says that the services run does not outlive them.
+        (phone.prefix / "var/run/services").unlink(missing_ok=True)
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._shell = subprocess.Popen([*phone.sandbox(**sandbox), f"{PREFIX}/bin/sh"], stdin=subprocess.PIPE, **quiet)
+
+    def type(self, command, within=60):
+        """Its exit code and what it prints."""
+        out, code = self.phone.files / "out", self.phone.files / "code"
+        code.unlink(missing_ok=True)
+        line = f"{{ {command}\n}} </dev/null >{FILES}/out 2>&1; echo $? >{FILES}/code.new; {PREFIX}/bin/mv {FILES}/code.new {FILES}/code\n"
+        self._shell.stdin.write(line.encode())
+        self._shell.stdin.flush()
+        until(code.exists, within, command)
+        return int(code.read_text()), out.read_text()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._shell.kill()
+        self._shell.wait(10)
 
 
 def option(call, name):

@@ -1,6 +1,7 @@
 """The quick starts of docs/README.md, line by line as they stand there, and every command that our documents name."""
 
 import fnmatch
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 import credentials as c
 from machine import STORE
 from packages import TREE, build, needs_dpkg, released
+from phone import API, FILES, HOME, PREFIX, Phone, why_not
 from terminal import ENTER, Terminal
 from test_auth import gateway, modern, vendor  # noqa: F401  (fixtures)
 
@@ -59,6 +61,83 @@ def quick_start(name):
     """[(command, comment)] of one quick start."""
     section = re.search(rf"^## Quick start: {name}\n(.*?)(?=^## )", (TREE / "docs/README.md").read_text(), re.M | re.S)[1]
     return [(without_comment(line), line.partition(" # ")[2].strip()) for line in blocks(section)]
+
+
+# What each package of Termux brings that is named in our documents; `rust` makes the program by putting it there.
+BRINGS = {
+    "git": ["git"], "openssh": ["ssh"], "jq": ["jq"], "rust": ["rustc", "cargo"], "binutils": ["ar"],
+    "termux-api": [name for name in API if name not in ("am", "sv-enable", "termux-wake-lock")],
+}
+STAND_INS = {
+    "pkg": f"""[ $1 = install ] || exit 64
+shift
+for name; do [ $name = -y ] || mv {FILES}/packages/$name/* {PREFIX}/bin/ || exit 1; done
+""",
+    "git": f"[ \"$1 $2\" = 'clone https://example.org/opensoul' ] && mv {FILES}/tree {HOME}/opensoul\n",
+    "rustc": "echo host: aarch64-linux-android\n",
+    "cargo": f"mkdir -p target/aarch64-linux-android/quick && cp {FILES}/program target/aarch64-linux-android/quick/opensoul\n",
+    "ar": "",
+}
+
+
+@pytest.fixture
+def new_phone(folder, program):
+    """As Termux is when it was just installed."""
+    made = Phone(folder, program)
+    (made.home / "opensoul/program").rename(made.files / "program")
+    (made.home / "opensoul").rename(made.files / "tree")
+    for name, text in STAND_INS.items():
+        made.stand_in(name, text)
+    for package, programs in BRINGS.items():
+        (made.files / "packages" / package).mkdir(parents=True)
+        for name in programs:
+            (made.prefix / "bin" / name).rename(made.files / "packages" / package / name)
+    (made.prefix / "bin/sv-enable").unlink()
+    return made
+
+
+# What the documents say is done next, and what of it is seen.
+NEXT = {
+    "opensoul monitor init": "Wrote",
+    "opensoul status --host ann@server": "the login ended",
+    "opensoul monitor once --host ann@server": "ann@server: 1 credential: 1 critical",
+    "opensoul-phone schedule": "about every 15 minutes",
+    "echo ann@server >>~/.config/opensoul/hosts": "",
+    "opensoul-phone widgets": "",
+}
+
+
+@pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
+@pytest.mark.parametrize("document, some", [("docs/README.md", 3), ("termux/README.md", 5)])
+def test_a_phone(new_phone, document, some, machine):
+    phone, text = new_phone, (TREE / document).read_text()
+    if document == "docs/README.md":
+        text = re.search(r"^## Quick start: a phone\n(.*?)(?=^## )", text, re.M | re.S)[1]
+
+    def typed(command):
+        """By the person, as it stands there; the place of the repository is theirs to fill in."""
+        return phone.run("sh", "-c", command.replace("…/opensoul", "…").replace("…", "https://example.org/opensoul"), timeout=100)
+
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
+    lines = [without_comment(line) for line in blocks(text)]
+    assert [line.split()[0] for line in lines][:3] == ["pkg", "git", "opensoul"], lines
+    for line in lines:
+        ended = typed(line)
+        assert ended.code == 0 and (line != "opensoul status" or "claude-code:default" in ended.out), (line, ended)
+    # Nothing happens by itself before that is asked for.
+    assert len(phone.calls("termux-job-scheduler")) == ("opensoul-phone schedule" in lines)
+
+    machine.write(".claude/.credentials.json", c.claude_code(login_ends_in=-c.HOUR))
+    phone.answer("status", machine.run("status", "--json").out)
+    named = [command for command in re.findall(r"`([^`\n]+)`", text) if command in NEXT]
+    assert len(set(named)) == some, named
+    for command in named:
+        ended = typed(command)
+        assert ended.code == 0 and NEXT[command] in ended.out, (command, ended)
+    phone.calls()
+    tapped = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True)
+    assert tapped.code == 2 and tapped.out.startswith("ann@server: CRITICAL - "), tapped
+    assert "Running on ann@server: claude auth login" in typed("echo | opensoul-phone fix").out
 
 
 @needs_dpkg

@@ -1,8 +1,7 @@
-"""termux/: installed and run in the file system of a phone. No phone was there: what is tried here is said in termux/README.md."""
+"""termux/: run in the file system of a phone, for itself and for other machines (how it gets there: test_termux_install.py; what runs
+it: test_termux_clock.py). No phone was there: what is tried here is said in termux/README.md."""
 
 import json
-import os
-import pathlib
 import re
 import shlex
 import shutil
@@ -13,23 +12,15 @@ import tomllib
 import pytest
 
 import credentials as c
-from cache import cached
-from phone import FILES, HOME, PREFIX, TREE, Phone, option, root, why_not
-from waiting import until
+import sshd
+from phone import FILES, HOME, PREFIX, TREE, option, why_not
+from shifted import LIBRARY
+from test_host import box, keeps  # noqa: F401  (a fixture)
 
 TERMUX = TREE / "termux"
-RUNIT = cached("runit/usr/bin")
-DEBIAN = cached("debian-root")
 SCRIPTS = [p for p in sorted(TERMUX.rglob("*")) if p.is_file() and p.read_bytes()[:2] == b"#!"]
 needs_phone = pytest.mark.skipif(bool(why_not()), reason=str(why_not()))
-
-
-@pytest.fixture
-def phone(folder, program):
-    made = Phone(folder, program)
-    made.install()
-    made.calls()
-    return made
+needs_shift = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not there (tests/install-needs)")
 
 
 def watching(phone, *hosts):
@@ -53,6 +44,33 @@ def said(machine):
         return json.dumps(document, ensure_ascii=False)
 
     return make
+
+
+SHOWN = f"{{ cat; printf '\\035'; }} >>{FILES}/shown\n"
+
+
+@pytest.fixture
+def shown(phone):
+    """The texts of the notifications since it was asked last; the program hands them over on stdin."""
+    phone.stand_in("termux-notification", SHOWN)
+    place = phone.files / "shown"
+
+    def take():
+        texts = place.read_text().split("\x1d")[:-1] if place.exists() else []
+        place.unlink(missing_ok=True)
+        return texts
+
+    return take
+
+
+TELLS_ITSELF = '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n'
+
+
+def later(phone, days):
+    """For the environment: the clock of the phone some days on."""
+    (phone.prefix / "lib").mkdir(exist_ok=True)
+    shutil.copy(LIBRARY, phone.prefix / "lib/clock.so")
+    return {"LD_PRELOAD": f"{PREFIX}/lib/clock.so", "FAKETIME": f"+{days * 86400:.0f}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
 
 CLAUDE = ("claude-code:default", "anthropic", "oauth", "claude-code", "expired", "critical", "claude auth login")
@@ -101,160 +119,7 @@ def test_the_guide_opens_the_pages_that_the_program_names():
     assert {f"key/{p}" for p, renew in named.items() if re.search(r"make a (key|token) at https", renew)} <= keys
 
 
-@needs_phone
-def test_it_is_installed_under_the_prefix_and_nowhere_else(phone):
-    bin = phone.prefix / "bin"
-    assert (bin / "opensoul").readlink() == pathlib.Path("opensoul-monitor")
-    assert phone.run("opensoul", "--version").out.startswith("opensoul ")
-    for place in ("share/man/man1/opensoul-status.1", "share/bash-completion/completions/opensoul"):
-        assert (phone.prefix / place).stat().st_size > 0
-    # Termux:Widget takes no links, and directories of nobody else's.
-    for place in (".shortcuts/opensoul-fix", ".shortcuts/tasks/opensoul-status", ".termux/boot/opensoul"):
-        script = phone.home / place
-        assert not script.is_symlink() and script.stat().st_mode & 0o777 == 0o700
-        assert script.parent.stat().st_mode & 0o777 == 0o700
-    assert not (phone.root / "bin").exists() and not (phone.root / "etc").exists() and not (phone.root / "tmp").exists()
-    assert {p.name for p in phone.root.iterdir()} <= {"data", "proc", "dev", "usr", "lib", "lib64"}
-    ended = phone.run("sh", "opensoul/termux/install.sh", "--uninstall")
-    assert ended.code == 0, ended
-    left = [str(p.relative_to(phone.files)) for p in phone.files.rglob("*opensoul*")]
-    assert {p for p in left if not p.startswith("home/opensoul")} <= {"home/.config/opensoul"}
-
-
-@needs_phone
-def test_a_gateways_own_program_stays_and_a_static_program_is_refused(folder, program):
-    phone = Phone(folder, program)
-    theirs = phone.prefix / "bin/opensoul"
-    theirs.write_text(f"#!{PREFIX}/bin/sh\necho theirs\n")
-    theirs.chmod(0o755)
-    phone.install("--no-widgets")
-    assert phone.run("opensoul").out == "theirs\n" and not (phone.home / ".shortcuts").exists()
-    ended = phone.run("sh", "opensoul/termux/install.sh", "--program", f"{PREFIX}/bin/busybox")
-    assert ended.code == 65 and "names on Android" in ended.err
-    ended = phone.run("sh", "opensoul/termux/install.sh", env={"PREFIX": "/usr"})
-    assert ended.code == 69
-
-
 # Without a host: the phone's own credentials
-
-
-# A phone's own Rust, as far as install.sh can see: `rustc` says for what it builds, `cargo` makes what was built before.
-PKG = f"""[ ! -e {FILES}/no-pkg ] || exit 1
-for tool in rustc cargo; do cp {FILES}/tools/$tool {PREFIX}/bin/$tool; done
-"""
-RUSTC = f"#!{PREFIX}/bin/sh\nprintf 'rustc 1.90.0\\nhost: %s\\n' \"$(cat {FILES}/host)\"\n"
-CARGO = f"""#!{PREFIX}/bin/sh
-{{ printf '%s\\036' "${{0##*/}}" "$PWD" "$@"; printf '\\035'; }} >>{FILES}/calls
-[ ! -e {FILES}/no-build ] || exit 101
-mkdir -p target/quick && cp {HOME}/opensoul/program target/quick/opensoul
-"""
-
-
-@pytest.fixture
-def bare(folder, program):
-    """A phone with the tree, and nothing built or installed."""
-    made = Phone(folder, program)
-    made.stand_in("pkg", PKG)
-    tools = made.files / "tools"
-    tools.mkdir()
-    for name, text in (("rustc", RUSTC), ("cargo", CARGO)):
-        (tools / name).write_text(text)
-        (tools / name).chmod(0o755)
-    (made.files / "host").write_text("aarch64-linux-android\n")
-    return made
-
-
-@needs_phone
-def test_it_is_built_on_the_phone_by_the_phones_own_rust(bare):
-    ended = bare.run("sh", "opensoul/termux/install.sh")
-    assert ended.code == 0 and "installed: opensoul " in ended.out, ended
-    assert bare.calls() == [
-        ["pkg", "install", "-y", "rust", "binutils"], ["cargo", f"{HOME}/opensoul", "build", "--locked", "--profile", "quick", "--bin", "opensoul"],
-    ]
-    assert bare.run("opensoul", "--version").code == 0
-    # With Rust there, nothing is installed beside.
-    assert bare.run("sh", "opensoul/termux/install.sh").code == 0 and bare.calls("pkg") == []
-
-
-@needs_phone
-@pytest.mark.parametrize("trouble, code, said", [
-    ("no-pkg", 1, ""), ("no-build", 101, ""), ("host", 69, "Termux needs that of `pkg install rust`"),
-], ids=["no-rust", "no-build", "musl"])
-def test_what_cannot_be_built_leaves_nothing(bare, trouble, code, said):
-    (bare.files / trouble).write_text("aarch64-unknown-linux-musl\n")
-    ended = bare.run("sh", "opensoul/termux/install.sh")
-    assert ended.code == code and said in ended.err, ended
-    assert not list(bare.prefix.rglob("*opensoul*")) and not (bare.home / ".shortcuts").exists()
-
-
-@needs_phone
-@pytest.mark.skipif(not RUNIT, reason="no runit in the cache (tests/install-needs)")
-def test_a_service_runs_until_it_is_told_to_stop(folder, program):
-    """With the runit that termux-services has; `sv-enable` is a stand-in, as Termux:API's programs are."""
-    phone = Phone(folder, program)
-    for name in ("runsv", "sv"):
-        shutil.copy(RUNIT / name, phone.prefix / "bin" / name)
-    phone.install()
-    service = phone.prefix / "var/service/opensoul-monitor"
-    assert (service / "down").exists(), "off until it is enabled"
-    # Its log is the stand-in's: svlogger is a script of termux-services.
-    shutil.rmtree(service / "log")
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[web]\nlisten = "127.0.0.1:10177"\nenabled = true\n')
-    place = f"{PREFIX}/var/service/opensoul-monitor"
-    guard = subprocess.Popen(
-        [*phone.sandbox(), "--setenv", "HOME", HOME, "--setenv", "PREFIX", PREFIX, "--setenv", "PATH", f"{PREFIX}/bin", "sh", "-c",
-         # What a person types, and what Android does, one after the other; each word is written down when it holds.
-         f"""runsv {place} & guard=$!
-         holds() {{ n=0; until sv status {place} | grep -q "$1"; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; }}
-         pid() {{ cat {place}/supervise/pid; }}
-         holds ^down; echo down
-         sv up {place}; holds ^run; echo up
-         n=0; until opensoul-monitor status >/dev/null 2>&1 && [ -e {HOME}/.local/state/opensoul/state.db ]; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done
-         first=$(pid); kill -9 "$first"
-         n=0; until [ -n "$(pid)" ] && [ "$(pid)" != "$first" ]; do n=$((n + 1)); [ $n -lt 300 ] || exit 1; sleep 0.1; done; echo again
-         sv -w 20 down {place}; holds ^down; echo stopped
-         sv exit {place}; wait $guard; echo over"""],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )
-    said, _ = guard.communicate(timeout=120)
-    words = [line for line in said.splitlines() if line in ("down", "up", "again", "stopped", "over")]
-    assert words == ["down", "up", "again", "stopped", "over"], said
-
-
-@needs_phone
-def test_another_machine_is_watched_from_the_phone(phone, said):
-    """`monitor once --host`, by the program itself: what it finds there this phone tells of, once, and takes nothing back when the
-    machine is out of reach."""
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
-
-    phone.stand_in("termux-notification", f"cat >>{FILES}/shown\n")
-    shown = phone.files / "shown"
-
-    def cycle():
-        shown.write_text("")
-        ended = phone.run("opensoul-monitor", "monitor", "once", "--host", "ann@server", timeout=50)
-        return ended, phone.calls()
-
-    phone.answer("status", said(login_ends_in=5 * c.HOUR))
-    ended, calls = cycle()
-    assert ended.code in (0, 1, 2), ended
-    (ssh,) = [call for call in calls if call[0] == "ssh"]
-    assert "BatchMode=yes" in " ".join(ssh) and "ann@server" in ssh
-    assert "claude-code:default" in shown.read_text(), calls
-    # Days asleep, without a net: that is said, and nothing else.
-    (phone.files / "unreachable").touch()
-    ended, calls = cycle()
-    assert "server" in ended.out + ended.err and ended.seconds < 45, ended
-    assert "claude-code:default" not in shown.read_text()
-    (phone.files / "unreachable").unlink()
-    ended, calls = cycle()
-    assert ended.code in (0, 1, 2) and "claude-code:default" not in shown.read_text(), ended
-    # It was renewed there.
-    phone.answer("status", said(login_ends_in=300 * c.DAY))
-    cycle()
-    assert "claude-code:default" in shown.read_text(), "it is over"
-    asked = phone.run("opensoul-monitor", "status", "--host", "ann@server")
-    assert asked.code == 0 and "claude-code:default" in asked.out, asked
 
 
 @needs_phone
@@ -269,20 +134,57 @@ def test_one_tap_tells_the_state_of_the_phone_itself(phone):
 
 
 @needs_phone
-def test_a_job_is_a_cycle_that_tells_the_phone_itself_and_catches_up(phone):
+def test_a_job_is_a_cycle_that_tells_the_phone_itself_once(phone):
     phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
     ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, timeout=60)
     assert ended.code == 0 and ended.seconds < 45, ended
     (call,) = phone.calls("termux-notification")
     assert "Ack 24 h" in call and option(call, "--priority") == "max", call
-    # A second run tells nothing twice; one after a long sleep makes up for all that were missed, once.
+    # A second run tells nothing twice.
     assert phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True).code == 0
     assert phone.calls("termux-notification") == []
     # The button is run by a bare shell.
     ended = phone.run("/data/data/com.termux/files/usr/bin/sh", "-c", option(call, "--button1-action"), bare=True)
     assert ended.code == 0, ended
     assert "acked" in phone.run("opensoul", "alerts", "list").out
+
+
+@needs_phone
+@needs_shift
+def test_a_job_after_days_asleep_makes_up_for_all_that_were_missed_with_one_message(phone, shown):
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(access_in=90 * c.DAY, login_ends_in=20 * c.DAY)))
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+
+    def after(days):
+        """By two jobs, one after the other."""
+        for _ in range(2):
+            ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, env=later(phone, days))
+            assert ended.code == 0 and ended.seconds < 45, ended
+        return shown()
+
+    assert after(0) == [], "there is time"
+    (soon,) = after(7)
+    # Reminders were due at 7 and at 3 days, and at 24 hours.
+    (tight,) = after(19.5)
+    (over,) = after(21)
+    assert "Ends: in 12 days" in soon and "Ends: in 11 h" in tight and "Ended: 1 day ago" in over, (soon, tight, over)
+
+
+@needs_phone
+@needs_shift
+def test_what_the_phone_did_not_take_is_told_by_a_later_job(phone, shown):
+    """The app Termux:API is missing, or was killed: its programs hang."""
+    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+    phone.stand_in("termux-notification", "exec sleep 1000\n")
+    ended = phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True)
+    assert ended.code == 0 and ended.seconds < 45 and "termux-notification hangs" in ended.err, ended
+    phone.stand_in("termux-notification", SHOWN)
+    for hours in (1, 1.1):
+        assert phone.run(f"{PREFIX}/libexec/opensoul/job", bare=True, env=later(phone, hours / 24)).code == 0
+    (text,) = shown()
+    assert "claude-code:default must be renewed" in text, text
 
 
 # With hosts
@@ -381,6 +283,99 @@ def test_a_job_shows_changes_only_and_a_tunnel_is_no_failure(phone, said):
     assert gone[1] == option(call, "--id") == "opensoul-box"
 
 
+# With a host that is there: a real ssh and a real sshd.
+
+
+@pytest.fixture
+def server(folder, box, phone):  # noqa: F811
+    """`box`, as the phone's own ~/.ssh/config knows it; the phone has the ssh of this machine."""
+    if why := sshd.why_not():
+        pytest.skip(why)
+    made = sshd.Sshd(folder / "sshd", box.home)
+    (phone.prefix / "bin/ssh").unlink()
+    shutil.copy(shutil.which("ssh"), phone.prefix / "bin/ssh")
+    # Where an app's home is, Android's own library knows without it; there is nothing else in /etc.
+    (phone.root / "etc").mkdir()
+    (phone.root / "etc/passwd").write_text(f"u0_a123:x:10123:10123::{HOME}:{PREFIX}/bin/sh\n")
+    phone.write(".ssh/key", (made.folder / "key").read_text())
+    phone.write(".ssh/config", sshd.CLIENT.format(port=made.port, folder=f"{HOME}/.ssh"))
+    yield made
+    made.stop()
+
+
+@needs_phone
+@needs_shift
+def test_another_machine_is_watched_over_a_real_ssh_through_tunnels_and_days_asleep(phone, box, server, shown):  # noqa: F811
+    phone.write(".config/opensoul/monitor.toml", TELLS_ITSELF)
+    # Its clock goes with that of the phone.
+    program, days = box.home / ".local/bin/opensoul-monitor", box.home / "days"
+    program.unlink()
+    box.write(
+        ".local/bin/opensoul-monitor",
+        f'#!/bin/sh\nexport LD_PRELOAD={LIBRARY} FAKETIME="$(cat {days})"\nexec {box.program} "$@"\n', mode=0o755,
+    )
+
+    def asked(*words, after=0.0, net=True):
+        env = later(phone, after)
+        days.write_text(env["FAKETIME"])
+        ended = phone.run("opensoul", *words, net=net, env=env)
+        assert ended.seconds < 45, ended
+        return ended
+
+    def cycles(after=0.0, net=True):
+        """What two of them say, one after the other, and what the phone shows."""
+        said = [asked("monitor", "once", "--host", "box", after=after, net=net) for _ in range(2)]
+        assert [ended.code for ended in said] == [0, 0], said
+        return said[0].out, shown()
+
+    keeps(box, work=c.token(20 * c.DAY))
+    status = asked("status", "--host", "box")
+    assert status.code == 0 and "opensoul:main/anthropic:work" in status.out, status
+    assert asked("status", "--host", "box", "--json").json()["host"] == "box"
+    well = "box: 1 credential: 0 critical, 0 warning\n"
+    assert cycles() == (well, []), "there is time"
+    said, (soon,) = cycles(after=7)
+    assert "anthropic:work" in soon and "Ends: in 12 days" in soon, soon
+
+    # Without a net, and with a machine that is off: that is said, in time, and is neither good news nor bad.
+    server.stop()
+    for net in (False, True):
+        status = asked("status", "--host", "box", after=7, net=net)
+        assert status.code == 69 and "box was not reached: " in status.err and "refused" in status.err, status
+        said, texts = cycles(after=7, net=net)
+        assert said.startswith("box: not seen: box was not reached: ") and texts == [], (said, texts)
+    unknown = asked("status", "--host", "box.example.org", net=False)
+    assert unknown.code == 69 and "resolve" in unknown.err, unknown
+    firing = asked("alerts", "list", "--host", "box", "--json").json()["incidents"]
+    assert [one for one in firing if "anthropic:work" in json.dumps(one)], firing
+
+    # Asleep for days while reminders fell due, and it is reached again: the tightest one, once.
+    server.start()
+    said, (tight,) = cycles(after=19.5)
+    assert "Ends: in 11 h" in tight, tight
+    # It was renewed there, so it is over; for the phone, once.
+    keeps(box, work=c.token(300 * c.DAY))
+    said, (over,) = cycles(after=19.6)
+    assert said == well and "OVER" in over and "anthropic:work" in over, (said, over)
+    assert cycles(after=19.7) == (well, [])
+
+
+@needs_phone
+def test_one_tap_and_the_guide_over_a_real_ssh(phone, box, server):  # noqa: F811
+    """The widgets ask that machine by themselves, and what they run there is run there."""
+    watching(phone, "box")
+    box.write(".claude/.credentials.json", c.claude_code(access_in=-c.DAY, login_ends_in=-c.HOUR))
+    tapped = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True, net=True)
+    assert tapped.code == 2 and tapped.out.startswith("box: CRITICAL - claude-code:default is expired: "), tapped
+    # A stand-in for the tool's own login, there.
+    new = box.write("new-login", c.claude_code(access="sk-ant-oat01-new", refresh="sk-ant-ort01-new"))
+    box.write(".local/bin/claude", f'#!/bin/sh\n[ "$*" = "auth login" ] && cp {new} {box.home}/.claude/.credentials.json\n', mode=0o755)
+    fixed = phone.run("opensoul-phone", "fix", stdin="\n", net=True)
+    assert fixed.code == 0 and "claude-code:default: ok" in fixed.out, fixed
+    tapped = phone.run(f"{HOME}/.shortcuts/tasks/opensoul-status", bare=True, net=True)
+    assert tapped.code == 0 and tapped.out == "box: OK - everything in use works\n", tapped
+
+
 # Putting right
 
 
@@ -471,131 +466,3 @@ def test_a_token_is_typed_where_there_is_no_clipboard_and_refusals_are_said(phon
         (phone.files / "unreachable").touch()
         assert phone.run("opensoul-phone", "hand", *words, stdin="n\nsk-sample\n").code == code, words
     assert phone.run("opensoul-phone", "hand", "anthropic", stdin="n\nx\n").code == 78, "no host is known"
-
-
-# By the clock
-
-
-@needs_phone
-def test_android_is_asked_for_a_job_every_quarter_that_outlives_a_restart(phone):
-    assert phone.run("opensoul-phone", "schedule").code == 0
-    (call,) = phone.calls("termux-job-scheduler")
-    script = option(call, "--script")
-    assert {n: option(call, n) for n in ("--period-ms", "--persisted", "--network", "--battery-not-low")} == {
-        "--period-ms": "900000", "--persisted": "true", "--network": "any", "--battery-not-low": "false"
-    }
-    assert os.access(phone.root / script[1:], os.X_OK)
-    assert phone.run(script, bare=True).code == 0
-    assert phone.run(f"{HOME}/.termux/boot/opensoul", bare=True).code == 0
-    assert phone.calls("termux-job-scheduler") == [call]
-    # Whoever has ended it is not given it back by a restart.
-    assert phone.run("opensoul-phone", "schedule", "--off").code == 0
-    phone.calls()
-    assert phone.run(f"{HOME}/.termux/boot/opensoul", bare=True).code == 0
-    assert phone.calls("termux-job-scheduler") == []
-
-
-@needs_phone
-@pytest.mark.skipif(not root() or not DEBIAN, reason="cronie is in the Debian of the cache, and needs root")
-def test_the_cron_that_termux_has_runs_it_and_a_restart_starts_it_again(phone):
-    """cronie, out of Debian: its own `crontab` takes the line, its daemon runs the job."""
-    assert phone.run("opensoul-phone", "schedule", "--cron", user=False).code == 74, "no cron is there"
-    spool = phone.root / "spool"
-    (spool / "crontabs").mkdir(parents=True, mode=0o755)
-    cronie = [
-        "bwrap", "--ro-bind", DEBIAN / "usr", "/usr", "--ro-bind", DEBIAN / "etc", "/etc", *(
-            word for name in ("bin", "sbin", "lib", "lib64") for word in ("--symlink", f"usr/{name}", f"/{name}")
-        ),
-        "--bind", phone.root / "data", "/data", "--bind", spool, "/var/spool/cron", "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/run",
-        "--tmpfs", "/tmp", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--clearenv", "--setenv", "HOME", HOME, "--setenv", "PREFIX", PREFIX, "--setenv", "PATH", f"{PREFIX}/bin:/usr/bin:/usr/sbin",
-    ]
-
-    def typed(*argv):
-        return subprocess.run([*map(str, cronie), *argv], capture_output=True, text=True, timeout=60)
-
-    for _ in range(2):
-        assert typed("opensoul-phone", "schedule", "--cron").returncode == 0
-    line = f"*/15 * * * * {PREFIX}/bin/opensoul-phone job\n"
-    assert typed("crontab", "-l").stdout == line, "once, whatever how often it is asked for"
-    phone.write(".claude/.credentials.json", json.dumps(c.claude_code(login_ends_in=5 * c.HOUR)))
-    phone.write(".config/opensoul/monitor.toml", '[schedule]\nprobe = "off"\n[[receivers]]\nname = "me"\ntype = "termux"\n')
-    # After a restart Termux:Boot keeps the processor awake, starts the services, and does not wait for the first quarter of an hour.
-    phone.write("../usr/etc/profile.d/start-services.sh", f"touch {FILES}/started\n")
-    phone.calls()
-    assert typed(f"{HOME}/.termux/boot/opensoul").returncode == 0
-    calls = phone.calls()
-    assert ["termux-wake-lock"] in calls and (phone.files / "started").exists() and [call for call in calls if call[0] == "termux-notification"]
-    # cron's home is of the user in its passwd.
-    table = spool / "crontabs/root"
-    table.write_text(f"HOME={HOME}\nPREFIX={PREFIX}\n" + line.replace("*/15", "*"))
-    shutil.rmtree(phone.home / ".local")
-    cron = subprocess.Popen([*map(str, cronie), "crond", "-n"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    recorded = phone.files / "calls"
-    try:
-        until(lambda: recorded.exists() and "termux-notification" in recorded.read_text(), 100, "the job")
-    finally:
-        running = cron.poll() is None
-        cron.kill()
-        cron.wait(10)
-    assert running
-    assert typed("opensoul-phone", "schedule", "--off").returncode == 0 and "job" not in typed("crontab", "-l").stdout
-
-
-@needs_phone
-def test_the_recipe_installs_what_the_script_installs(phone, program, tmp_path):
-    """As termux-packages runs it, with stand-ins for its Rust: the steps, then which files are there."""
-    prefix, source = tmp_path / "usr", tmp_path / "source"
-    shutil.copytree(TERMUX, source / "termux")
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    (tools / "cargo").write_text(f"""#!/bin/bash
-echo "$@" >>{tmp_path}/cargo
-all="$*" profile=release
-[[ $all != *quick* ]] || profile=quick
-target=${{all#*--target }} target=${{target%% *}}
-mkdir -p "${{CARGO_TARGET_DIR:-target}}/$target/$profile" && cp {program} "${{CARGO_TARGET_DIR:-target}}/$target/$profile/opensoul"
-[ "$1" != run ] || exec {program} "${{@:$(($# - 1))}}"
-""")
-    (tools / "cargo").chmod(0o755)
-    steps = """set -eu
-    termux_setup_rust() { CARGO_TARGET_NAME=aarch64-linux-android; }
-    . "$0"
-    termux_step_make
-    termux_step_make_install
-    termux_step_create_debscripts
-    bash -e postinst"""
-    ended = subprocess.run(
-        ["bash", "-c", steps, source / "termux/build.sh"], cwd=source, capture_output=True, text=True, timeout=100,
-        env={"PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path), "TERMUX_PREFIX": str(prefix), "TERMUX_PKG_TMPDIR": str(tmp_path / "tmp"),
-             "TERMUX_PKG_MAKE_PROCESSES": "2"},
-    )
-    assert ended.returncode == 0, ended.stderr
-    first, *_ = (tmp_path / "cargo").read_text().splitlines()
-    assert first == "build --jobs 2 --target aarch64-linux-android --release --locked --bin opensoul"
-
-    def files(below):
-        return {str(p.relative_to(below)) for p in below.rglob("*") if not p.is_dir() and "opensoul" in str(p.relative_to(below))}
-
-    assert files(prefix) == files(phone.prefix), files(prefix) ^ files(phone.prefix)
-    for script in ("bin/opensoul-phone", "libexec/opensoul/job", "libexec/opensoul/fix"):
-        text = (prefix / script).read_text()
-        assert text.startswith(f"#!{prefix}/bin/sh\n") and FILES not in text and os.access(prefix / script, os.X_OK), script
-    assert (prefix / "bin/opensoul").readlink() == pathlib.Path("opensoul-monitor")
-    # The gateway's own program stays where it is there, and goes only if it is our link.
-    gone = ["bash", "-e", source / "prerm"]
-    subprocess.run(gone, check=True)
-    assert not (prefix / "bin/opensoul").is_symlink()
-    (prefix / "bin/opensoul").write_text("the gateway")
-    subprocess.run(["bash", "-e", source / "postinst"], check=True)
-    subprocess.run(gone, check=True)
-    assert (prefix / "bin/opensoul").read_text() == "the gateway"
-
-
-def test_the_recipe_has_what_a_recipe_needs():
-    """As termux-packages reads it: a script that sets variables and defines steps."""
-    ask = 'set -eu; TERMUX_PREFIX=/p; . "$0"; printf "%s\\n" "$TERMUX_PKG_VERSION" "${TERMUX_PKG_SERVICE_SCRIPT[1]}"; declare -F'
-    ended = subprocess.run(["bash", "-c", ask, TERMUX / "build.sh"], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr
-    version = tomllib.loads((TREE / "Cargo.toml").read_text())["package"]["version"]
-    assert ended.stdout.splitlines()[:2] == [version, "exec /p/bin/opensoul-monitor monitor run 2>&1"]
-    assert "termux_step_make_install" in ended.stdout and FILES not in ended.stdout
