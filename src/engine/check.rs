@@ -111,7 +111,10 @@ fn in_use(snapshot: &Snapshot) -> Vec<(Answer, String)> {
     let named: BTreeSet<&CredentialId> =
         dead.flat_map(|(_, members, _)| members.iter().map(|one| &one.credential.id)).collect();
     for (pool, members, line) in judged {
-        explained.insert(pool.provider);
+        // A tool's login that works for a while yet says nothing of a gateway that has none.
+        if !matches!(line.0, Answer::Soon) {
+            explained.insert(pool.provider);
+        }
         // One dead login is one reason, however many places have a copy of it.
         if !members.iter().all(|one| one.copy_of.as_ref().is_some_and(|original| named.contains(original))) {
             lines.push(line);

@@ -87,6 +87,7 @@ fn the_table() {
         ("demanded and absent", vec![of("openai", stored("a"))], 1),
         ("an unused provider is dead", vec![stored("a"), of("openai", ends(stored("b"), -1))], 0),
         ("a tool's login is no answer to the gateway", vec![login("a")], 1),
+        ("nor is one that is dying", vec![ends(login("a"), 3)], 1),
         ("a tool's own login is dead", vec![stored("a"), of("openai-codex", ends(login("b"), -1))], 1),
         ("a tool's own login is dying", vec![stored("a"), ends(login("b"), 3)], 2),
     ];
