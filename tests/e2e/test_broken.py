@@ -7,12 +7,14 @@ import re
 import resource
 import subprocess
 import threading
+import time
 
 import pytest
 
 import credentials as c
 from machine import CLAUDE, CODEX, STORE
 from test_reading import SOMEBODY
+from waiting import until
 
 CONFIG = ".opensoul/opensoul.json"
 DOTENV = ".opensoul/.env"
@@ -164,23 +166,29 @@ def test_files_that_are_rewritten_all_the_time_are_whole(machine):
     see = lambda: sorted(
         (x["id"], x["state"]) for x in json.loads(machine.run("status", "--json").out)["credentials"]
     )
-    whole, stop = see(), threading.Event()
+    whole, stop, empty = see(), threading.Event(), []
     assert len(whole) == len(IN_PLACE) and all(state not in ("missing", "unreadable") for _, state in whole), whole
 
     def write():
         while not stop.wait(0.05):
             for place, content in IN_PLACE.items():
+                began = time.monotonic()
                 with open(machine.home / place, "r+") as file:
                     file.truncate(0)
                     file.flush()
                     stop.wait(0.001)
                     file.write(content)
+                empty.append(time.monotonic() - began)
 
     writer = threading.Thread(target=write)
     writer.start()
     try:
         for _ in range(20):
-            assert see() == whole
+            empty.clear()
+            seen = see()
+            until(lambda: len(empty) > len(IN_PLACE), 20, "each was filled again")
+            # What lies empty for a tenth of a second was emptied: on a busy machine the writer is held up for so long.
+            assert seen == whole or max(empty) > 0.08, max(empty)
     finally:
         stop.set()
         writer.join()
