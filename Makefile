@@ -1,6 +1,7 @@
 # `make help` says what there is.
 PREFIX ?= $(HOME)/.local
 CARGO ?= cargo
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 # Functions that run together stand together (benches/order.py), where the linker can: half the memory, and starts in two thirds of
 # the time. Without: `make install LINK=`.
@@ -15,7 +16,7 @@ help: ## what you are reading
 # The quick profile: the release's behaviour without minutes of link-time optimisation.
 run: ## build (quick profile) and watch this machine: metrics, page, alerts; Ctrl-C stops
 	$(CARGO) build --locked --profile quick
-	target/quick/opensoul monitor run
+	$(TARGET)/quick/opensoul monitor run
 
 test: ## everything that CI runs; installs what it needs
 	@tests/run
@@ -28,13 +29,13 @@ check: ## the inner loop: format, lints, unit tests
 bench: ## speed, memory and size of the release build, against their limits
 	$(RELEASE)
 	@# Apart: what examples need would change how the program is built.
-	CARGO_TARGET_DIR=target/marks $(CARGO) build --locked --release --example marks
+	CARGO_TARGET_DIR=$(TARGET)/marks $(CARGO) build --locked --release --example marks
 	@tests/install-needs
-	python3 benches/run.py --program target/release/opensoul --marks target/marks/release/examples/marks
+	python3 benches/run.py --program $(TARGET)/release/opensoul --marks $(TARGET)/marks/release/examples/marks
 
 order: ## trace a release build and write anew which functions stand together (needs valgrind)
 	$(CARGO) rustc --locked --release --bin opensoul -- -C strip=none
-	python3 benches/order.py --program target/release/opensoul --out deploy/order.ld
+	python3 benches/order.py --program $(TARGET)/release/opensoul --out deploy/order.ld
 
 fuzz: ## a minute of coverage-guided fuzzing for each parser of foreign data (needs cargo-fuzz and a nightly toolchain)
 	for target in $$($(CARGO) fuzz list); do $(CARGO) +nightly fuzz run $$target -- -max_total_time=60 || exit 1; done
@@ -42,7 +43,7 @@ fuzz: ## a minute of coverage-guided fuzzing for each parser of foreign data (ne
 install: ## the release build into $(PREFIX)/bin, also as opensoul-monitor
 	$(RELEASE)
 	install -d "$(DESTDIR)$(PREFIX)/bin"
-	install -m 755 target/release/opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul"
+	install -m 755 $(TARGET)/release/opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul"
 	ln -sf opensoul "$(DESTDIR)$(PREFIX)/bin/opensoul-monitor"
 	@echo "installed in $(DESTDIR)$(PREFIX)/bin"
 

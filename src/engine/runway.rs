@@ -101,6 +101,12 @@ fn days(span: Span) -> f64 {
     span.num_seconds() as f64 / 86_400.0
 }
 
+/// What to do about an account without money.
+#[must_use]
+pub fn top_up(provider: &str) -> String {
+    format!("Add credit to the {provider} account.")
+}
+
 /// How bad it is that the balance behind a credential that works runs out before long, and the sentence that says so. Once it
 /// has run out, the provider's own answer speaks.
 #[must_use]

@@ -10,6 +10,7 @@ use chrono::SecondsFormat;
 use ring::digest;
 
 use crate::domain::{Assessed, Lang, Pseudonyms, Snapshot, Span, Time};
+use crate::engine::runway;
 use crate::output::wording::{localised, spoken};
 
 /// A line is folded after as many bytes (RFC 5545 §3.1).
@@ -88,7 +89,7 @@ fn event(line: &mut impl FnMut(&str), event: &Event<'_>, names: &Pseudonyms, lan
             text.push(format!("{}: {}", say("What to do"), names.apply(fix)));
         }
     } else {
-        text.push(say(&format!("Add credit to the {} account.", one.credential.provider)));
+        text.push(say(&runway::top_up(&one.credential.provider)));
     }
     line(&format!("DESCRIPTION:{}", escaped(&text.join("\n"))));
     let before: Vec<Span> = bands.iter().map(|band| *at - *band).filter(|span| *span > Span::zero()).collect();

@@ -2,7 +2,20 @@
 
 use super::chinese;
 pub use super::status::lines::{columns, hanging, padded, relative, shortened};
-use crate::domain::{Lang, Time};
+use crate::domain::{Lang, Time, VerdictKind};
+
+/// What came of asking a provider, as it stands before how long ago that was.
+#[must_use]
+pub fn answered(kind: VerdictKind) -> &'static str {
+    match kind {
+        VerdictKind::Billing => "no credit",
+        VerdictKind::Throttled => "asked too often",
+        VerdictKind::ProviderDown => "provider in trouble",
+        VerdictKind::Network => "provider not reached",
+        VerdictKind::Unverifiable => "not proved",
+        conclusive => conclusive.word(),
+    }
+}
 
 /// Programs that a fix may begin with.
 const PROGRAMS: [&str; 43] = [

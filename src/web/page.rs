@@ -338,13 +338,9 @@ fn running_out(one: &Assessed, severity: Severity, incident: Option<IncidentRow>
         ends: allowance.and_then(|allowance| allowance.runway).map(|runway| reader.when(runway.ends)),
         place: String::new(),
         because: vec![reader.say("its balance, since the last top-up")],
-        fix: reader.fix(&top_up(one)),
+        fix: reader.fix(&runway::top_up(&one.credential.provider)),
         incident,
     }
-}
-
-fn top_up(one: &Assessed) -> String {
-    format!("Add credit to the {} account.", one.credential.provider)
 }
 
 fn finding(finding: &Finding, reader: &Reader<'_>) -> Problem {

@@ -28,7 +28,7 @@ fn summary(provider: &str, all: &[&Assessed], demand: &Demand, now: Time) -> Pro
         works(a) && !(a.credential.owner == Owner::Secondhand && a.credential.declared_in_use == Some(false))
     };
     let originals = || all.iter().filter(|assessed| assessed.copy_of.is_none());
-    // One that counts and its copies are one.
+    // One that counts and its copies are one. Put in one by one: collected, all would be sorted first.
     let mut lent: BTreeSet<&CredentialId> = BTreeSet::new();
     lent.extend(all.iter().filter(|assessed| counts(assessed)).filter_map(|assessed| assessed.copy_of.as_ref()));
     let alone = originals().filter(|assessed| counts(assessed) && !lent.contains(&assessed.credential.id)).count();

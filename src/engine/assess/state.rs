@@ -9,7 +9,7 @@ use crate::domain::{
     VerdictKind,
 };
 use crate::engine::policy::Thresholds;
-use crate::engine::tiers;
+use crate::engine::{runway, tiers};
 
 /// What is known beside the credential itself.
 pub(super) struct Facts<'a> {
@@ -187,7 +187,7 @@ fn by_verdict(credential: &Credential, facts: &Facts<'_>, reading: &mut Reading)
     }
     let fix = match state {
         State::Limited => None,
-        State::Billing => Some(format!("Add credit to the {} account.", credential.provider)),
+        State::Billing => Some(runway::top_up(&credential.provider)),
         State::Retired => {
             Some(format!("Choose another plan or provider: {} has ended this service.", credential.provider))
         }
@@ -287,6 +287,7 @@ fn by_overdue_renewal(credential: &Credential, facts: &Facts<'_>, end: Option<En
 /// Nothing speaks against it: says why we believe that.
 fn works(credential: &Credential, facts: &Facts<'_>, end: Option<End>, reading: &mut Reading) {
     let clocks = &credential.clocks;
+    // Its lines, and room for the two of the judgement; each in one piece, for there is one of each of ten thousand.
     let mut because = Vec::with_capacity(3 + reading.because.len());
     if let Some((verdict, of)) = facts.verdict.filter(|(verdict, _)| verdict.kind == VerdictKind::Accepted) {
         because.push(answer(&credential.provider, "accepted it", verdict, of));

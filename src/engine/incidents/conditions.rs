@@ -243,7 +243,7 @@ fn balance(assessed: &Assessed, snapshot: &Snapshot, now: Time) -> Option<Condit
             format!("{} says that {left} are left", credential.provider),
             format!("at the pace since the last top-up: at the earliest {}, {latest}", day(runway.earliest)),
         ],
-        fix: Some(format!("Add credit to the {} account.", credential.provider)),
+        fix: Some(runway::top_up(&credential.provider)),
         expires: Some(runway.ends),
         ..plain(BALANCE, Subject::Credential(id.clone()))
     })

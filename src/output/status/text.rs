@@ -18,7 +18,7 @@ use crate::domain::{
     Time, VerdictKind,
 };
 use crate::engine::runway;
-use crate::output::wording::{is_command, localised, marks, spoken};
+use crate::output::wording::{answered, is_command, localised, marks, spoken};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
@@ -182,7 +182,7 @@ impl Page<'_> {
         fits.expect("a text takes whatever is written");
         if let Some((_, line)) = runway::alarm(assessed, self.snapshot, self.snapshot.taken_at) {
             wrap(out, &self.read(&line), self.options.width, 4);
-            self.fix(out, &format!("Add credit to the {} account.", assessed.credential.provider));
+            self.fix(out, &runway::top_up(&assessed.credential.provider));
         }
         if assessed.copy_of.is_some() || judgement.severity == Severity::None {
             return;
@@ -250,14 +250,13 @@ impl Page<'_> {
     /// How old the provider's yes is, and what is left, or why there is none; what is wrong has lines of its own.
     fn proof(&self, assessed: &Assessed) -> Option<Cow<'_, str>> {
         let verdict = assessed.verdict.as_ref()?;
-        let word = match verdict.kind {
-            VerdictKind::Accepted => "accepted",
-            VerdictKind::Throttled => "asked too often",
-            VerdictKind::ProviderDown => "provider in trouble",
-            VerdictKind::Network => "provider not reached",
-            VerdictKind::Unverifiable => return Some(self.said("not proved")),
-            _ => return None,
-        };
+        let word = answered(verdict.kind);
+        match verdict.kind {
+            VerdictKind::Unverifiable => return Some(self.said(word)),
+            VerdictKind::Accepted => {}
+            kind if kind.is_conclusive() => return None,
+            _ => {}
+        }
         let now = self.snapshot.taken_at;
         let age = if now - verdict.at < Span::minutes(1) { "now".to_owned() } else { relative(verdict.at, now) };
         let left = assessed

@@ -85,7 +85,7 @@ pub(in crate::web) fn one(view: &View, id: &str, past: &Past, shell: Shell, read
     let ours = |one: &&Incident| one.subject == about && one.status != IncidentStatus::Resolved;
     let judgement = &assessed.judgement;
     let running_out = runway::alarm(assessed, snapshot, reader.now).map(|(severity, _)| severity);
-    let fix = judgement.fix.clone().or(running_out.map(|_| super::top_up(assessed)));
+    let fix = judgement.fix.clone().or(running_out.map(|_| runway::top_up(&assessed.credential.provider)));
     let severity = judgement.severity.max(running_out.unwrap_or(Severity::None));
     let mood = if severity >= Severity::Warning { severity.word() } else { charts::shade(judgement.state, severity) };
     Some(One {

@@ -6,7 +6,7 @@ use chrono::SecondsFormat;
 use serde::Serialize;
 
 use crate::domain::{Lang, Severity, State, Time, VerdictKind, Zone};
-use crate::output::wording::{is_command, localised, relative, shortened, spoken};
+use crate::output::wording::{answered, is_command, localised, relative, shortened, spoken};
 
 /// To whom the page speaks, and when.
 #[derive(Clone, Copy)]
@@ -91,16 +91,9 @@ impl Reader<'_> {
         })
     }
 
-    /// What came of asking its provider, as it stands before how long ago that was.
+    /// What came of asking its provider.
     pub fn verdict(&self, kind: VerdictKind) -> String {
-        self.say(match kind {
-            VerdictKind::Billing => "no credit",
-            VerdictKind::Throttled => "asked too often",
-            VerdictKind::ProviderDown => "provider in trouble",
-            VerdictKind::Network => "provider not reached",
-            VerdictKind::Unverifiable => "not proved",
-            conclusive => conclusive.word(),
-        })
+        self.say(answered(kind))
     }
 
     pub fn severity(&self, severity: Severity) -> String {
