@@ -131,36 +131,52 @@ fn not_text(bytes: &[u8]) -> Option<(usize, usize)> {
 
 type Bytes = (Zeroizing<Vec<u8>>, Option<Time>);
 
-/// A file that changed so short a time ago may still be on its way from the old to the new: it is read again once it has been
-/// quiet for this long. Most owners rename a whole file into place; some empty it and write it under our eyes.
+/// A file that changed a short time ago may still be on its way from the old to the new: it is looked at again, and believed once
+/// it has been the same for this long. Most owners rename a whole file into place; some empty it and write it under our eyes.
 const QUIET: Duration = Duration::from_millis(10);
 /// The same for one in which there is nothing, as nobody writes for its own sake.
 const EMPTIED: Duration = Duration::from_millis(100);
+/// How many times that a file's date must be in the past to be believed at the first look: files are dated by a clock that
+/// stands still between two ticks of the kernel, which on a machine that is held up may be many times their usual length apart.
+const LONG_AGO: u32 = 10;
 /// One that never is quiet is taken as it is in the end.
 const LOOKS: usize = 8;
 
+/// What a look at a file showed.
+struct Look {
+    bytes: Zeroizing<Vec<u8>>,
+    /// When it had changed, by its own date.
+    modified: Option<Time>,
+    /// How long ago that was; `None` if it changed while it was read.
+    age: Option<Duration>,
+}
+
+impl Look {
+    fn quiet(&self) -> Duration {
+        if self.bytes.is_empty() { EMPTIED } else { QUIET }
+    }
+
+    /// Whether that is what its owner wrote, when the look before it showed `before`.
+    fn settled(&self, before: Option<&Self>) -> bool {
+        let same = |before: &Self| (before.modified, before.bytes.len()) == (self.modified, self.bytes.len());
+        self.age.is_some_and(|age| age >= self.quiet() * LONG_AGO || before.is_some_and(same))
+    }
+}
+
 fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
+    let mut before = None;
     for _ in 1..LOOKS {
-        let Some((bytes, unrest)) = once(path, limit)? else { return Ok(None) };
-        let Some(wait) = unrest else { return Ok(Some(bytes)) };
-        std::thread::sleep(wait);
+        let Some(look) = once(path, limit)? else { return Ok(None) };
+        if look.settled(before.as_ref()) {
+            return Ok(Some((look.bytes, look.modified)));
+        }
+        std::thread::sleep(look.quiet());
+        before = Some(look);
     }
-    Ok(once(path, limit)?.map(|(bytes, _)| bytes))
+    Ok(once(path, limit)?.map(|look| (look.bytes, look.modified)))
 }
 
-/// How long to wait before what was read can be believed; `None` if it can be now.
-fn unrest(before: &Metadata, after: &Metadata) -> Option<Duration> {
-    let quiet = if after.len() == 0 { EMPTIED } else { QUIET };
-    let (then, modified) = (before.modified().ok(), after.modified().ok()?);
-    if then != Some(modified) || before.len() != after.len() {
-        return Some(quiet);
-    }
-    // The clock of a file system may be a little ahead of ours.
-    let age = (SystemClock::new().now() - Time::from(modified)).abs().to_std().unwrap_or(quiet);
-    quiet.checked_sub(age).filter(|wait| !wait.is_zero())
-}
-
-fn once(path: &Path, limit: u64) -> Result<Option<(Bytes, Option<Duration>)>, Trouble> {
+fn once(path: &Path, limit: u64) -> Result<Option<Look>, Trouble> {
     let Some(metadata) = regular(path)? else { return Ok(None) };
     meanwhile::happen(path);
     let too_large = || unreadable(&format!("is larger than {} MiB, which no owner writes", limit >> 20));
@@ -201,9 +217,15 @@ fn once(path: &Path, limit: u64) -> Result<Option<(Bytes, Option<Duration>)>, Tr
     if bytes.len() as u64 > limit {
         return Err(too_large());
     }
+    // Before the last look at it: who is held up after that must not take the time for quiet.
+    let now = SystemClock::new().now();
     let after = facts(&file)?;
-    let unrest = unrest(&metadata, &after);
-    Ok(Some(((bytes, after.modified().ok().map(Time::from)), unrest)))
+    let modified = after.modified().ok();
+    let changed = metadata.modified().ok() != modified || metadata.len() != after.len();
+    let modified = modified.map(Time::from);
+    // The clock of a file system may be a little ahead of ours.
+    let age = modified.map_or(Duration::MAX, |modified| (now - modified).abs().to_std().unwrap_or(Duration::MAX));
+    Ok(Some(Look { bytes, modified, age: (!changed).then_some(age) }))
 }
 
 /// Opens for reading without waiting for the other end of a pipe.

@@ -15,18 +15,20 @@ fn what_is_rewritten_while_it_is_read_is_read_again() {
         let deed = move || steps.next().into_iter().for_each(|text| std::fs::write(&writer, text).unwrap());
         assert_eq!(meanwhile::always(&path, deed, || text(&path)), whole, "{torn}");
     }
-    // What was there before: emptied a moment ago, and not written yet.
-    std::fs::write(&path, "").unwrap();
-    let (writer, mut looks) = (path.clone(), 0);
-    let deed = move || {
-        looks += 1;
-        if looks == 2 {
-            std::fs::write(&writer, whole).unwrap();
-        }
-    };
-    let file = OpenOptions::new().write(true).open(&path).unwrap();
-    file.set_modified(std::time::SystemTime::from(SystemClock::new().now()) + EMPTIED / 2).unwrap();
-    assert_eq!(meanwhile::always(&path, deed, || text(&path)), whole);
+    // What was there before: emptied a moment ago, by a clock that is ahead of ours or behind, and not written yet.
+    let now = || std::time::SystemTime::from(SystemClock::new().now());
+    for dated in [now() + EMPTIED / 2, now(), now() - EMPTIED * 2] {
+        std::fs::write(&path, "").unwrap();
+        let (writer, mut looks) = (path.clone(), 0);
+        let deed = move || {
+            looks += 1;
+            if looks == 2 {
+                std::fs::write(&writer, whole).unwrap();
+            }
+        };
+        OpenOptions::new().write(true).open(&path).unwrap().set_modified(dated).unwrap();
+        assert_eq!(meanwhile::always(&path, deed, || text(&path)), whole, "{dated:?}");
+    }
     std::fs::write(&path, "").unwrap();
     assert_eq!(text(&path), "", "it stays empty");
     // One that never is quiet costs a few looks, and is read all the same.
