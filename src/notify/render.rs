@@ -280,8 +280,8 @@ pub fn delay(notification: &Notification, now: Time) -> Option<Span> {
 fn subject(notification: &Notification, host: &str, lang: Lang) -> String {
     let text = match (notification.kind, notification.items.as_slice()) {
         (NotificationKind::Report, _) => format!("[opensoul] {host}: report"),
-        (NotificationKind::Alert, [one]) => format!("[opensoul] {host}: {}", line(&one.title)),
-        (NotificationKind::Alert, [first, rest @ ..]) if rest.iter().all(|item| item.provider == first.provider) => {
+        (_, [one]) => format!("[opensoul] {host}: {}", line(&one.title)),
+        (_, [first, rest @ ..]) if rest.iter().all(|item| item.provider == first.provider) => {
             match first.provider.as_deref().map(line) {
                 Some(provider) => format!("[opensoul] {host}: {provider} needs attention"),
                 None => format!("[opensoul] {host}: several checks need attention"),

@@ -50,10 +50,22 @@ fn over_and_past() {
 fn a_digest_counts_what_it_does_not_show() {
     let mut message = notification(vec![expiring(); 130]);
     message.kind = NotificationKind::Digest;
+    message.items[1].provider = Some("openai".into());
     let shown = render(&message, Lang::English, Zone::UTC, now());
     assert_eq!(shown.subject, "[opensoul] build-7: several credentials need attention");
     assert_eq!(shown.text.matches("CRITICAL: ").count(), 100);
     assert!(shown.text.contains("and 30 more"));
+}
+
+/// The first message that a newcomer gets is a digest, most often of one problem.
+#[test]
+fn a_digest_of_one_problem_or_one_provider_names_it() {
+    for (items, said) in [(1, expiring().title), (7, "anthropic needs attention".to_owned())] {
+        let mut message = notification(vec![expiring(); items]);
+        message.kind = NotificationKind::Digest;
+        let shown = render(&message, Lang::English, Zone::UTC, now());
+        assert_eq!(shown.subject, format!("[opensoul] build-7: {said}"));
+    }
 }
 
 #[test]
