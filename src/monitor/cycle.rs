@@ -17,7 +17,7 @@ use crate::domain::{
 };
 use crate::engine::assess::worst_first;
 use crate::engine::due::{next_after, overdue_at};
-use crate::engine::incidents::{Decision, decide};
+use crate::engine::incidents::decide;
 use crate::export::metrics::{ReceiverHealth, ReportDates, Standing, snapshot_text};
 use crate::export::own::Own;
 use crate::store::{CycleRecord, ReceiverState, Remembered, Store, StoreError, StoredVerdict};
@@ -110,8 +110,8 @@ const LOOK: Duration = Duration::from_secs(60);
 pub struct Committed {
     /// What was seen.
     pub snapshot: Arc<Snapshot>,
-    /// What was decided; it is on disk.
-    pub decision: Decision,
+    /// How many new messages are on disk.
+    pub messages: usize,
     /// From when on a login that was renewed after a refusal may be asked about, if there is one.
     pub proof_at: Option<Time>,
 }
@@ -143,14 +143,14 @@ pub async fn cycle(
     let snapshot = Arc::new(snapshot);
     monitor.progress.made();
 
-    let (decision, names) = commit(monitor, config, &snapshot, key, answers, now).await?;
+    let (messages, names) = commit(monitor, config, &snapshot, key, answers, now).await?;
     monitor.own.cycle();
     monitor.progress.made();
 
     publish(monitor, config, &snapshot, &names, notes).await?;
     let waits = |one: &Assessed| proof_at(one, Some(refused.get(&one.credential.id)?), config.probing.per_day);
     let proof_at = snapshot.credentials.iter().filter_map(waits).min().filter(|_| config.probe.is_some());
-    Ok(Committed { snapshot, decision, proof_at })
+    Ok(Committed { snapshot, messages, proof_at })
 }
 
 /// What earlier cycles know, and what the monitor finds about itself: a disk that cannot be written, a receiver that refuses
@@ -188,7 +188,7 @@ async fn commit(
     key: i64,
     answers: &Answers,
     now: Time,
-) -> Result<(Decision, Pseudonyms), CycleError> {
+) -> Result<(usize, Pseudonyms), CycleError> {
     let (snapshot, config) = (Arc::clone(snapshot), Arc::clone(config));
     let (records, runs) = (answers.records.clone(), answers.runs());
     let committed = monitor.desk.with(move |store| -> Result<_, StoreError> {
@@ -201,7 +201,7 @@ async fn commit(
         let record = CycleRecord { snapshot: &snapshot, verdicts: &records, runs, now };
         let decision =
             store.commit_cycle(&record, |standing| decide(standing, &snapshot, &config.alerts, &names, now))?;
-        Ok((decision, names))
+        Ok((decision.enqueue.len(), names))
     });
     Ok(committed.await??)
 }

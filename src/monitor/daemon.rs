@@ -357,8 +357,7 @@ impl Daemon {
                 self.proof_at = committed.proof_at;
                 self.watch.follow(&committed.snapshot);
                 let count = committed.snapshot.credentials.len();
-                let told = committed.decision.enqueue.len();
-                tracing::debug!(credentials = count, messages = told, "cycle");
+                tracing::debug!(credentials = count, messages = committed.messages, "cycle");
                 systemd::status(&format!("{count} credentials watched"));
                 self.push(begun, &committed.snapshot);
             }

@@ -12,6 +12,8 @@ use crate::notify::{Links, render};
 
 /// Standard Webhooks advises 20 kB; a digest of some dozen incidents is larger, and a program that reads it must hear of each.
 pub(super) const LIMIT: usize = 256 * 1024;
+/// An alert is never shorter, whatever its texts are: of ten thousand, those that have no chance are not written out.
+const LEAST: usize = 200;
 /// How Alertmanager writes "no end yet".
 const OPEN: &str = "0001-01-01T00:00:00Z";
 
@@ -48,7 +50,7 @@ struct Alert<'a> {
 
 /// The bytes to send; `notice` is what went wrong with the message itself.
 pub(super) fn build(notification: &Notification, links: &Links, notice: Option<&str>, now: Time) -> Vec<u8> {
-    let mut shown = notification.items.len();
+    let mut shown = notification.items.len().min(LIMIT / LEAST);
     loop {
         let body = body(notification, shown, links, notice, now);
         let bytes = serde_json::to_vec(&body).expect("text and numbers only");
@@ -193,6 +195,26 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(&bytes).expect("json");
         let shown = value["alerts"].as_array().expect("list").len() as u64;
         assert_eq!(shown + value["truncatedAlerts"].as_u64().expect("number"), 500);
+    }
+
+    #[test]
+    fn the_shortest_alert() {
+        let nothing = Item {
+            name: String::new(),
+            subject: String::new(),
+            provider: None,
+            title: String::new(),
+            summary: String::new(),
+            because: vec![],
+            fix: None,
+            expires: None,
+            status: ItemStatus::Firing,
+            ..expiring()
+        };
+        let message = notification(vec![nothing]);
+        let links = Links::default();
+        let alert = alert(&message, &message.items[0], &links, None, now());
+        assert!(serde_json::to_vec(&alert).expect("json").len() >= LEAST);
     }
 
     proptest! {
