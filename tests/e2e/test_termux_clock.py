@@ -85,7 +85,7 @@ def test_the_service_is_kept_running_until_it_is_told_to_stop(phone):
 
     with Session(phone, bare=True) as shell:
         assert shell.type(BOOT)[0] == 0
-        assert phone.calls("termux-wake-lock") == [["termux-wake-lock"]]
+        assert called(phone, "termux-wake-lock")
         until(starts, 30, "it runs after a restart")
         until(lambda: called(phone, "termux-notification"), 30, "it has told of the problem")
         # Any app reaches loopback: there is no page.
