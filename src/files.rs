@@ -95,7 +95,7 @@ pub fn closed(path: &Path) -> Option<PathBuf> {
 /// # Errors
 /// What is in the way: no permission, a directory, a loop of links, a pipe, too large, not text.
 pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
-    let Some((mut bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    let Some(Look { mut bytes, modified, .. }) = settled(path, limit)? else { return Ok(None) };
     match String::from_utf8(std::mem::take(&mut *bytes)) {
         Ok(text) => Ok(Some(Contents { text: Zeroizing::new(text), modified })),
         Err(error) => {
@@ -111,7 +111,7 @@ pub fn read(path: &Path, limit: u64) -> Result<Option<Contents>, Trouble> {
 /// # Errors
 /// As [`read`], but for what is not text.
 pub fn read_lines(path: &Path, limit: u64) -> Result<Option<(Contents, Option<Trouble>)>, Trouble> {
-    let Some((bytes, modified)) = bytes(path, limit)? else { return Ok(None) };
+    let Some(Look { bytes, modified, .. }) = settled(path, limit)? else { return Ok(None) };
     let trouble = not_text(&bytes).map(|at| Trouble {
         unparsable: true,
         why: "has bytes that are not text (not UTF-8); the other lines count".to_owned(),
@@ -128,8 +128,6 @@ fn not_text(bytes: &[u8]) -> Option<(usize, usize)> {
     let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
     Some((line, column))
 }
-
-type Bytes = (Zeroizing<Vec<u8>>, Option<Time>);
 
 /// A file that changed a short time ago may still be on its way from the old to the new: it is looked at again, and believed once
 /// it has been the same for this long. Most owners rename a whole file into place; some empty it and write it under our eyes.
@@ -151,29 +149,19 @@ struct Look {
     age: Option<Duration>,
 }
 
-impl Look {
-    fn quiet(&self) -> Duration {
-        if self.bytes.is_empty() { EMPTIED } else { QUIET }
-    }
-
-    /// Whether that is what its owner wrote, when the look before it showed `before`.
-    fn settled(&self, before: Option<&Self>) -> bool {
-        let same = |before: &Self| (before.modified, before.bytes.len()) == (self.modified, self.bytes.len());
-        self.age.is_some_and(|age| age >= self.quiet() * LONG_AGO || before.is_some_and(same))
-    }
-}
-
-fn bytes(path: &Path, limit: u64) -> Result<Option<Bytes>, Trouble> {
+fn settled(path: &Path, limit: u64) -> Result<Option<Look>, Trouble> {
     let mut before = None;
     for _ in 1..LOOKS {
         let Some(look) = once(path, limit)? else { return Ok(None) };
-        if look.settled(before.as_ref()) {
-            return Ok(Some((look.bytes, look.modified)));
+        let quiet = if look.bytes.is_empty() { EMPTIED } else { QUIET };
+        let seen = Some((look.modified, look.bytes.len()));
+        if look.age.is_some_and(|age| age >= quiet * LONG_AGO || seen == before) {
+            return Ok(Some(look));
         }
-        std::thread::sleep(look.quiet());
-        before = Some(look);
+        std::thread::sleep(quiet);
+        before = seen;
     }
-    Ok(once(path, limit)?.map(|look| (look.bytes, look.modified)))
+    once(path, limit)
 }
 
 fn once(path: &Path, limit: u64) -> Result<Option<Look>, Trouble> {

@@ -183,12 +183,15 @@ def test_files_that_are_rewritten_all_the_time_are_whole(machine):
     writer = threading.Thread(target=write)
     writer.start()
     try:
-        for _ in range(20):
+        rounds = []
+        while len(rounds) < 20:
             empty.clear()
             seen = see()
             until(lambda: len(empty) > len(IN_PLACE), 20, "each was filled again")
-            # What lies empty for a tenth of a second was emptied: on a busy machine the writer is held up for so long.
-            assert seen == whole or max(empty) > 0.08, max(empty)
+            # What lies empty for a tenth of a second was emptied: where the writer is held up for so long, the round shows nothing.
+            if max(empty) < 0.1:
+                rounds.append(seen)
+        assert rounds == [whole] * 20
     finally:
         stop.set()
         writer.join()
