@@ -66,8 +66,8 @@ impl FailureReason {
     }
 }
 
-/// Parts of a message that are already through: the mail addresses that accepted it. Kept in the outbox, so that a retry
-/// never sends to them again.
+/// Parts of a message that are already through: the mail addresses that accepted it, the requests of several that were
+/// taken, the entries that journald has. Kept in the outbox, so that a retry never sends them again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Progress(pub BTreeSet<String>);

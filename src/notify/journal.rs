@@ -4,17 +4,21 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::net::UnixDatagram;
 
 use super::{Receiver, transient};
-use crate::domain::{Attempt, FailureReason, Item, ItemStatus, Notification, Outcome, Severity};
+use crate::domain::{Attempt, FailureReason, Item, ItemStatus, Notification, Outcome, Progress, Severity};
 
 /// Where journald listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
+
+/// How long a journald is waited for that does not come to read what its socket holds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Appends to a file that only we can read.
 pub(super) struct Lines {
@@ -26,6 +30,7 @@ pub(super) struct Lines {
 pub(super) struct Journal {
     pub name: String,
     pub socket: PathBuf,
+    pub patience: Duration,
 }
 
 fn status(item: &Item) -> &'static str {
@@ -99,10 +104,10 @@ fn entry(notification: &Notification, item: &Item) -> Vec<u8> {
     out
 }
 
-fn outcome(done: std::io::Result<()>, place: &Path, attempt: &Attempt) -> Outcome {
+fn outcome(done: std::io::Result<()>, place: &Path, progress: &Progress) -> Outcome {
     match done {
         Ok(()) => Outcome::Delivered { detail: format!("written to {}", place.display()), keep: None },
-        Err(error) => transient(FailureReason::ServerError, format!("{}: {error}", place.display()), &attempt.progress),
+        Err(error) => transient(FailureReason::ServerError, format!("{}: {error}", place.display()), progress),
     }
 }
 
@@ -116,7 +121,7 @@ impl Receiver for Lines {
         let (path, text) = (self.path.clone(), lines(notification, attempt));
         // A disk may hang; the runtime must not.
         let written = tokio::task::spawn_blocking(move || append(&path, &text)).await;
-        outcome(written.unwrap_or_else(|error| Err(std::io::Error::other(error))), &self.path, attempt)
+        outcome(written.unwrap_or_else(|error| Err(std::io::Error::other(error))), &self.path, &attempt.progress)
     }
 }
 
@@ -127,20 +132,30 @@ impl Receiver for Journal {
     }
 
     async fn deliver(&self, notification: &Notification, attempt: &Attempt) -> Outcome {
-        let entries: Vec<Vec<u8>> = notification.items.iter().map(|item| entry(notification, item)).collect();
-        let socket = self.socket.clone();
-        let send = move || {
+        let mut progress = attempt.progress.clone();
+        let sending = async {
             let sender = UnixDatagram::unbound()?;
-            sender.set_nonblocking(true)?;
-            entries.iter().try_for_each(|entry| sender.send_to(entry, &socket).map(drop))
+            // The kernel tells only who is connected that there is room again.
+            sender.connect(&self.socket)?;
+            for (place, item) in notification.items.iter().enumerate() {
+                let key = place.to_string();
+                if !progress.0.contains(&key) {
+                    sender.send(&entry(notification, item)).await?;
+                    progress.0.insert(key);
+                }
+            }
+            Ok(())
         };
-        outcome(send(), &self.socket, attempt)
+        let late = || std::io::Error::other(format!("full, and not read for {:?}", self.patience));
+        let sent = tokio::time::timeout(self.patience, sending).await.unwrap_or_else(|_| Err(late()));
+        outcome(sent, &self.socket, &progress)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixDatagram;
 
     use super::*;
     use crate::notify::samples::{attempt, expiring, notification};
@@ -173,7 +188,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("socket");
         let server = UnixDatagram::bind(&socket).unwrap();
-        let journal = Journal { name: "j".into(), socket };
+        let journal = Journal { name: "j".into(), socket, patience: PATIENCE };
         let item = Item { summary: "two\nlines".into(), ..expiring() };
         assert_eq!(failure(&journal.deliver(&notification(vec![item]), &attempt()).await), None);
         let mut buffer = [0; 8192];
@@ -194,5 +209,66 @@ mod tests {
         std::fs::remove_file(journal.socket.clone()).unwrap();
         let failed = failure(&journal.deliver(&notification(vec![expiring()]), &attempt()).await);
         assert_eq!(failed, Some((false, FailureReason::ServerError)));
+    }
+
+    /// More than the socket holds.
+    fn many() -> Notification {
+        let item = |number: usize| Item { title: format!("number {number}"), ..expiring() };
+        notification((0..500).map(item).collect())
+    }
+
+    /// What is in the socket now, by number.
+    fn waiting(server: &UnixDatagram) -> Vec<usize> {
+        let mut buffer = [0; 8192];
+        let mut numbers = Vec::new();
+        while let Ok(length) = server.recv(&mut buffer) {
+            let text = String::from_utf8_lossy(&buffer[..length]);
+            let number = text.split("number ").nth(1).and_then(|rest| rest.split(':').next()).expect("a title");
+            numbers.push(number.parse().unwrap());
+        }
+        numbers
+    }
+
+    #[tokio::test]
+    async fn what_a_stuck_journald_has_got_is_not_sent_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let server = UnixDatagram::bind(&socket).unwrap();
+        server.set_nonblocking(true).unwrap();
+        let journal = Journal { name: "j".into(), socket, patience: Duration::from_millis(20) };
+        let (mut attempt, mut got, mut tries) = (attempt(), Vec::new(), 0);
+        loop {
+            let outcome = journal.deliver(&many(), &attempt).await;
+            got.extend(waiting(&server));
+            tries += 1;
+            match outcome {
+                Outcome::Transient { detail, progress, .. } => {
+                    assert!(detail.contains("not read for 20ms"), "{detail}");
+                    assert!(progress.0.len() > attempt.progress.0.len() && progress.0.len() == got.len());
+                    attempt.progress = progress;
+                }
+                Outcome::Delivered { .. } => break,
+                Outcome::Permanent { .. } => panic!("{outcome:?}"),
+            }
+        }
+        assert!(tries > 1, "the socket held all");
+        assert_eq!(got, (0..500).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_busy_journald_is_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let server = tokio::net::UnixDatagram::bind(&socket).unwrap();
+        let journal = Journal { name: "j".into(), socket, patience: PATIENCE };
+        let (many, first) = (many(), attempt());
+        let reading = async {
+            let mut buffer = [0; 8192];
+            for _ in 0..many.items.len() {
+                server.recv(&mut buffer).await.unwrap();
+            }
+        };
+        let (outcome, ()) = tokio::join!(journal.deliver(&many, &first), reading);
+        assert_eq!(failure(&outcome), None);
     }
 }

@@ -129,7 +129,8 @@ fn channel(
         "exec" => Arc::new(exec::Exec::new(name, settings, links.clone(), env)),
         "file" => Arc::new(journal::Lines { name, path: path("path").unwrap_or_default() }),
         "journal" => {
-            Arc::new(journal::Journal { name, socket: path("socket").unwrap_or_else(|| journal::SOCKET.into()) })
+            let socket = path("socket").unwrap_or_else(|| journal::SOCKET.into());
+            Arc::new(journal::Journal { name, socket, patience: journal::PATIENCE })
         }
         "termux" => {
             let program = std::env::current_exe().unwrap_or_else(|_| "opensoul".into());
