@@ -49,7 +49,7 @@ install: ## the release build into $(PREFIX)/bin, also as opensoul-monitor
 
 package: ## .deb, and .rpm where rpmbuild is there, in target/package
 	$(RELEASE)
-	deploy/package/build.sh
+	deploy/package/build.sh --program $(TARGET)/release/opensoul
 
 clean: ## remove what was built
 	$(CARGO) clean
