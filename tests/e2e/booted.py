@@ -153,6 +153,18 @@ class Booted:
     def journal(self, *options):
         return self.run("journalctl", "--no-pager", "--quiet", *options).out
 
+    def said(self, wanted, *options):
+        """The journal once this is in it: a service may have ended before journald has read what it said."""
+        entries = ""
+
+        def there():
+            nonlocal entries
+            entries = self.journal(*options)
+            return wanted in entries
+
+        until(there, 20, lambda: f"{wanted!r} in the journal:\n{entries}\n{self.journal()}")
+        return entries
+
     def inside(self, path):
         """A path of it, also under what only it has mounted (/run)."""
         return pathlib.Path(f"/proc/{self.leader}/root") / path.lstrip("/")

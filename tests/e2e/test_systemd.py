@@ -160,8 +160,7 @@ def test_the_timer_fires_and_an_alert_arrives_signed_with_a_credential_of_system
     assert booted.show("opensoul-check.timer", "ActiveState") == "active"
     # The key that systemd gave was seen, and is nowhere.
     booted.do("systemctl", "stop", "opensoul-check.timer")
-    said = booted.journal("-u", CHECK)
-    assert "3 credentials: 1 critical" in said, said  # the signing key of the webhook is one, too
+    said = booted.said("3 credentials: 1 critical", "-u", CHECK)  # the signing key of the webhook is one, too
     assert "of-the-credential" not in said and secret[6:] not in said
     # It ran as its own user, whose state nobody else sees.
     uid, _ = booted.ids("opensoul")
@@ -242,7 +241,7 @@ def test_an_upgrade_restarts_what_runs_and_a_removal_ends_it(booted, hook, progr
 def test_a_monitor_that_hangs_is_restarted_and_goes_on(booted, hook):
     declared = f'[[declared]]\nname = "ci"\nprovider = "openai"\nexpires = {json.dumps(in_hours(2))}'
     booted.write("/etc/opensoul/monitor.toml", settings(hook, declared))
-    booted.write(f"/etc/systemd/system/{MONITOR}.d/soon.conf", "[Service]\nWatchdogSec=3s\nRestartSec=100ms\n")
+    booted.write(f"/etc/systemd/system/{MONITOR}.d/soon.conf", "[Service]\nWatchdogSec=8s\nRestartSec=100ms\n")
     booted.do("systemctl", "daemon-reload")
     booted.do("systemctl", "start", MONITOR)
     first = booted.show(MONITOR, "MainPID")
@@ -256,8 +255,8 @@ def test_a_monitor_that_hangs_is_restarted_and_goes_on(booted, hook):
         return state == "active" and process not in ("0", first)
 
     until(another_one_runs, 40, lambda: f"a restart:\n{booted.journal('-u', MONITOR)}")
-    said = booted.journal("-u", MONITOR)
-    assert booted.show(MONITOR, "NRestarts") != "0" and "watchdog" in said.lower(), said
+    assert booted.show(MONITOR, "NRestarts") != "0"
+    booted.said("Watchdog timeout", "-u", MONITOR)
     assert booted.show(MONITOR, "MainPID") != first
     # What was told before is not told again; what gets on is fed.
     booted.do("systemctl", "reload", MONITOR)
@@ -281,14 +280,10 @@ def test_a_wrong_configuration_is_said_as_an_error_and_not_tried_again(booted, h
     assert ended.code != 0
     until(lambda: booted.show(MONITOR, "ActiveState") == "failed", 10)
     assert booted.show(MONITOR, "ExecMainStatus", "NRestarts") == ["78", "0"]
-    errors = booted.journal("-u", MONITOR, "-p", "err", "-o", "cat")
-    assert "statsu" in errors and "<3>" not in errors, booted.journal("-u", MONITOR)
+    errors = booted.said("statsu", "-u", MONITOR, "-p", "err", "-o", "cat")
+    assert "<3>" not in errors, errors
     # And OnFailure= says that nobody watches.
-    def told():
-        return booted.journal("-t", "opensoul", "-p", "crit", "-o", "cat")
-
-    until(told, 10)
-    assert "opensoul-monitor has failed (exit-code, 78)" in told()
+    booted.said("opensoul-monitor has failed (exit-code, 78)", "-t", "opensoul", "-p", "crit", "-o", "cat")
     # And by the way of examples/failed-tell.conf.
     host = booted.do("uname", "-n").strip()
     until(lambda: hook.accepted(), 10, lambda: booted.journal("-u", "opensoul-failed@*"))
@@ -323,6 +318,8 @@ def with_gateway(booted, home):
         "systemd-run", "--unit=opensoul-gateway", "--uid=ann", "--setenv=OPENAI_API_KEY=sk-sample-of-the-gateway",
         "perl", "/usr/local/bin/gateway", str(port),
     )
+    # Its network is that of this machine.
+    until(lambda: socket.create_connection(("127.0.0.1", port), 5).close() or True, 20, "the gateway's port")
 
 
 def seen(door):
@@ -380,8 +377,7 @@ def test_the_user_units_live_in_a_users_own_manager(booted, hook, hardened, prog
     until(lambda: hook.alerts("firing"), 20, lambda: booted.journal())
     # One of both does the work, and the other says so.
     booted.do("systemctl", "--user", "start", CHECK, user="ann")
-    said = booted.journal(f"_UID={uid}")
-    assert "The monitor runs already" in said, said
+    booted.said("The monitor runs already", f"_UID={uid}")
     assert len(hook.alerts("firing")) == 1
     if hardened:
         ids, gateway, _ = seen(booted.inside(f"{home}/.local/state/opensoul/http.sock"))
