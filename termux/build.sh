@@ -61,6 +61,6 @@ termux_step_create_debscripts() {
 	$TERMUX_PREFIX/bin/opensoul-phone schedule --off || true
 	touch $TERMUX_PREFIX/var/service/opensoul-monitor/down
 	[ ! -p $TERMUX_PREFIX/var/service/opensoul-monitor/supervise/ok ] ||
-		sv -w 20 force-shutdown $TERMUX_PREFIX/var/service/opensoul-monitor || true
+		sv -w 20 force-stop $TERMUX_PREFIX/var/service/opensoul-monitor || true
 	EOF
 }

@@ -119,7 +119,8 @@ supervised() { # a command about the service, where termux-services runs it
 uninstall() {
     [ ! -x "$PREFIX/bin/opensoul-phone" ] || "$PREFIX/bin/opensoul-phone" schedule --off || true
     [ ! -d "$service" ] || touch "$service/down"
-    supervised sv -w 20 force-shutdown "$service"
+    # Stopped, and its runsv left alone, for which runsvdir would at once start another; it ends it once the directory is gone.
+    supervised sv -w 20 force-stop "$service"
     if [ "$(readlink "$PREFIX/bin/opensoul")" = opensoul-monitor ]; then rm -f "$PREFIX/bin/opensoul"; fi
     rm -rf "$PREFIX/bin/opensoul-monitor" "$PREFIX/bin/opensoul-phone" "$PREFIX/share/opensoul" "$PREFIX/libexec/opensoul" \
         "$service" "$PREFIX/share/bash-completion/completions/opensoul" \
