@@ -66,7 +66,7 @@ class Alertmanager:
     def _ask(self, path, body=None):
         headers = {"content-type": "application/json"}
         asked = urllib.request.Request(self.url + path, data=body and json.dumps(body).encode(), headers=headers)
-        with urllib.request.urlopen(asked, timeout=5) as answer:
+        with urllib.request.urlopen(asked, timeout=20) as answer:
             return answer.read()
 
     @property

@@ -167,7 +167,7 @@ class Daemon:
     def signal(self, number):
         self.process.send_signal(number)
 
-    def stop(self, within=10):
+    def stop(self, within=20):
         """SIGTERM; returns (exit code, seconds)."""
         began = time.monotonic()
         self.process.send_signal(signal.SIGTERM)

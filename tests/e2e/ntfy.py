@@ -50,7 +50,7 @@ class Ntfy:
         return done.stdout
 
     def _get(self, path, **headers):
-        with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers), timeout=5) as answer:
+        with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers), timeout=20) as answer:
             return answer.read().decode()
 
     def messages(self):

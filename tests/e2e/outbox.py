@@ -17,6 +17,15 @@ def book(machine):
     return found, out
 
 
+def put_off(machine):
+    """Whatever waits, waits an hour longer, for which no machine is held up; how many seconds the shortest wait was until then."""
+    with sqlite3.connect(machine.state / "state.db") as database:
+        shortest = database.execute("SELECT min(next_at - last_at) FROM outbox WHERE state = 'queued'").fetchone()[0]
+        database.execute("UPDATE outbox SET next_at = next_at + 3600000 WHERE state = 'queued'")
+    database.close()
+    return shortest / 1000
+
+
 def let_time_pass(machine):
     """Whatever waits may be tried now."""
     with sqlite3.connect(machine.state / "state.db") as database:

@@ -23,9 +23,9 @@ API = (
 APPLETS = """sh cat cut date dirname basename find grep head ln ls mkdir mktemp mv cp chmod printf readlink rm sed sleep sort stty
 tail touch tr wc timeout env"""
 
-# One call: its words between record separators, ended by a group separator.
+# One call: its words between record separators, ended by a group separator. Written at once: two may be called at the same time.
 RECORD = f"""#!{PREFIX}/bin/sh
-{{ printf '%s\\036' "${{0##*/}}" "$@"; printf '\\035'; }} >>{FILES}/calls
+printf '%s\\035' "$(printf '%s\\036' "${{0##*/}}" "$@")" >>{FILES}/calls
 """
 ANSWER = f"""[ ! -e {FILES}/hang ] || exec sleep 1000
 [ ! -e "{FILES}/answers/${{0##*/}}" ] || cat "{FILES}/answers/${{0##*/}}"
@@ -150,9 +150,11 @@ class Phone:
 
     def calls(self, name=None):
         """How the stand-ins were called, as lists of words; forgets them."""
-        place = self.files / "calls"
-        text = place.read_text() if place.exists() else ""
-        place.unlink(missing_ok=True)
+        try:
+            # Moved before it is read: what is called meanwhile is not forgotten.
+            text = (self.files / "calls").replace(self.files / "calls.read").read_text()
+        except FileNotFoundError:
+            text = ""
         calls = [call.split("\x1e")[:-1] for call in text.split("\x1d")[:-1]]
         return [call for call in calls if name in (None, call[0])]
 

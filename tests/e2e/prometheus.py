@@ -1,7 +1,9 @@
 """A real Prometheus that scrapes one target each second."""
 
+import itertools
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,10 +13,30 @@ import urllib.request
 from waiting import until
 
 
+def ports(size=500):
+    """Those of a block below what the system gives away, one after the other and again; no other process has the block meanwhile."""
+    for first in random.sample(range(20_000, 32_000, size), 24):
+        with socket.socket(socket.AF_UNIX) as held:
+            try:
+                held.bind(f"\0opensoul-e2e-ports-{first}")
+            except OSError:
+                continue
+            yield from map(lambda n: first + n % size, itertools.count())
+    raise AssertionError("every block of ports is somebody's")
+
+
+PORTS = ports()
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that stays free until whoever asked for it uses it: nobody else gets it by chance."""
+    for port in PORTS:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                pass
 
 
 def promtool():
@@ -55,7 +77,7 @@ class Prometheus:
         return (self.folder / "prometheus.log").read_text("utf-8", "replace")
 
     def _get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
             return answer.read()
 
     def query(self, expression, at=None):

@@ -95,7 +95,7 @@ class Sshd:
             with socket.socket() as probe:
                 return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
-        until(answers, 10, lambda: f"sshd listens:\n{self.log}")
+        until(answers, 20, lambda: f"sshd listens:\n{self.log}")
 
     @property
     def log(self):

@@ -23,14 +23,16 @@ class Terminal:
         self.raw, self.seen, self.code, self.echoes = b"", 0, None, None
         words = [str(machine.program), *map(str, args)]
         variables = machine.env | {"TERM": "xterm"} | (env or {})
+        size = struct.pack("HHHH", rows, columns, 0, 0)
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             try:
+                # Here, as the program asks for it at once.
+                fcntl.ioctl(0, termios.TIOCSWINSZ, size)
                 os.chdir(machine.cwd)
                 os.execve(words[0], words, variables)
             finally:
                 os._exit(127)
-        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def __enter__(self):
         return self

@@ -110,7 +110,9 @@ class Sink:
 def test_we_send_what_apprise_sends(machine, folder):
     sink = Sink()
     try:
-        urls = [row.url.replace("H/", sink.host(name) + "/") for name, row in ROWS.items()]
+        # It gives up after 4 s, unless it is told otherwise.
+        patient = {name: ("&" if "?" in row.url else "?") + "cto=20&rto=20" for name, row in ROWS.items()}
+        urls = [row.url.replace("H/", sink.host(name) + "/") + patient[name] for name, row in ROWS.items()]
         subprocess.run([PYTHON, "-c", SEND, *urls], check=True, timeout=60, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"})
         machine.env |= {"NTFY": "tk_token000", "GOTIFY": "Atokengotify00", "MATRIX": "syt_token"}
         machine.write(STORE, c.store(anthropic__work=c.token(-c.HOUR)))

@@ -16,6 +16,7 @@ import pytest
 import credentials as c
 from machine import STORE, end_group
 from terminal import Terminal
+from waiting import until
 
 CONFIG = ".opensoul/opensoul.json"
 COMMENTED = """// our gateway
@@ -352,12 +353,13 @@ class Original(threading.Thread):
 
     def locked(self, turn):
         lock = str(self.store.resolve()) + ".lock"
-        wait = 0.1
-        for _ in range(200):
+        end = time.monotonic() + 60
+        while True:
             try:
                 os.mkdir(lock)
                 break
             except FileExistsError:
+                assert time.monotonic() < end, "the lock was never free"
                 try:
                     assert os.path.isdir(lock) or not os.path.exists(lock), "a lock of another kind"
                     if os.stat(lock).st_mtime < time.time() - 30:
@@ -366,8 +368,6 @@ class Original(threading.Thread):
                 except FileNotFoundError:
                     continue
                 time.sleep(random.uniform(0.001, 0.01))
-        else:
-            raise AssertionError("the lock was never free")
         # Its probe of the precision of dates: up to a second ahead.
         ahead = int(time.time()) + 1.005
         os.utime(lock, (ahead, ahead))
@@ -417,9 +417,10 @@ def test_a_reader_always_sees_a_whole_file(gateway):
     reader.start()
     for n in range(10):
         assert paste(gateway, "t", "--provider", "x", "--profile-id", f"x:{n}")[0] == 0
+    until(lambda: seen and seen[-1] == 11 or not reader.is_alive(), 20, lambda: f"the last one is read: {seen[-10:]}")
     stop.set()
     reader.join()
-    assert seen == sorted(seen) and seen[-1] >= 10
+    assert seen == sorted(seen) and seen[-1] == 11
 
 
 def test_a_lock_that_a_dead_gateway_left_is_taken_over(gateway):
@@ -467,9 +468,12 @@ def test_killed_at(gateway, point, passing):
 def test_random_kills(gateway):
     dice = random.Random(int(os.environ.get("E2E_SEED", time.time_ns() % 1_000_000)))
     gateway.write(STORE, c.store(anthropic__work=c.api_key()))
-    began = time.monotonic()
-    assert paste(gateway)[0] == 0
-    usual = time.monotonic() - began
+    usual = 60
+    for _ in range(3):
+        began = time.monotonic()
+        assert paste(gateway)[0] == 0
+        # The quickest: one that was held up is not usual, and hardly any other would be killed before its end.
+        usual = min(usual, time.monotonic() - began)
     killed = 0
     for turn in range(40):
         process = subprocess.Popen(

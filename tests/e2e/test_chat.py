@@ -39,7 +39,8 @@ def answer(bot, line, **more):
     """What is answered to a line."""
     before = len(bot.messages)
     bot.say(line, **more)
-    until(lambda: len(bot.messages) > before, 20, f"an answer to {line}")
+    # One that could not be given is given again after half a minute.
+    until(lambda: len(bot.messages) > before, 60, f"an answer to {line}")
     return bot.last()
 
 
@@ -67,7 +68,8 @@ def test_questions(machine, bot, lang, words):
     private = answer(bot, "/status@OpenSoulWatchBot", chat=t.ANN)
     assert private["chat_id"] == t.ANN
     put(machine, 300 * c.DAY)
-    until(lambda: not incidents(daemon), 30, "it is over")
+    shown = lambda: {one["id"]: one["state"] for one in daemon.status()["credentials"]}  # noqa: E731
+    until(lambda: not incidents(daemon) and shown()["opensoul:main/anthropic:work"] == "ok", 30, "it is over, and is shown to be")
     assert words[1] in answer(bot, "/expiring 7d")["text"]
     assert words[2] in answer(bot, "/help")["text"]
     assert answer(bot, "/doctor")["text"]
@@ -98,7 +100,7 @@ def test_who_is_not_heard(machine, bot):
     bot.press(question, user=t.STRANGER)
     bot.press(question, user=t.BOB)
     heard_all(bot)
-    until(lambda: bot.answered == ["Only who asked can answer this."], 10, lambda: str(bot.answered))
+    until(lambda: bot.answered == ["Only who asked can answer this."], 20, lambda: str(bot.answered))
     assert [method for method, _ in bot.calls].count("answerCallbackQuery") == 1, "a stranger learns nothing"
     assert incidents(daemon)[0]["ack"] is None
     assert f"user={t.STRANGER}" in daemon.log and f"chat={t.GROUP}" in daemon.log, daemon.log
@@ -125,7 +127,7 @@ def test_an_ack_and_its_end(machine, bot, hook):
     assert "ann" in answer(bot, "/status")["text"]
     bot.press(question)
     heard_all(bot)
-    until(lambda: len(bot.answered) == 2, 10, "the button is answered")
+    until(lambda: len(bot.answered) == 2, 20, "the button is answered")
     bot.press(answer(bot, f"/unack {incident['id']}"))
     until(lambda: incidents(daemon)[0]["ack"] is None, 20, "taken back")
 
@@ -290,6 +292,8 @@ def test_the_token_is_nowhere(machine, bot):
     assert t.TOKEN.split(":")[1] not in daemon.log
     credential = next(one for one in daemon.status()["credentials"] if one["id"] == "chat:telegram")
     assert credential["provider"] == "telegram"
+    # The next poll: only then it is known that what was said last has arrived.
+    until(lambda: bot.calls[-1][0] == "getUpdates", 20, lambda: str(bot.calls[-1]))
     assert daemon.stop()[0] == 0
     for path in machine.state.iterdir():
         assert t.TOKEN.split(":")[1].encode() not in path.read_bytes(), path

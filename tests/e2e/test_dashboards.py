@@ -74,7 +74,9 @@ class Fleet:
         ]}])
         self.ending.append(self.prometheus.close)
         until(lambda: len(self.prometheus.query('up{job="opensoul"} == 1')) == 6, 40, lambda: f"six are up:\n{self.prometheus.log}")
-        until(lambda: self.prometheus.query("opensoul:credential_alone"), 20, "the rules were evaluated")
+        # Also about the one that goes now: what it said is carried on.
+        going = 'opensoul:credential_alone{instance="closed-laptop"}'
+        until(lambda: self.prometheus.query(going), 20, "the rules were evaluated")
         del self.snapshots.texts["closed-laptop"]
 
     def started(self, server):
@@ -127,8 +129,9 @@ def test_what_can_be_chosen(fleet):
         for variable in load(path)["templating"]["list"]:
             if variable["type"] == "query":
                 series, label = re.fullmatch(r"label_values\((.*), (\w+)\)", variable["query"]["query"]).groups()
-                found = fleet.prometheus.query(filled(series, job=".*", instance="everything" if '="$instance' in series else ".*"))
-                assert found and all(label in one["metric"] for one in found), f"{path.name}: {variable['name']}"
+                asked = filled(series, job=".*", instance="everything" if '="$instance' in series else ".*")
+                found = until(lambda: fleet.prometheus.query(asked), 20, f"{path.name}: {variable['name']}")  # noqa: B023
+                assert all(label in one["metric"] for one in found), f"{path.name}: {variable['name']}"
 
 
 @needs_prometheus
@@ -138,7 +141,10 @@ def test_every_rule_is_evaluated_and_every_alert_comes(fleet):
     def all_came():
         missing.clear()
         for rule in fleet.prometheus.rules():
-            assert rule["health"] == "ok", f"{rule['name']}: {rule.get('lastError')}"
+            # Before it was evaluated it is neither.
+            assert rule["health"] in ("ok", "unknown"), f"{rule['name']}: {rule.get('lastError')}"
+            if rule["health"] != "ok":
+                missing[rule["name"]] = rule["health"]
             if rule["type"] == "recording" and not fleet.prometheus.query(rule["name"]):
                 missing[rule["name"]] = "no series"
             # Pending is enough: how long each waits is in dashboards/rules/tests.
@@ -176,10 +182,12 @@ def test_every_rule_is_evaluated_and_every_alert_comes(fleet):
     alerts = came()
     for unwanted in [
         ("OpensoulNobodyHears", "critical", "everything", None), ("OpensoulMonitorDown", "critical", "phone", None),
-        ("OpensoulMonitorStale", "critical", "phone", None), ("OpensoulMonitorDown", "critical", "everything", None),
+        ("OpensoulMonitorStale", "critical", "phone", None),
         ("OpensoulCredentialExpiring", "warning", "everything", store + "google:spare"),
     ]:
         assert unwanted not in alerts, f"a false alarm: {unwanted}"
+    # A scrape that takes longer than its second makes this one pending, rightly, until the next.
+    until(lambda: ("OpensoulMonitorDown", "critical", "everything", None) not in came(), 20, "a false alarm: everything is down")
 
 
 @pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")

@@ -25,7 +25,7 @@ def test_alerts_arrive_before_ones_eyes(machine):
             if address is None and (found := re.search(r"http://127\.0\.0\.1:\d+", line)):
                 address = found.group()
                 page = until(lambda: urllib.request.urlopen(address, timeout=5).read().decode(), 20, "the demo's page")
-                metrics = urllib.request.urlopen(address + "/metrics", timeout=5).read().decode()
+                metrics = urllib.request.urlopen(address + "/metrics", timeout=30).read().decode()
         code = process.wait(20)
     finally:
         end_group(process)

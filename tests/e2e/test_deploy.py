@@ -402,7 +402,7 @@ def test_the_door_of_kubernetes_asks_for_a_password_and_lets_nobody_write(machin
                 return refused.code, ""
 
     try:
-        until(lambda: ask("/-/healthy")[0] == 200, 10, lambda: (folder / "error.log").read_text())
+        until(lambda: ask("/-/healthy")[0] == 200, 30, lambda: (folder / "error.log").read_text())
         status, text = ask("/metrics", "open sesame")
         assert status == 200 and "opensoul_build_info" in text
         assert [ask("/metrics")[0], ask("/metrics", "wrong")[0], ask("/")[0]] == [401] * 3
@@ -542,11 +542,11 @@ def test_a_container_runs_as_nobody_on_a_disk_that_cannot_be_written_and_answers
 
     def ask(path):
         # From its own network, as Prometheus would that shares it.
-        script = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10177{path}', timeout=5).read().decode())"
+        script = f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:10177{path}', timeout=20).read().decode())"
         said = container("nsenter", "-t", process, "-n", sys.executable, "-c", script, check=False)
         return said.stdout if said.returncode == 0 else ""
 
-    until(lambda: ask("/-/ready"), 20, lambda: container("podman", "logs", "monitor"))
+    until(lambda: ask("/-/ready"), 60, lambda: container("podman", "logs", "monitor"))
     assert "claude-code:default" in {one["id"] for one in json.loads(ask("/api/v1/status"))["credentials"]}
     assert "opensoul_build_info" in ask("/metrics")
     terms = dict(line.split(":\t", 1) for line in pathlib.Path(f"/proc/{process}/status").read_text().splitlines() if ":\t" in line)

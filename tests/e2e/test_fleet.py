@@ -173,8 +173,7 @@ def test_machines_are_found_by_files_and_one_prometheus_above_sees_them(folder, 
         one = Prometheus(site, config=shipped("prometheus.yml", nobody))
         ending.append(one.close)
         up = lambda of: {tuple(sorted(row["metric"].items())) for row in of.query('up{job="opensoul"} == 1')}  # noqa: E731
-        until(lambda: up(one), LONG, lambda: f"the first machine:\n{one.log}\n{machines[0].daemons[0].log}")
-        ((*labels,),) = up(one)
+        ((*labels,),) = until(lambda: up(one), LONG, lambda: f"the first machine:\n{one.log}\n{machines[0].daemons[0].log}")
         assert {("instance", "localhost"), ("team", "platform")} <= set(labels)
         # A machine more is a line more, and no restart.
         (site / "targets/servers.yml").write_text(targets)
@@ -187,7 +186,7 @@ def test_machines_are_found_by_files_and_one_prometheus_above_sees_them(folder, 
         seen = lambda: {(row["metric"]["instance"], row["metric"]["site"]) for row in all_.query("opensoul_credential_expiration_timestamp_seconds")}  # noqa: E731
         until(lambda: seen() == {("localhost", "main"), ("127.0.0.1", "main")}, LONG, lambda: f"both, above: {seen()}\n{all_.log}")
         until(lambda: all_.query("opensoul:credential_in_use:last"), LONG, "what the rules of the site recorded")
-        assert len(up(all_)) == 2
+        until(lambda: len(up(all_)) == 2, LONG, lambda: f"both are up, above: {up(all_)}")
     finally:
         for end in reversed(ending):
             end()

@@ -83,7 +83,7 @@ def test_a_link_is_shown_by_get_and_done_once_by_post(machine, hook):
 
     put(machine, 300 * c.DAY)
     ended = lambda: [item for item in notices(hook, "CredentialExpiring") if item["status"] == "resolved"]  # noqa: E731
-    until(ended, 30, "the end")
+    until(ended, 75, "the end")
     for method in ("GET", "POST"):
         status, page = daemon.request(snooze, method)
         assert status == 200 and "This is over" in page and "<form" not in page, page

@@ -25,7 +25,7 @@ def mails(machine, mail_server):
     text = machine.config.read_text() + '[actions]\nrunbook_url = "https://wiki.example.org/{name}?of={provider}"\n'
     machine.write(machine.config.relative_to(machine.home), text)
     machine.daemon()
-    until(lambda: len(mail.accepted()) >= 2, 30, "a mail for each")
+    until(lambda: {one.recipients[0][:2] for one in mail.accepted()} == {"en", "zh"}, 30, "a mail for each")
     return {one.recipients[0][:2]: one.part("html") for one in mail.accepted()}
 
 

@@ -43,7 +43,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=20) as answer:
             return answer.read().decode()
 
     def close(self):
@@ -185,7 +185,9 @@ def test_a_real_pushgateway_holds_one_group_until_it_is_told_to_forget(machine, 
         machine.once()
         assert len(ours()) == 1, "the group is replaced as a whole"
         told = machine.run("monitor", "forget")
-        assert told.code == 0 and "taken back" in told.out and not ours(), told
+        assert told.code == 0 and "taken back" in told.out, told
+        # It says yes before it does it.
+        until(lambda: not ours(), 20, lambda: f"it is forgotten: {ours()}")
 
         daemon = machine.daemon()
         until(ours, 20, "the monitor pushes")
@@ -202,9 +204,10 @@ def test_a_textfile_is_whole_readable_by_all_and_read_by_node_exporter(machine, 
     collected.mkdir()
     place = collected / "opensoul.prom"
     machine.configure(extra=f'[export]\ntextfile = "{place}"\n')
-    machine.daemon()
+    daemon = machine.daemon()
     until(place.exists, 20, "the file is there")
-    assert stat.S_IMODE(place.stat().st_mode) == 0o644 and os.listdir(collected) == ["opensoul.prom"]
+    until(lambda: os.listdir(collected) == ["opensoul.prom"], 20, lambda: f"nothing else is left: {os.listdir(collected)}")
+    assert stat.S_IMODE(place.stat().st_mode) == 0o644
     text = place.read_text()
     checked = subprocess.run([promtool(), "check", "metrics"], input=text, text=True, capture_output=True, timeout=30)
     assert checked.returncode == 0 and not checked.stderr.strip(), checked.stderr + checked.stdout
@@ -216,6 +219,8 @@ def test_a_textfile_is_whole_readable_by_all_and_read_by_node_exporter(machine, 
         assert f'opensoul_credential_info{{credential="{SOON}"' in scraped and "node_textfile_scrape_error 0" in scraped
     finally:
         exporter.close()
+    # Or it would soon be there again.
+    assert daemon.stop()[0] == 0 and place.exists()
     assert machine.run("monitor", "forget").code == 0 and not place.exists()
 
 

@@ -239,8 +239,8 @@ def test_what_hangs_is_ended(phone, said):
     watching(phone, "box")
     phone.answer("status", said())
     (phone.files / "hang").touch()
-    ended = phone.run("opensoul-phone", "status", timeout=50)
-    assert ended.code == 0 and ended.seconds < 20, ended
+    ended = phone.run("opensoul-phone", "status")
+    assert ended.code == 0 and ended.seconds < 45, ended
 
 
 @needs_phone

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import signal
 
 import pytest
 
@@ -30,6 +31,12 @@ def called(phone, name):
     """Whether a stand-in was; forgets nothing."""
     calls = phone.files / "calls"
     return calls.exists() and f"{name}\x1e" in calls.read_text()
+
+
+def told(phone, **sandbox):
+    """Whether it is written down that the phone was told: what is killed before that tells it again."""
+    incidents = phone.run("opensoul", "alerts", "list", "--json", **sandbox).json()["incidents"]
+    return incidents and all(one["told"] for one in incidents)
 
 
 # Android's jobs
@@ -87,7 +94,7 @@ def test_the_service_is_kept_running_until_it_is_told_to_stop(phone):
         assert shell.type(BOOT)[0] == 0
         assert called(phone, "termux-wake-lock")
         until(starts, 30, "it runs after a restart")
-        until(lambda: called(phone, "termux-notification"), 30, "it has told of the problem")
+        until(lambda: called(phone, "termux-notification") and told(phone), 30, "it has told of the problem")
         # Any app reaches loopback: there is no page.
         assert "listening" not in log.read_text() and "http" not in log.read_text(), log.read_text()
 
@@ -97,28 +104,34 @@ def test_the_service_is_kept_running_until_it_is_told_to_stop(phone):
             found = re.match(r"run: opensoul-monitor: \(pid (\d+)\)", shell.type(f"{sv} status opensoul-monitor")[1])
             return found and int(found[1])
 
+        def runs(times):
+            """It has begun so often, and ends in order from now on: it begins before it listens to SIGTERM."""
+            caught = re.search(r"^SigCgt:\s*(\w+)", shell.type(f"{PREFIX}/bin/cat /proc/{pid()}/status")[1], re.M)
+            return starts() == times and caught and int(caught[1], 16) & 1 << signal.SIGTERM - 1
+
         # Android kills what it likes.
         first = pid()
         assert shell.type(f"kill -9 {first}")[0] == 0
-        until(lambda: starts() == 2 and pid() not in (None, first), 30, "it runs again")
+        until(lambda: runs(2) and pid() not in (None, first), 30, "it runs again")
         # A newer one takes over, and stays enabled.
         ended = phone.install()
         assert "installed:" in ended.out and not (phone.prefix / "var/service/opensoul-monitor/down").exists()
-        until(lambda: starts() == 3, 30, "the new one runs")
+        until(lambda: runs(3), 30, "the new one runs")
         assert log.read_text().count("stopped") == 1, "the older one had ended in order"
 
         code, said = shell.type(f"{sv} -w 20 down opensoul-monitor")
         assert code == 0 and said.startswith("ok: down: opensoul-monitor"), said
-        assert log.read_text().count("stopped") == 2
+        # The log is written by a process of its own.
+        until(lambda: log.read_text().count("stopped") == 2, 30, "that one had ended in order")
         code, said = shell.type(f"{sv} -w 20 up opensoul-monitor")
-        until(lambda: starts() == 4, 30, "it is up again")
-        # In all this the phone was told once.
-        assert len(phone.calls("termux-notification")) == 1
+        until(lambda: runs(4), 30, "it is up again")
 
         # What is taken away does not go on running.
         assert phone.run("sh", "opensoul/termux/install.sh", "--uninstall").code == 0
-        assert log.read_text().count("stopped") == 3
+        until(lambda: log.read_text().count("stopped") == 3, 30, "that one had ended in order, too")
         assert shell.type(f"{PREFIX}/bin/busybox pidof opensoul-monitor")[0] == 1
+        # In all this the phone was told once.
+        assert len(phone.calls("termux-notification")) == 1
 
 
 # cron
@@ -162,11 +175,16 @@ def test_the_cron_that_termux_ships_runs_it_and_a_restart_starts_it_again(phone)
             assert code == 0 and "cron runs" in said, said
         assert ["termux-wake-lock"] in phone.calls() and not (service / "down").exists()
         assert shell.type("crontab -l")[1] == own + JOB, "once, whatever how often it is asked for"
-        until(lambda: shell.type("busybox pidof crond")[0] == 0, 30, "cron runs")
+        # It makes this file after it has begun to watch its table: a change before that would pass it by.
+        until((phone.root / "run/cron.reboot").exists, 30, "cron runs")
+        assert shell.type("busybox pidof crond")[0] == 0
         # The same, each minute.
         assert shell.type("crontab -l | sed 's#\\*/15#*#' | crontab -")[0] == 0
         has_a_problem(phone)
-        until(lambda: called(phone, "termux-notification"), 100, "the job")
+        until(lambda: called(phone, "termux-notification") and told(phone, **inside), 100, "the job")
+        # What the next start makes up for is not cron's to tell; and nothing of this one goes on writing.
+        assert shell.type("opensoul-phone schedule --cron")[0] == 0
+        until(lambda: shell.type("busybox pidof opensoul-monitor")[0] == 1, 30, "the job is over")
     assert "Ack 24 h" in phone.calls("termux-notification")[0]
 
     # The battery was empty. Termux:Boot starts cron again and does not wait for it.
