@@ -10,7 +10,7 @@ fn keeper(clock: &dyn Clock) -> Keeper<'_> {
     Keeper { clock, patience: Duration::from_millis(50), waiting: NOBODY }
 }
 
-fn age(path: &Path, by: Duration, clock: &SystemClock) {
+fn age(path: &Path, by: Duration, clock: &dyn Clock) {
     let then = SystemTime::from(clock.now()) - by;
     File::open(path).and_then(|file| file.set_modified(then)).unwrap();
 }
@@ -55,7 +55,9 @@ fn a_held_lock_is_waited_for_and_then_named() {
 #[test]
 fn a_stale_one_is_taken_over_and_a_fresh_or_future_one_is_not() {
     let dir = tempfile::tempdir().unwrap();
-    let clock = SystemClock::new();
+    // Stands still, so that nothing grows old while the machine is held up; nor is anything waited for.
+    let clock = ManualClock::at(SystemClock::new().now());
+    let keeper = Keeper { patience: Duration::ZERO, ..keeper(&clock) };
     let target = dir.path().join("x");
     let place = dir.path().join("x.lock");
     for protocol in [Protocol::Directory, Protocol::File] {
@@ -65,7 +67,7 @@ fn a_stale_one_is_taken_over_and_a_fresh_or_future_one_is_not() {
                 Protocol::File => fs::write(&place, "{}").unwrap(),
             }
             age(&place, Duration::from_secs(seconds), &clock);
-            let got = Lock::acquire(&target, protocol, &keeper(&clock));
+            let got = Lock::acquire(&target, protocol, &keeper);
             assert_eq!(got.is_ok(), taken, "{protocol:?} {seconds}");
             drop(got);
             assert_eq!(place.exists(), !taken, "a fresh one stays its holder's");
@@ -75,7 +77,7 @@ fn a_stale_one_is_taken_over_and_a_fresh_or_future_one_is_not() {
     fs::create_dir(&place).unwrap();
     let ahead = SystemTime::from(clock.now()) + Duration::from_secs(1);
     File::open(&place).and_then(|file| file.set_modified(ahead)).unwrap();
-    assert!(Lock::acquire(&target, Protocol::Directory, &keeper(&clock)).is_err());
+    assert!(Lock::acquire(&target, Protocol::Directory, &keeper).is_err());
 }
 
 #[test]
@@ -101,8 +103,10 @@ fn who_lost_it_knows_and_does_not_remove_the_others() {
     let target = dir.path().join("x");
     let place = dir.path().join("x.lock");
     let lost = Lock::acquire(&target, Protocol::Directory, &keeper(&clock)).unwrap();
-    age(&place, Duration::from_secs(60), &clock);
-    let taken = Lock::acquire(&target, Protocol::Directory, &keeper(&clock)).unwrap();
+    // By a clock that is ahead: whoever is held up renews it meanwhile.
+    let ahead = ManualClock::at(clock.now() + Duration::from_secs(3600));
+    let keeper = Keeper { patience: Duration::ZERO, ..keeper(&ahead) };
+    let taken = Lock::acquire(&target, Protocol::Directory, &keeper).unwrap();
     assert!(!lost.is_ours() && taken.is_ours());
     drop(lost);
     assert!(place.is_dir() && taken.is_ours());

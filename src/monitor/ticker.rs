@@ -55,7 +55,7 @@ mod tests {
         let (sender, mut ticks) = mpsc::channel(1);
         let ticker = Ticker::start(SECOND, sender).await.unwrap();
         for _ in 0..2 {
-            let tick = tokio::time::timeout(Duration::from_secs(10), ticks.recv()).await.expect("in time");
+            let tick = tokio::time::timeout(Duration::from_secs(60), ticks.recv()).await.expect("in time");
             assert_eq!(tick, Some(Tick));
         }
         ticker.stop().await;

@@ -48,6 +48,8 @@ pub(crate) fn is_tls(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use reqwest::Url;
     use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
@@ -56,10 +58,14 @@ mod tests {
     use crate::domain::Environment;
     use crate::net::Clients;
 
-    async fn failure(url: &str) -> (FailureReason, String) {
+    const SHORT: Duration = Duration::from_millis(300);
+    /// Whoever answers may be held up.
+    const LONG: Duration = Duration::from_secs(60);
+
+    async fn failure(url: &str, patience: Duration) -> (FailureReason, String) {
         let url = Url::parse(url).expect("url");
         let client = Clients::new(&Environment::default()).http(&url).expect("client");
-        let error = client.get(url).timeout(std::time::Duration::from_millis(300)).send().await.expect_err("failure");
+        let error = client.get(url).timeout(patience).send().await.expect_err("failure");
         of(error)
     }
 
@@ -67,7 +73,6 @@ mod tests {
     async fn each_failure_has_its_reason_and_hides_the_url() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let silent = listener.local_addr().expect("address");
-        let closed = TcpListener::bind("127.0.0.1:0").await.expect("port").local_addr().expect("address");
         let rude = TcpListener::bind("127.0.0.1:0").await.expect("port");
         let rude_address = rude.local_addr().expect("address");
         let server = tokio::spawn(async move {
@@ -75,12 +80,13 @@ mod tests {
                 let _ = stream.write_all(b"220 not tls and not http\r\n").await;
             }
         });
-        for (url, reason) in [
-            (format!("http://{silent}/token-4711"), FailureReason::Timeout),
-            (format!("http://{closed}/token-4711"), FailureReason::Offline),
-            (format!("https://{rude_address}/token-4711"), FailureReason::Tls),
+        for (url, patience, reason) in [
+            (format!("http://{silent}/token-4711"), SHORT, FailureReason::Timeout),
+            // No other test is given this port.
+            ("http://127.0.0.1:9/token-4711".to_owned(), LONG, FailureReason::Offline),
+            (format!("https://{rude_address}/token-4711"), LONG, FailureReason::Tls),
         ] {
-            let (found, words) = failure(&url).await;
+            let (found, words) = failure(&url, patience).await;
             assert_eq!(found, reason, "{url}: {words}");
             assert!(!words.contains("4711") && !words.is_empty(), "{words}");
         }
@@ -90,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_does_not_exist() {
         // Reserved for this by RFC 2606; needs no network to fail.
-        let (reason, words) = failure("http://nothing.invalid/").await;
+        let (reason, words) = failure("http://nothing.invalid/", SHORT).await;
         assert!(matches!(reason, FailureReason::Dns | FailureReason::Timeout), "{words}");
     }
 }

@@ -59,15 +59,38 @@ fn due(receiver: &str, id: &str) -> Due {
     Due { notification: message, progress: Progress::default(), keep: None }
 }
 
-async fn deliver(messages: &[(&str, &str)]) -> Vec<String> {
+/// Begins to deliver them, with this limit for each.
+fn begin(messages: &[(&str, &str)], limit: Duration) -> (Arc<Notes>, tokio::task::JoinHandle<()>) {
     let receivers: Vec<Arc<dyn Receiver>> = vec![Arc::new(Scripted("a")), Arc::new(Scripted("b"))];
     let mut courier = Courier::new(receivers, Arc::new(ManualClock::at(now())));
-    courier.limit = Duration::from_millis(50);
+    courier.limit = limit;
     let due = messages.iter().map(|(receiver, id)| due(receiver, id)).collect();
     let notes = Arc::new(Notes::default());
     let ledger: Arc<dyn Ledger> = Arc::clone(&notes) as _;
-    courier.deliver(due, &ledger).await;
+    (notes, tokio::spawn(async move { courier.deliver(due, &ledger).await }))
+}
+
+async fn deliver_within(limit: Duration, messages: &[(&str, &str)]) -> Vec<String> {
+    let (notes, work) = begin(messages, limit);
+    work.await.expect("delivered");
     notes.0.lock().expect("notes").clone()
+}
+
+async fn deliver(messages: &[(&str, &str)]) -> Vec<String> {
+    deliver_within(LONG, messages).await
+}
+
+/// No machine is held up for so long.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Waits until it is so.
+async fn until(so: impl Fn() -> bool) {
+    let waiting = async {
+        while !so() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("it never is");
 }
 
 fn outcomes(notes: Vec<String>) -> Vec<String> {
@@ -100,6 +123,12 @@ struct Disk {
     turn: Semaphore,
 }
 
+impl Disk {
+    fn written(&self) -> usize {
+        self.commits.lock().expect("commits").iter().sum()
+    }
+}
+
 #[async_trait]
 impl Ledger for Disk {
     async fn record(&self, outcomes: Vec<(NotificationId, Outcome)>) {
@@ -123,8 +152,15 @@ async fn a_slow_disk_is_given_many_at_once_and_a_crash_repeats_a_hundred_at_most
     let ledger: Arc<dyn Ledger> = Arc::clone(&disk) as _;
     let work = tokio::spawn(async move { courier.deliver(messages, &ledger).await });
     settled().await;
-    assert_eq!(disk.sent.load(std::sync::atomic::Ordering::SeqCst), UNRECORDED, "no more until some are on disk");
-    disk.turn.add_permits(1000);
+    let sent = || disk.sent.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(sent(), UNRECORDED, "no more until some are on disk");
+    // So slow that it is waited for each time: how much comes together in the meantime is not a matter of time then.
+    while disk.written() < 1000 {
+        let before = disk.written();
+        until(|| sent() == 1000.min(before + UNRECORDED)).await;
+        disk.turn.add_permits(1);
+        until(|| disk.written() > before).await;
+    }
     work.await.unwrap();
     let commits = disk.commits.lock().expect("commits").clone();
     assert_eq!(commits.iter().sum::<usize>(), 1000);
@@ -142,19 +178,17 @@ async fn what_was_through_when_the_courier_was_ended_is_recorded() {
     settled().await;
     work.abort();
     disk.turn.add_permits(10);
-    for _ in 0..100 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-        if !disk.commits.lock().expect("commits").is_empty() {
-            break;
-        }
-    }
-    assert_eq!(*disk.commits.lock().expect("commits"), [2]);
+    // Together or, where the machine was held up between them, one after the other.
+    until(|| disk.written() == 2).await;
 }
 
 #[tokio::test]
 async fn one_receiver_does_not_hold_up_another() {
-    let notes = outcomes(deliver(&[("a", "hang"), ("a", "1"), ("b", "2"), ("b", "3")]).await);
-    assert_eq!(notes, ["2 ok", "3 ok", "hang timeout", "1 timeout untried"]);
+    let (notes, work) = begin(&[("a", "hang"), ("a", "1"), ("b", "2"), ("b", "3")], LONG);
+    until(|| outcomes(notes.0.lock().expect("notes").clone()) == ["2 ok", "3 ok"]).await;
+    work.abort();
+    let notes = outcomes(deliver_within(Duration::from_millis(50), &[("a", "hang"), ("a", "1")]).await);
+    assert_eq!(notes, ["hang timeout", "1 timeout untried"]);
 }
 
 #[tokio::test]

@@ -85,16 +85,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_program_that_is_not_there_or_fails() {
-        use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let desk = desktop(false, dir.path().to_str().unwrap());
         let message = notification(vec![expiring()]);
         let outcome = desk.deliver(&message, &attempt()).await;
         assert!(matches!(outcome, Outcome::Transient { reason: FailureReason::Config, .. }), "{outcome:?}");
-        for (script, good) in [("#!/bin/sh\nexit 0\n", true), ("#!/bin/sh\nexit 1\n", false)] {
+        // Written by another process: what this one has open for writing, in whatever child of another test, cannot be run.
+        let write = "printf '#!/bin/sh\\nexit %s\\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
+        for (code, good) in [("0", true), ("1", false)] {
+            let mut shell = std::process::Command::new("/bin/sh");
             let program = dir.path().join("notify-send");
-            std::fs::write(&program, script).unwrap();
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            assert!(shell.args(["-c", write, "sh", code]).arg(program).status().unwrap().success());
             let outcome = desk.deliver(&message, &attempt()).await;
             assert_eq!(matches!(outcome, Outcome::Delivered { .. }), good, "{outcome:?}");
         }

@@ -70,9 +70,7 @@ fn receiver(port: u16, login: bool) -> Email {
         from: "opensoul <monitor@example.org>".into(),
         to: vec!["Ops <ops@example.org>".into(), "night@example.org".into()],
     };
-    let mut receiver = Email::new("mail".into(), config, Voice::default(), Arc::new(env.clone()), Clients::new(&env));
-    receiver.total = Duration::from_millis(400);
-    receiver
+    Email::new("mail".into(), config, Voice::default(), Arc::new(env.clone()), Clients::new(&env))
 }
 
 async fn deliver(
@@ -83,11 +81,14 @@ async fn deliver(
     let login = answers.iter().any(|(start, _)| *start == "AUTH");
     let (port, seen) = server(greeting, answers).await;
     let progress = Progress(before.iter().map(|text| (*text).to_owned()).collect());
-    let outcome =
-        receiver(port, login).deliver(&notification(vec![expiring()]), &Attempt { progress, ..attempt() }).await;
-    let seen = tokio::time::timeout(Duration::from_millis(200), seen)
-        .await
-        .map_or_else(|_| Vec::new(), |seen| seen.expect("server"));
+    let mut receiver = receiver(port, login);
+    // Only silence is waited for: whoever speaks may be held up.
+    let silent = greeting == "~" || answers.iter().any(|(_, answer)| *answer == "~");
+    if silent {
+        receiver.total = Duration::from_millis(400);
+    }
+    let outcome = receiver.deliver(&notification(vec![expiring()]), &Attempt { progress, ..attempt() }).await;
+    let seen = if silent { Vec::new() } else { seen.await.expect("server") };
     (outcome, seen)
 }
 
@@ -167,8 +168,8 @@ async fn each_way_to_fail() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let port = TcpListener::bind("127.0.0.1:0").await.expect("port").local_addr().expect("address").port();
-    let outcome = receiver(port, false).deliver(&notification(vec![expiring()]), &attempt()).await;
+    // No other test is given this port.
+    let outcome = receiver(9, false).deliver(&notification(vec![expiring()]), &attempt()).await;
     assert_eq!(shape(&outcome), ("transient", Some(FailureReason::Offline), vec![]), "{outcome:?}");
 }
 

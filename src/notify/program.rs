@@ -122,14 +122,22 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_hangs_is_ended_with_all_it_started() {
         let dir = tempfile::tempdir().unwrap();
-        let fifo = dir.path().join("alive");
-        let script = format!("mkfifo {0}; (exec 3>{0}; sleep 600) & cat {0}; sleep 600", fifo.display());
-        let ended = run(&argv(&script), Vec::new(), &env(), Duration::from_millis(700)).await;
-        assert!(matches!(ended, Err((FailureReason::Timeout, _))), "{ended:?}");
+        let (fifo, begun) = (dir.path().join("alive"), dir.path().join("begun"));
+        let (alive, mark) = (fifo.display(), begun.display());
+        let script = format!("mkfifo {alive}; (exec 3>{alive}; : >{mark}; sleep 600) & cat {alive}; sleep 600");
+        // A machine that is held up gets to that later.
+        for limit in [700, 7_000, 70_000].map(Duration::from_millis) {
+            let ended = run(&argv(&script), Vec::new(), &env(), limit).await;
+            assert!(matches!(ended, Err((FailureReason::Timeout, _))), "{ended:?}");
+            if begun.exists() {
+                break;
+            }
+        }
+        assert!(begun.exists(), "it has started nothing");
         // The child that held the other end is gone: nobody is left who could write.
         let reading = std::fs::OpenOptions::new().read(true).custom_flags(nonblocking()).open(&fifo).unwrap();
         let mut end = Vec::new();
-        for _ in 0..200 {
+        for _ in 0..3_000 {
             match std::io::Read::read_to_end(&mut &reading, &mut end) {
                 Ok(_) => return,
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -340,7 +340,8 @@ mod tests {
         use crate::notify::samples::{attempt, expiring, notification};
         use wiremock::{Mock, MockServer, ResponseTemplate, matchers::any};
 
-        let server = MockServer::start().await;
+        // Not one that the next test is given, with what is still on its way there.
+        let server = MockServer::builder().start().await;
         let answer = ResponseTemplate::new(202).set_body_string(r#"{"status":"success","dedup_key":"x"}"#);
         Mock::given(any()).respond_with(answer.set_delay(Duration::from_millis(60))).mount(&server).await;
         let mut env = Environment::default();

@@ -5,13 +5,8 @@ use super::*;
 
 /// A home whose `PATH` has a program of this name and nothing else.
 pub fn stand_in(home: &mut Home, program: &str, script: &str) {
-    let dir = home.path("bin");
-    std::fs::create_dir_all(&dir).unwrap();
-    // Written by another process: a file that this one has open for writing, in whatever child of another test, cannot be run.
-    let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" >\"$2\" && chmod 755 \"$2\"";
-    let ran = Command::new("/bin/sh").args(["-c", write, "sh", script]).arg(dir.join(program)).status().unwrap();
-    assert!(ran.success());
-    home.env.set("PATH", format!("relative:{}", dir.display()));
+    home.program(&format!("bin/{program}"), script);
+    home.env.set("PATH", format!("relative:{}", home.path("bin").display()));
     home.env.set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user/1000/bus");
 }
 
@@ -34,6 +29,13 @@ fn words(answer: &Answer) -> String {
             why.split_once("), ").map_or(why.as_str(), |(_, why)| why).to_owned()
         }
     }
+}
+
+/// What comes of a stand-in that answers. On a machine that is held up its time may be over before it does: it is asked again.
+fn answered(platform: Platform, item: &Item<'_>, home: &Home) -> String {
+    let answers = (0..30).map(|_| words(&ask_on(platform, item, &home.env)));
+    let mut in_time = answers.filter(|answer| !answer.contains("in time"));
+    in_time.next().expect("an answer in time")
 }
 
 /// What `secret-tool search` prints of an item.
@@ -64,7 +66,7 @@ fn linux() {
     for (writer, script, expected) in table {
         let mut home = Home::new();
         stand_in(&mut home, "secret-tool", &script);
-        assert_eq!(words(&ask_on(Platform::Linux, &item(writer), &home.env)), expected, "{script}");
+        assert_eq!(answered(Platform::Linux, &item(writer), &home), expected, "{script}");
     }
 }
 
@@ -96,7 +98,7 @@ fn mac() {
     for (writer, script, expected) in table {
         let mut home = Home::new();
         stand_in(&mut home, "security", &script);
-        assert_eq!(words(&ask_on(Platform::Mac, &item(writer), &home.env)), expected, "{script}");
+        assert_eq!(answered(Platform::Mac, &item(writer), &home), expected, "{script}");
     }
 }
 
@@ -105,7 +107,7 @@ fn without_an_account() {
     let mut home = Home::new();
     stand_in(&mut home, "security", "[ \"$*\" = 'find-generic-password -s x -w' ] && echo y");
     let item = Item { service: "x", account: None, writer: Writer::Security };
-    assert_eq!(words(&ask_on(Platform::Mac, &item, &home.env)), "found y");
+    assert_eq!(answered(Platform::Mac, &item, &home), "found y");
 }
 
 #[test]
@@ -130,19 +132,23 @@ fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     let mut home = Home::new();
     let pid = home.path("pid");
     stand_in(&mut home, "secret-tool", &format!("/bin/sleep 600 &\necho $! >{}\nwait", pid.display()));
-    assert_eq!(
-        words(&ask_on(Platform::Linux, &item(Writer::Rust), &home.env)),
-        "which does not answer in time: it may wait for you to unlock it"
-    );
-    let pid: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+    // A machine that is held up may get to that at a later try.
+    let started = (0..30).find_map(|_| {
+        assert_eq!(
+            words(&ask_on(Platform::Linux, &item(Writer::Rust), &home.env)),
+            "which does not answer in time: it may wait for you to unlock it"
+        );
+        std::fs::read_to_string(&pid).ok()?.trim().parse().ok()
+    });
+    let pid: i32 = started.expect("it has started nothing");
     // Killed, though perhaps still on its way out, or not yet collected by its new parent.
     let gone = || {
         let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         state.is_empty() || state.contains(") Z ")
     };
     assert!(
-        (0..1_000_000).any(|_| {
-            std::thread::yield_now();
+        (0..60_000).any(|_| {
+            std::thread::sleep(Duration::from_millis(1));
             gone()
         }),
         "it lives on"
@@ -160,7 +166,7 @@ fn a_program_that_closes_its_output_and_stays_is_ended() {
 fn a_flood_is_cut_off() {
     let mut home = Home::new();
     stand_in(&mut home, "security", "while :; do echo 0123456789012345678901234567890123456789; done");
-    let answer = words(&ask_on(Platform::Mac, &item(Writer::Security), &home.env));
+    let answer = answered(Platform::Mac, &item(Writer::Security), &home);
     assert_eq!(answer, "and security says more than any keyring holds");
 }
 
@@ -169,7 +175,7 @@ fn the_programs_see_five_variables() {
     let mut home = Home::new();
     home.env.set("OPENAI_API_KEY", "sk-secret");
     stand_in(&mut home, "security", "/usr/bin/env | /usr/bin/cut -d= -f1 | /usr/bin/sort | /usr/bin/tr '\\n' ' '");
-    let names = words(&ask_on(Platform::Mac, &item(Writer::Security), &home.env));
+    let names = answered(Platform::Mac, &item(Writer::Security), &home);
     assert!(names.contains("DBUS_SESSION_BUS_ADDRESS HOME") && !names.contains("OPENAI"), "{names}");
 }
 

@@ -165,6 +165,10 @@ impl Home {
         let ground = ground(&env, now);
         let machine = Machine::new(&env, Program::default(), &ground).unwrap().home_only();
         let Ground { config, store, .. } = ground;
+        let mut config = Config::clone(&config);
+        // Whoever answers may be held up.
+        config.probing.timeout = Duration::from_secs(60);
+        let config = Arc::new(config);
         let before = Arc::default();
         let eyes = Arc::new(Watcher { machine, before: Arc::clone(&before) });
         let shared: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
@@ -398,7 +402,7 @@ impl Home {
 
 /// A program that another test starts holds our lock too, from its fork until its exec.
 fn ground(env: &Environment, now: Time) -> Ground {
-    for _ in 0..5_000 {
+    for _ in 0..60_000 {
         match Ground::open(env, None, false, now) {
             Ok(ground) => return ground,
             Err(error) if error.to_string().contains("another opensoul monitor") => {

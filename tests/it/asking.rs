@@ -18,6 +18,9 @@ use opensoul::net::Clients;
 
 use crate::fake_provider::FakeProvider;
 
+/// Whoever answers may be held up.
+const TIMEOUT: &str = "[probe]\ntimeout = \"60s\"\n";
+
 struct Home {
     dir: tempfile::TempDir,
     env: Environment,
@@ -35,7 +38,7 @@ impl Home {
         home.write(
             ".config/opensoul/monitor.toml",
             &format!(
-                "[providers.anthropic]\nbase_url = \"{0}\"\n[providers.openai]\nbase_url = \"{0}\"\n",
+                "{TIMEOUT}[providers.anthropic]\nbase_url = \"{0}\"\n[providers.openai]\nbase_url = \"{0}\"\n",
                 home.provider.url(),
             ),
         );
@@ -64,7 +67,7 @@ impl Home {
 
     /// A program that another test starts holds our lock too, from its fork until its exec: asked for until it is free.
     async fn ground(&self, clock: &dyn Clock) -> Ground {
-        for _ in 0..5_000 {
+        for _ in 0..60_000 {
             match Ground::open(&self.env, None, false, clock.now()) {
                 Ok(ground) => return ground,
                 Err(error) if error.to_string().contains("another opensoul monitor") => {
@@ -82,7 +85,7 @@ impl Home {
         let ground = self.ground(&*clock).await;
         let eyes = Arc::new(Machine::new(&self.env, Program::default(), &ground).unwrap().home_only());
         let config = Arc::clone(&ground.config);
-        let (desk, _thread) = Desk::new(ground.store).unwrap();
+        let (desk, thread) = Desk::new(ground.store).unwrap();
         let own = Arc::new(Own::new(clock.now()));
         let home = self.dir.path().to_path_buf();
         let monitor = Monitor::new(&clock, desk, own, None, eyes, Progress::new(&clock), home);
@@ -94,6 +97,9 @@ impl Home {
         };
         let mut seen: Vec<_> = committed.snapshot.credentials.iter().map(of).collect();
         seen.sort_by(|one, other| one.0.cmp(&other.0));
+        // Whoever opens the store next finds it closed.
+        drop(monitor);
+        thread.join().unwrap();
         (answers, seen)
     }
 }
@@ -220,7 +226,7 @@ async fn what_a_provider_says_besides_is_shown() {
     let url = provider.url();
     home.write(
         ".config/opensoul/monitor.toml",
-        &format!("[providers.openrouter]\nbase_url = \"{url}\"\n[providers.tavily]\nbase_url = \"{url}\"\n"),
+        &format!("{TIMEOUT}[providers.openrouter]\nbase_url = \"{url}\"\n[providers.tavily]\nbase_url = \"{url}\"\n"),
     );
     std::fs::remove_dir_all(home.dir.path().join(".opensoul")).unwrap();
     let vars = [("OPENROUTER_API_KEY", key), ("TAVILY_API_KEY", "tvly-dev-1")];

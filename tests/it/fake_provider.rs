@@ -97,11 +97,8 @@ impl FakeProvider {
         Self { address, seen: Arc::default(), known: Arc::default(), task }
     }
 
-    /// A base URL on which nobody listens.
-    pub async fn absent() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        format!("http://{}", listener.local_addr().expect("bound"))
-    }
+    /// A base URL on which nobody listens: no other test is given this port.
+    pub const ABSENT: &str = "http://127.0.0.1:9";
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

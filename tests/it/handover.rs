@@ -1,7 +1,7 @@
 //! The built program beside another `opensoul`: a stand-in that writes down how it was called.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -23,15 +23,22 @@ impl Bench {
 
     /// A program that writes its arguments, one a line, and ends with 7.
     fn stand_in(&self, name: &str) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("directory");
         let log = self.path("log");
         let text = format!(
             "#!/bin/sh\n{{ echo \"$0\"; for a in \"$@\"; do echo \"[$a]\"; done; }} >> '{}'\nexit 7\n",
             log.display()
         );
-        fs::write(&path, text).expect("script");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
+        self.script(name, &text);
+    }
+
+    /// Written by another process, as whatever is run here: what this one has open for writing, in whatever child of another test,
+    /// cannot be run.
+    fn script(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("directory");
+        let write = "printf %s \"$1\" >\"$2\" && chmod 755 \"$2\"";
+        let done = Command::new("/bin/sh").args(["-c", write, "sh", text]).arg(path).status().expect("a shell");
+        assert!(done.success());
     }
 
     fn run(&self, program: &str, args: &[&str], dirs: &[&str]) -> Output {
@@ -126,7 +133,8 @@ fn two_copies_of_us_do_not_play_ball() {
     // A copy is another file: only the marker tells that it has had its turn.
     for dir in ["first", "second"] {
         fs::create_dir(bench.path(dir)).expect("directory");
-        fs::copy(env!("CARGO_BIN_EXE_opensoul"), bench.path(dir).join("opensoul")).expect("copy");
+        let done = Command::new("cp").arg(env!("CARGO_BIN_EXE_opensoul")).arg(bench.path(dir)).status().expect("cp");
+        assert!(done.success());
     }
     let output = bench.run("first/opensoul", &["gateway"], &["first", "second"]);
     assert_eq!(output.status.code(), Some(69), "{}", text(&output.stderr));
@@ -139,12 +147,9 @@ fn two_copies_of_us_do_not_play_ball() {
 #[test]
 fn a_wrapper_that_starts_us_again_ends() {
     let bench = Bench::new();
-    let path = bench.path("wrapper/opensoul");
-    fs::create_dir(bench.path("wrapper")).expect("directory");
     // It starts a child, so that the process id is new each time.
     let text_of = format!("#!/bin/sh\n'{}' \"$@\"\nexit $?\n", bench.path("ours/opensoul").display());
-    fs::write(&path, text_of).expect("script");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("mode");
+    bench.script("wrapper/opensoul", &text_of);
     let output = bench.run("ours/opensoul", &["gateway"], &["wrapper", "ours"]);
     assert_eq!(output.status.code(), Some(69));
     assert!(text(&output.stderr).contains("in a circle"), "{}", text(&output.stderr));

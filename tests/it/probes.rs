@@ -29,8 +29,11 @@ fn target(provider: &str, key: &str, base_url: &str) -> Target {
     }
 }
 
+/// Whoever answers may be held up.
+const LONG: Duration = Duration::from_secs(60);
+
 fn settings() -> Settings {
-    Settings { timeout: Duration::from_secs(5), ..Settings::default() }
+    Settings { timeout: LONG, ..Settings::default() }
 }
 
 async fn ask(targets: Vec<Target>, settings: &Settings) -> Vec<Probed> {
@@ -398,17 +401,17 @@ async fn servers_that_misbehave() {
         (Manner::DeepJson, VerdictKind::Unverifiable),
     ] {
         let fake = FakeProvider::rude(manner).await;
-        let timeout = if matches!(manner, Manner::Silent | Manner::Drip) { 300 } else { 5_000 };
+        let endless = matches!(manner, Manner::Silent | Manner::Drip);
         let watch = opensoul::clock::SystemClock::new();
         let began = watch.monotonic();
-        let settings = Settings { timeout: Duration::from_millis(timeout), ..Settings::default() };
+        let settings =
+            if endless { Settings { timeout: Duration::from_millis(300), ..settings() } } else { settings() };
         let results = ask(vec![target("groq", "gsk_anything", &fake.url())], &settings).await;
         assert_eq!(results[0].verdict.kind, expected, "{manner:?}: {}", results[0].verdict.detail);
         let took = watch.monotonic() - began;
-        assert!(took < Duration::from_secs(5), "{manner:?} took {took:?}");
+        assert!(took < LONG / 2, "{manner:?} took {took:?}");
     }
-    let nobody = FakeProvider::absent().await;
-    let results = ask(vec![target("groq", "gsk_anything", &nobody)], &settings()).await;
+    let results = ask(vec![target("groq", "gsk_anything", FakeProvider::ABSENT)], &settings()).await;
     assert_eq!(results[0].verdict.kind, VerdictKind::ProviderDown, "{}", results[0].verdict.detail);
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::clock::{Clock, SystemClock};
 use crate::domain::{Gateway, GatewayState, SourceReport, Span};
 
 fn snapshot(paths: &[PathBuf], read_at: Time) -> Snapshot {
@@ -26,6 +27,8 @@ fn snapshot(paths: &[PathBuf], read_at: Time) -> Snapshot {
         fleet: false,
     }
 }
+
+const LONG: Duration = Duration::from_secs(60);
 
 struct Watched {
     dir: tempfile::TempDir,
@@ -64,9 +67,10 @@ impl Watched {
         std::fs::write(self.path(path), "x").unwrap();
     }
 
+    /// How soon is shown by `pace`, whose clock no machine holds up.
     async fn changed(&mut self) {
-        let change = tokio::time::timeout(Duration::from_secs(2), self.changes.recv()).await;
-        assert_eq!(change.expect("within two seconds"), Some(Changed));
+        let change = tokio::time::timeout(LONG, self.changes.recv()).await;
+        assert_eq!(change.expect("in time"), Some(Changed));
     }
 
     /// Nothing within a second: longer than any wait for quiet.
@@ -155,13 +159,19 @@ async fn what_changed_before_the_watch_began_is_not_missed() {
 async fn a_storm_costs_a_few_looks() {
     let mut it = Watched::new(&["busy", "calm/auth"], |dir| std::fs::create_dir(dir.join("calm")).unwrap()).await;
     let mut beat = tokio::time::interval(Duration::from_millis(10));
+    let clock = SystemClock::new();
     let mut looks = 0;
-    for _ in 0..300 {
+    loop {
         beat.tick().await;
+        // On a machine that is held up the first one may come later, and what comes then is not of these three seconds.
+        if clock.monotonic() > Duration::from_secs(3) && looks > 0 {
+            break;
+        }
+        assert!(clock.monotonic() < LONG, "no look");
         it.write("busy");
         looks += u32::from(it.changes.try_recv().is_ok());
     }
-    assert!((1..=3).contains(&looks), "{looks} looks in three seconds");
+    assert!(looks <= 3, "{looks} looks in three seconds");
     it.write("calm/auth");
     it.changed().await;
 }

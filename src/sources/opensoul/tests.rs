@@ -434,13 +434,11 @@ fn the_layers_of_the_environment() {
     assert_eq!(ids, ["opensoul:config#env.CEREBRAS_API_KEY", "opensoul:config#env.OPENAI_API_KEY"]);
 }
 
-fn with_shell(script: &str, interactive: bool) -> Harvest {
-    use std::os::unix::fs::PermissionsExt;
+fn with_shell(script: &str, interactive: bool, timeout: u32) -> Harvest {
     let mut home = Home::new();
-    home.write("shell", format!("#!/bin/sh\n{script}\n"));
-    std::fs::set_permissions(home.path("shell"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    home.program("shell", script);
     home.env.set("SHELL", home.path("shell").to_str().unwrap());
-    home.write(".opensoul/opensoul.json", "{env:{shellEnv:{enabled:true,timeoutMs:1500}}}");
+    home.write(".opensoul/opensoul.json", format!("{{env:{{shellEnv:{{enabled:true,timeoutMs:{timeout}}}}}}}"));
     home.cwd = interactive.then(|| home.path("."));
     home.read(&OpenSoul)
 }
@@ -449,14 +447,14 @@ fn with_shell(script: &str, interactive: bool) -> Harvest {
 fn the_login_shell_is_asked_only_when_it_may_be() {
     let script = r"printf 'GROQ_API_KEY=no\0ANTHROPIC_API_KEY=yes\0ZAI_API_KEY= \0'";
     let env = |harvest: &Harvest| harvest.installations[0].env.clone();
-    let asked = env(&with_shell(script, true));
+    let asked = env(&with_shell(script, true, 60_000));
     assert_eq!((asked.get("ANTHROPIC_API_KEY"), asked.get("GROQ_API_KEY")), (Some("yes"), None));
     assert_eq!(asked.from_login_shell, ["ANTHROPIC_API_KEY"]);
     assert_eq!(asked.key("anthropic").map(|k| k.source()).as_deref(), Some("shell env: ANTHROPIC_API_KEY"));
-    assert_eq!(env(&with_shell(script, false)).get("ANTHROPIC_API_KEY"), None, "never in the monitor");
-    let failed = env(&with_shell("exit 3", true));
+    assert_eq!(env(&with_shell(script, false, 60_000)).get("ANTHROPIC_API_KEY"), None, "never in the monitor");
+    let failed = env(&with_shell("exit 3", true, 60_000));
     assert!(failed.problems[0].message.contains("failed"));
-    let hung = env(&with_shell("sleep 600 & sleep 600", true));
+    let hung = env(&with_shell("sleep 600 & sleep 600", true, 1_500));
     assert!(hung.problems[0].message.contains("did not answer within 1500 ms"), "{:?}", hung.problems);
 }
 
