@@ -12,6 +12,7 @@ import credentials as c
 from alertmanager import Alertmanager, cluster, program
 from hook import HookServer
 from machine import STORE, Machine, webhook_receiver
+from prometheus import free_port
 from waiting import until
 
 pytestmark = pytest.mark.skipif(not program(), reason="Alertmanager is not installed")
@@ -46,7 +47,8 @@ def single(folder, pages):
 
 @pytest.fixture
 def pair(folder, pages):
-    both = cluster(folder, pages)
+    # A turn is longer than a machine may hold up the one whose turn it is: the other would tell the same once more.
+    both = cluster(folder, pages, turn="7s")
     yield both
     for one in both:
         one.kill()
@@ -70,11 +72,14 @@ def paged(pages, status, credential=None):
 
 
 def settled(manager, rounds=2):
-    """Whatever it knows now it has told, or found that its peer has told it."""
-    begun = manager.rounds().total()
-    until(lambda: manager.rounds().total() >= begun + rounds, 30, lambda: f"{rounds} rounds:\n{manager.log}")
+    """Whatever it knows now it has told, or found that its peer has told it: so many rounds more for each group."""
+    begun = manager.rounds()
+    more = lambda: sum(count >= begun[group] + rounds for group, count in manager.rounds().items())  # noqa: E731
+    until(lambda: more() >= manager.groups(), 60, lambda: f"{rounds} rounds:\n{manager.log}")
 
 
+# Five seconds, and some for a machine that is held up; one that hangs is waited for for 10.
+STOPPED = 8
 WORK, SPARE = "opensoul:main/anthropic:work", "opensoul:main/anthropic:spare"
 
 
@@ -122,7 +127,7 @@ def test_two_monitors_and_two_alertmanagers_make_one_page(machine, second, pair,
     for monitor in monitors:
         put(monitor, work=300 * c.DAY, spare=300 * c.DAY)
         monitor.run("monitor", "once")
-    until(lambda: len(paged(pages, "resolved")) == 2, 30, lambda: f"that it is over: {paged(pages, 'resolved')}")
+    until(lambda: len(paged(pages, "resolved")) == 2, 60, lambda: f"that it is over: {paged(pages, 'resolved')}")
     settled_pages = paged(pages, "resolved")
     for monitor in monitors:
         monitor.run("monitor", "once")
@@ -139,7 +144,7 @@ def test_a_silence_there_silences(machine, pair, pages):
     put(machine, work=-c.HOUR, spare=-c.HOUR)
     machine.once()
     until(lambda: paged(pages, "firing", SPARE), 30, "the other one is told of")
-    settled(one, 4), settled(two, 4)
+    settled(one), settled(two)
     assert not paged(pages, "firing", WORK) and len(one.alerts()) == 2
 
 
@@ -192,11 +197,11 @@ def test_an_alertmanager_that_forgot_everything_knows_it_after_a_cycle(machine, 
     put(machine, work=300 * c.DAY)
     until(lambda: not single.alerts(), 20, "it is over, without anybody asking")
     code, seconds = daemon.stop()
-    assert code == 0 and seconds < 5
+    assert code == 0 and seconds < STOPPED
 
 
 def test_the_other_receivers_hear_of_one_that_takes_nothing(machine, single, hook):
-    dead = f"http://127.0.0.1:{closed_port()}"
+    dead = f"http://127.0.0.1:{free_port()}"
     configure(machine, single, dead, receivers=[webhook_receiver(hook)])
     put(machine, work=300 * c.DAY)
     machine.once()
@@ -216,12 +221,6 @@ def test_the_other_receivers_hear_of_one_that_takes_nothing(machine, single, hoo
     assert len(hook.alerts("resolved")) == 1 and not single.alerts()
 
 
-def closed_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_one_that_hangs_holds_up_nobody(machine, single, hook):
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
@@ -230,13 +229,15 @@ def test_one_that_hangs_holds_up_nobody(machine, single, hook):
         configure(machine, url, single, receivers=[webhook_receiver(hook)])
         put(machine, work=-c.HOUR)
         daemon = machine.daemon()
-        until(lambda: hook.alerts("firing") and single.alerts(), 8, lambda: f"everybody else knows:\n{daemon.log}")
+        # It is waited for for 10 s.
+        until(lambda: hook.alerts("firing") and single.alerts(), 9, lambda: f"everybody else knows:\n{daemon.log}")
         put(machine, work=300 * c.DAY)
-        until(lambda: hook.alerts("resolved"), 8, lambda: f"the next cycle has run:\n{daemon.log}")
+        until(lambda: hook.alerts("resolved"), 9, lambda: f"the next cycle has run:\n{daemon.log}")
         code, seconds = daemon.stop()
-        assert code == 0 and seconds < 5
+        assert code == 0 and seconds < STOPPED
         ended = machine.once()
-        assert ended.seconds < 20 and "no answer in time" in ended.err, ended
+        # All of it has 45 s.
+        assert ended.seconds < 40 and "no answer in time" in ended.err, ended
 
 
 def test_logins_and_labels_are_sent_and_not_shown(machine, pages):

@@ -109,7 +109,8 @@ def test_an_ack_is_shown_and_its_end_is_told(machine, hook, at_work):
     if at_work.daemon:
         page = until(lambda: (p := at_work.daemon.get("/")) and "acknowledged by ann" in p and p, 20, "the page")
         assert "acknowledged by ann" in page
-        assert at_work.daemon.metrics().value("opensoul_alerts", severity="critical", status="acked") == 1
+        counted = lambda: at_work.daemon.metrics().value("opensoul_alerts", severity="critical", status="acked")  # noqa: E731
+        until(lambda: counted() == 1, 20, "the metric")
 
     shown = alerts(machine, "show", one["id"])
     assert shown.code == 0 and "nothing is said" in shown.out, shown

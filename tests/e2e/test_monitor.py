@@ -15,6 +15,8 @@ from mail import PASSWORD
 from waiting import until
 
 CONFIG = ".opensoul/opensoul.json"
+# Five seconds, and five for a machine that is held up.
+STOPPED = 10
 
 
 def three_logins(machine, opensoul_in=2 * c.DAY):
@@ -61,7 +63,7 @@ def test_shows_every_login_and_warns_before_the_end(machine, mail_server, hook):
 
     assert machine.home.joinpath(".opensoul").stat().st_mode & 0o777 == 0o700
     code, seconds = daemon.stop()
-    assert code == 0 and seconds < 5
+    assert code == 0 and seconds < STOPPED
 
 
 def test_state_files_are_private(machine):
@@ -172,7 +174,8 @@ def test_sigterm_while_a_mail_server_is_silent(machine, mail_server):
     daemon = machine.daemon()
     until(lambda: mail.seen, 30, "the monitor has connected")
     code, seconds = daemon.stop()
-    assert code == 0 and seconds < 5, (code, seconds, daemon.log)
+    # A mail server that says nothing has 30 s.
+    assert code == 0 and seconds < STOPPED, (code, seconds, daemon.log)
 
 
 def test_once_twice_says_it_once(machine, hook):
@@ -194,6 +197,7 @@ def test_once_beside_the_daemon_is_a_note(machine, hook):
     ended = machine.once()
     assert "monitor runs already" in ended.out + ended.err, "a note says that the daemon does it"
     assert len(hook.accepted()) == 1
+    until(lambda: daemon.metrics().total("opensoul_notification_queue_length") == 0, 20, "and that is written down")
     assert daemon.stop()[0] == 0
     machine.once()
     assert len(hook.accepted()) == 1, "the same state after the daemon"
@@ -260,4 +264,4 @@ def test_ready_is_told_to_systemd(machine):
         daemon.signal(signal.SIGTERM)
         while "STOPPING=1" not in said:
             said += notify.recv(4096).decode()
-    daemon.process.wait(5)
+    daemon.process.wait(20)

@@ -1,6 +1,7 @@
 """Changed files are seen at once: the schedule here has a cycle each hour, so whatever is new came by watching."""
 
 import json
+import math
 import os
 import sqlite3
 import threading
@@ -11,8 +12,8 @@ import pytest
 from machine import CLAUDE, STORE
 from waiting import until
 
-# Two seconds, and a margin for a busy machine.
-SOON = 4
+# Two seconds, and a margin for a busy machine; one that is held up may miss it, and then sees it LATE and not after an hour.
+SOON, LATE = 4, 30
 ENDS = "opensoul_credential_expiration_timestamp_seconds"
 
 
@@ -35,7 +36,7 @@ def test_a_login_that_is_replaced_is_seen_within_two_seconds(machine):
     before = daemon.metrics().value(ENDS, credential="claude-code:default")
     time_of = {}
 
-    for days in (25, 28):
+    for days in (22, 25, 28):
         machine.write(CLAUDE, c.claude_code(login_ends_in=days * c.DAY, access=f"sk-ant-oat01-{days}"))
         began = time.monotonic()
         ends = json.loads((machine.home / CLAUDE).read_text())["claudeAiOauth"]["refreshTokenExpiresAt"] / 1000
@@ -44,9 +45,9 @@ def test_a_login_that_is_replaced_is_seen_within_two_seconds(machine):
             found = daemon.metrics().value(ENDS, credential="claude-code:default")
             return found is not None and abs(found - ends) < 1
 
-        until(renewed, SOON, lambda: f"the new end is in /metrics:\n{daemon.log}")
+        until(renewed, LATE, lambda: f"the new end is in /metrics:\n{daemon.log}")
         time_of[days] = time.monotonic() - began
-    assert ends > before, time_of
+    assert ends > before and min(time_of.values()) < SOON, time_of
 
 
 def test_logins_that_appear_and_vanish(machine):
@@ -54,11 +55,11 @@ def test_logins_that_appear_and_vanish(machine):
     names = lambda: {x["id"] for x in daemon.status()["credentials"]}
     assert "claude-code:default" not in names()
     machine.write(CLAUDE, c.claude_code())
-    until(lambda: "claude-code:default" in names(), SOON, lambda: f"a login in a new directory:\n{daemon.log}")
+    until(lambda: "claude-code:default" in names(), LATE, lambda: f"a login in a new directory:\n{daemon.log}")
     machine.write(STORE, c.store(anthropic__work=c.token(40 * c.DAY)))
-    until(lambda: "opensoul:main/anthropic:work" in names(), SOON, lambda: f"a store in new directories:\n{daemon.log}")
+    until(lambda: "opensoul:main/anthropic:work" in names(), LATE, lambda: f"a store in new directories:\n{daemon.log}")
     (machine.home / CLAUDE).unlink()
-    until(lambda: "claude-code:default" not in names(), SOON, lambda: f"a logout:\n{daemon.log}")
+    until(lambda: "claude-code:default" not in names(), LATE, lambda: f"a logout:\n{daemon.log}")
 
 
 def test_a_file_that_is_written_all_the_time_costs_a_few_cycles(machine):
@@ -75,20 +76,22 @@ def test_a_file_that_is_written_all_the_time_costs_a_few_cycles(machine):
             os.replace(path.with_name("new"), path)
 
     writer = threading.Thread(target=write)
+    first = time.monotonic()
     writer.start()
     try:
-        until(lambda: cycles(daemon) > settled, SOON, "the storm is noticed")
+        until(lambda: cycles(daemon) > settled, LATE, "the storm is noticed")
         began = time.monotonic()
         until(lambda: time.monotonic() - began > 5, 10)
-        spent = cycles(daemon) - settled
+        spent, took = cycles(daemon) - settled, time.monotonic() - first
     finally:
         stop.set()
         writer.join()
-    assert spent <= 5, f"{spent} cycles in five seconds"
+    # Each rest is twice as long as the one before: five in five seconds, and hardly more where it took longer.
+    assert spent <= 2 + math.log2(2 * took + 1), f"{spent} cycles in {took} seconds"
     # What is written last is what counts in the end.
     machine.write(STORE, c.store(anthropic__work=c.token(40 * c.DAY)))
     seen = lambda: "opensoul:main/anthropic:work" in {x["id"] for x in daemon.status()["credentials"]}
-    until(seen, SOON, lambda: f"another store beside it:\n{daemon.log}")
+    until(seen, LATE, lambda: f"another store beside it:\n{daemon.log}")
 
 
 def test_a_database_that_its_gateway_keeps_open(machine):
@@ -115,7 +118,7 @@ def test_a_database_that_its_gateway_keeps_open(machine):
     until(lambda: time.monotonic() - began > 4, 10)
     assert cycles(daemon) - quiet <= 1, "looking is no change"
     store("two")
-    until(lambda: "openclaw:main/anthropic:two" in names(), SOON, lambda: f"a write to an open database:\n{daemon.log}")
+    until(lambda: "openclaw:main/anthropic:two" in names(), LATE, lambda: f"a write to an open database:\n{daemon.log}")
     database.close()
 
 
@@ -135,7 +138,7 @@ def test_a_mounted_secret_is_switched(machine):
     until(lambda: f"dotenv:{folder}/env#OPENAI_API_KEY" in names(), what="the first version")
     (folder / "..data_tmp").symlink_to("..2")
     os.replace(folder / "..data_tmp", folder / "..data")
-    until(lambda: f"dotenv:{folder}/env#GROQ_API_KEY" in names(), SOON, lambda: f"the second version:\n{daemon.log}")
+    until(lambda: f"dotenv:{folder}/env#GROQ_API_KEY" in names(), LATE, lambda: f"the second version:\n{daemon.log}")
 
 
 AGENT = ".openclaw/agents/main/agent"
@@ -223,4 +226,4 @@ def test_whatever_is_read_is_watched(machine, what):
     path, content, shows = CHANGES[what]
     assert not shows(daemon.status(), machine.home)
     machine.write(path, content)
-    until(lambda: shows(daemon.status(), machine.home), SOON, lambda: f"{what}:\n{daemon.log}")
+    until(lambda: shows(daemon.status(), machine.home), LATE, lambda: f"{what}:\n{daemon.log}")
