@@ -1,7 +1,7 @@
 //! `monitor run`: start-up read top to bottom, the loop, reload, the end.
 //!
 //! One worker does one thing at a time: a cycle, a reload, a look at the outbox. Messages under way and pages are tasks beside
-//! it. It ends within five seconds of a signal, whatever hangs.
+//! it. It ends within five seconds of a signal, whatever hangs, but for the disk that has its own state.
 
 use std::path::PathBuf;
 use std::sync::Arc;
